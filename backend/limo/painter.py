@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one interface of everything that paints light-probe spheres into a view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from ..optics.exposure import EVS
+from ..optics.sphere import SphereView
+from .view import Probe, View
+
+
+@dataclass(frozen=True, eq=False)
+class Spheres:
+    """A mirror and a diffuse sphere at one probe, painted at several exposures.
+
+    mirror, diffuse: (E, S, S, 3) display values in [0, 1] (sRGB curve, clipped), one picture per exposure in ``evs``.
+    ``view`` says which ray, normal and reflected direction each pixel has. The diffuse sphere has albedo 1.
+    """
+
+    view: SphereView
+    mirror: Tensor
+    diffuse: Tensor
+    evs: tuple[int, ...] = EVS
+
+
+class SpherePainter(Protocol):
+    """Paints the bracket of both spheres for each probe."""
+
+    def paint(
+        self,
+        view: View,
+        probes: Sequence[Probe],
+        exposures: Sequence[int] = EVS,
+        *,
+        steps: int,
+        seed: int,
+        progress: Callable[[float], None],
+    ) -> list[Spheres]:
+        """One :class:`Spheres` a probe.
+
+        ``progress`` is called with the fraction done after every denoising step, and may raise
+        :class:`limelight.backend.errors.Cancelled`, which passes through. Same seed, same result.
+        """
+        ...

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Equirectangular panoramas (N × 2N) and the directions their pixels stand for.
+
+Two frames, both right-handed (architecture.md §2):
+
+- ``camera``: lon = (u − 0.5)·2π, lat = (0.5 − v)·π, d = (sin lon cos lat, sin lat, −cos lon cos lat);
+  the centre looks where the camera looks, left is left.
+- ``world``: Blender's, z up; u = 0.5 − atan2(y, x)/2π, v = 0.5 − lat/π; the centre looks along +X.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .camera import Camera
+
+Frame = Literal["camera", "world"]
+
+
+def _from_world_axes(d: Tensor) -> Tensor:
+    """Directions whose camera-frame texel is where the world frame puts ``d``: x → −z, y → −x, z → y."""
+    return torch.stack([-d[..., 1], d[..., 2], -d[..., 0]], -1)
+
+
+def _to_world_axes(d: Tensor) -> Tensor:
+    return torch.stack([-d[..., 2], -d[..., 0], d[..., 1]], -1)
+
+
+def directions(height: int, frame: Frame = "camera") -> Tensor:
+    """Unit directions of the texel centres: (N, 2N, 3)."""
+    lon = ((torch.arange(2 * height) + 0.5) / (2 * height) - 0.5) * 2 * math.pi
+    lat = (0.5 - (torch.arange(height) + 0.5) / height) * math.pi
+    lat, lon = torch.meshgrid(lat, lon, indexing="ij")
+    d = torch.stack([lon.sin() * lat.cos(), lat.sin(), -lon.cos() * lat.cos()], -1)
+    return d if frame == "camera" else _to_world_axes(d)
+
+
+def uv_from_direction(d: Tensor, frame: Frame = "camera") -> Tensor:
+    """Texture position in [0, 1] × [0, 1], origin top left, of directions (..., 3) of any length: (..., 2)."""
+    if frame == "world":
+        d = _from_world_axes(d)
+    x, y, z = d.unbind(-1)
+    u = torch.atan2(x, -z) / (2 * math.pi) + 0.5
+    v = 0.5 - torch.atan2(y, torch.hypot(x, z)) / math.pi
+    return torch.stack([u, v], -1)
+
+
+def sample(panorama: Tensor, d: Tensor, frame: Frame = "camera") -> Tensor:
+    """Bilinear lookup of (N, 2N, C) along directions (..., 3): (..., C). Wraps in azimuth, clamps at the poles."""
+    width, channels = panorama.shape[1:]
+    uv = uv_from_direction(d, frame).reshape(1, 1, -1, 2)
+    padded = torch.cat([panorama[:, -1:], panorama, panorama[:, :1]], 1).permute(2, 0, 1)[None]
+    x = (uv[..., 0] * width + 1) / (width + 2)
+    grid = torch.stack([x, uv[..., 1]], -1) * 2 - 1
+    found = F.grid_sample(padded, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return found[0, :, 0].T.reshape(*d.shape[:-1], channels)
+
+
+def solid_angles(height: int) -> Tensor:
+    """Solid angle of the texels of each row in steradian: (N, 1); 2N of each sum to 4π exactly."""
+    edges = torch.cos(torch.arange(height + 1, dtype=torch.float64) * math.pi / height)
+    return ((edges[:-1] - edges[1:]) * math.pi / height).float()[:, None]
+
+
+def mean_radiance(panorama: Tensor) -> Tensor:
+    """Average over all directions: (N, 2N, 3) to (3,)."""
+    weight = solid_angles(panorama.shape[0])[..., None]
+    return (panorama * weight).sum((0, 1)) / (4 * math.pi)
+
+
+def resize(panorama: Tensor, height: int) -> Tensor:
+    """Resample (N, 2N, C) to (height, 2·height, C): energy-preserving area average down, wrapping bilinear up."""
+    old = panorama.shape[0]
+    if height == old:
+        return panorama
+    if height > old:
+        return sample(panorama, directions(height))
+    if old % height == 0:
+        factor = old // height
+        weight = solid_angles(old)[..., None].expand(-1, 2 * old, -1)
+        blocks = (height, factor, 2 * height, factor, -1)
+        total = (panorama * weight).reshape(blocks).sum((1, 3))
+        return total / weight.reshape(blocks).sum((1, 3))
+    return resize(sample(panorama, directions(height * (old // height + 1))), height)
+
+
+def to_world(panorama: Tensor, rotation: Tensor, height: int | None = None) -> Tensor:
+    """Camera-frame panorama to the world frame. ``rotation`` (3, 3): its columns are the camera's axes in the world."""
+    height = height or panorama.shape[0]
+    return _turn(panorama, directions(height, "world") @ rotation, "camera", height)
+
+
+def to_camera(panorama: Tensor, rotation: Tensor, height: int | None = None) -> Tensor:
+    """World-frame panorama to the camera frame; the inverse of :func:`to_world`."""
+    height = height or panorama.shape[0]
+    return _turn(panorama, directions(height, "camera") @ rotation.T, "world", height)
+
+
+def _turn(panorama: Tensor, lookup: Tensor, frame: Frame, height: int) -> Tensor:
+    # A smaller target averages over its footprint first, so that a sun of one texel keeps its energy.
+    if height < panorama.shape[0]:
+        panorama = resize(panorama, height)
+    return sample(panorama, lookup, frame)
+
+
+@dataclass(frozen=True)
+class PartialPanorama:
+    """What the camera saw, as seen from the probe: radiance (N, 2N, 3), valid (N, 2N) in [0, 1], distance (N, 2N) m."""
+
+    radiance: Tensor
+    valid: Tensor
+    distance: Tensor
+
+
+def reproject(radiance: Tensor, depth: Tensor, camera: Camera, position: Tensor, height: int) -> PartialPanorama:
+    """Splat the visible scene points by their direction from ``position`` into a panorama, camera frame.
+
+    ``radiance`` (H, W, 3), planar ``depth`` (H, W) in metres with +inf for sky, ``position`` (3,). Where several points
+    fall into one texel the nearest surface wins (within 5 %, averaged). Texels nobody saw have ``valid`` 0.
+    """
+    far = 1e5
+    points = camera.unproject(depth.clamp(max=far)) - position
+    distance = points.norm(dim=-1).flatten()
+    uv = uv_from_direction(points).reshape(-1, 2)
+    width = 2 * height
+    column = (uv[:, 0] * width).long() % width
+    row = (uv[:, 1] * height).long().clamp(0, height - 1)
+    texel = row * width + column
+    # Pixels whose footprint on the panorama exceeds a texel would leave holes; they are splatted to neighbours below.
+    nearest = torch.full((height * width,), math.inf).scatter_reduce(0, texel, distance, "amin")
+    front = (distance <= nearest[texel] * 1.05).float()
+    weight = torch.zeros(height * width).index_add(0, texel, front)
+    colour = torch.zeros(height * width, 3).index_add(0, texel, radiance.reshape(-1, 3) * front[:, None])
+    depth_sum = torch.zeros(height * width).index_add(0, texel, distance * front)
+    grid = torch.cat([colour, depth_sum[:, None], weight[:, None]], -1).reshape(height, width, 5)
+    return _close_pinholes(grid)
+
+
+def _close_pinholes(grid: Tensor) -> PartialPanorama:
+    """Fill texels that lie between splats (at least five seen neighbours of eight), twice, and normalise."""
+    mean = grid / grid[..., 4:].clamp(min=1e-6)
+    seen = (grid[..., 4] > 0).float()
+    for _ in range(2):
+        padded = torch.cat([mean * seen[..., None], seen[..., None]], -1).permute(2, 0, 1)[None]
+        padded = F.pad(F.pad(padded, (1, 1, 0, 0), mode="circular"), (0, 0, 1, 1))
+        around = F.avg_pool2d(padded, 3, stride=1, divisor_override=1)[0].permute(1, 2, 0)
+        count = around[..., 5]
+        fill = (seen == 0) & (count >= 5)
+        mean = torch.where(fill[..., None], around[..., :5] / count.clamp(min=1)[..., None], mean)
+        seen = torch.maximum(seen, fill.float())
+    return PartialPanorama(mean[..., :3] * seen[..., None], seen, mean[..., 3] * seen)

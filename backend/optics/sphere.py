@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A virtual sphere in front of the camera, by true ray–sphere intersection (methods.md §1.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+#: The part of the crop's width that the sphere's outline fills.
+FILL = 0.95
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Where rays meet a sphere: mask (...) bool, distance t (...), unit normals (..., 3); zero where they miss."""
+
+    mask: Tensor
+    distance: Tensor
+    normals: Tensor
+
+
+def intersect(rays: Tensor, center: Tensor, radius: float) -> Hit:
+    """First hit of unit rays (..., 3) from the origin with a sphere in front of it."""
+    along = (rays * center).sum(-1)
+    delta = along**2 - center.dot(center) + radius**2
+    mask = (delta >= 0) & (along > 0)
+    distance = torch.where(mask, along - delta.clamp(min=0).sqrt(), torch.zeros_like(along))
+    normals = (rays * distance[..., None] - center) / radius
+    return Hit(mask, distance, torch.where(mask[..., None], F.normalize(normals, dim=-1), torch.zeros_like(normals)))
+
+
+def reflect(rays: Tensor, normals: Tensor) -> Tensor:
+    """Mirror directions v − 2(v·n)n of unit view rays (..., 3)."""
+    return rays - 2 * (rays * normals).sum(-1, keepdim=True) * normals
+
+
+@dataclass(frozen=True, eq=False)
+class SphereView:
+    """A square close-up of the sphere: a camera at the photo's centre of projection that looks at ``center``.
+
+    ``center`` (3,) and ``radius`` in metres, camera frame; ``size`` S in pixels. Seen head-on a sphere is a circle,
+    so nothing is distorted whichever corner of the photo it stands in. All directions stay in the photo's camera frame.
+    """
+
+    center: Tensor
+    radius: float
+    size: int = 64
+
+    @cached_property
+    def axes(self) -> Tensor:
+        """(3, 3): rows are the close-up's right, up and backward axes in the camera frame."""
+        back = -F.normalize(self.center, dim=0)
+        right = torch.linalg.cross(torch.tensor([0.0, 1.0, 0.0]), back)
+        if right.norm() < 1e-4:
+            right = torch.tensor([1.0, 0.0, 0.0])
+        right = F.normalize(right, dim=0)
+        return torch.stack([right, torch.linalg.cross(back, right), back])
+
+    @cached_property
+    def half_width(self) -> float:
+        """Half of the close-up's width on its plane at distance 1."""
+        sine = min(self.radius / float(self.center.norm()), 0.999)
+        return sine / (1 - sine**2) ** 0.5 / FILL
+
+    @cached_property
+    def rays(self) -> Tensor:
+        """Unit view directions (S, S, 3), camera frame."""
+        return self.rays_at(1)
+
+    def rays_at(self, supersample: int) -> Tensor:
+        """Unit view directions on a grid ``supersample`` times finer: (k·S, k·S, 3), camera frame."""
+        n = self.size * supersample
+        step = ((torch.arange(n) + 0.5) / n * 2 - 1) * self.half_width
+        y, x = torch.meshgrid(-step, step, indexing="ij")
+        return F.normalize(torch.stack([x, y, -torch.ones_like(x)], -1) @ self.axes, dim=-1)
+
+    @cached_property
+    def hit(self) -> Hit:
+        """Ray–sphere intersection of every pixel."""
+        return intersect(self.rays, self.center, self.radius)
+
+    @property
+    def mask(self) -> Tensor:
+        """(S, S) bool: pixels whose centre shows the sphere."""
+        return self.hit.mask
+
+    @property
+    def normals(self) -> Tensor:
+        """Outward unit normals (S, S, 3), camera frame, zero off the sphere."""
+        return self.hit.normals
+
+    @cached_property
+    def reflected(self) -> Tensor:
+        """Directions that a mirror shows (S, S, 3), camera frame, zero off the sphere."""
+        return reflect(self.rays, self.normals) * self.mask[..., None]
