@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The embedded sphere painter's network: a small flow-matching UNet on the sphere's close-up.
+
+It paints mirror and diffuse radiance (6 channels) jointly, so that all exposures agree by construction, and looks at
+the whole picture through cross-attention to tokens of a small encoder over LIMO's condition maps.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .encode import CONTEXT_CHANNELS, RADIANCE_CHANNELS, SPHERE_CHANNELS
+
+
+@dataclass(frozen=True)
+class PainterConfig:
+    """Sizes of the network; ``widths`` are channels at 32, 16 and 8 pixels."""
+
+    widths: tuple[int, int, int] = (80, 160, 240)
+    tokens: int = 160
+    embedding: int = 256
+    heads: int = 4
+
+    def to_dict(self) -> dict[str, object]:
+        """The JSON form kept in the weights' header."""
+        return asdict(self)
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(8, channels)
+
+
+class ResBlock(nn.Module):
+    """Two 3×3 convolutions, scaled and shifted by the time embedding (B, embedding)."""
+
+    def __init__(self, inside: int, outside: int, embedding: int) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = _norm(inside), nn.Conv2d(inside, outside, 3, padding=1)
+        self.film = nn.Linear(embedding, 2 * outside)
+        self.norm2, self.conv2 = _norm(outside), nn.Conv2d(outside, outside, 3, padding=1)
+        self.skip = nn.Conv2d(inside, outside, 1) if inside != outside else nn.Identity()
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        scale, shift = self.film(time)[..., None, None].chunk(2, 1)
+        h = self.conv2(F.silu(self.norm2(h) * (1 + scale) + shift))
+        return self.skip(x) + h
+
+
+class Attention(nn.Module):
+    """Self-attention over the pixels and the context tokens together, residual, initially zero."""
+
+    def __init__(self, channels: int, tokens: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = _norm(channels)
+        self.query = nn.Linear(channels, channels)
+        self.own = nn.Linear(channels, 2 * channels)
+        self.context = nn.Linear(tokens, 2 * channels)
+        self.out = nn.Linear(channels, channels)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
+        _batch, _channels, height, width = x.shape
+        pixels = self.norm(x).flatten(2).transpose(1, 2)
+        key, value = torch.cat([self.own(pixels), self.context(tokens)], 1).chunk(2, -1)
+        split = [t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (self.query(pixels), key, value)]
+        seen = F.scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
+        return x + self.out(seen).transpose(1, 2).unflatten(2, (height, width))
+
+
+class ContextEncoder(nn.Module):
+    """Condition maps (B, 11, 128, 128) to tokens (B, 64, C): strided convolutions to 8×8, layer-normalised."""
+
+    def __init__(self, tokens: int) -> None:
+        super().__init__()
+        widths = (CONTEXT_CHANNELS, 32, 64, 128, tokens)
+        layers: list[nn.Module] = []
+        for inside, outside in itertools.pairwise(widths):
+            layers += [nn.Conv2d(inside, outside, 4, stride=2, padding=1), _norm(outside), nn.SiLU()]
+        self.stem = nn.Sequential(*layers)
+        self.mix = nn.Sequential(nn.Conv2d(tokens, tokens, 3, padding=1), _norm(tokens), nn.SiLU())
+        self.place = nn.Parameter(torch.randn(1, tokens, 8, 8) * 0.02)
+        self.norm = nn.LayerNorm(tokens)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        h = self.stem(maps)
+        h = F.avg_pool2d(h + self.mix(h), 2) if h.shape[-1] > 8 else h
+        return self.norm((h + self.place).flatten(2).transpose(1, 2))
+
+
+class SphereUNet(nn.Module):
+    """Predicts the flow v = ε − x₀ of the spheres' encoded radiance.
+
+    forward(noisy (B, 6, 64, 64), t (B) in [0, 1], sphere (B, 18, 64, 64), tokens (B, 64, C)) -> (B, 6, 64, 64).
+    """
+
+    def __init__(self, config: PainterConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or PainterConfig()
+        w0, w1, w2 = config.widths
+        e, tok, heads = config.embedding, config.tokens, config.heads
+        self.encoder = ContextEncoder(tok)
+        self.time = nn.Sequential(nn.Linear(64, e), nn.SiLU(), nn.Linear(e, e), nn.SiLU())
+        self.pool = nn.Linear(tok, e)
+        self.enter = nn.Conv2d(4 * (RADIANCE_CHANNELS + SPHERE_CHANNELS), w0, 3, padding=1)
+        self.down0 = nn.ModuleList([ResBlock(w0, w0, e), ResBlock(w0, w0, e)])
+        self.shrink0 = nn.Conv2d(w0, w1, 4, stride=2, padding=1)
+        self.down1 = nn.ModuleList([ResBlock(w1, w1, e), ResBlock(w1, w1, e)])
+        self.look1 = Attention(w1, tok, heads)
+        self.shrink1 = nn.Conv2d(w1, w2, 4, stride=2, padding=1)
+        self.middle = nn.ModuleList([ResBlock(w2, w2, e), ResBlock(w2, w2, e), ResBlock(w2, w2, e)])
+        self.look2 = nn.ModuleList([Attention(w2, tok, heads), Attention(w2, tok, heads)])
+        self.grow1 = nn.Conv2d(w2, w1, 3, padding=1)
+        self.up1 = nn.ModuleList([ResBlock(2 * w1, w1, e), ResBlock(w1, w1, e)])
+        self.look3 = Attention(w1, tok, heads)
+        self.grow0 = nn.Conv2d(w1, w0, 3, padding=1)
+        self.up0 = nn.ModuleList([ResBlock(2 * w0, w0, e), ResBlock(w0, w0, e)])
+        self.leave = nn.Sequential(_norm(w0), nn.SiLU(), nn.Conv2d(w0, 4 * RADIANCE_CHANNELS, 3, padding=1))
+
+    def encode_context(self, context: Tensor) -> Tensor:
+        """Condition maps (B, 11, 128, 128) to tokens, once for all denoising steps."""
+        return self.encoder(context)
+
+    def forward(self, noisy: Tensor, t: Tensor, sphere: Tensor, tokens: Tensor) -> Tensor:
+        time = self.time(_time_features(t)) + self.pool(tokens.mean(1))
+        h0 = self.enter(F.pixel_unshuffle(torch.cat([noisy, sphere], 1), 2))
+        for block in self.down0:
+            h0 = block(h0, time)
+        h1 = self.shrink0(h0)
+        for block in self.down1:
+            h1 = block(h1, time)
+        h1 = self.look1(h1, tokens)
+        h = self.middle[0](self.shrink1(h1), time)
+        for look, block in zip(self.look2, list(self.middle)[1:], strict=True):
+            h = block(look(h, tokens), time)
+        h = torch.cat([self.grow1(F.interpolate(h, scale_factor=2.0)), h1], 1)
+        for block in self.up1:
+            h = block(h, time)
+        h = self.look3(h, tokens)
+        h = torch.cat([self.grow0(F.interpolate(h, scale_factor=2.0)), h0], 1)
+        for block in self.up0:
+            h = block(h, time)
+        return F.pixel_shuffle(self.leave(h), 2)
+
+
+def _time_features(t: Tensor) -> Tensor:
+    """Sinusoidal features (B, 64) of flow time (B) in [0, 1]."""
+    rates = torch.exp(torch.linspace(0, math.log(1000), 32, device=t.device))
+    angles = t.float()[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], -1).to(t.dtype)

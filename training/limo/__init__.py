@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The recipe of LIMO's embedded sphere painter: ``limelight train limo``."""
+
+from .train import train
+
+__all__ = ["train"]

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From views and true environments to the painter's training tensors, kept on disk as half-float shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ...backend.limo.embedded.encode import CROP, encode, encode_radiance
+from ...backend.limo.view import Probe, View
+from ...backend.optics import panorama as pano
+from ...backend.optics import shading
+from ...backend.optics.camera import Camera
+from ...backend.optics.sphere import SphereView
+from .crops import load_panoramas, random_crop
+
+SHARD = 256
+Example = dict[str, Tensor]
+
+
+def example(view: View, probe: Probe, environment: Tensor) -> Example:
+    """Inputs, and the spheres' encoded radiance under the true ``environment`` (N, 2N, 3), camera frame."""
+    photo = degrade(view)
+    inputs = encode(photo, probe)
+    close_up = SphereView(probe.position, probe.radius, CROP)
+    spheres = [shading.mirror_sphere(environment, close_up, 2), shading.diffuse_sphere(environment, close_up)]
+    target = encode_radiance(torch.cat(spheres, -1)).permute(2, 0, 1)
+    return {
+        "sphere": inputs.sphere.half(),
+        "context": inputs.context.half(),
+        "target": target.half(),
+        "environment": pano.resize(environment, 32).clamp(max=6e4).half(),
+    }
+
+
+def degrade(view: View) -> View:
+    """What a photo is: clipped at display white. Mild sensor noise keeps the painter from trusting single pixels."""
+    noisy = view.radiance * (1 + 0.01 * torch.randn_like(view.radiance)) + 0.001 * torch.randn_like(view.radiance)
+    return View(noisy.clamp(0, 1), view.depth, view.camera)
+
+
+def crop_examples(hdris: Path, seed: int) -> Iterator[Example]:
+    """Endless examples from captured panoramas; example i of a seed is always the same."""
+    panoramas = list(load_panoramas(hdris).values())
+    index = 0
+    while panoramas:
+        rng = np.random.default_rng([seed, index])
+        torch.manual_seed(seed * 1_000_003 + index)
+        yield example(*random_crop(panoramas[rng.integers(len(panoramas))], rng))
+        index += 1
+
+
+def sample_examples(path: Path) -> Iterator[Example]:
+    """The probes of one ray-traced sample file (synthesis.samples), each with its own exposure and white balance."""
+    with np.load(path) as data:
+        sample = {name: data[name] for name in data.files}
+    seed = int(path.stem.split("_")[-1])
+    rng = np.random.default_rng([seed, 77])
+    torch.manual_seed(seed)
+    camera = Camera.from_dict(sample_camera(sample))
+    radiance = torch.from_numpy(sample["radiance"].astype(np.float32))
+    depth = torch.from_numpy(sample["depth"].astype(np.float32))
+    depth = torch.where(depth > 0, depth, torch.inf)
+    for position, radius, environment in zip(
+        sample["probe_positions"], sample["probe_radii"], sample["probe_panoramas"], strict=True
+    ):
+        balance = torch.exp(torch.from_numpy(rng.normal(0, 0.06, 3)).float())
+        gain = 2 ** float(np.clip(rng.normal(0, 0.5), -1.2, 1.2)) * balance
+        probe = Probe("probe", torch.from_numpy(position.astype(np.float32)), float(radius))
+        truth = torch.from_numpy(environment.astype(np.float32)) * gain
+        yield example(View(radiance * gain, depth, camera), probe, truth)
+
+
+def sample_camera(sample: dict[str, np.ndarray]) -> dict[str, float]:
+    """The camera of a sample file as :meth:`Camera.from_dict` reads it."""
+    return dict(zip(("width", "height", "fx", "fy", "cx", "cy"), sample["camera"].tolist(), strict=True))
+
+
+def write_shards(examples: Iterator[Example], folder: Path, prefix: str, count: int) -> None:
+    """Write ``count`` shards of 256 examples; existing ones are kept and their examples skipped (resumable)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        path = folder / f"{prefix}_{number:04d}.safetensors"
+        batch = [e for e, _ in zip(examples, range(SHARD), strict=False)]
+        if not batch:
+            return
+        if not path.exists():
+            partial = path.with_suffix(".partial")
+            save_file({k: torch.stack([e[k] for e in batch]) for k in batch[0]}, partial)
+            partial.replace(path)
+
+
+def load_shards(paths: list[Path]) -> Example:
+    """All shards as one dictionary of half-float tensors, first axis = example."""
+    shards = [load_file(path) for path in paths]
+    return {name: torch.cat([s[name] for s in shards]) for name in ("sphere", "context", "target")}
