@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The embedded sphere painter: samples the small flow-matching network on CPU or GPU."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ...errors import MissingPart
+from ...optics.exposure import EVS, expose
+from ...optics.sphere import SphereView
+from ..painter import Spheres
+from ..view import Probe, View
+from .encode import CROP, RADIANCE_CHANNELS, Inputs, decode_radiance, encode
+from .model import PainterConfig, SphereUNet
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "limo_embedded.safetensors"
+
+
+@lru_cache(maxsize=2)
+def load_network(weights: Path = WEIGHTS, device: str = "cpu") -> SphereUNet:
+    """The network with its trained weights, ready to run; kept in memory until :func:`unload`."""
+    if not weights.is_file():
+        raise MissingPart(
+            f"The embedded LIMO model is missing ({weights.name}).", "Install the extension again, or train the model."
+        )
+    try:
+        with safe_open(weights, "pt") as file:
+            sizes = json.loads(file.metadata()["config"])
+            sizes["widths"] = tuple(sizes["widths"])
+            network = SphereUNet(PainterConfig(**sizes))
+            network.load_state_dict({name: file.get_tensor(name).float() for name in file.keys()})  # noqa: SIM118
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise MissingPart(
+            f"The weights {weights.name} are damaged or of another version ({type(error).__name__}).",
+            "Install the extension again.",
+        ) from error
+    return network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def unload() -> None:
+    """Free the network's memory."""
+    load_network.cache_clear()
+
+
+def sample_flow(
+    network: SphereUNet,
+    sphere: Tensor,
+    context: Tensor,
+    *,
+    steps: int,
+    generators: Sequence[torch.Generator],
+    progress: Callable[[float], None],
+) -> Tensor:
+    """Integrate the flow from noise (t = 1) to the spheres (t = 0) with Heun's method.
+
+    sphere (B, 18, 64, 64) and context (B, 11, 128, 128); returns encoded radiance (B, 6, 64, 64). One generator a
+    batch item, so that a probe's result does not depend on which others are painted with it.
+    """
+    device = sphere.device
+    shape = (1, RADIANCE_CHANNELS, CROP, CROP)
+    x = torch.cat([torch.randn(shape, generator=g) for g in generators]).to(device, memory_format=torch.channels_last)
+    times = torch.linspace(1, 0, steps + 1, device=device)
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+        tokens = network.encode_context(context)
+        for i in range(steps):
+            now, after = times[i], times[i + 1]
+            flow = network(x, now.expand(len(x)), sphere, tokens).float()
+            if i < steps - 1:
+                ahead = network(x + (after - now) * flow, after.expand(len(x)), sphere, tokens).float()
+                flow = (flow + ahead) / 2
+            x = x + (after - now) * flow
+            progress((i + 1) / steps)
+    return x
+
+
+class EmbeddedPainter:
+    """Paints both spheres at 64 pixels; a :class:`limelight.backend.limo.painter.SpherePainter`.
+
+    ``takes`` samples are drawn per probe and averaged in encoded radiance: more takes, calmer spheres.
+    """
+
+    def __init__(self, device: str = "cpu", weights: Path = WEIGHTS, takes: int = 1) -> None:
+        self.device, self.weights, self.takes = device, weights, takes
+
+    def paint(
+        self,
+        view: View,
+        probes: Sequence[Probe],
+        exposures: Sequence[int] = EVS,
+        *,
+        steps: int = 6,
+        seed: int = 0,
+        progress: Callable[[float], None] = lambda fraction: None,
+    ) -> list[Spheres]:
+        """See :meth:`limelight.backend.limo.painter.SpherePainter.paint`."""
+        network = load_network(self.weights, self.device)
+        painted = []
+        for index, probe in enumerate(probes):
+            done = index / len(probes)
+            code = self._code(
+                network, encode(view, probe), steps, seed, lambda f, d=done: progress(d + f / len(probes))
+            )
+            close_up = SphereView(probe.position, probe.radius, CROP)
+            radiance = decode_radiance(code).permute(1, 2, 0) * close_up.mask[..., None]
+            bracket = [expose(radiance, ev) for ev in exposures]
+            mirror, diffuse = torch.stack(bracket).split(3, -1)
+            painted.append(Spheres(close_up, mirror, diffuse, tuple(exposures)))
+        return painted
+
+    def _code(
+        self, network: SphereUNet, inputs: Inputs, steps: int, seed: int, progress: Callable[[float], None]
+    ) -> Tensor:
+        layout = torch.channels_last
+        sphere, context = (
+            x[None].expand(self.takes, -1, -1, -1).to(self.device, memory_format=layout)
+            for x in (inputs.sphere, inputs.context)
+        )
+        generators = [torch.Generator().manual_seed(seed * 1009 + take) for take in range(self.takes)]
+        code = sample_flow(network, sphere, context, steps=steps, generators=generators, progress=progress)
+        return code.mean(0).cpu()

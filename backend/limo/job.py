@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a light estimation is asked for, checked: the same job from the command line, the wire and Python."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import BadInput
+
+QUALITIES = ("draft", "normal", "high")
+SIZES = (128, 256, 512, 1024, 2048)
+MODELS = ("embedded",)
+
+
+@dataclass
+class ProbeSpec:
+    """A probe as asked for: picture position (u, v, optional depth in metres) or position (3,) in the camera frame."""
+
+    name: str
+    u: float | None = None
+    v: float | None = None
+    depth: float | None = None
+    position: Sequence[float] | None = None
+    radius: float | None = None
+
+    @classmethod
+    def from_params(cls, data: Mapping[str, Any], index: int) -> ProbeSpec:
+        """Read one probe of a request."""
+        try:
+            name = str(data.get("name") or f"probe_{index}")
+            numbers = {k: float(data[k]) for k in ("u", "v", "depth", "radius") if data.get(k) is not None}
+            position = data.get("position")
+            if position is not None:
+                position = [float(x) for x in position]
+        except (AttributeError, TypeError, ValueError) as error:
+            raise BadInput(
+                f"Probe {index} is malformed ({error}).", "A probe has numbers u, v or a position."
+            ) from error
+        if position is None and not {"u", "v"} <= set(numbers):
+            raise BadInput(f"Probe {name} has neither u, v nor a position.", "Mark a point in the picture.")
+        if position is not None and len(position) != 3:
+            raise BadInput(f"Probe {name} has a position of {len(position)} numbers.", "Give x, y, z in metres.")
+        for key, value in numbers.items():
+            if not math.isfinite(value):
+                raise BadInput(f"Probe {name} has {key} = {value}.", "Use finite numbers.")
+        if numbers.get("radius", 1.0) <= 0:
+            raise BadInput(f"Probe {name} has radius {numbers['radius']:g} m.", "The radius must be positive.")
+        return cls(name=name, position=position, **numbers)
+
+
+@dataclass
+class LightJob:
+    """One light estimation. Angles in degrees, lengths in metres, ``size`` is the panorama's width in pixels."""
+
+    images: list[Path]
+    probes: list[ProbeSpec]
+    out: Path
+    fov_deg: float | None = None
+    depth: Path | None = None
+    camera: dict[str, Any] | None = None
+    camera_to_world: Tensor | None = None
+    frame: str = "camera"
+    radius: float | None = None
+    model: str = "embedded"
+    quality: str = "normal"
+    size: int = 512
+    seed: int = 0
+    front: bool = True
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not self.images:
+            raise BadInput("No picture was given.", "Name at least one image file.")
+        if not self.probes:
+            raise BadInput("No probe was given.", "Mark a point, e.g. --probe 0.5,0.6.")
+        _one_of("quality", self.quality, QUALITIES)
+        _one_of("frame", self.frame, ("camera", "world"))
+        _one_of("model", self.model, MODELS)
+        if self.size not in SIZES:
+            raise BadInput(f"The panorama's width is {self.size} pixels.", f"Use one of {', '.join(map(str, SIZES))}.")
+        if self.radius is not None and not (math.isfinite(self.radius) and self.radius > 0):
+            raise BadInput(f"The sphere's radius is {self.radius:g} m.", "The radius must be positive.")
+        if self.frame == "world" and self.camera_to_world is None:
+            raise BadInput(
+                "The world frame was asked for without the camera's placement.",
+                "Give camera_to_world in the camera file, or use --frame camera.",
+            )
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> LightJob:
+        """Read the parameters of a ``light`` request; unknown names are errors."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(params) - known)
+        if unknown:
+            raise BadInput(f"The request has unknown parameters: {', '.join(unknown)}.", f"Known: {sorted(known)}.")
+        values = {k: v for k, v in params.items() if v is not None}
+        try:
+            values["images"] = [Path(p) for p in values.get("images", [])]
+            values["out"] = Path(values["out"])
+            if "depth" in values:
+                values["depth"] = Path(values["depth"])
+            values["size"] = int(values.get("size", 512))
+            values["seed"] = int(values.get("seed", 0))
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadInput(
+                f"The request is incomplete or malformed ({type(error).__name__}: {error}).",
+                "It needs images, probes and out.",
+            ) from error
+        probes = values.get("probes", [])
+        if not isinstance(probes, list):
+            raise BadInput("The probes are not a list.", "Give a list of probes.")
+        values["probes"] = [ProbeSpec.from_params(probe, i) for i, probe in enumerate(probes)]
+        if "camera_to_world" in values:
+            values["camera_to_world"] = placement(values["camera_to_world"])
+        return cls(**values)
+
+
+def placement(rows: Any) -> Tensor:
+    """A camera-to-world matrix (4, 4) from nested lists: rigid, camera axes in the columns."""
+    try:
+        matrix = torch.tensor(rows, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BadInput("camera_to_world is not a 4×4 matrix of numbers.", "Give four rows of four numbers.") from error
+    if matrix.shape != (4, 4) or not bool(torch.isfinite(matrix).all()):
+        raise BadInput(f"camera_to_world has shape {tuple(matrix.shape)}, expected (4, 4).", "Give four rows of four.")
+    axes = matrix[:3, :3]
+    if float((axes.T @ axes - torch.eye(3)).abs().max()) > 1e-2 or float(torch.det(axes)) < 0:
+        raise BadInput("camera_to_world is not a rotation and a translation.", "Remove scale and mirroring from it.")
+    return matrix
+
+
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise BadInput(f"The {name} is '{value}'.", f"Use one of: {', '.join(allowed)}.")

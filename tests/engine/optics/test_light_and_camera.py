@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Exposure, the pinhole camera, spheres and their shading, EXR files."""
+
+import math
+
+import pytest
+import torch
+from limelight.backend.errors import BadInput
+from limelight.backend.optics import exposure, exr, shading, sphere
+from limelight.backend.optics import panorama as pano
+from limelight.backend.optics.camera import Camera
+from limelight.backend.optics.sphere import SphereView
+
+VIEW = SphereView(torch.tensor([0.6, -0.4, -2.0]), 0.3, 64)
+
+
+def test_tone_curve_is_srgb_and_inverts():
+    values = torch.linspace(0, 1, 1001)
+    assert torch.allclose(exposure.srgb_oetf(exposure.srgb_eotf(values)), values, atol=1e-6)
+    assert float(exposure.srgb_eotf(torch.tensor(0.5))) == pytest.approx(0.2140411, abs=1e-6)
+
+
+def test_minus_twelve_stops_witness_radiance_four_thousand():
+    radiance = torch.tensor([4000.0, 500.0])
+    assert torch.allclose(exposure.unexpose(exposure.expose(radiance, -12), -12), radiance, rtol=1e-4)
+    assert float(exposure.unexpose(exposure.expose(radiance[:1], -9), -9)) == pytest.approx(512)
+
+
+def test_projection_inverts_unprojection_with_a_shifted_principal_point():
+    camera = Camera(160, 90, 120.0, 130.0, 70.0, 50.0)
+    depth = torch.rand(90, 160) * 5 + 0.5
+    uv, found = camera.project(camera.unproject(depth))
+    assert torch.allclose(found, depth, atol=1e-5)
+    assert torch.allclose(uv[0, 0] * torch.tensor([160.0, 90.0]), torch.tensor([0.5, 0.5]), atol=1e-4)
+    assert torch.allclose(camera.point(0.25, 0.75, 2.0)[2], torch.tensor(-2.0))
+
+
+def test_field_of_view_round_trips():
+    assert Camera.from_fov(640, 480, 63.0).fov_x_deg == pytest.approx(63.0)
+    with pytest.raises(BadInput, match="field of view"):
+        Camera.from_fov(640, 480, 200.0)
+
+
+def test_sphere_pixels_lie_on_the_sphere_and_reflect_by_the_mirror_law():
+    hit = VIEW.hit
+    points = VIEW.rays * hit.distance[..., None]
+    radii = (points - VIEW.center).norm(dim=-1)[hit.mask]
+    assert torch.allclose(radii, torch.full_like(radii, VIEW.radius), atol=1e-4)
+    incoming = (VIEW.rays * VIEW.normals).sum(-1)[hit.mask]
+    outgoing = (VIEW.reflected * VIEW.normals).sum(-1)[hit.mask]
+    assert torch.allclose(incoming, -outgoing, atol=1e-5)
+    assert float(hit.mask.float().mean()) == pytest.approx(math.pi / 4 * sphere.FILL**2, abs=0.01)
+
+
+def test_uniform_light_shows_uniform_spheres():
+    flat = torch.full((32, 64, 3), 0.7)
+    for ball in (
+        shading.mirror_sphere(flat, VIEW),
+        shading.diffuse_sphere(flat, VIEW),
+        shading.glossy_sphere(flat, VIEW, 0.25),
+    ):
+        assert torch.allclose(ball[VIEW.mask], torch.tensor(0.7), atol=2e-3)
+
+
+def test_diffuse_sphere_under_a_small_lamp_follows_the_cosine():
+    lamp = torch.zeros(128, 256, 3)
+    lamp[40, 100] = 1000.0
+    towards = pano.directions(128)[40, 100]
+    strength = 1000.0 * float(pano.solid_angles(128)[40])
+    expected = (VIEW.normals @ towards).clamp(min=0) * strength / math.pi
+    found = shading.diffuse_sphere(lamp, VIEW)[..., 0]
+    assert float((found - expected)[VIEW.mask].abs().max()) < 0.04 * strength / math.pi
+
+
+def test_a_lamp_behind_the_camera_shows_in_the_middle_of_the_mirror():
+    lamp = torch.zeros(64, 128, 3)
+    centred = SphereView(torch.tensor([0.0, 0.0, -3.0]), 0.3, 64)
+    lamp[30:34, :2] = lamp[30:34, -2:] = 50.0
+    ball = shading.mirror_sphere(lamp, centred)[..., 0]
+    row, column = divmod(int(ball.argmax()), 64)
+    assert abs(row - 31.5) <= 2 and abs(column - 31.5) <= 2
+
+
+def test_rougher_metal_shows_a_wider_highlight_of_the_same_energy_order():
+    lamp = torch.zeros(64, 128, 3)
+    lamp[20, 20] = 1000.0
+    sharp, wide = (shading.glossy_sphere(lamp, VIEW, r)[..., 0] for r in (0.15, 0.5))
+    assert float(sharp.max()) > 3 * float(wide.max())
+    assert int((wide > 0.1 * wide.max()).sum()) > 2 * int((sharp > 0.1 * sharp.max()).sum())
+
+
+def test_panorama_files_carry_frame_exposure_and_probe(tmp_path):
+    image = torch.rand(16, 32, 3) * 1000
+    exr.write_panorama(tmp_path / "env.exr", image, frame="world", probe_position=[1, 2, 3])
+    back, header = exr.read_panorama(tmp_path / "env.exr")
+    assert torch.equal(back, image)
+    assert header["limelightFrame"] == "world"
+    assert header["limelightProbe"] == "1 2 3"
+    assert "display white" in header["limelightExposure"]
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_damaged_and_missing_files_are_named(tmp_path):
+    path = tmp_path / "env.exr"
+    exr.write_panorama(path, torch.rand(16, 32, 3), frame="camera")
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(BadInput, match=r"env\.exr"):
+        exr.read_panorama(path)
+    with pytest.raises(BadInput, match="no file"):
+        exr.read_image(tmp_path / "none.exr")
+    exr.write_image(tmp_path / "square.exr", torch.rand(16, 16, 3))
+    with pytest.raises(BadInput, match="panorama"):
+        exr.read_panorama(tmp_path / "square.exr")
+
+
+def test_depth_round_trips_with_sky(tmp_path):
+    depth = torch.rand(8, 12) + 1
+    depth[0, 0] = torch.inf
+    exr.write_depth(tmp_path / "depth.exr", depth)
+    assert torch.equal(exr.read_depth(tmp_path / "depth.exr"), depth)
