@@ -1,6 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The recipe of LIMO's embedded sphere painter: ``limelight train limo``."""
-
-from .train import train
-
-__all__ = ["train"]
+"""The recipe of LIMO's embedded sphere painter: ``limelight train limo`` runs :func:`.recipe.reproduce`."""

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ...backend.limo.embedded.encode import CROP, encode, encode_radiance
+from ...backend.limo.embedded.encode import CROP, decode_radiance, encode, encode_radiance
 from ...backend.limo.view import Probe, View
 from ...backend.optics import panorama as pano
 from ...backend.optics import shading
@@ -99,3 +99,16 @@ def load_shards(paths: list[Path]) -> Example:
     """All shards as one dictionary of half-float tensors, first axis = example."""
     shards = [load_file(path) for path in paths]
     return {name: torch.cat([s[name] for s in shards]) for name in ("sphere", "context", "target")}
+
+
+def mean_environment(folder: Path) -> Tensor:
+    """The average true environment (32, 64, 3) of all shards: the baseline that knows nothing of the picture.
+
+    Averaged in encoded radiance, so that one sun does not outweigh a thousand rooms.
+    """
+    total, count = torch.zeros(32, 64, 3), 0
+    for path in sorted(folder.glob("*.safetensors")):
+        environments = load_file(path)["environment"].float()
+        total += encode_radiance(environments).sum(0)
+        count += len(environments)
+    return decode_radiance(total / count)

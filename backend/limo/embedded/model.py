@@ -94,7 +94,7 @@ class ContextEncoder(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         h = self.stem(maps)
-        h = F.avg_pool2d(h + self.mix(h), 2) if h.shape[-1] > 8 else h
+        h = h + self.mix(h)
         return self.norm((h + self.place).flatten(2).transpose(1, 2))
 
 

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The embedded painter: what it is shown, the network, sampling, weights on disk."""
+
+import json
+
+import pytest
+import torch
+from limelight.backend.errors import Cancelled, MissingPart
+from limelight.backend.limo.embedded import encode as enc
+from limelight.backend.limo.embedded import paint
+from limelight.backend.limo.embedded.model import PainterConfig, SphereUNet
+from limelight.backend.limo.view import Probe, View
+from limelight.backend.optics.camera import Camera
+from limelight.backend.optics.exposure import EVS, unexpose
+from safetensors.torch import save_file
+
+TINY = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2)
+
+
+@pytest.fixture
+def view() -> View:
+    camera = Camera.from_fov(120, 80, 60)
+    radiance = (camera.rays() * 0.5 + 0.5).clamp(0, 1)
+    return View(radiance, torch.full((80, 120), 6.0), camera)
+
+
+@pytest.fixture
+def probe() -> Probe:
+    return Probe("p", torch.tensor([0.4, -0.3, -2.0]), 0.2)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    torch.manual_seed(0)
+    network = SphereUNet(TINY)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    path = tmp_path / "limo_embedded.safetensors"
+    save_file(network.state_dict(), path, {"config": json.dumps(TINY.to_dict())})
+    return path
+
+
+def test_radiance_code_inverts_from_black_to_the_sun():
+    radiance = torch.tensor([0.0, 1e-3, 0.18, 1.0, 4000.0, 60000.0])
+    assert torch.allclose(enc.decode_radiance(enc.encode_radiance(radiance)), radiance, rtol=1e-3, atol=1e-6)
+
+
+def test_the_seen_part_of_the_mirror_shows_the_photo(view, probe):
+    inputs = enc.encode(view, probe)
+    towards, seen = inputs.sphere[4:7].permute(1, 2, 0), inputs.sphere[10]
+    certain = (seen > 0.99) & (inputs.sphere[0] > 0)
+    assert int(certain.sum()) > 50
+    # The photo paints every wall point with its own view direction: follow the mirror direction to the wall.
+    start = probe.position
+    distance = (-6.0 - start[2]) / towards[..., 2]
+    wall = start + towards * distance[..., None]
+    expected = torch.nn.functional.normalize(wall, dim=-1) * 0.5 + 0.5
+    found = enc.decode_radiance(inputs.sphere[7:10]).permute(1, 2, 0)
+    assert float((found - expected)[certain].abs().mean()) < 0.02
+
+
+def test_the_fill_completes_a_map_and_keeps_what_is_known():
+    known = torch.full((48, 96, 3), 0.25)
+    seen = torch.zeros(48, 96)
+    seen[10:40, 20:60] = 1
+    filled = enc.fill_unseen(known * seen[..., None], seen)
+    assert torch.allclose(filled, known, atol=1e-4)
+
+
+def test_mirroring_the_inputs_equals_mirroring_the_scene(view, probe):
+    flipped = View(view.radiance.flip(1), view.depth.flip(1), view.camera)
+    other = Probe("p", probe.position * torch.tensor([-1.0, 1, 1]), probe.radius)
+    straight, turned = enc.encode(view, probe), enc.encode(flipped, other)
+    target = torch.zeros(1, 6, 64, 64)
+    sphere, context, _ = enc.flip(straight.sphere[None], straight.context[None], target)
+    assert float((context[0] - turned.context).abs().mean()) < 0.01
+    assert float((sphere[0] - turned.sphere).abs().mean()) < 0.02
+
+
+def test_painting_is_reproducible_bracketed_and_independent_of_company(view, probe, weights):
+    painter = paint.EmbeddedPainter(weights=weights)
+    other = Probe("q", torch.tensor([-0.5, 0.2, -3.0]), 0.2)
+    first = painter.paint(view, [probe], steps=2, seed=5)[0]
+    again = painter.paint(view, [other, probe], steps=2, seed=5)[1]
+    assert torch.equal(first.mirror, again.mirror)
+    assert not torch.equal(first.mirror, painter.paint(view, [probe], steps=2, seed=6)[0].mirror)
+    assert first.mirror.shape == (len(EVS), 64, 64, 3)
+    assert bool((first.mirror[0] >= first.mirror[1]).all())
+    unclipped = first.mirror[0] < 0.99
+    darker = unexpose(first.mirror[1], -3)
+    assert torch.allclose(darker[unclipped], unexpose(first.mirror[0], 0)[unclipped], rtol=1e-3, atol=1e-5)
+    assert float(first.diffuse[:, ~first.view.mask].abs().max()) == 0.0
+
+
+def test_cancel_passes_through_a_denoising_step(view, probe, weights):
+    painter = paint.EmbeddedPainter(weights=weights)
+    calls = []
+
+    def progress(fraction):
+        calls.append(fraction)
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        painter.paint(view, [probe], steps=20, progress=progress)
+    assert calls == [pytest.approx(0.05)]
+
+
+def test_missing_and_damaged_weights_say_so(tmp_path, weights):
+    with pytest.raises(MissingPart, match="missing"):
+        paint.load_network(tmp_path / "none.safetensors")
+    weights.write_bytes(weights.read_bytes()[:2000])
+    with pytest.raises(MissingPart, match="damaged"):
+        paint.load_network(weights)
+
+
+def test_the_shipped_network_is_within_its_size():
+    assert sum(p.numel() for p in SphereUNet().parameters()) <= 10_000_000
+
+
+def test_directions_given_to_the_network_are_unit_and_cover_the_back(view, probe):
+    inputs = enc.encode(view, probe)
+    on = inputs.sphere[0] > 0
+    lengths = inputs.sphere[4:7].norm(dim=0)[on]
+    assert torch.allclose(lengths, torch.ones_like(lengths), atol=1e-4)
+    assert float(inputs.sphere[6][on].max()) > 0.9

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The embedded painter's recipe: examples from panoramas, learning, exact resumption."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from limelight.backend.limo.embedded.encode import decode_radiance
+from limelight.backend.limo.embedded.model import PainterConfig
+from limelight.backend.optics import panorama as pano
+from limelight.training.limo import crops, examples
+from limelight.training.limo import train as recipe_module
+from limelight.training.limo.train import Recipe, train
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    small = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2)
+    monkeypatch.setattr(recipe_module, "PainterConfig", lambda: small)
+
+
+def world_map() -> torch.Tensor:
+    d = pano.directions(64, "world")
+    return torch.stack([1 + d[..., 0], 1 + d[..., 1], 1 + d[..., 2]], -1) * 0.4
+
+
+def test_a_crop_shows_what_its_environment_holds_in_front_of_the_camera():
+    for seed in range(4):
+        view, probe, truth = crops.random_crop(world_map(), np.random.default_rng(seed))
+        seen = pano.sample(truth, view.camera.rays())
+        assert float((view.radiance - seen).abs().mean()) < 0.03 * float(truth.mean())
+        assert float(probe.position[2]) < 0
+        assert bool((view.depth > 0).all())
+
+
+def test_the_target_is_the_true_sphere():
+    view, probe, _ = crops.random_crop(world_map(), np.random.default_rng(1))
+    made = examples.example(view, probe, torch.full((64, 128, 3), 0.3))
+    on = made["sphere"][0] > 0
+    inside = decode_radiance(made["target"].float())[:, on]
+    assert torch.allclose(inside, torch.full_like(inside, 0.3), rtol=0.02)
+
+
+def shards(folder, count=64):
+    generator = (examples.example(*crops.random_crop(world_map(), np.random.default_rng(i))) for i in range(count))
+    examples.write_shards(generator, folder, "crops", 1)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_training_learns_and_resumes_exactly(tmp_path):
+    shards(tmp_path / "data", 24)
+    common = {"data": tmp_path / "data", "batch": 8, "warmup": 2, "save_every": 5, "learning_rate": 2e-3}
+    lines: list[str] = []
+    train(Recipe(out=tmp_path / "whole", steps=100, **common), lines.append)
+    first, last = (float(line.split()[3]) for line in (lines[0], lines[-1]))
+    assert last < first
+    whole = (tmp_path / "whole" / "limo_embedded.safetensors").read_bytes()
+    halted = Recipe(out=tmp_path / "halted", steps=100, **common)
+    stopper = iter(range(10**9))
+
+    class Halt(Exception):
+        pass
+
+    def interrupt(trainer, *args, original=recipe_module.Trainer.update):
+        if next(stopper) == 47:
+            raise Halt
+        return original(trainer, *args)
+
+    recipe_module.Trainer.update, original = interrupt, recipe_module.Trainer.update
+    try:
+        with pytest.raises(Halt):
+            train(halted, lines.append)
+    finally:
+        recipe_module.Trainer.update = original
+    train(halted, lines.append)
+    assert (tmp_path / "halted" / "limo_embedded.safetensors").read_bytes() == whole
+    assert json.loads((tmp_path / "halted" / "recipe.json").read_text())["steps"] == 100

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole recipe in one call: make the data, train, export. Every stage resumes where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from ...backend.errors import BadInput
+from ...backend.optics import exr
+from ...synthesis.samples import write_samples
+from .examples import SHARD, mean_environment
+from .prepare import prepare_crops, prepare_rooms
+from .train import Recipe, train
+
+#: Ray-traced training scenes start here; evaluation scenes have seeds from ten million.
+FIRST_SCENE = 0
+
+
+def reproduce(
+    out: Path,
+    *,
+    hdris: Path | None = None,
+    scenes: int = 1024,
+    crop_shards: int = 48,
+    steps: int = Recipe.steps,
+    workers: int = 2,
+    device: str = "auto",
+    report: Callable[[str], None] = print,
+) -> Path:
+    """Train the embedded painter into ``out`` and return its weights.
+
+    ``hdris``: a folder of CC0 panoramas (EXR), two thirds of the data when given. ``scenes``: ray-traced scenes of four
+    probes each. The same arguments give the same data; on one device also the same weights.
+    """
+    if scenes * 4 < SHARD and (hdris is None or crop_shards == 0):
+        raise BadInput(f"{scenes} scenes do not fill one shard of {SHARD} probes.", "Use at least 64 scenes.")
+    data, samples = out / "data", out / "scenes"
+    report(f"Ray tracing {scenes} scenes into {samples}")
+    write_samples(samples, FIRST_SCENE, scenes, workers)
+    prepare_rooms(samples, data)
+    if hdris is not None:
+        report(f"Cutting {crop_shards * SHARD} views from the panoramas of {hdris}")
+        prepare_crops(hdris, data, 1, crop_shards)
+    exr.write_panorama(out / "mean_environment.exr", mean_environment(data), frame="camera", half=True)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return train(Recipe(data=data, out=out, steps=steps, device=device), report)
