@@ -20,6 +20,9 @@ from ...backend.limo.embedded.encode import flip
 from ...backend.limo.embedded.model import PainterConfig, SphereUNet
 from .examples import Example, load_shards
 
+#: Optimiser steps between lines of the log.
+LOG_EVERY = 20
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -143,8 +146,8 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
             generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + trainer.step)
             torch.manual_seed(recipe.seed * 7_919 + trainer.step)
             losses.append(trainer.update(batch_of(examples, recipe, generator)))
-            if trainer.step % 50 == 0:
-                entry = {"step": trainer.step, "loss": sum(losses[-50:]) / 50, "seconds": time.monotonic() - start}
+            if trainer.step % LOG_EVERY == 0:
+                entry = {"step": trainer.step, "loss": sum(losses[-LOG_EVERY:]) / len(losses[-LOG_EVERY:]), "seconds": time.monotonic() - start}
                 log.write(json.dumps(entry) + "\n")
                 log.flush()
                 report(f"step {entry['step']}  loss {entry['loss']:.4f}  {entry['seconds']:.0f} s")

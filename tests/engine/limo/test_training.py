@@ -52,18 +52,18 @@ def test_training_learns_and_resumes_exactly(tmp_path):
     shards(tmp_path / "data", 24)
     common = {"data": tmp_path / "data", "batch": 8, "warmup": 2, "save_every": 5, "learning_rate": 2e-3}
     lines: list[str] = []
-    train(Recipe(out=tmp_path / "whole", steps=100, **common), lines.append)
+    train(Recipe(out=tmp_path / "whole", steps=40, **common), lines.append)
     first, last = (float(line.split()[3]) for line in (lines[0], lines[-1]))
     assert last < first
     whole = (tmp_path / "whole" / "limo_embedded.safetensors").read_bytes()
-    halted = Recipe(out=tmp_path / "halted", steps=100, **common)
+    halted = Recipe(out=tmp_path / "halted", steps=40, **common)
     stopper = iter(range(10**9))
 
     class Halt(Exception):
         pass
 
     def interrupt(trainer, *args, original=recipe_module.Trainer.update):
-        if next(stopper) == 47:
+        if next(stopper) == 17:
             raise Halt
         return original(trainer, *args)
 
@@ -75,4 +75,4 @@ def test_training_learns_and_resumes_exactly(tmp_path):
         recipe_module.Trainer.update = original
     train(halted, lines.append)
     assert (tmp_path / "halted" / "limo_embedded.safetensors").read_bytes() == whole
-    assert json.loads((tmp_path / "halted" / "recipe.json").read_text())["steps"] == 100
+    assert json.loads((tmp_path / "halted" / "recipe.json").read_text())["steps"] == 40

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the files of a job to a view with depth and camera, and probes inside it."""
+
+from __future__ import annotations
+
+import torch
+
+from ..depth.estimate import estimate_depth
+from ..errors import BadInput
+from ..optics import exr
+from ..optics.camera import Camera
+from ..optics.photo import read_photo
+from .job import LightJob, ProbeSpec
+from .view import DEFAULT_IMAGE_RADIUS, Probe, View
+
+#: The field of view assumed when neither the job nor the photo's EXIF says one.
+DEFAULT_FOV_DEG = 50.0
+
+
+def read_view(job: LightJob) -> tuple[View, str]:
+    """The job's picture with camera and depth; also where the depth came from, ``file`` or ``estimate``."""
+    photo = read_photo(job.images[0])
+    height, width = photo.radiance.shape[:2]
+    warnings = list(photo.warnings)
+    camera = _camera(job, width, height, photo.focal_35mm, warnings)
+    if job.depth is not None:
+        depth = exr.read_depth(job.depth)
+        if abs(depth.shape[1] / depth.shape[0] - width / height) > 0.02:
+            raise BadInput(
+                f"The depth map is {depth.shape[1]}×{depth.shape[0]}, the picture {width}×{height}: another shape.",
+                "Give the depth of this very picture.",
+            )
+        rows = (torch.arange(height) * depth.shape[0] // height)[:, None]
+        return View(
+            photo.radiance,
+            depth[rows, torch.arange(width) * depth.shape[1] // width],
+            camera,
+            job.camera_to_world,
+            warnings,
+        ), "file"
+    depth, notes = estimate_depth(photo.radiance, camera)
+    return View(photo.radiance, depth, camera, job.camera_to_world, warnings + list(notes)), "estimate"
+
+
+def _camera(job: LightJob, width: int, height: int, focal_35mm: float | None, warnings: list[str]) -> Camera:
+    if job.camera is not None:
+        given = Camera.from_dict({"width": width, "height": height, **job.camera})
+        if abs(given.width / given.height - width / height) > 0.02:
+            raise BadInput(
+                f"The camera is for a picture of {given.width}×{given.height} pixels, this one is {width}×{height}.",
+                "Give the camera of this very picture.",
+            )
+        return given.resized(width, height)
+    if job.fov_deg is not None:
+        return Camera.from_fov(width, height, job.fov_deg)
+    if focal_35mm:
+        focal = focal_35mm / 36 * max(width, height)
+        return Camera(width, height, focal, focal, width / 2, height / 2)
+    warnings.append(
+        f"The field of view is unknown; {DEFAULT_FOV_DEG:g} degrees was assumed. Give it for a better result."
+    )
+    return Camera.from_fov(width, height, DEFAULT_FOV_DEG)
+
+
+def place_probe(view: View, spec: ProbeSpec, radius: float | None) -> Probe:
+    """The probe that ``spec`` asks for; ``radius`` in metres is the job's default."""
+    radius = spec.radius or radius
+    if spec.position is None:
+        assert spec.u is not None and spec.v is not None
+        return Probe.from_pixel(view, spec.u, spec.v, depth=spec.depth, radius=radius, name=spec.name)
+    position = torch.tensor(spec.position, dtype=torch.float32)
+    if radius is None:
+        radius = DEFAULT_IMAGE_RADIUS * view.camera.width / view.camera.fx * abs(float(position[2]))
+    return Probe(spec.name, position, radius)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a light estimation leaves on disk: environments, spheres, previews, result.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..errors import BadInput
+from ..optics import exr
+from ..optics import panorama as pano
+from .job import LightJob
+from .lamps import extract_lamps
+from .painter import Spheres
+from .view import Probe, View
+
+
+def write_preview(path: Path, spheres: Spheres) -> None:
+    """The bracket as one picture, mirror above diffuse, EV 0 at the left."""
+    rows = [torch.cat(list(stack), 1) for stack in (spheres.mirror, spheres.diffuse)]
+    pixels = (torch.cat(rows).clamp(0, 1).numpy() * 255 + 0.5).astype(np.uint8)
+    partial = path.with_suffix(".partial.png")
+    Image.fromarray(pixels).resize((pixels.shape[1] * 2, pixels.shape[0] * 2), Image.Resampling.BICUBIC).save(partial)
+    os.replace(partial, path)
+
+
+def write_probe(
+    folder: Path, job: LightJob, view: View, index: int, probe: Probe, environment: Tensor, spheres: Spheres
+) -> dict[str, Any]:
+    """Write one probe's EXR files into ``folder`` in the job's frame; returns its entry of result.json (paths relative to the folder).
+
+    ``environment`` (N, 2N, 3) is in the camera frame.
+    """
+    position = probe.position
+    in_world = None
+    if view.camera_to_world is not None:
+        in_world = (view.camera_to_world[:3, :3] @ position + view.camera_to_world[:3, 3]).tolist()
+    if job.frame == "world":
+        assert view.camera_to_world is not None
+        environment = pano.to_world(environment, view.camera_to_world[:3, :3])
+    frame = cast(pano.Frame, job.frame)
+    lamps, fill = extract_lamps(environment, frame=frame)
+    names = {"environment": f"probe_{index}.exr", "fill": f"probe_{index}_fill.exr"}
+    at = in_world if job.frame == "world" and in_world else position.tolist()
+    for name, pixels in (("environment", environment), ("fill", fill)):
+        exr.write_panorama(folder / names[name], pixels, frame=frame, probe_position=at)
+    layers = torch.cat([torch.cat(list(stack), 1) for stack in (spheres.mirror, spheres.diffuse)])
+    exr.write_image(
+        folder / f"probe_{index}_spheres.exr", layers, half=True, header={"limelightExposures": str(list(spheres.evs))}
+    )
+    return {
+        "name": probe.name,
+        "position_camera": position.tolist(),
+        "position_world": in_world,
+        "radius": probe.radius,
+        **names,
+        "spheres": f"probe_{index}_spheres.exr",
+        "preview": f"probe_{index}_preview.png",
+        "lamps": [lamp.to_dict() for lamp in lamps],
+        "mean_radiance": pano.mean_radiance(environment).tolist(),
+        "warnings": [],
+    }
+
+
+@contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """A folder inside ``out`` to work in; its files move into ``out`` at the end, and vanish if the job fails.
+
+    So a cancelled or failed job leaves ``out`` as it was: no half-written file, nothing lost.
+    """
+    existed = out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".limelight-", dir=out))
+    except OSError as error:
+        raise BadInput(f"The folder {out} cannot be written ({error.strerror}).", "Choose another folder.") from error
+    try:
+        yield work
+        for path in sorted(work.iterdir()):
+            os.replace(path, out / path.name)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        if not existed and not any(out.iterdir()):
+            out.rmdir()
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write a JSON file, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    try:
+        partial.write_text(json.dumps(data, indent=1), encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise BadInput(f"Could not write {path.name} ({error.strerror}).", "Check space and permissions.") from error
