@@ -38,7 +38,7 @@ def write_preview(path: Path, spheres: Spheres) -> None:
 def write_probe(
     folder: Path, job: LightJob, view: View, index: int, probe: Probe, environment: Tensor, spheres: Spheres
 ) -> dict[str, Any]:
-    """Write one probe's EXR files into ``folder`` in the job's frame; returns its entry of result.json (paths relative to the folder).
+    """Write one probe's EXR files into ``folder`` in the job's frame; returns its entry of result.json.
 
     ``environment`` (N, 2N, 3) is in the camera frame.
     """
