@@ -18,6 +18,7 @@ from torch.optim import AdamW
 
 from ...backend.limo.embedded.encode import flip
 from ...backend.limo.embedded.model import PainterConfig, SphereUNet
+from ...backend.limo.embedded.paint import shifted
 from .examples import Example, load_shards
 
 #: Optimiser steps between lines of the log.
@@ -111,7 +112,7 @@ def flow_loss(net: SphereUNet, example: Example) -> Tensor:
     """Rectified flow: x_t = (1 − t)x₀ + tε, target ε − x₀, mean square over the sphere's pixels (methods.md §1.5)."""
     sphere, context, clean = example["sphere"], example["context"], example["target"]
     noise = torch.randn_like(clean)
-    t = torch.sigmoid(torch.randn(len(clean), device=clean.device) * 1.2 + 0.3)
+    t = shifted(torch.rand(len(clean), device=clean.device))
     at = t[:, None, None, None]
     with torch.autocast(clean.device.type, torch.bfloat16):
         flow = net((1 - at) * clean + at * noise, t, sphere, net.encode_context(context))
