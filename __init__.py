@@ -10,3 +10,50 @@ bl_info = {
     "description": "Light estimation from a photo or a scene",
     "category": "Lighting",
 }
+
+# What unregister() has to undo, in the order in which it was done.
+_undo: list = []
+
+
+def _register_class(cls: type) -> None:
+    import bpy
+
+    bpy.utils.register_class(cls)
+    _undo.append(lambda: bpy.utils.unregister_class(cls))
+
+
+def _attach_interface_state() -> None:
+    import bpy
+
+    from .operators.state import InterfaceState
+
+    bpy.types.WindowManager.limelight_interface = bpy.props.PointerProperty(
+        type=InterfaceState, name="Limelight interface", description="What Limelight's panels show"
+    )
+    _undo.append(lambda: delattr(bpy.types.WindowManager, "limelight_interface"))
+
+
+def register() -> None:
+    """Add everything to Blender; if any part fails, what was added before is taken back and the error goes on."""
+    from . import operators, panels, preferences, properties
+    from .operators import engine_session, previews, watch
+
+    try:
+        properties.register()
+        _undo.append(properties.unregister)
+        for cls in (*preferences.CLASSES, *operators.classes(), *panels.classes()):
+            _register_class(cls)
+        _attach_interface_state()
+        _undo.append(previews.unregister)
+        _undo.append(engine_session.stop)
+        watch.register()
+        _undo.append(watch.unregister)
+    except Exception:
+        unregister()
+        raise
+
+
+def unregister() -> None:
+    """Take back exactly what register() did, in reverse."""
+    while _undo:
+        _undo.pop()()

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a click does: thin operators over ``scene`` and ``bridge``, one file a capability."""
+
+
+def classes() -> tuple[type, ...]:
+    """All classes to register, in order."""
+    from . import apply, compare, engine, estimate, place_probe, plate, probe_list, state
+
+    return tuple(
+        cls
+        for module in (state, place_probe, probe_list, plate, estimate, apply, compare, engine)
+        for cls in module.CLASSES
+    )

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From an estimated environment to light in the scene: world, lamps, one dome a probe, the compositing set-up."""
+
+import bpy
+from bpy.types import Operator
+
+from . import watch
+
+
+def _lit_probe(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The active probe if it holds an estimated environment, else the first that does."""
+    from ..scene import probes
+
+    active = watch.active_probe(context)
+    if active is not None and active.limelight.environment is not None:
+        return active
+    if active is not None:
+        return None
+    return next((p for p in probes.probes(context.scene) if p.limelight.environment is not None), None)
+
+
+def _finish(operator: Operator, context: bpy.types.Context, text: str) -> set[str]:
+    operator.report({"INFO"}, text)
+    watch.refresh(context)
+    watch.redraw(context)
+    return {"FINISHED"}
+
+
+def _no_light(operator: Operator, context: bpy.types.Context) -> set[str]:
+    active = watch.active_probe(context)
+    name = f"{active.name} has" if active is not None else "The probes have"
+    operator.report({"ERROR"}, f"{name} no estimated light yet: press Estimate first")
+    return {"CANCELLED"}
+
+
+class LIMELIGHT_OT_apply_world(Operator):
+    """Light the scene with the active probe's environment: it becomes the World, already turned the right way"""
+
+    bl_idname = "limelight.apply_world"
+    bl_label = "Apply as World"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        from ..scene import world
+
+        probe = _lit_probe(context)
+        if probe is None:
+            return _no_light(self, context)
+        made = world.apply_world(context.scene, probe)
+        return _finish(self, context, f"“{made.name}” now lights the scene with what {probe.name} sees")
+
+
+class LIMELIGHT_OT_apply_lamps(Operator):
+    """Turn the strongest lights of the active probe into lamps and take them out of the World, so nothing counts twice"""
+
+    bl_idname = "limelight.apply_lamps"
+    bl_label = "Apply with Lamps"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        from ..scene import lamps
+
+        probe = _lit_probe(context)
+        if probe is None:
+            return _no_light(self, context)
+        made = lamps.apply_lamps(context.scene, probe)
+        if not made:
+            return _finish(self, context, f"{probe.name} sees no concentrated light: its World alone lights the scene")
+        return _finish(self, context, f"Made {len(made)} lamps from {probe.name}; the rest is in the World")
+
+
+class LIMELIGHT_OT_apply_domes(Operator):
+    """Give every lit probe its own dome of light that reaches the objects nearest to it, all in one render"""
+
+    bl_idname = "limelight.apply_domes"
+    bl_label = "Apply Local Domes"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        from ..scene import domes, probes
+
+        lit = [p for p in probes.probes(context.scene) if p.limelight.use and p.limelight.environment is not None]
+        if not lit:
+            return _no_light(self, context)
+        domes.apply_domes(context.scene, lit)
+        return _finish(self, context, f"{len(lit)} local domes light the objects nearest to them")
+
+
+class LIMELIGHT_OT_setup_composite(Operator):
+    """Put the rendered objects and their shadows over the photo: adds a shadow catcher and sets up the compositor"""
+
+    bl_idname = "limelight.setup_composite"
+    bl_label = "Composite over Photo"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        from ..scene import catcher, composite
+
+        if context.scene.limelight.plate is None:
+            self.report({"ERROR"}, "There is no photo to composite over: set one under What the Engine Sees")
+            return {"CANCELLED"}
+        probe = watch.active_probe(context)
+        if probe is not None:
+            catcher.add_shadow_catcher(context.scene, probe)
+        composite.setup_composite(context.scene)
+        return _finish(self, context, "Renders now appear over the photo, with their shadows")
+
+
+CLASSES = (
+    LIMELIGHT_OT_apply_world,
+    LIMELIGHT_OT_apply_lamps,
+    LIMELIGHT_OT_apply_domes,
+    LIMELIGHT_OT_setup_composite,
+)

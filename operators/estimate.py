@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The estimate as an operator: modal with progress when clicked, blocking in scripts and in background mode."""
+
+import time
+
+import bpy
+from bpy.types import Operator
+
+from . import engine_session, previews, state, watch
+from .estimate_run import EstimateRun
+
+_TICK = 0.1
+
+
+def time_left_text(seconds: float) -> str:
+    """``seconds`` as the panels say it; empty while unknown (negative)."""
+    if seconds < 0:
+        return ""
+    if seconds < 90:
+        return f"about {max(round(seconds), 1)} s left"
+    return f"about {round(seconds / 60)} min left"
+
+
+def _show(context: bpy.types.Context, run: EstimateRun) -> None:
+    """Copy the run's state to where the panels read it."""
+    manager = context.window_manager.limelight
+    manager.running = not run.over
+    manager.fraction, manager.stage, manager.eta = run.fraction, run.stage, run.eta
+    if run.preview:
+        previews.show_file("running", run.preview)
+    watch.redraw(context)
+
+
+def _show_end(context: bpy.types.Context, message: str) -> None:
+    manager = context.window_manager.limelight
+    manager.running, manager.fraction, manager.eta = False, 0.0, -1.0
+    manager.stage, manager.message = "", message
+    watch.refresh(context)
+    watch.redraw(context)
+
+
+def _refused(operator: Operator, context: bpy.types.Context) -> bool:
+    """Report what keeps the estimate from starting; True if there is anything."""
+    watch.refresh(context)
+    if engine_session.running_run() is not None:
+        operator.report({"ERROR"}, "An estimate is running already: wait for it or cancel it first")
+        return True
+    problems = state.get(context).problems
+    if problems:
+        watch.redraw(context)
+        operator.report({"ERROR"}, "; ".join(row.text for row in problems))
+    return bool(problems)
+
+
+def _capture(operator: Operator, context: bpy.types.Context, run: EstimateRun) -> bool:
+    try:
+        run.capture(context)
+    except (OSError, RuntimeError, ValueError) as error:
+        run.close()
+        engine_session.end(run)
+        _show_end(context, str(error))
+        operator.report({"ERROR"}, str(error))
+        return False
+    return True
+
+
+def _finish(operator: Operator, context: bpy.types.Context, run: EstimateRun) -> set[str]:
+    """Load what came out, say how it ended; the scene is touched only by a run that succeeded."""
+    engine_session.end(run)
+    try:
+        if run.cancelled:
+            _show_end(context, "Cancelled; nothing was changed")
+            operator.report({"INFO"}, "The estimate was cancelled; nothing was changed")
+            return {"CANCELLED"}
+        if not run.succeeded:
+            _show_end(context, run.error_text)
+            operator.report({"ERROR"}, run.error_text)
+            return {"CANCELLED"}
+        lit = run.load(context)
+    except (OSError, RuntimeError, ValueError) as error:
+        _show_end(context, str(error))
+        operator.report({"ERROR"}, f"The light could not be stored: {error}")
+        return {"CANCELLED"}
+    finally:
+        run.close()
+    seconds = time.monotonic() - run.started
+    message = f"Estimated the light of {', '.join(p.name for p in lit)} in {seconds:.0f} s"
+    _show_end(context, message)
+    operator.report({"INFO"}, message)
+    return {"FINISHED"}
+
+
+class LIMELIGHT_OT_estimate(Operator):
+    """Estimate the light at every probe that is switched on, from what the engine sees; Esc cancels"""
+
+    bl_idname = "limelight.estimate"
+    bl_label = "Estimate Light"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        if _refused(self, context):
+            return {"CANCELLED"}
+        run = EstimateRun(context)
+        engine_session.begin(run)
+        if not _capture(self, context, run):
+            return {"CANCELLED"}
+        run.wait()
+        return _finish(self, context, run)
+
+    def invoke(self, context, _event):
+        if bpy.app.background or context.window is None:
+            return self.execute(context)
+        if _refused(self, context):
+            return {"CANCELLED"}
+        self._run = EstimateRun(context)
+        self._captured = False
+        self._ticks = 0
+        engine_session.begin(self._run)
+        self._timer = context.window_manager.event_timer_add(_TICK, window=context.window)
+        context.workspace.status_text_set("Limelight estimates the light     Esc: cancel")
+        context.window_manager.modal_handler_add(self)
+        context.window_manager.limelight.message = ""
+        previews.forget("running")
+        _show(context, self._run)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context, event):
+        run = self._run
+        if engine_session.running_run() is not run:
+            # The run was abandoned: another file was loaded or the engine was stopped.
+            self._release(context)
+            _show_end(context, "Cancelled; nothing was changed")
+            return {"CANCELLED"}
+        if event.type == "ESC" and event.value == "PRESS":
+            run.cancel()
+            _show(context, run)
+            return {"RUNNING_MODAL"}
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        self._ticks += 1
+        if not self._captured and not run.over:
+            # Let the panel draw once, so that the artist sees why the window holds still during the render.
+            if self._ticks < 3:
+                return {"PASS_THROUGH"}
+            self._captured = True
+            if not _capture(self, context, run):
+                self._release(context)
+                return {"CANCELLED"}
+        if run.step() or self._ticks % 5 == 0:
+            _show(context, run)
+        if not run.over:
+            return {"PASS_THROUGH"}
+        self._release(context)
+        return _finish(self, context, run)
+
+    def cancel(self, context):
+        """Blender calls this when it ends the operator itself, for example on quitting."""
+        if engine_session.running_run() is self._run:
+            engine_session.abandon()
+        self._release(context)
+
+    def _release(self, context):
+        context.window_manager.event_timer_remove(self._timer)
+        context.workspace.status_text_set(None)
+
+
+class LIMELIGHT_OT_cancel(Operator):
+    """Stop the running estimate; the scene stays as it was"""
+
+    bl_idname = "limelight.cancel"
+    bl_label = "Cancel"
+    bl_options = {"REGISTER"}
+
+    def execute(self, context):
+        run = engine_session.running_run()
+        if run is None:
+            self.report({"INFO"}, "No estimate is running")
+            return {"CANCELLED"}
+        run.cancel()
+        watch.redraw(context)
+        return {"FINISHED"}
+
+
+CLASSES = (LIMELIGHT_OT_estimate, LIMELIGHT_OT_cancel)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Selecting and deleting probes from the list in the sidebar."""
+
+import bpy
+from bpy.props import StringProperty
+from bpy.types import Operator
+
+from . import watch
+
+
+def _named_probe(operator: Operator, context: bpy.types.Context) -> bpy.types.Object | None:
+    """The probe called ``operator.name``, or the active one if no name is given; reports when there is none."""
+    probe = context.scene.objects.get(operator.name) if operator.name else watch.active_probe(context)
+    if probe is None or not probe.limelight.is_probe:
+        operator.report({"ERROR"}, f"There is no probe called “{operator.name}” in this scene" if operator.name
+                        else "There is no active probe: click one in the list first")
+        return None
+    return probe
+
+
+class LIMELIGHT_OT_select_probe(Operator):
+    """Select this probe in the viewport, so that the buttons below work on it"""
+
+    bl_idname = "limelight.select_probe"
+    bl_label = "Select Probe"
+    bl_options = {"REGISTER", "UNDO"}
+
+    name: StringProperty(name="Name", description="Name of the probe to select")
+
+    def execute(self, context):
+        probe = _named_probe(self, context)
+        if probe is None:
+            return {"CANCELLED"}
+        if context.mode != "OBJECT":
+            self.report({"ERROR"}, "Leave edit mode first: probes are selected in Object Mode")
+            return {"CANCELLED"}
+        for other in context.selected_objects:
+            other.select_set(False)
+        probe.select_set(True)
+        context.view_layer.objects.active = probe
+        watch.refresh(context)
+        return {"FINISHED"}
+
+
+class LIMELIGHT_OT_delete_probe(Operator):
+    """Delete this probe from the scene; worlds and lamps that were made from it stay"""
+
+    bl_idname = "limelight.delete_probe"
+    bl_label = "Delete Probe"
+    bl_options = {"REGISTER", "UNDO"}
+
+    name: StringProperty(name="Name", description="Name of the probe to delete; empty deletes the active one")
+
+    def execute(self, context):
+        probe = _named_probe(self, context)
+        if probe is None:
+            return {"CANCELLED"}
+        name = probe.name
+        bpy.data.objects.remove(probe, do_unlink=True)
+        watch.refresh(context)
+        watch.redraw(context)
+        self.report({"INFO"}, f"Deleted {name}")
+        return {"FINISHED"}
+
+
+CLASSES = (LIMELIGHT_OT_select_probe, LIMELIGHT_OT_delete_probe)

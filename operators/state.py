@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the interface remembers between two redraws: the list of probes, the problems found, the engine's set-up.
+
+It lives on the window manager, so it is neither saved nor undone. Panels only read it; operators and the watcher write.
+"""
+
+import json
+
+import bpy
+from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, StringProperty
+from bpy.types import PropertyGroup
+
+
+class ProbeRow(PropertyGroup):
+    """One line of the probe list; ``name`` is the object's name."""
+
+    has_light: BoolProperty(name="Has light", description="This probe holds an estimated environment")
+    status: StringProperty(name="Status", description="What happened to this probe last")
+
+
+class ProblemRow(PropertyGroup):
+    """One problem and the button that repairs it; ``operator`` is empty when only the artist can repair it."""
+
+    text: StringProperty(name="Problem", description="What keeps the estimate from starting")
+    operator: StringProperty(name="Operator", description="The operator that repairs the problem")
+    label: StringProperty(name="Label", description="What the repair button says")
+    arguments: StringProperty(name="Arguments", description="Properties of the repair, as JSON", default="{}")
+
+
+def _select_row(state: "InterfaceState", context: bpy.types.Context) -> None:
+    if state.following or not 0 <= state.probe_index < len(state.probe_rows):
+        return
+    name = state.probe_rows[state.probe_index].name
+    if name in context.scene.objects:
+        bpy.ops.limelight.select_probe("EXEC_DEFAULT", True, name=name)
+
+
+class InterfaceState(PropertyGroup):
+    """Everything that the panels show and that is not part of the file."""
+
+    probe_rows: CollectionProperty(type=ProbeRow, name="Probes", description="The probes of this scene")
+    probe_index: IntProperty(
+        name="Active probe", description="The probe that the buttons below work on; click to select it", update=_select_row
+    )
+    following: BoolProperty(name="Following", description="The list is following the selection at the moment")
+    problems: CollectionProperty(type=ProblemRow, name="Problems", description="What keeps the estimate from starting")
+    checked: BoolProperty(name="Checked", description="The problems were looked for at least once")
+    setup_running: BoolProperty(name="Set-up running", description="The engine is being set up, verified or removed")
+    setup_fraction: FloatProperty(
+        name="Set-up progress", description="How far the set-up of the engine is", min=0.0, max=1.0, subtype="FACTOR"
+    )
+    setup_stage: StringProperty(name="Set-up stage", description="What the set-up of the engine does right now")
+    setup_message: StringProperty(name="Set-up message", description="How the last set-up or check of the engine ended")
+    setup_failed: BoolProperty(name="Set-up failed", description="The last set-up or check of the engine failed")
+
+
+def get(context: bpy.types.Context) -> InterfaceState:
+    """The interface's state of this Blender session."""
+    return context.window_manager.limelight_interface
+
+
+def show_problems(state: InterfaceState, problems: list) -> bool:
+    """Store ``problems`` (``scene.problems.Problem``) for the panels; True if they differ from what was shown."""
+    fresh = [
+        (p.text, p.operator_idname or "", p.operator_label or "", json.dumps(p.properties or {}, sort_keys=True))
+        for p in problems
+    ]
+    if state.checked and fresh == [(r.text, r.operator, r.label, r.arguments) for r in state.problems]:
+        return False
+    state.problems.clear()
+    for text, operator, label, arguments in fresh:
+        row = state.problems.add()
+        row.text, row.operator, row.label, row.arguments = text, operator, label, arguments
+    state.checked = True
+    return True
+
+
+def show_probes(state: InterfaceState, probes: list, active: bpy.types.Object | None) -> bool:
+    """Make the list show ``probes`` with ``active`` highlighted; True if anything changed."""
+    fresh = [(p.name, p.limelight.environment is not None, p.limelight.status) for p in probes]
+    changed = fresh != [(r.name, r.has_light, r.status) for r in state.probe_rows]
+    if changed:
+        state.probe_rows.clear()
+        for name, has_light, status in fresh:
+            row = state.probe_rows.add()
+            row.name, row.has_light, row.status = name, has_light, status
+    index = next((i for i, p in enumerate(probes) if p == active), min(state.probe_index, max(len(probes) - 1, 0)))
+    if index != state.probe_index:
+        state.following = True
+        state.probe_index = index
+        state.following = False
+        changed = True
+    return changed
+
+
+CLASSES = (ProbeRow, ProblemRow, InterfaceState)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps the interface's cached state fresh: after a change of the file, once, and never while drawing."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import engine_session, state
+
+# Long enough to gather a drag's many updates into few checks, short enough to feel immediate.
+_DELAY = 0.2
+
+
+def active_probe(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The probe that buttons work on: the active object if it is one, else the highlighted line of the list."""
+    active = context.view_layer.objects.active
+    if active is not None and active.limelight.is_probe:
+        return active
+    rows, index = state.get(context).probe_rows, state.get(context).probe_index
+    if not 0 <= index < len(rows):
+        return None
+    return context.scene.objects.get(rows[index].name)
+
+
+def refresh(context: bpy.types.Context) -> bool:
+    """Look for problems and probes again and store them for the panels; True if something changed."""
+    from ..scene import probes, problems
+
+    interface = state.get(context)
+    found = probes.probes(context.scene)
+    changed = state.show_probes(interface, found, active_probe(context))
+    if found and context.scene.limelight.active_probe != interface.probe_index:
+        context.scene.limelight.active_probe = interface.probe_index
+    blocked = [p for p in (engine_session.engine_problem(context),) if p is not None]
+    return state.show_problems(interface, blocked + problems.find_problems(context)) or changed
+
+
+def redraw(context: bpy.types.Context) -> None:
+    """Ask the editors that show Limelight's panels to draw again."""
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in {"VIEW_3D", "IMAGE_EDITOR", "PROPERTIES", "PREFERENCES"}:
+                area.tag_redraw()
+
+
+def _refresh_soon() -> None:
+    if hasattr(bpy.types.WindowManager, "limelight_interface") and refresh(bpy.context):
+        redraw(bpy.context)
+
+
+def schedule() -> None:
+    """Refresh a moment from now; many calls in a row cost one refresh. Nothing happens without a window."""
+    if not bpy.app.background and not bpy.app.timers.is_registered(_refresh_soon):
+        bpy.app.timers.register(_refresh_soon, first_interval=_DELAY, persistent=True)
+
+
+@persistent
+def _on_change(*_args: object) -> None:
+    schedule()
+
+
+@persistent
+def _on_load(*_args: object) -> None:
+    # A watcher that outlives its file would write into freed data (a known crash of other add-ons).
+    engine_session.abandon()
+
+
+_HANDLERS = (
+    ("depsgraph_update_post", _on_change),
+    ("undo_post", _on_change),
+    ("redo_post", _on_change),
+    ("load_post", _on_change),
+    ("load_pre", _on_load),
+)
+
+
+def register() -> None:
+    """Attach the handlers and plan a first look."""
+    for name, function in _HANDLERS:
+        getattr(bpy.app.handlers, name).append(function)
+    schedule()
+
+
+def unregister() -> None:
+    """Detach everything that ``register`` and ``schedule`` attached."""
+    for name, function in reversed(_HANDLERS):
+        getattr(bpy.app.handlers, name).remove(function)
+    if bpy.app.timers.is_registered(_refresh_soon):
+        bpy.app.timers.unregister(_refresh_soon)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Estimate button, what keeps it from working, and how far a running estimate is."""
+
+import json
+
+from bpy.types import Panel
+
+from ..operators import previews, state, watch
+from ..operators.estimate import time_left_text
+from . import wording
+
+
+def draw_problems(layout, context, interface):
+    """Every problem found with the button that repairs it."""
+    for row in interface.problems:
+        box = layout.box().column()
+        wording.wrapped(box, context, row.text, icon="ERROR")
+        if row.operator:
+            button = box.operator(row.operator, text=row.label or "Repair")
+            for name, value in json.loads(row.arguments).items():
+                setattr(button, name, value)
+
+
+def draw_running(layout, context, manager):
+    """Progress, stage, time left, the spheres so far and the way out."""
+    wording.progress(layout, manager.fraction, f"{round(manager.fraction * 100)} %")
+    wording.wrapped(layout, context, manager.stage or "Starting the engine")
+    left = time_left_text(manager.eta)
+    if left:
+        layout.label(text=left.capitalize(), icon="TIME")
+    picture = previews.icon("running")
+    if picture:
+        layout.template_icon(picture, scale=7.0)
+    layout.operator("limelight.cancel", text="Cancel (Esc)", icon="CANCEL")
+
+
+class LIMELIGHT_PT_estimate(Panel):
+    """Estimate the light at the probes"""
+
+    bl_idname = "LIMELIGHT_PT_estimate"
+    bl_label = "Estimate"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Limelight"
+
+    def draw(self, context):
+        layout, interface, manager = self.layout, state.get(context), context.window_manager.limelight
+        if manager.running:
+            draw_running(layout, context, manager)
+            return
+        layout.row().prop(context.scene.limelight, "quality", expand=True)
+        draw_problems(layout, context, interface)
+        row = layout.row()
+        row.scale_y = 1.6
+        row.enabled = interface.checked and not interface.problems
+        row.operator("limelight.estimate", icon="LIGHT_SUN")
+        if manager.message:
+            wording.wrapped(layout, context, manager.message, icon="INFO")
+        probe = watch.active_probe(context)
+        picture = previews.icon(f"probe:{probe.name}") if probe is not None else 0
+        if picture:
+            layout.template_icon(picture, scale=7.0)
+
+
+class LIMELIGHT_PT_estimate_settings(Panel):
+    """Details of the estimate; the defaults suit most photos"""
+
+    bl_idname = "LIMELIGHT_PT_estimate_settings"
+    bl_label = "Details"
+    bl_parent_id = "LIMELIGHT_PT_estimate"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Limelight"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        settings = context.scene.limelight
+        column = self.layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        for name in ("size", "use_front", "seed", "model"):
+            column.prop(settings, name)
+
+
+CLASSES = (LIMELIGHT_PT_estimate, LIMELIGHT_PT_estimate_settings)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The panel that says what the engine sees: a photo or the scene, and where depth comes from."""
+
+from bpy.types import Panel
+
+from . import wording
+
+
+class LIMELIGHT_PT_view(Panel):
+    """Choose what the light is estimated from"""
+
+    bl_idname = "LIMELIGHT_PT_view"
+    bl_label = "What the Engine Sees"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Limelight"
+
+    def draw(self, context):
+        layout, scene, settings = self.layout, context.scene, context.scene.limelight
+        layout.row().prop(settings, "source", expand=True)
+        if settings.source == "PLATE":
+            self._draw_plate(layout, context, settings)
+        else:
+            wording.wrapped(layout, context, "The active camera's view of the scene, rendered without view transform.")
+        if scene.camera is None and not (settings.source == "PLATE" and settings.plate is None):
+            layout.operator("limelight.add_camera", icon="CAMERA_DATA")
+
+    def _draw_plate(self, layout, context, settings):
+        if settings.plate is None:
+            wording.wrapped(layout, context, "Drop a photo into the viewport, or choose one here.")
+            row = layout.row()
+            row.scale_y = 1.4
+            row.operator("limelight.set_plate", text="Choose Photo…", icon="FILE_IMAGE")
+            return
+        row = layout.row(align=True)
+        row.label(text=settings.plate.name, icon="IMAGE_DATA")
+        row.operator("limelight.set_plate", text="", icon="FILE_FOLDER")
+        row.operator("limelight.clear_plate", text="", icon="X")
+        column = layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        column.prop(settings, "depth_source")
+        if settings.depth_source == "FILE":
+            column.prop(settings, "depth_file")
+        column.prop(settings, "fov_override")
+
+
+CLASSES = (LIMELIGHT_PT_view,)

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sentences in narrow panels: wrapped to the region's width instead of cut off."""
+
+from __future__ import annotations
+
+import textwrap
+
+import bpy
+
+# Mean width of a letter of Blender's interface font at a scale of 1, in pixels, measured generously.
+_LETTER = 6.6
+_MARGIN = 50
+
+
+def wrapped(
+    layout: bpy.types.UILayout, context: bpy.types.Context, text: str, *, icon: str = "NONE", alert: bool = False
+) -> None:
+    """Draw ``text`` as labels no wider than the region; ``icon`` stands before the first line."""
+    scale = context.preferences.system.ui_scale or 1.0
+    width = context.region.width if context.region is not None else 300
+    letters = max(int((width / scale - _MARGIN) / _LETTER), 16)
+    column = layout.column(align=True)
+    column.alert = alert
+    column.scale_y = 0.85
+    for number, line in enumerate(textwrap.wrap(text, letters) or [""]):
+        column.label(text=line, icon=icon if number == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
+
+
+def progress(layout: bpy.types.UILayout, fraction: float, text: str) -> None:
+    """A progress bar, or the same as text where Blender has none (before 4.0)."""
+    if hasattr(layout, "progress"):
+        layout.progress(factor=fraction, text=text, type="BAR")
+    else:
+        filled = round(fraction * 12)
+        layout.label(text=f"{'█' * filled}{'░' * (12 - filled)}  {text}")

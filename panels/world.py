@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controls of a World that Limelight made, in the sidebar and in the World properties."""
+
+from bpy.types import Panel
+
+from . import wording
+
+
+def draw_world(layout, world):
+    """Strength, rotation, tint and background of ``world``."""
+    settings = world.limelight
+    layout.label(text=f"World from {settings.probe}", icon="WORLD")
+    column = layout.column()
+    column.use_property_split = True
+    column.use_property_decorate = False
+    column.prop(settings, "strength_ev")
+    column.prop(settings, "rotation")
+    column.prop(settings, "tint")
+    column.prop(settings, "separate_background")
+    if settings.separate_background:
+        column.prop(settings, "background_strength_ev")
+        column.prop(settings, "background_rotation")
+
+
+class LIMELIGHT_PT_world(Panel):
+    """Strength, rotation and tint of the estimated light"""
+
+    bl_idname = "LIMELIGHT_PT_world"
+    bl_label = "Limelight"
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "world"
+
+    @classmethod
+    def poll(cls, context):
+        """Only scenes with a World have something to show here."""
+        return context.scene.world is not None
+
+    def draw(self, context):
+        world = context.scene.world
+        if world.limelight.probe:
+            draw_world(self.layout, world)
+        else:
+            wording.wrapped(self.layout, context, "This World was not made by Limelight. Estimate the light of a probe "
+                            "in the 3D viewport's Limelight tab, then press Apply as World.")
+
+
+CLASSES = (LIMELIGHT_PT_world,)
