@@ -148,7 +148,8 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
             torch.manual_seed(recipe.seed * 7_919 + trainer.step)
             losses.append(trainer.update(batch_of(examples, recipe, generator)))
             if trainer.step % LOG_EVERY == 0:
-                entry = {"step": trainer.step, "loss": sum(losses[-LOG_EVERY:]) / len(losses[-LOG_EVERY:]), "seconds": time.monotonic() - start}
+                recent = losses[-LOG_EVERY:]
+                entry = {"step": trainer.step, "loss": sum(recent) / len(recent), "seconds": time.monotonic() - start}
                 log.write(json.dumps(entry) + "\n")
                 log.flush()
                 report(f"step {entry['step']}  loss {entry['loss']:.4f}  {entry['seconds']:.0f} s")

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The renderer R of the fit: linear operators from a panorama to what each sphere pixel shows, with exact gradients."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..optics import panorama as pano
+from ..optics.sphere import SphereView, intersect, reflect
+
+#: Rows of the reduced map that lights the diffuse sphere.
+DIFFUSE_HEIGHT = 32
+
+
+class _Sparse(torch.autograd.Function):
+    """y = A x with the transpose prepared, so that the backward pass is a plain product too."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.transposed = transposed
+        return matrix @ x
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, None, Tensor]:  # type: ignore[override]
+        return None, None, ctx.transposed @ grads[0].contiguous()
+
+
+class Renderer:
+    """What the masked pixels of a mirror and a diffuse sphere (albedo 1) show under a panorama of ``height`` rows."""
+
+    def __init__(self, view: SphereView, height: int, supersample: int = 3) -> None:
+        self.height = height
+        matrix = mirror_matrix(view, height, supersample)
+        self._mirror = matrix.to_sparse_csr()
+        self._mirror_back = matrix.T.coalesce().to_sparse_csr()
+        self._small = min(DIFFUSE_HEIGHT, height)
+        towards = pano.directions(self._small).reshape(-1, 3)
+        area = pano.solid_angles(self._small).expand(-1, 2 * self._small).reshape(-1)
+        self._cosine = (view.normals[view.mask] @ towards.T).clamp(min=0) * area / math.pi
+
+    def mirror(self, panorama: Tensor) -> Tensor:
+        """(N, 2N, 3) to the mirror's masked pixels (P, 3)."""
+        return _Sparse.apply(self._mirror, self._mirror_back, panorama.reshape(-1, 3))  # type: ignore[no-any-return]
+
+    def diffuse(self, panorama: Tensor) -> Tensor:
+        """(N, 2N, 3) to the diffuse sphere's masked pixels (P, 3)."""
+        return self._cosine @ pano.resize(panorama, self._small).reshape(-1, 3)
+
+
+def mirror_matrix(view: SphereView, height: int, supersample: int) -> Tensor:
+    """Sparse (P, N·2N): bilinear lookup of the panorama along the mirrored rays of each masked pixel, averaged."""
+    rays = view.rays_at(supersample)
+    hit = intersect(rays, view.center, view.radius)
+    index = torch.full((view.size, view.size), -1)
+    index[view.mask] = torch.arange(int(view.mask.sum()))
+    pixel = index.repeat_interleave(supersample, 0).repeat_interleave(supersample, 1)
+    valid = hit.mask & (pixel >= 0)
+    rows = pixel[valid]
+    uv = pano.uv_from_direction(reflect(rays, hit.normals)[valid])
+    width = 2 * height
+    x, y = uv[:, 0] * width - 0.5, (uv[:, 1] * height - 0.5).clamp(0, height - 1)
+    x0, y0 = x.floor(), y.floor().clamp(max=height - 2)
+    fx, fy = x - x0, y - y0
+    columns, weights = [], []
+    for dx, wx in ((0, 1 - fx), (1, fx)):
+        for dy, wy in ((0, 1 - fy), (1, fy)):
+            columns.append((y0.long() + dy) * width + (x0.long() + dx) % width)
+            weights.append(wx * wy)
+    share = 1 / torch.bincount(rows, minlength=int(view.mask.sum())).clamp(min=1).float()
+    entries = torch.stack([rows.repeat(4), torch.cat(columns)])
+    values = torch.cat(weights) * share[rows].repeat(4)
+    size = (int(view.mask.sum()), height * width)
+    return torch.sparse_coo_tensor(entries, values, size, check_invariants=False).coalesce()
