@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pieces of work around the engine that an operator ticks: set-up and verification. Plain Python over ``bridge``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..preferences import LimelightPreferences
+
+
+class Doctor:
+    """The engine checking itself; ``report`` holds what it found."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self._job = engine.submit("doctor", {})
+
+    def step(self) -> None:
+        """Take what the engine answered; never blocks."""
+        self._engine.step()
+
+    def cancel(self) -> None:
+        """Stop asking."""
+        self._engine.cancel(self._job)
+
+    @property
+    def over(self) -> bool:
+        """Whether the engine has answered or failed."""
+        return self._job.state in {"done", "failed", "cancelled"}
+
+    @property
+    def fraction(self) -> float:
+        """How much is done, 0 to 1."""
+        return float(self._job.fraction)
+
+    @property
+    def stage(self) -> str:
+        """What happens right now."""
+        return self._job.stage or "Starting the engine"
+
+    @property
+    def error(self) -> str:
+        """Why it failed and what helps; empty if it did not."""
+        if self._job.state == "cancelled":
+            return "Cancelled"
+        if self._job.state != "failed":
+            return ""
+        error = self._job.error
+        return f"{error.text.rstrip('.')}. {error.remedy}".strip() if error else "The engine ended: read its log"
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What the engine found: versions, devices, models."""
+        return self._job.result or {}
+
+
+def verdict(report: dict[str, Any]) -> str:
+    """One sentence about a doctor's report."""
+    gpus = [d for d in report.get("devices", []) if str(d.get("id", "cpu")) != "cpu"]
+    return f"The engine works; it can use the processor and {len(gpus)} GPU{'s' * (len(gpus) != 1)}"
+
+
+def chosen_python(stored: LimelightPreferences | None) -> Path:
+    """The Python that the environment is to be made with.
+
+    Raises ``FileNotFoundError`` with an artist's sentence if none was chosen and none is found.
+    """
+    if stored is not None and stored.base_python not in {"CHOOSE", ""}:
+        return Path(stored.base_python)
+    if stored is not None and stored.chosen_python:
+        return Path(stored.chosen_python)
+    found = find_pythons()
+    if not found:
+        raise FileNotFoundError("No Python 3.11 or newer was found: install one from python.org, or choose its file")
+    return found[0][0]
+
+
+def find_pythons() -> list[tuple[Path, str]]:
+    """Installed Pythons that suit, newest suitable first, as (path, version)."""
+    from ..bridge import setup
+
+    return [(Path(path), str(version)) for path, version in setup.find_pythons()]
