@@ -14,10 +14,14 @@ from ..optics.exposure import srgb_oetf
 from .merge import CLIPPED, merge_bracket, unwrap
 from .painter import Spheres
 from .pyramid import compose, decompose
-from .renderer import Renderer
+from .renderer import DIFFUSE_STRIDE, Renderer
 
 #: Log2 radiance is kept within these bounds: black enough, and 2^17, far above what EV −12 can witness.
 _DARKEST, _BRIGHTEST = -12.0, 17.0
+#: The diffuse sphere counts this much more than the mirror: it knows the energy, and a mirror's clipped, blurred lamps
+#: would otherwise be dimmed to please the eye.
+_DIFFUSE_WEIGHT = 20.0
+_RATE = 0.15
 #: Maps with more rows than this are fitted at this size; their finer detail is the unwrapped mirror's own.
 FIT_HEIGHT = 128
 
@@ -69,16 +73,17 @@ def _optimise(
     mask = spheres.view.mask
     renderer = Renderer(spheres.view, start.shape[0])
     gains = torch.tensor([2.0**ev for ev in spheres.evs])[:, None, None]
-    targets = [(renderer.mirror, spheres.mirror[:, mask])] if mirror else []
-    targets += [(renderer.diffuse, spheres.diffuse[:, mask])] if diffuse else []
+    targets = [(1.0, renderer.mirror, spheres.mirror[:, mask])] if mirror else []
+    if diffuse:
+        targets += [(_DIFFUSE_WEIGHT, renderer.diffuse, spheres.diffuse[:, mask][:, ::DIFFUSE_STRIDE])]
     levels = [level.requires_grad_() for level in decompose(start.log2())]
     # Detail decays where no sphere holds it up; the coarsest level carries the energy and does not.
     groups = [{"params": levels[:-1], "weight_decay": 0.002}, {"params": levels[-1:], "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=0.08, betas=(0.8, 0.99))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.08, total_steps=iterations, pct_start=0.15)
+    optimiser = torch.optim.AdamW(groups, lr=_RATE, betas=(0.8, 0.99))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=iterations, pct_start=0.15)
     for step in range(iterations):
         panorama = torch.exp2(compose(levels).clamp(_DARKEST, _BRIGHTEST))
-        loss = sum(_bracket_loss(render(panorama), target, gains) for render, target in targets)
+        loss = sum(weight * _bracket_loss(render(panorama), target, gains) for weight, render, target in targets)
         assert isinstance(loss, Tensor)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

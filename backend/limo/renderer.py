@@ -12,8 +12,10 @@ from torch import Tensor
 from ..optics import panorama as pano
 from ..optics.sphere import SphereView, intersect, reflect
 
-#: Rows of the reduced map that lights the diffuse sphere.
-DIFFUSE_HEIGHT = 32
+#: Rows of the reduced map that lights the diffuse sphere; a lamp keeps its place to within three degrees.
+DIFFUSE_HEIGHT = 64
+#: The diffuse sphere is so smooth that every this many pixels of its mask say all.
+DIFFUSE_STRIDE = 4
 
 
 class _Sparse(torch.autograd.Function):
@@ -40,14 +42,15 @@ class Renderer:
         self._small = min(DIFFUSE_HEIGHT, height)
         towards = pano.directions(self._small).reshape(-1, 3)
         area = pano.solid_angles(self._small).expand(-1, 2 * self._small).reshape(-1)
-        self._cosine = (view.normals[view.mask] @ towards.T).clamp(min=0) * area / math.pi
+        normals = view.normals[view.mask][::DIFFUSE_STRIDE]
+        self._cosine = (normals @ towards.T).clamp(min=0) * area / math.pi
 
     def mirror(self, panorama: Tensor) -> Tensor:
         """(N, 2N, 3) to the mirror's masked pixels (P, 3)."""
         return _Sparse.apply(self._mirror, self._mirror_back, panorama.reshape(-1, 3))  # type: ignore[no-any-return]
 
     def diffuse(self, panorama: Tensor) -> Tensor:
-        """(N, 2N, 3) to the diffuse sphere's masked pixels (P, 3)."""
+        """(N, 2N, 3) to every fourth of the diffuse sphere's masked pixels (P/4, 3)."""
         return self._cosine @ pano.resize(panorama, self._small).reshape(-1, 3)
 
 

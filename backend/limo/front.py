@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Front from the photo: what the camera saw of the surroundings, reprojected around the probe, over the fitted map."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..optics import panorama as pano
+from .merge import CLIPPED
+from .view import Probe, View
+
+#: The photo is read at no more pixels across than this many times the map's rows.
+_DENSITY = 6
+
+
+def blend_front(panorama: Tensor, view: View, probe: Probe, height: int) -> Tensor:
+    """Lay the visible surroundings over a fitted map: (N, 2N, 3) to (height, 2·height, 3), camera frame, linear.
+
+    Where the photo was not clipped its radiance is the truth and replaces the fit; where it was clipped the fit's
+    brighter value stays, so that lamps in view keep their power. Edges are feathered, hidden directions untouched.
+    """
+    base = pano.resize(panorama, height)
+    width = min(view.camera.width, _DENSITY * height)
+    rows = max(1, round(view.camera.height * width / view.camera.width))
+    seen = view.resized(width, rows) if width < view.camera.width else view
+    clipped = (seen.radiance >= CLIPPED).any(-1, keepdim=True).float()
+    colours = torch.cat([seen.radiance.clamp(0, 1), clipped.expand(-1, -1, 3)], -1)
+    depth = seen.depth.clamp(max=1e5)
+    partial = pano.reproject(colours[..., :3], depth, seen.camera, probe.position, height)
+    if float(partial.valid.sum()) == 0:
+        return base
+    bright = pano.reproject(colours[..., 3:], depth, seen.camera, probe.position, height).radiance[..., :1]
+    photo = torch.lerp(partial.radiance, torch.maximum(partial.radiance, base), bright)
+    weight = feather(partial.valid, max(1, height // 48))[..., None]
+    # Blended in the logarithm, a bright edge does not bleed into a dark wall.
+    floor = 1e-4
+    return torch.exp(torch.lerp((base + floor).log(), (photo + floor).log(), weight)).sub(floor).clamp(min=0)
+
+
+def feather(valid: Tensor, radius: int) -> Tensor:
+    """Weights (N, 2N) that fall from 1 inside a region to 0 at its edge within about ``radius`` texels."""
+    size = 2 * radius + 1
+    around = F.pad(F.pad(valid[None, None], (radius, radius, 0, 0), mode="circular"), (0, 0, radius, radius))
+    share = F.avg_pool2d(around, size, stride=1)[0, 0]
+    # Rows beyond a pole do not exist: they must not count as unseen.
+    rows = F.avg_pool2d(F.pad(torch.ones_like(valid)[None, None], (0, 0, radius, radius)), (size, 1), stride=1)[0, 0]
+    return ((share / rows) * 2 - 1).clamp(0, 1) * valid

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read any picture as linear radiance: 8 and 16 bit, grey, palette, CMYK, alpha, EXIF rotation, ICC, EXR and HDR."""
+
+from __future__ import annotations
+
+import io
+import warnings as python_warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from ..errors import BadInput
+from . import exr
+from .exposure import srgb_eotf
+
+SMALLEST = 16
+#: Pictures of more pixels are refused before they are decoded.
+MOST_PIXELS = 200_000_000
+#: Pictures are worked on at no more than this many pixels on their longer side.
+LARGEST_SIDE = 2048
+_VIDEO = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".wmv"}
+_FOCAL_35MM, _EXIF_IFD = 41989, 34665
+_READABLE = "Use a JPEG, PNG, TIFF, WebP, HDR or EXR picture."
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A picture as light: radiance (H, W, 3) linear Rec.709, display white 1.0; alpha (H, W) in [0, 1] or None;
+    ``focal_35mm`` from EXIF in millimetres or None; ``warnings`` say what was changed on reading."""
+
+    radiance: Tensor
+    alpha: Tensor | None = None
+    focal_35mm: float | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+def read_photo(path: Path | str) -> Photo:
+    """Read a picture upright. Raises :class:`BadInput` with the reason and the remedy."""
+    path = Path(path)
+    if not path.exists():
+        raise BadInput(f"There is no file {path}.", "Check the path.")
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder, not a picture.", "Name a picture file.")
+    if path.stat().st_size == 0:
+        raise BadInput(f"{path.name} is empty.", "Export the picture again.")
+    suffix = path.suffix.lower()
+    if suffix in _VIDEO:
+        raise BadInput(f"{path.name} is a video.", "Export the frame you want as a picture.")
+    photo = _read_linear(path) if suffix in {".exr", ".hdr"} else _read_display(path)
+    height, width = photo.radiance.shape[:2]
+    if min(height, width) < SMALLEST:
+        raise BadInput(f"{path.name} is {width}×{height} pixels.", f"Use a picture of at least {SMALLEST} pixels.")
+    return photo
+
+
+def _read_linear(path: Path) -> Photo:
+    if path.suffix.lower() == ".hdr":
+        from imageio.v3 import imread
+
+        try:
+            pixels = torch.from_numpy(np.asarray(imread(path), np.float32))
+        except Exception as error:  # imageio's readers raise exceptions of many kinds
+            raise BadInput(f"{path.name} is not a readable HDR picture ({error}).", _READABLE) from error
+    else:
+        pixels = exr.read_image(path)
+    if pixels.shape[-1] == 1:
+        pixels = pixels.expand(-1, -1, 3)
+    alpha = pixels[..., 3].clamp(0, 1) if pixels.shape[-1] == 4 else None
+    notes = []
+    bad = ~torch.isfinite(pixels[..., :3])
+    if bool(bad.any()):
+        if float(bad.float().mean()) > 0.5:
+            raise BadInput(f"{path.name} is mostly NaN or infinite.", "Render or export it again.")
+        notes.append(f"{int(bad.any(-1).sum())} pixels of {path.name} were NaN or infinite and were set to black.")
+    radiance = torch.where(bad, torch.zeros(()), pixels[..., :3]).clamp(min=0)
+    return Photo(
+        _limit(radiance, notes, path),
+        None if alpha is None else _limit(alpha[..., None], [], path)[..., 0],
+        None,
+        notes,
+    )
+
+
+def _read_display(path: Path) -> Photo:
+    notes: list[str] = []
+    try:
+        with python_warnings.catch_warnings():
+            python_warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image: Image.Image = Image.open(path)
+            if image.width * image.height > MOST_PIXELS:
+                raise BadInput(f"{path.name} has {image.width}×{image.height} pixels.", "Scale it down first.")
+            if getattr(image, "n_frames", 1) > 1:
+                notes.append(f"{path.name} is animated; its first frame is used.")
+            focal = image.getexif().get_ifd(_EXIF_IFD).get(_FOCAL_35MM)
+            image.load()
+            profile = image.info.get("icc_profile")
+            image = ImageOps.exif_transpose(image)
+    except UnidentifiedImageError as error:
+        raise BadInput(f"{path.name} is not a picture that can be read.", _READABLE) from error
+    except Image.DecompressionBombError as error:
+        raise BadInput(f"{path.name} has more than {MOST_PIXELS} pixels.", "Scale it down first.") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise BadInput(f"{path.name} is damaged or cut off ({error}).", "Export or copy it again.") from error
+    values, alpha = _display_values(_to_srgb(image, profile, notes))
+    radiance = _limit(srgb_eotf(torch.from_numpy(values)), notes, path)
+    transparency = None if alpha is None else _limit(torch.from_numpy(alpha)[..., None], [], path)[..., 0]
+    return Photo(radiance, transparency, float(focal) if focal else None, notes)
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
+    """The picture in sRGB: by its embedded profile where that works, by the plain formula for CMYK otherwise."""
+    if profile and image.mode in {"RGB", "RGBA", "CMYK", "L"}:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            mode = "RGBA" if image.mode == "RGBA" else "RGB"
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode)
+            return converted if converted is not None else image
+        except (ImageCms.PyCMSError, OSError):
+            notes.append("The embedded colour profile could not be used; sRGB was assumed.")
+    if image.mode in {"CMYK", "YCbCr", "LAB", "HSV", "1"}:
+        return image.convert("RGB")
+    if image.mode in {"P", "PA"}:
+        return image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
+    return image
+
+
+def _display_values(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    """Display values (H, W, 3) float32 in [0, 1] and alpha (H, W) or None."""
+    pixels = np.asarray(image)
+    if pixels.dtype == np.uint8:
+        values = pixels.astype(np.float32) / 255
+    elif pixels.dtype in (np.uint16, np.int32) or image.mode.startswith("I"):
+        values = pixels.astype(np.float32) / 65535
+    else:
+        values = np.nan_to_num(pixels.astype(np.float32), nan=0.0, posinf=1.0, neginf=0.0)
+    values = values.clip(0, 1)
+    if values.ndim == 2:
+        values = values[..., None]
+    alpha = values[..., -1] if values.shape[-1] in (2, 4) else None
+    colour = values[..., :1].repeat(3, -1) if values.shape[-1] < 3 else values[..., :3]
+    return np.ascontiguousarray(colour), None if alpha is None else np.ascontiguousarray(alpha)
+
+
+def _limit(pixels: Tensor, notes: list[str], path: Path) -> Tensor:
+    """Scale a picture (H, W, C) down to the working size, averaging light."""
+    height, width = pixels.shape[:2]
+    scale = LARGEST_SIDE / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(SMALLEST, round(height * scale)), max(SMALLEST, round(width * scale)))
+    notes.append(f"{path.name} ({width}×{height}) is worked on at {size[1]}×{size[0]}.")
+    small = torch.nn.functional.interpolate(pixels.permute(2, 0, 1)[None], size, mode="area")
+    return small[0].permute(1, 2, 0).contiguous()
