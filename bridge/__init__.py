@@ -1,1 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""The wire between Blender and the engine. Standard library only."""
+
+from .jobs import Job
+from .process import Engine
+
+__all__ = ["Engine", "Job"]

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Depth of a photo without a depth map: a guess from perspective alone, and it says so.
 
-A level camera at standing height sees the floor recede below the horizon as d = h / tan(angle below it); whatever stands
-on the floor is taken as a wall at a distance that depends on how far down the picture the floor shows. The constants
-are chosen by ``benchmarks/depth_guess.py``.
+A level camera at standing height sees the floor recede below the horizon as d = h / tan(angle below it); whatever is
+farther is taken for a wall, and a bright region along the upper border for the sky.
 """
 
 from __future__ import annotations

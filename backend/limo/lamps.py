@@ -55,7 +55,9 @@ def extract_lamps(panorama: Tensor, *, frame: pano.Frame = "camera", max_lamps: 
     total = float((luminance(panorama) * area).sum())
     lamps: list[Lamp] = []
     passed = torch.zeros(panorama.shape[:2], dtype=torch.bool)
-    while len(lamps) < max_lamps:
+    for _ in range(3 * max_lamps):
+        if len(lamps) == max_lamps:
+            break
         region = _brightest_region(fill, passed, area)
         if region is None:
             break

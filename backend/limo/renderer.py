@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import torch
@@ -37,8 +38,10 @@ class Renderer:
     def __init__(self, view: SphereView, height: int, supersample: int = 3) -> None:
         self.height = height
         matrix = mirror_matrix(view, height, supersample)
-        self._mirror = matrix.to_sparse_csr()
-        self._mirror_back = matrix.T.coalesce().to_sparse_csr()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sparse CSR tensor support")
+            self._mirror = matrix.to_sparse_csr()
+            self._mirror_back = matrix.T.coalesce().to_sparse_csr()
         self._small = min(DIFFUSE_HEIGHT, height)
         towards = pano.directions(self._small).reshape(-1, 3)
         area = pano.solid_angles(self._small).expand(-1, 2 * self._small).reshape(-1)

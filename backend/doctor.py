@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine examines itself: versions, devices, memory, models, disk."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import tempfile
+from typing import Any
+
+from .models import listing
+
+_PARTS = ("torch", "numpy", "scipy", "safetensors", "OpenEXR", "pillow", "scikit-image", "imageio", "typer", "rich")
+
+
+def examine() -> dict[str, Any]:
+    """All findings; ``problems`` is a list of sentences, empty when the engine is well."""
+    problems = []
+    parts = {}
+    for name in _PARTS:
+        try:
+            parts[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            problems.append(f"The package {name} is missing: set the engine up again.")
+    models = listing()
+    problems += [f"The model {m['name']} is {m['state']}: install the extension again." for m in models
+                 if m["state"] != "ok"]  # fmt: skip
+    free = shutil.disk_usage(tempfile.gettempdir()).free / 2**30
+    if free < 1:
+        problems.append(f"Only {free:.1f} GB of disk are free for temporary files.")
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "parts": parts,
+        "devices": devices() if "torch" in parts else [],
+        "models": models,
+        "free_disk_gb": round(free, 1),
+        "problems": problems,
+    }
+
+
+def devices() -> list[dict[str, Any]]:
+    """The devices a job may name: id, name, memory in GB (None where it cannot be told)."""
+    import torch
+
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (AttributeError, ValueError, OSError):
+        memory = None
+    found: list[dict[str, Any]] = [{"id": "cpu", "name": platform.processor() or "CPU", "memory_gb": memory}]
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        entry = {"id": f"cuda:{index}", "name": properties.name, "memory_gb": properties.total_memory / 2**30}
+        found.append(entry)
+    return found

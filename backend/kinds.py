@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The jobs that the engine does on request. Libraries load with the first job that needs them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from .errors import BadInput
+from .serve import Kind, WireReport
+
+
+def kinds(device: str) -> dict[str, Kind]:
+    """Every job by name; ``device`` is the default for jobs that name none."""
+
+    def light(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
+        report.progress(0.0, "Loading the engine's libraries")
+        from .limo.estimate import run_light
+        from .limo.job import LightJob
+
+        job = LightJob.from_params({"device": device, **params})
+        return run_light(job, report)
+
+    def fit(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
+        from .limo.mirror_ball import fit_files, parse_shot
+
+        mirror, diffuse = ([parse_shot(s) for s in params.get(k, [])] for k in ("mirror", "diffuse"))
+        return fit_files(mirror, diffuse, Path(_needed(params, "out")), height=int(params.get("height", 256)),
+                         report=report)  # fmt: skip
+
+    def depth(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
+        from .depth.estimate import estimate_depth_file
+
+        return estimate_depth_file(Path(_needed(params, "image")), Path(_needed(params, "out")), params.get("fov_deg"))
+
+    def doctor(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
+        report.progress(0.1, "Checking the engine")
+        from .doctor import examine
+
+        return examine()
+
+    def models(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
+        from .models import listing
+
+        return {"models": listing()}
+
+    return {"light": light, "fit": fit, "depth": depth, "doctor": doctor, "models": models}
+
+
+def _needed(params: dict[str, Any], name: str) -> str:
+    if not params.get(name):
+        raise BadInput(f"The request lacks '{name}'.", "Name the file.")
+    return str(params[name])
+
+
+def unload() -> None:
+    """Free the models that are loaded."""
+    embedded = sys.modules.get(f"{__package__}.limo.embedded.paint")
+    if embedded is not None:
+        embedded.unload()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's message loop: requests on stdin, answers on stdout, one job at a time, cancellable."""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from ..bridge import messages
+from .errors import Cancelled, LimelightError
+
+BEAT = 2.0
+Kind = Callable[[dict[str, Any], "WireReport"], dict[str, Any]]
+
+
+class WireReport:
+    """A running job's voice on the wire; :meth:`check` raises when the job was cancelled."""
+
+    def __init__(self, job: str, say: Callable[[messages.Message], None], stopped: threading.Event) -> None:
+        self._job, self._say, self._stopped = job, say, stopped
+        self._started = time.monotonic()
+
+    def progress(self, fraction: float, stage: str) -> None:
+        """Tell the fraction done, with the time left as the pace so far suggests."""
+        spent = time.monotonic() - self._started
+        eta = spent * (1 - fraction) / fraction if fraction > 0.05 else None
+        self._say(messages.Progress(self._job, round(min(max(fraction, 0.0), 1.0), 4), stage, eta))
+
+    def preview(self, path: Path) -> None:
+        """Tell of a picture."""
+        self._say(messages.Preview(self._job, str(path)))
+
+    def log(self, text: str) -> None:
+        """Tell a line of log."""
+        self._say(messages.Log(self._job, text))
+
+    def check(self) -> None:
+        """Raise :class:`Cancelled` if the owner asked for it."""
+        if self._stopped.is_set():
+            raise Cancelled
+
+
+class Server:
+    """Reads requests in one thread, runs jobs in the main one, and beats in a third."""
+
+    def __init__(self, kinds: dict[str, Kind], unload: Callable[[], None], source: IO[str], sink: IO[str]) -> None:
+        self._kinds, self._unload, self._source, self._sink = kinds, unload, source, sink
+        self._lock = threading.Lock()
+        self._queue: queue.Queue[messages.Request | messages.Unload | None] = queue.Queue()
+        self._stops: dict[str, threading.Event] = {}
+        self._ending = threading.Event()
+
+    def run(self) -> None:
+        """Serve until shutdown or the end of the input; a running job is cancelled, then left behind."""
+        self.say(messages.Ready(sorted(self._kinds), os.getpid()))
+        for target in (self._listen, self._beat):
+            threading.Thread(target=target, daemon=True).start()
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, messages.Unload):
+                self._unload()
+            else:
+                self._work(item)
+
+    def say(self, message: messages.Message) -> None:
+        """Write one answer; an owner that is gone ends the process."""
+        with self._lock:
+            try:
+                self._sink.write(messages.encode(message))
+                self._sink.flush()
+            except (OSError, ValueError):
+                os._exit(0)
+
+    def _beat(self) -> None:
+        while not self._ending.wait(BEAT):
+            self.say(messages.Heartbeat())
+
+    def _listen(self) -> None:
+        while line := self._source.readline(messages.LONGEST_LINE + 1):
+            if len(line) > messages.LONGEST_LINE:
+                # The rest of a giant line is thrown away, so that the next line is read as one.
+                while line and not line.endswith("\n"):
+                    line = self._source.readline(messages.LONGEST_LINE)
+                self.say(messages.Error("", "protocol", "A line was too long.", "Send big data as files."))
+                continue
+            if not self._hear(line):
+                break
+        self._ending.set()
+        for stop in list(self._stops.values()):
+            stop.set()
+        self._queue.put(None)
+        # No orphan: whatever the running job does, the process ends with its owner.
+        time.sleep(BEAT)
+        os._exit(0)
+
+    def _hear(self, line: str) -> bool:
+        """Act on one line; False to end."""
+        try:
+            message = messages.decode(line)
+        except messages.MessageError as error:
+            self.say(messages.Error("", "protocol", str(error), "Use an engine and an add-on of one release."))
+            return True
+        if isinstance(message, messages.Request):
+            self._stops[message.id] = threading.Event()
+            self.say(messages.Accepted(message.id))
+            self._queue.put(message)
+        elif isinstance(message, messages.Cancel):
+            if message.id in self._stops:
+                self._stops[message.id].set()
+        elif isinstance(message, messages.Unload):
+            self._queue.put(message)
+        elif isinstance(message, messages.Ping):
+            self.say(messages.Heartbeat())
+        return not isinstance(message, messages.Shutdown)
+
+    def _work(self, request: messages.Request) -> None:
+        report = WireReport(request.id, self.say, self._stops[request.id])
+        try:
+            report.check()
+            kind = self._kinds.get(request.kind)
+            if kind is None:
+                known = ", ".join(sorted(self._kinds))
+                raise LimelightError(f"The engine has no job '{request.kind}'.", f"It knows {known}.", "bad_input")
+            data = kind(request.params, report)
+            report.check()
+            self.say(messages.Result(request.id, data))
+        except Exception as error:
+            self.say(explain(request.id, error))
+        finally:
+            del self._stops[request.id]
+
+
+def explain(job: str, error: BaseException) -> messages.Error:
+    """Any exception as a sentence and a remedy; the traceback goes to the log."""
+    if isinstance(error, LimelightError):
+        return messages.Error(job, error.code, error.text, error.remedy)
+    traceback.print_exception(error)
+    name = type(error).__name__
+    if isinstance(error, MemoryError) or "OutOfMemory" in name or "out of memory" in str(error):
+        remedy = "Close other programs, use the CPU, or choose a lower quality or a smaller map."
+        return messages.Error(job, "memory", "The memory did not suffice.", remedy)
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return messages.Error(job, "disk", "The disk is full.", "Free some space and run it again.")
+    if isinstance(error, OSError):
+        return messages.Error(
+            job, "disk", f"A file could not be used ({error}).", "Check the path and its permissions."
+        )
+    return messages.Error(job, "failed", f"Something unforeseen happened ({name}: {error}).", "The log says more.")
+
+
+def claim_stdout() -> IO[str]:
+    """Keep stdout for messages: whatever else is printed, by any library, goes to stderr from now on."""
+    sink = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return sink
+
+
+def serve(device: str = "auto") -> None:
+    """Serve all the engine's jobs on stdin and stdout."""
+    sink = claim_stdout()
+    from .kinds import kinds, unload
+
+    Server(kinds(device), unload, sys.stdin, sink).run()

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Blender and the engine say to each other: one JSON object a line, a closed set of types, a version.
+
+Requests go to the engine's stdin, answers come from its stdout. Every answer to a request names its ``id``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Union
+
+VERSION = 1
+#: Longer lines are refused: big arrays travel as files.
+LONGEST_LINE = 4 * 1024 * 1024
+
+
+class MessageError(ValueError):
+    """A line that is not a message of this version; the text says why."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Ask for a job: ``kind`` is light, fit, depth, models, doctor …; ``params`` are that job's."""
+
+    type: ClassVar[str] = "request"
+    id: str
+    kind: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Stop the job ``id``, queued or running, within one denoising step."""
+
+    type: ClassVar[str] = "cancel"
+    id: str
+
+
+@dataclass(frozen=True)
+class Unload:
+    """Free the models' memory; the process stays."""
+
+    type: ClassVar[str] = "unload"
+
+
+@dataclass(frozen=True)
+class Ping:
+    """Ask for a heartbeat now."""
+
+    type: ClassVar[str] = "ping"
+
+
+@dataclass(frozen=True)
+class Shutdown:
+    """End the engine after the running job was cancelled."""
+
+    type: ClassVar[str] = "shutdown"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The engine listens. ``kinds`` are the jobs it knows."""
+
+    type: ClassVar[str] = "ready"
+    kinds: list[str]
+    pid: int
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The job ``id`` is in the queue."""
+
+    type: ClassVar[str] = "accepted"
+    id: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The job's fraction done in [0, 1], what is being done, and seconds left (None while unknown)."""
+
+    type: ClassVar[str] = "progress"
+    id: str
+    fraction: float
+    stage: str
+    eta: float | None = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A picture of the job worth showing now."""
+
+    type: ClassVar[str] = "preview"
+    id: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Log:
+    """A line for the job's log."""
+
+    type: ClassVar[str] = "log"
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """The job is done; ``data`` is what it returns."""
+
+    type: ClassVar[str] = "result"
+    id: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Error:
+    """The job ended without result (or, with an empty ``id``, a line was not understood).
+
+    ``text`` is one sentence, ``remedy`` what helps, ``code`` is for programs: bad_input, missing_part, cancelled,
+    memory, disk, died, protocol, failed.
+    """
+
+    type: ClassVar[str] = "error"
+    id: str
+    code: str
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """The engine lives."""
+
+    type: ClassVar[str] = "heartbeat"
+
+
+Message = Union[
+    Request, Cancel, Unload, Ping, Shutdown, Ready, Accepted, Progress, Preview, Log, Result, Error, Heartbeat
+]
+_TYPES: dict[str, Any] = {
+    cls.type: cls
+    for cls in (
+        Request, Cancel, Unload, Ping, Shutdown, Ready, Accepted, Progress, Preview, Log, Result, Error, Heartbeat
+    )
+}  # fmt: skip
+_JSON_TYPES = {"str": str, "float": (int, float), "int": int, "list[str]": list, "dict[str, Any]": dict}
+
+
+def encode(message: Message) -> str:
+    """A message as one line, newline included."""
+    fields = {"version": VERSION, "type": message.type, **dataclasses.asdict(message)}
+    return json.dumps(fields, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def decode(line: str) -> Message:
+    """A line as a message; raises :class:`MessageError` saying what is wrong with it."""
+    if len(line) > LONGEST_LINE:
+        raise MessageError(f"A line of {len(line)} characters was received; at most {LONGEST_LINE} are allowed.")
+    try:
+        data = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise MessageError(f"A line is not JSON: {line[:60]!r}.") from error
+    if not isinstance(data, dict):
+        raise MessageError(f"A line is not a JSON object: {line[:60]!r}.")
+    if data.pop("version", None) != VERSION:
+        raise MessageError(f"A message has another version than {VERSION}; use an engine and an add-on of one release.")
+    kind = data.pop("type", None)
+    cls = _TYPES.get(kind) if isinstance(kind, str) else None
+    if cls is None:
+        raise MessageError(f"A message has the unknown type {kind!r}.")
+    for f in dataclasses.fields(cls):
+        name = str(f.type).removesuffix(" | None")
+        missing = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if f.name not in data:
+            if missing:
+                raise MessageError(f"A {kind} message lacks {f.name}.")
+        elif not isinstance(data[f.name], _JSON_TYPES[name]) and not (data[f.name] is None and name != str(f.type)):
+            raise MessageError(f"A {kind} message has a malformed {f.name}.")
+    try:
+        return cls(**data)  # type: ignore[no-any-return]
+    except TypeError as error:
+        raise MessageError(f"A {kind} message has unknown fields: {sorted(data)}.") from error
