@@ -64,11 +64,9 @@ def _list_devices(self: "LimelightPreferences", _context: bpy.types.Context) -> 
 
 
 def _list_pythons(self: "LimelightPreferences", _context: bpy.types.Context) -> list[tuple[str, str, str, int]]:
-    found = json.loads(self.found_pythons or "[]")
-    _python_items[:] = [
-        *((path, f"Python {version}", f"Make the environment with {path}", n) for n, (path, version) in enumerate(found, 1)),
-        ("CHOOSE", "Choose…", "Make the environment with a Python that you choose below", 0),
-    ]
+    _python_items[:] = [("CHOOSE", "Choose…", "Make the environment with a Python that you choose below", 0)]
+    for number, (path, version) in enumerate(json.loads(self.found_pythons or "[]"), start=1):
+        _python_items.append((path, f"Python {version}", f"Make the environment with {path}", number))
     return _python_items
 
 
@@ -88,7 +86,7 @@ class LimelightPreferences(AddonPreferences):
     )
     environment: StringProperty(
         name="Folder",
-        description="Where Limelight's own environment is made; empty means Limelight's user folder. It needs about 2 GB",
+        description="Where Limelight's own environment is made, about 2 GB; empty means Limelight's user folder",
         subtype="DIR_PATH",
     )
     existing_python: StringProperty(

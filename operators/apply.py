@@ -51,7 +51,7 @@ class LIMELIGHT_OT_apply_world(Operator):
 
 
 class LIMELIGHT_OT_apply_lamps(Operator):
-    """Turn the strongest lights of the active probe into lamps and take them out of the World, so nothing counts twice"""
+    """Turn the strongest lights of the active probe into lamps and take them out of the World: nothing counts twice"""
 
     bl_idname = "limelight.apply_lamps"
     bl_label = "Apply with Lamps"

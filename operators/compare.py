@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The true panorama of a scene for comparison, and the environment as an asset."""
 
-import bpy
 from bpy.props import EnumProperty
 from bpy.types import Operator
 

@@ -110,7 +110,7 @@ class _SteppedOperator:
 
 
 class LIMELIGHT_OT_setup_engine(_SteppedOperator, Operator):
-    """Make the engine's own Python environment and download its packages; goes on where an earlier try stopped. Esc stops"""
+    """Make the engine's own Python environment and download its packages; goes on after a broken download. Esc stops"""
 
     bl_idname = "limelight.setup_engine"
     bl_label = "Set Up Engine"
@@ -173,7 +173,7 @@ class LIMELIGHT_OT_find_pythons(Operator):
         found = engine_work.find_pythons()
         stored.found_pythons = json.dumps([[str(path), version] for path, version in found])
         if not found:
-            self.report({"WARNING"}, "No Python 3.11 or newer was found: install one from python.org, or choose its file")
+            self.report({"WARNING"}, engine_work.NO_PYTHON)
             return {"FINISHED"}
         stored.base_python = str(found[0][0])
         return {"FINISHED"}

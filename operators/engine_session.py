@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one engine of this Blender session and the one estimate that may run on it.
 
-Operators hold no engine of their own: they ask here, so that two windows, a script and a repeated click share a process,
-and so that unregistering or loading a file ends what runs in one place.
+Operators hold no engine of their own: they ask here, so that two windows, a script and a repeated click share a
+process, and so that unregistering or loading a file ends what runs in one place.
 """
 
 from __future__ import annotations

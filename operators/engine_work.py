@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..preferences import LimelightPreferences
 
+NO_PYTHON = "No Python 3.11 or newer was found: install one from python.org, or choose its file"
+
 
 class Doctor:
     """The engine checking itself; ``report`` holds what it found."""
@@ -73,7 +75,7 @@ def chosen_python(stored: LimelightPreferences | None) -> Path:
         return Path(stored.chosen_python)
     found = find_pythons()
     if not found:
-        raise FileNotFoundError("No Python 3.11 or newer was found: install one from python.org, or choose its file")
+        raise FileNotFoundError(NO_PYTHON)
     return found[0][0]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One estimate from the click to the loaded result, without any operator: the modal, the script and the test tick it."""
+"""One estimate from the click to the loaded result, without any operator: modal, script and test tick it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a click points: rays from a viewport or the plate, the surface they meet, a sensible place where they meet none."""
+"""Where a click points: rays from a viewport or the plate, the surface they meet, a place where they meet none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FARTHEST_GROUND = 50.0
 
 @dataclass(frozen=True)
 class Pick:
-    """A place for a probe: ``location`` is its centre in world space, ``radius`` in metres, ``on`` says what was met."""
+    """A place for a probe: its centre in world space, its radius in metres, and ``on`` what it was put."""
 
     location: Vector
     radius: float
@@ -32,7 +32,12 @@ def sensible_radius(distance: float) -> float:
 
 
 def pick_on_ray(
-    context: bpy.types.Context, origin: Vector, direction: Vector, *, radius: float = 0.0, fallback: Vector | None = None
+    context: bpy.types.Context,
+    origin: Vector,
+    direction: Vector,
+    *,
+    radius: float = 0.0,
+    fallback: Vector | None = None,
 ) -> Pick:
     """Place a probe where the ray meets a surface, else the ground z = 0, else ``fallback`` or three metres away.
 
@@ -40,16 +45,19 @@ def pick_on_ray(
     moved out along the normal by the radius, so that the sphere touches and does not sink in.
     """
     direction = direction.normalized()
+    camera = context.scene.camera
+    # The engine paints the sphere as the camera sees it, so its size follows the camera's distance, not the viewport's.
+    eye = camera.matrix_world.translation if camera is not None else origin
     hit, point, normal, _face, _object, _matrix = context.scene.ray_cast(
         context.evaluated_depsgraph_get(), origin, direction
     )
     if hit:
-        size = radius or sensible_radius((point - origin).length)
+        size = radius or sensible_radius((point - eye).length)
         # A face seen from behind still gets its probe on the side that the click came from.
         outwards = normal if normal.dot(direction) <= 0 else -normal
         return Pick(point + outwards.normalized() * size, size, "surface")
     if fallback is not None:
-        return Pick(fallback.copy(), radius or sensible_radius((fallback - origin).length), "cursor")
+        return Pick(fallback.copy(), radius or sensible_radius((fallback - eye).length), "cursor")
     if direction.z < -1e-3 and 0 < -origin.z / direction.z < _FARTHEST_GROUND:
         distance = -origin.z / direction.z
         size = radius or sensible_radius(distance)

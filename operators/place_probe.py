@@ -117,8 +117,8 @@ class LIMELIGHT_OT_add_probe_image(Operator):
     bl_label = "Add Probe on Photo"
     bl_options = {"REGISTER", "UNDO"}
 
-    u: FloatProperty(name="U", description="Position across the photo, 0 left to 1 right", min=0.0, max=1.0, default=0.5)
-    v: FloatProperty(name="V", description="Position down the photo, 0 top to 1 bottom", min=0.0, max=1.0, default=0.5)
+    u: FloatProperty(name="U", description="Across the photo, 0 left to 1 right", min=0.0, max=1.0, default=0.5)
+    v: FloatProperty(name="V", description="Down the photo, 0 top to 1 bottom", min=0.0, max=1.0, default=0.5)
     radius: FloatProperty(
         name="Radius",
         description="Radius of the probe's sphere; 0 chooses one that suits the distance",

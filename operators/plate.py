@@ -60,7 +60,7 @@ class LIMELIGHT_OT_set_plate(Operator):
             self.report({"ERROR"}, f"There is no photo at “{path}”: choose an image file")
             return {"CANCELLED"}
         if path.suffix.lower() not in _EXTENSIONS:
-            self.report({"ERROR"}, f"“{path.name}” is no image that can be read: choose one of {', '.join(_EXTENSIONS)}")
+            self.report({"ERROR"}, f"“{path.name}” is no photo: choose one of {', '.join(_EXTENSIONS)}")
             return {"CANCELLED"}
         try:
             plate.set_plate(context.scene, str(path), fov_deg=math.degrees(self.fov) or None)

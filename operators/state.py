@@ -40,7 +40,9 @@ class InterfaceState(PropertyGroup):
 
     probe_rows: CollectionProperty(type=ProbeRow, name="Probes", description="The probes of this scene")
     probe_index: IntProperty(
-        name="Active probe", description="The probe that the buttons below work on; click to select it", update=_select_row
+        name="Active probe",
+        description="The probe that the buttons below work on; click to select it",
+        update=_select_row,
     )
     following: BoolProperty(name="Following", description="The list is following the selection at the moment")
     problems: CollectionProperty(type=ProblemRow, name="Problems", description="What keeps the estimate from starting")

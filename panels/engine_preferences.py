@@ -36,7 +36,9 @@ def _split(layout: bpy.types.UILayout) -> bpy.types.UILayout:
     return column
 
 
-def _draw_engine(preferences: bpy.types.AddonPreferences, box: bpy.types.UILayout, interface: state.InterfaceState) -> None:
+def _draw_engine(
+    preferences: bpy.types.AddonPreferences, box: bpy.types.UILayout, interface: state.InterfaceState
+) -> None:
     box.row().prop(preferences, "engine_source", expand=True)
     column = _split(box)
     if preferences.engine_source == "EXISTING":

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs inside a real Blender window: plays a scenario step by step with simulated input, keeps screenshots and a report.
+"""Inside a real Blender window: plays a scenario step by step with simulated input, keeps screenshots and a report.
 
-``start.py`` imports it (Blender frees a start script's own names early); ``scenarios.py`` next to it holds the scenarios as generators
-that yield the seconds to wait. The report is ``report.json`` in the folder; ``error`` is a traceback if a step failed.
+``start.py`` imports it (Blender frees a start script's own names early); ``scenarios.py`` next to it holds the
+scenarios as generators that yield the seconds to wait. The report is ``report.json`` in the folder; its ``error`` is
+a traceback if a step failed.
 """
 
 import json

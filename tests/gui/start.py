@@ -7,6 +7,6 @@ from pathlib import Path
 import bpy
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import drive  # noqa: E402
+import drive
 
 bpy.app.timers.register(drive.main, first_interval=1.0)

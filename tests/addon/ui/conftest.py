@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on registered in the bpy module, an empty scene for each test, and a layout that records and checks."""
+
+from types import SimpleNamespace
+
+import bpy
+import limelight
+import pytest
+
+
+@pytest.fixture(scope="session")
+def registered():
+    """The add-on, registered and enabled as Blender would, for the whole session."""
+    entry = bpy.context.preferences.addons.new()
+    entry.module = "limelight"
+    if not hasattr(bpy.types.WindowManager, "limelight_interface"):
+        limelight.register()
+    yield limelight
+    limelight.unregister()
+    bpy.context.preferences.addons.remove(entry)
+
+
+@pytest.fixture
+def scene(registered):
+    """An empty scene with the add-on enabled."""
+    bpy.ops.wm.read_homefile(use_empty=True)
+    return bpy.context.scene
+
+
+@pytest.fixture
+def camera(scene):
+    """A camera four metres in front of the origin, looking at it along +Y."""
+    made = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(made)
+    made.location, made.rotation_euler = (0.0, -4.0, 1.0), (1.5707963, 0.0, 0.0)
+    scene.camera = made
+    bpy.context.view_layer.update()
+    return made
+
+
+class Recorder:
+    """Stands in for a ``UILayout``: checks every call against this Blender's RNA, remembers what was drawn."""
+
+    _own = ("calls",)
+
+    def __init__(self, calls=None):
+        object.__setattr__(self, "calls", [] if calls is None else calls)
+
+    def __setattr__(self, name, value):
+        assert name in bpy.types.UILayout.bl_rna.properties, f"UILayout has no property {name}"
+
+    def __getattr__(self, name):
+        functions = bpy.types.UILayout.bl_rna.functions
+        if name not in functions:
+            raise AttributeError(name)
+        known = functions[name].parameters
+
+        def call(*args, **keywords):
+            unknown = [k for k in keywords if k not in known and k not in {"text"}]
+            assert not unknown, f"{name} knows no {unknown}"
+            if "icon" in keywords:
+                icons = functions["prop"].parameters["icon"].enum_items
+                assert keywords["icon"] in icons, f"no icon {keywords['icon']}"
+            return self._check(name, args, keywords)
+
+        return call
+
+    def _check(self, name, args, keywords):
+        self.calls.append((name, args, keywords))
+        if name == "prop":
+            data, path = args[:2]
+            assert path in data.bl_rna.properties, f"{data.bl_rna.identifier} has no property {path}"
+        if name in {"row", "column", "box", "split", "column_flow"}:
+            return Recorder(self.calls)
+        if name == "operator":
+            return Arguments(args[0])
+        return None
+
+    def texts(self):
+        """Everything that was written, in order."""
+        return [k.get("text", "") for _name, _args, k in self.calls]
+
+    def operators(self):
+        """The operators that got a button, in order."""
+        return [args[0] for name, args, _k in self.calls if name == "operator"]
+
+
+class Arguments:
+    """The properties of a button's operator; only those that it has can be set."""
+
+    def __init__(self, idname):
+        group, function = idname.split(".")
+        object.__setattr__(self, "_rna", getattr(getattr(bpy.ops, group), function).get_rna_type())
+
+    def __setattr__(self, name, value):
+        assert name in self._rna.properties, f"{self._rna.identifier} has no property {name}"
+
+
+@pytest.fixture
+def draw(scene):
+    """``draw(panel_class, **context) -> Recorder``: run a panel's ``draw`` in a window-less Blender."""
+
+    def run(panel, **extra):
+        functions = {k: v for k, v in vars(panel).items() if callable(v) or isinstance(v, staticmethod)}
+        recorder = Recorder()
+        instance = type(panel.__name__, (), {**functions, "layout": recorder})()
+        context = SimpleNamespace(
+            scene=bpy.context.scene, view_layer=bpy.context.view_layer, window_manager=bpy.context.window_manager,
+            preferences=bpy.context.preferences, region=None, space_data=None,
+        )
+        vars(context).update(extra)
+        instance.draw(context)
+        return recorder
+
+    return run

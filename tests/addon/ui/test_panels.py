@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every panel draws in every state, from cached state only, with icons and properties that this Blender has."""
+
+from types import SimpleNamespace
+
+import bpy
+import pytest
+from limelight import panels, preferences
+from limelight.operators import state, watch
+from limelight.panels import engine_preferences, wording
+
+PANELS = [cls for cls in panels.classes() if issubclass(cls, bpy.types.Panel)]
+
+
+def light(probe):
+    """Give ``probe`` an environment as an estimate would."""
+    probe.limelight.environment = bpy.data.images.new("env", 8, 4, float_buffer=True)
+
+
+@pytest.fixture
+def two_probes(scene, camera):
+    """Two probes, the second active, the first with light."""
+    for x in (0.0, 1.0):
+        bpy.ops.limelight.add_probe(location=(x, 0.0, 1.0), radius=0.1)
+    first, second = (scene.objects[r.name] for r in state.get(bpy.context).probe_rows)
+    light(first)
+    watch.refresh(bpy.context)
+    return first, second
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda p: p.__name__)
+def test_draws_in_an_empty_scene(panel, draw, scene):
+    watch.refresh(bpy.context)
+    scene.world = scene.world or bpy.data.worlds.new("World")
+    recorder = draw(panel, space_data=SimpleNamespace(image=None))
+    assert recorder.calls
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda p: p.__name__)
+def test_draws_with_plate_probes_and_light(panel, draw, scene, two_probes):
+    scene.limelight.plate = bpy.data.images.new("photo", 8, 8)
+    for source in ("PLATE", "SCENE"):
+        scene.limelight.source = source
+        for depth in ("GEOMETRY", "FILE", "ESTIMATE"):
+            scene.limelight.depth_source = depth
+            scene.world = scene.world or bpy.data.worlds.new("World")
+            for name in ("", "Probe"):
+                scene.world.limelight.probe = name
+                for image in (None, scene.limelight.plate):
+                    assert draw(panel, space_data=SimpleNamespace(image=image)).calls
+
+
+def test_problems_come_with_their_buttons(draw, scene):
+    watch.refresh(bpy.context)
+    recorder = draw(bpy.types.LIMELIGHT_PT_estimate)
+    problems = state.get(bpy.context).problems
+    assert len(problems) >= 2
+    for problem in problems:
+        assert problem.text.split()[0] in " ".join(recorder.texts())
+    repairs = [p.operator for p in problems if p.operator]
+    assert [o for o in recorder.operators() if o != "limelight.estimate"] == repairs
+    assert "limelight.estimate" in recorder.operators()
+
+
+def test_a_running_estimate_shows_progress_and_a_way_out(draw, scene):
+    manager = bpy.context.window_manager.limelight
+    manager.running, manager.fraction, manager.stage, manager.eta = True, 0.42, "Painting the spheres", 12.0
+    try:
+        recorder = draw(bpy.types.LIMELIGHT_PT_estimate)
+    finally:
+        manager.running = False
+    words = " ".join(recorder.texts())
+    assert "42 %" in words and "Painting the spheres" in words and "12 s left" in words
+    assert recorder.operators() == ["limelight.cancel"]
+
+
+def test_drawing_changes_nothing_and_looks_for_nothing(draw, scene, two_probes, monkeypatch):
+    from limelight.scene import problems
+
+    def forbidden(*_args):
+        raise AssertionError("a panel computed something while drawing")
+
+    monkeypatch.setattr(problems, "find_problems", forbidden)
+    monkeypatch.setattr(watch, "refresh", forbidden)
+    for panel in PANELS:
+        scene.world = scene.world or bpy.data.worlds.new("World")
+        draw(panel, space_data=SimpleNamespace(image=None))
+
+
+def test_preferences_draw_for_both_kinds_of_engine(draw, scene):
+    stored = preferences.addon_preferences(bpy.context)
+
+    class Shown:
+        def draw(self, context):
+            engine_preferences.draw(stored, self.layout, context)
+
+    stored.doctor_report = '{"devices": [{"id": "cuda:0", "name": "Fast card", "memory_gb": 24.0}]}'
+    try:
+        for source in ("OWN", "EXISTING"):
+            stored.engine_source = source
+            recorder = draw(Shown)
+            assert "limelight.doctor" in recorder.operators()
+            assert ("limelight.setup_engine" in recorder.operators()) == (source == "OWN")
+            assert "24.0 GB" in " ".join(recorder.texts())
+    finally:
+        stored.engine_source, stored.doctor_report = "OWN", ""
+
+
+def test_sentences_are_wrapped_not_cut(draw, scene):
+    text = "The engine is not set up yet, and this sentence is much longer than a narrow sidebar can show in one line"
+
+    class Narrow:
+        def draw(self, context):
+            wording.wrapped(self.layout, context, text)
+
+    lines = draw(Narrow, region=SimpleNamespace(width=220)).texts()[1:]
+    assert len(lines) > 3 and " ".join(lines) == text
+    assert max(len(line) for line in lines) <= 32
