@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: ``limelight light | fit | depth | models | doctor | serve | synthesize | train | bench``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .console import run
+from .errors import BadInput, LimelightError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+models_app = typer.Typer(no_args_is_help=True, help="The models that ship with the engine.")
+app.add_typer(models_app, name="models")
+
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda[:N]")]
+Seed = Annotated[int, typer.Option(help="Same seed, same result")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, progress on stderr")]
+
+
+@app.command()
+def light(
+    images: Annotated[list[Path], typer.Argument(help="The photo or rendered picture")],
+    out: Annotated[Path, typer.Option(help="Folder for the results")],
+    probe: Annotated[list[str], typer.Option(help="U,V[,DEPTH]: picture position 0–1 from the top left, metres")],
+    fov: Annotated[float | None, typer.Option(help="Horizontal field of view in degrees")] = None,
+    depth: Annotated[Path | None, typer.Option(help="Depth map (EXR, planar metres)")] = None,
+    camera: Annotated[Path | None, typer.Option(help="Camera as JSON: intrinsics, camera_to_world")] = None,
+    frame: Annotated[str, typer.Option(help="camera or world")] = "camera",
+    radius: Annotated[float | None, typer.Option(help="Radius of the painted sphere in metres")] = None,
+    model: Annotated[str, typer.Option(help="Which model paints")] = "embedded",
+    quality: Annotated[str, typer.Option(help="draft, normal or high")] = "normal",
+    size: Annotated[int, typer.Option(help="Width of the HDR map in pixels")] = 512,
+    front: Annotated[bool, typer.Option(help="Lay the visible surroundings over the map")] = True,
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate the light at points of a picture: HDR environments, sphere brackets, result.json."""
+
+    def command(report: Any) -> dict[str, Any]:
+        report.progress(0.0, "Loading the engine's libraries")
+        from .limo.estimate import run_light
+        from .limo.job import LightJob
+
+        given = read_camera(camera)
+        params = {
+            "images": [str(path) for path in images],
+            "probes": [parse_probe(text, i) for i, text in enumerate(probe)],
+            "out": str(out),
+            "fov_deg": fov,
+            "depth": None if depth is None else str(depth),
+            "camera": {k: v for k, v in given.items() if k != "camera_to_world"} or None,
+            "camera_to_world": given.get("camera_to_world"),
+            **{"frame": frame, "radius": radius, "model": model, "quality": quality, "size": size, "seed": seed},
+            **{"front": front, "device": device},
+        }
+        return run_light(LightJob.from_params(params), report)
+
+    def show(result: dict[str, Any]) -> None:
+        for warning in result["warnings"]:
+            typer.echo(f"Note: {warning}", err=True)
+        for entry in result["probes"]:
+            lamps = len(entry["lamps"])
+            typer.echo(f"{out / entry['environment']}  ({lamps} lamp{'s' * (lamps != 1)})")
+
+    run(command, as_json, show)
+
+
+@app.command()
+def fit(
+    out: Annotated[Path, typer.Option(help="The HDR environment to write (.exr)")],
+    mirror: Annotated[list[str] | None, typer.Option(help="FILE@EV: a square picture of a mirror ball")] = None,
+    diffuse: Annotated[list[str] | None, typer.Option(help="FILE@EV: a square picture of a white ball")] = None,
+    size: Annotated[int, typer.Option(help="Width of the HDR map in pixels")] = 512,
+    as_json: AsJson = False,
+) -> None:
+    """Turn pictures of balls, painted or photographed, into an HDR environment."""
+
+    def command(report: Any) -> dict[str, Any]:
+        from .limo.job import SIZES
+        from .limo.mirror_ball import fit_files, parse_shot
+
+        if size not in SIZES:
+            raise BadInput(f"The panorama's width is {size} pixels.", f"Use one of {', '.join(map(str, SIZES))}.")
+        shots = [[parse_shot(text) for text in texts or []] for texts in (mirror, diffuse)]
+        return fit_files(shots[0], shots[1], out, height=size // 2, report=report)
+
+    run(command, as_json, lambda answer: typer.echo(answer["environment"]))
+
+
+@app.command()
+def depth(
+    image: Path,
+    out: Annotated[Path, typer.Option(help="The depth map to write (.exr)")],
+    fov: Annotated[float | None, typer.Option(help="Horizontal field of view in degrees")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Guess the depth of a photo from its perspective."""
+
+    def command(report: Any) -> dict[str, Any]:
+        from .depth.estimate import estimate_depth_file
+
+        return estimate_depth_file(image, out, fov)
+
+    def show(answer: dict[str, Any]) -> None:
+        for warning in answer["warnings"]:
+            typer.echo(f"Note: {warning}", err=True)
+        typer.echo(answer["depth"])
+
+    run(command, as_json, show)
+
+
+@models_app.command("list")
+def models_list(as_json: AsJson = False) -> None:
+    """What there is, and whether it is whole."""
+    from .models import listing
+
+    def show(answer: dict[str, Any]) -> None:
+        for entry in answer["models"]:
+            typer.echo(f"{entry['name']}: {entry['state']} ({entry['licence']}) {entry['purpose']}")
+
+    run(lambda report: {"models": listing()}, as_json, show)
+
+
+@models_app.command("verify")
+def models_verify(as_json: AsJson = False) -> None:
+    """Check every model's checksum; exit 3 if one is missing or damaged."""
+    from .models import verify
+
+    run(lambda report: {"models": verify()}, as_json, lambda answer: typer.echo("All models are whole."))
+
+
+@models_app.command("fetch")
+def models_fetch(name: str, as_json: AsJson = False) -> None:
+    """Download a larger model."""
+    from .models import fetch
+
+    def command(report: Any) -> dict[str, Any]:
+        fetch(name)
+        return {"fetched": name}
+
+    run(command, as_json, lambda answer: typer.echo(f"{name} is there."))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Examine the engine: versions, devices, models, disk."""
+    from .doctor import examine
+
+    def show(answer: dict[str, Any]) -> None:
+        typer.echo(f"Python {answer['python']} on {answer['system']}")
+        for device in answer["devices"]:
+            typer.echo(f"{device['id']}: {device['name']}")
+        typer.echo("\n".join(answer["problems"]) or "The engine is well.")
+
+    run(lambda report: examine(), as_json, show)
+
+
+@app.command()
+def serve(device: Device = "auto") -> None:
+    """Speak the wire on stdin and stdout; Blender starts this."""
+    from .serve import serve as loop
+
+    loop(device)
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="limo")],
+    out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and weights")],
+    hdris: Annotated[Path | None, typer.Option(help="Folder of CC0 panoramas (EXR)")] = None,
+    scenes: Annotated[int, typer.Option(help="Ray-traced scenes of four probes each")] = 0,
+    steps: Annotated[int, typer.Option(help="Optimiser steps")] = 6000,
+    device: Device = "auto",
+) -> None:
+    """Reproduce the weights that ship: make the data, train, export. Goes on where it stopped."""
+
+    def command(report: Any) -> dict[str, Any]:
+        if model != "limo":
+            raise BadInput(f"There is no recipe for '{model}'.", "Known: limo.")
+        from ..training.limo.recipe import reproduce
+
+        weights = reproduce(out, hdris=hdris, scenes=scenes, steps=steps, device=device, report=report.log)
+        return {"weights": str(weights)}
+
+    run(command, False, lambda answer: typer.echo(answer["weights"]))
+
+
+@app.command()
+def bench(
+    model: Annotated[str, typer.Argument(help="limo")],
+    folder: Annotated[Path, typer.Argument(help="A probe set: folders of image, depth, meta.json, env_ID.exr")],
+    out: Annotated[Path, typer.Option(help="Folder for table, JSON and contact sheet")],
+    quality: Annotated[str, typer.Option(help="draft, normal or high")] = "normal",
+    limit: Annotated[int, typer.Option(help="At most so many probes; 0 is all")] = 0,
+    given_depth: Annotated[bool, typer.Option(help="Use the set's depth, or estimate it")] = True,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Score the light estimation against the truth and the baselines."""
+
+    def command(report: Any) -> dict[str, Any]:
+        if model != "limo":
+            raise BadInput(f"There is no benchmark for '{model}'.", "Known: limo.")
+        from ..benchmarks.limo.run import run_bench
+
+        return run_bench(folder, out, quality=quality, limit=limit, given_depth=given_depth, seed=seed, report=report)
+
+    run(command, as_json, lambda answer: typer.echo(answer["table"]))
+
+
+def parse_probe(text: str, index: int) -> dict[str, Any]:
+    """``U,V`` or ``U,V,DEPTH`` as a probe of a light job."""
+    parts = text.split(",")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError as error:
+        raise BadInput(
+            f"The probe '{text}' is not made of numbers.", "Write U,V or U,V,DEPTH, e.g. 0.5,0.6."
+        ) from error
+    if len(numbers) not in (2, 3):
+        raise BadInput(f"The probe '{text}' has {len(numbers)} numbers.", "Write U,V or U,V,DEPTH, e.g. 0.5,0.6.")
+    return {"name": f"probe_{index}", **dict(zip(("u", "v", "depth"), numbers, strict=False))}
+
+
+def read_camera(path: Path | None) -> dict[str, Any]:
+    """A camera file: an object with fx, fy, cx, cy or fov_x_deg, and camera_to_world; empty without a path."""
+    if path is None:
+        return {}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"The camera file {path} cannot be read ({error.strerror}).", "Check the path.") from error
+    except ValueError as error:
+        raise BadInput(f"The camera file {path.name} is not JSON.", "Write an object with fov_x_deg.") from error
+    if not isinstance(data, dict):
+        raise BadInput(f"The camera file {path.name} holds no object.", "Write an object with fov_x_deg.")
+    return data
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app(prog_name="limelight")
+    except LimelightError as error:
+        raise SystemExit(error.exit_code) from error
+
+
+if __name__ == "__main__":
+    main()

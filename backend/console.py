@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How commands end and speak in a terminal: progress on stderr, the answer on stdout, exit codes of the contract."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from .errors import BadInput, Cancelled, LimelightError
+from .serve import explain
+
+
+class TerminalReport:
+    """A job's report as a progress bar on stderr."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task("Starting", total=1.0)
+
+    def __enter__(self) -> TerminalReport:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def progress(self, fraction: float, stage: str) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=fraction, description=stage)
+
+    def preview(self, path: Path) -> None:
+        """A terminal shows no pictures."""
+
+    def log(self, text: str) -> None:
+        """A line above the bar."""
+        self._bar.console.print(text)
+
+    def check(self) -> None:
+        """Ctrl-C raises by itself."""
+
+
+def run(
+    command: Callable[[TerminalReport], dict[str, Any]], as_json: bool, show: Callable[[dict[str, Any]], None]
+) -> None:
+    """Run a command and leave with the contract's exit code: 0 done, 2 bad input, 3 missing part, 130 cancelled."""
+    try:
+        with TerminalReport() as report:
+            answer = command(report)
+    except KeyboardInterrupt:
+        fail(Cancelled(), as_json)
+    except LimelightError as error:
+        fail(error, as_json)
+    except (MemoryError, OSError, RuntimeError) as error:
+        told = explain("", error)
+        if told.code == "failed":
+            raise
+        fail(BadInput(told.text, told.remedy, told.code), as_json)
+    if as_json:
+        print(json.dumps(answer))
+    else:
+        show(answer)
+
+
+def fail(error: LimelightError, as_json: bool) -> None:
+    """Say in one line what went wrong, and leave."""
+    if as_json:
+        print(json.dumps({"error": {"code": error.code, "text": error.text, "remedy": error.remedy}}))
+    print(f"{error.text} {error.remedy}".strip(), file=sys.stderr)
+    raise SystemExit(error.exit_code)

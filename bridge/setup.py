@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make, verify and remove the engine's own Python environment. Steps like a job: never blocks, can be cancelled."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+REQUIREMENTS = Path(__file__).resolve().parent / "requirements-engine.txt"
+#: Marks an environment that this module made, and that it may therefore remove.
+STAMP = "limelight-engine.json"
+OLDEST, NEWEST = (3, 11), (3, 13)
+_QUESTION = "import sys, venv, ensurepip; print('%d.%d.%d' % sys.version_info[:3])"
+
+
+def find_pythons() -> list[tuple[Path, str]]:
+    """Installed Pythons that suit the engine, as (path, version), newest first; each was started and asked."""
+    names = [f"python3.{minor}" for minor in range(NEWEST[1], OLDEST[1] - 1, -1)] + ["python3", "python"]
+    paths = [Path(found) for name in names if (found := shutil.which(name))]
+    paths += sorted(Path.home().glob(".pyenv/versions/3.*/bin/python"))
+    paths += sorted(Path.home().glob("AppData/Local/Programs/Python/Python3*/python.exe"))
+    paths += [Path(p) for p in ("/opt/homebrew/bin/python3", "/usr/local/bin/python3")]
+    found: dict[Path, str] = {}
+    for path in paths:
+        version = ask_version(path)
+        if version is not None and OLDEST <= _numbers(version)[:2] <= NEWEST:
+            found.setdefault(Path(os.path.realpath(path)), version)
+    return sorted(found.items(), key=lambda item: _numbers(item[1]), reverse=True)
+
+
+def ask_version(python: Path) -> str | None:
+    """The version of an interpreter that starts and can make environments; None otherwise."""
+    if not python.is_file():
+        return None
+    try:
+        answer = subprocess.run(
+            [str(python), "-I", "-c", _QUESTION], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def python_in(environment: Path) -> Path:
+    """The interpreter of a virtual environment."""
+    return environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def is_ours(environment: Path) -> bool:
+    """Whether :class:`SetUp` made (or began) this environment."""
+    return (environment / STAMP).is_file()
+
+
+def remove(environment: Path) -> None:
+    """Delete an environment that :class:`SetUp` made. Raises ``OSError`` for any other folder."""
+    if not environment.exists():
+        return
+    if not is_ours(environment):
+        raise OSError(f"{environment} was not made by Limelight and is left alone.")
+    shutil.rmtree(environment)
+
+
+class SetUp:
+    """Makes ``environment`` with ``python``, one command after the other; call :meth:`step` until ``over``.
+
+    What a broken run downloaded stays in pip's cache, so the next one goes on from there. ``error`` is a sentence with
+    its remedy, empty while all is well.
+    """
+
+    def __init__(self, python: Path, environment: Path, requirements: Path = REQUIREMENTS) -> None:
+        if environment.exists() and any(environment.iterdir()) and not is_ours(environment):
+            raise OSError(f"{environment} is not empty and was not made by Limelight: choose another folder.")
+        environment.mkdir(parents=True, exist_ok=True)
+        (environment / STAMP).write_text(json.dumps({"complete": False, "python": str(python)}), encoding="utf-8")
+        own = str(python_in(environment))
+        lines = [line for line in requirements.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+        pip = [own, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+        torch = [line for line in lines if line.startswith("torch")]
+        self._commands = [("Making the environment", [str(python), "-I", "-m", "venv", str(environment)])]
+        if torch:
+            self._commands.append(("Downloading PyTorch, the largest part", [*pip, *torch]))
+        if lines:
+            self._commands.append(("Downloading the other packages", [*pip, *lines]))
+        self._commands.append(("Checking", [own, "-I", "-c", _QUESTION]))
+        self._total = len(self._commands)
+        self._environment = environment
+        self._process: subprocess.Popen[str] | None = None
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._seen = 0
+        self.stage, self.error, self.over, self.log = "Starting", "", False, [""]
+
+    @property
+    def fraction(self) -> float:
+        """How much is done, 0 to 1; within a command it grows with every line pip prints."""
+        done = self._total - len(self._commands) - (self._process is not None)
+        return min(1.0, (done + 1 - 0.97**self._seen) / self._total) if not self.over else 1.0
+
+    def step(self) -> None:
+        """Look after the running command and start the next; never blocks."""
+        while not self._lines.empty():
+            self._hear(self._lines.get())
+        if self.over:
+            return
+        if self._process is None:
+            self._next()
+        elif self._process.poll() is not None:
+            code, self._process, self._seen = self._process.returncode, None, 0
+            if code:
+                self._end(f"{self.stage} failed: {self._reason()} Check the network and the disk, then run it again.")
+            elif not self._commands:
+                (self._environment / STAMP).write_text(json.dumps({"complete": True}), encoding="utf-8")
+                self._end("")
+
+    def cancel(self) -> None:
+        """Stop; what was downloaded stays for the next time."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        if not self.over:
+            self._end("Cancelled: run it again to go on")
+
+    def _next(self) -> None:
+        self.stage, command = self._commands.pop(0)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+                env=environment,
+            )
+        except OSError as error:
+            self._end(f"{self.stage} failed: {error}. Choose another Python.")
+            return
+        threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
+
+    def _read(self, stream: object) -> None:
+        for line in stream:  # type: ignore[attr-defined]
+            self._lines.put(line)
+
+    def _hear(self, line: str) -> None:
+        self.log.append(line.rstrip())
+        self._seen += 1
+        package = re.match(r"(?:Collecting|Downloading) ([\w.-]+)", line)
+        if package:
+            self.stage = f"Downloading {package[1]}"
+
+    def _reason(self) -> str:
+        told = [line for line in self.log if line.startswith(("ERROR", "error"))] or self.log
+        return told[-1].rstrip(".") + "."
+
+    def _end(self, error: str) -> None:
+        self.error, self.over = error, True
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
