@@ -38,12 +38,6 @@ def user_folder() -> Path:
     return Path(bpy.utils.user_resource("DATAFILES", path="limelight"))
 
 
-def python_in(environment: Path) -> Path:
-    """The interpreter of a virtual environment."""
-    windows = environment / "Scripts" / "python.exe"
-    return windows if windows.is_file() else environment / "bin" / "python"
-
-
 def doctor_devices(report: str) -> list[tuple[str, str, str, int]]:
     """Enum items (id, name, description, number) of the devices in a stored doctor's report (JSON)."""
     items = [
@@ -135,14 +129,23 @@ def environment_folder(stored: LimelightPreferences | None) -> Path:
     return user_folder() / "engine"
 
 
+def own_python(environment: Path) -> Path | None:
+    """The Python of an environment that Limelight made completely; None if it is missing or was broken off."""
+    from .bridge import setup
+
+    stamp = environment / setup.STAMP
+    if not stamp.is_file() or not json.loads(stamp.read_text(encoding="utf-8") or "{}").get("complete"):
+        return None
+    return setup.python_in(environment)
+
+
 def settings(context: bpy.types.Context) -> EngineSettings:
     """What it takes to start the engine now, from the preferences or, without them, from their defaults."""
     stored = addon_preferences(context)
     if stored is not None and stored.engine_source == "EXISTING":
         python = Path(bpy.path.abspath(stored.existing_python)) if stored.existing_python else None
     else:
-        own = python_in(environment_folder(stored))
-        python = own if own.is_file() else None
+        python = own_python(environment_folder(stored))
     models = Path(bpy.path.abspath(stored.models_folder)) if stored is not None and stored.models_folder else None
     device = (stored.device or "auto") if stored is not None else "auto"
     return EngineSettings(python, device, models, user_folder() / "engine.log")

@@ -31,7 +31,7 @@ class _SteppedOperator:
     """Ticks a piece of work: modal when clicked, blocking in scripts and in background mode.
 
     A subclass says what the work is (``begin``, which may raise an error with an artist's sentence) and what follows
-    when it succeeded (``succeed``, which returns the message to show).
+    when it succeeded (``succeed``, which returns the message to show and the problems that remain).
     """
 
     def execute(self, context):
@@ -103,9 +103,9 @@ class _SteppedOperator:
             self._tell(context, work.error, failed=True)
             self.report({"ERROR"}, work.error)
             return {"CANCELLED"}
-        message = self.succeed(context, work)
-        self._tell(context, message, failed=False)
-        self.report({"INFO"}, message)
+        message, problems = self.succeed(context, work)
+        self._tell(context, message, failed=bool(problems))
+        self.report({"WARNING"} if problems else {"INFO"}, message)
         return {"FINISHED"}
 
 
@@ -117,18 +117,20 @@ class LIMELIGHT_OT_setup_engine(_SteppedOperator, Operator):
     bl_options = {"REGISTER"}
 
     def begin(self, context):
+        from ..bridge import setup
+
         refusal = network_refusal()
         if refusal:
             raise RuntimeError(refusal)
         engine_session.stop()
         stored = preferences.addon_preferences(context)
-        return engine_work.SetUp(engine_work.chosen_python(stored), preferences.environment_folder(stored))
+        return setup.SetUp(engine_work.chosen_python(stored), preferences.environment_folder(stored))
 
     def succeed(self, context, work):
         stored = preferences.addon_preferences(context)
         if stored is not None:
             stored.engine_source = "OWN"
-        return "The engine is set up; press Verify to see its devices"
+        return "The engine is set up; press Verify Engine to see its devices", []
 
 
 class LIMELIGHT_OT_remove_engine(Operator):
@@ -142,10 +144,12 @@ class LIMELIGHT_OT_remove_engine(Operator):
         return context.window_manager.invoke_confirm(self, event)
 
     def execute(self, context):
+        from ..bridge import setup
+
         stored = preferences.addon_preferences(context)
         engine_session.stop()
         try:
-            engine_work.remove(preferences.environment_folder(stored))
+            setup.remove(preferences.environment_folder(stored))
         except OSError as error:
             self.report({"ERROR"}, f"The engine could not be removed: {error}")
             return {"CANCELLED"}
@@ -170,7 +174,9 @@ class LIMELIGHT_OT_find_pythons(Operator):
         if stored is None:
             self.report({"ERROR"}, "Enable Limelight in Preferences > Add-ons first")
             return {"CANCELLED"}
-        found = engine_work.find_pythons()
+        from ..bridge import setup
+
+        found = setup.find_pythons()
         stored.found_pythons = json.dumps([[str(path), version] for path, version in found])
         if not found:
             self.report({"WARNING"}, engine_work.NO_PYTHON)
@@ -193,7 +199,7 @@ class LIMELIGHT_OT_doctor(_SteppedOperator, Operator):
         stored = preferences.addon_preferences(context)
         if stored is not None:
             stored.doctor_report = json.dumps(work.report)
-        return engine_work.verdict(work.report)
+        return engine_work.verdict(work.report), work.report.get("problems", [])
 
 
 class LIMELIGHT_OT_unload(Operator):

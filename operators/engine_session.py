@@ -15,7 +15,7 @@ import bpy
 from .. import preferences
 
 if TYPE_CHECKING:
-    from ..bridge.process import Engine
+    from ..bridge import Engine
     from .estimate_run import EstimateRun
 
 _engine: Engine | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pieces of work around the engine that an operator ticks: set-up and verification. Plain Python over ``bridge``."""
+"""Verifying the engine as a piece of work that an operator ticks, and which Python its environment is made with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Doctor:
     @property
     def over(self) -> bool:
         """Whether the engine has answered or failed."""
-        return self._job.state in {"done", "failed", "cancelled"}
+        return self._job.over
 
     @property
     def fraction(self) -> float:
@@ -59,7 +59,9 @@ class Doctor:
 
 
 def verdict(report: dict[str, Any]) -> str:
-    """One sentence about a doctor's report."""
+    """What a doctor's report (``backend/doctor.py``) means, in a sentence; its problems if it has any."""
+    if report.get("problems"):
+        return " ".join(report["problems"])
     gpus = [d for d in report.get("devices", []) if str(d.get("id", "cpu")) != "cpu"]
     return f"The engine works; it can use the processor and {len(gpus)} GPU{'s' * (len(gpus) != 1)}"
 
@@ -69,18 +71,13 @@ def chosen_python(stored: LimelightPreferences | None) -> Path:
 
     Raises ``FileNotFoundError`` with an artist's sentence if none was chosen and none is found.
     """
+    from ..bridge import setup
+
     if stored is not None and stored.base_python not in {"CHOOSE", ""}:
         return Path(stored.base_python)
     if stored is not None and stored.chosen_python:
         return Path(stored.chosen_python)
-    found = find_pythons()
+    found = setup.find_pythons()
     if not found:
         raise FileNotFoundError(NO_PYTHON)
     return found[0][0]
-
-
-def find_pythons() -> list[tuple[Path, str]]:
-    """Installed Pythons that suit, newest suitable first, as (path, version)."""
-    from ..bridge import setup
-
-    return [(Path(path), str(version)) for path, version in setup.find_pythons()]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bpy
 
-from . import engine_session
+from . import engine_session, previews
 
 # The engine answers from another process; asking it more often than this only burns the processor.
 _PAUSE = 0.02
@@ -29,6 +29,7 @@ class EstimateRun:
         self.started = time.monotonic()
         self._job = None
         self._engine = None
+        self._answer = self.folder / "result"
         self._cancelled = False
 
     def capture(self, context: bpy.types.Context) -> None:
@@ -41,7 +42,7 @@ class EstimateRun:
 
         engine = engine_session.engine(context)
         params = capture.capture(context, self.folder)
-        params.setdefault("out", str(self.folder / "result"))
+        self._answer = Path(params.setdefault("out", str(self.folder / "result")))
         self._engine = engine
         self._job = engine.submit("light", params)
 
@@ -52,7 +53,7 @@ class EstimateRun:
     def cancel(self) -> None:
         """Ask the engine to stop this job; ``over`` turns true as soon as it has."""
         self._cancelled = True
-        if self._job is not None and not self.over:
+        if self._job is not None and not self._job.over:
             self._engine.cancel(self._job)
 
     def wait(self) -> None:
@@ -66,7 +67,7 @@ class EstimateRun:
         """Whether nothing more will come: done, failed or cancelled."""
         if self._job is None:
             return self._cancelled
-        return self._job.state in {"done", "failed", "cancelled"}
+        return self._job.over
 
     @property
     def succeeded(self) -> bool:
@@ -117,8 +118,10 @@ class EstimateRun:
 
         if self.scene_name not in bpy.data.scenes:
             raise RuntimeError(f"The scene “{self.scene_name}” is gone, so its light could not be stored")
-        folder = Path(self._job.result.get("folder", self.folder / "result"))
-        return results.load_results(context, folder, self._job.result)
+        probes = results.load_results(context, self._answer, self._job.result)
+        for answer in self._job.result.get("probes", []):
+            previews.show_file(f"probe:{answer['name']}", str(self._answer / answer.get("preview", "")))
+        return probes
 
     def close(self) -> None:
         """Remove the job's folder; the results were packed into the file."""

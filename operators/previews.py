@@ -25,7 +25,8 @@ def show_file(slot: str, path: str) -> None:
         _collection = bpy.utils.previews.new()
     key = f"{slot}:{version[0]}:{version[1]}"
     if key not in _collection:
-        _collection.load(key, path, "IMAGE")
+        # Reading the size reads the file now: it may be gone when Blender draws it.
+        tuple(_collection.load(key, path, "IMAGE").image_size)
     _shown[slot], _icons[slot] = version, _collection[key].icon_id
 
 

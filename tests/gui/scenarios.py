@@ -3,11 +3,14 @@
 
 import json
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import bpy
 from drive import until
 
+# Paths that the test hands over: photo, preview, engine (the stand-in's file), root (to make for it), python.
 ROOM = json.loads(os.environ.get("LIMELIGHT_GUI", "{}"))
 
 
@@ -96,6 +99,134 @@ def place(artist):
     artist.notes["probes_after_escape"] = len([o for o in bpy.context.scene.objects if o.limelight.is_probe])
 
 
-def folder_of(name):
-    """A path that the test handed over."""
-    return Path(ROOM[name])
+def prepare_engine(seconds):
+    """Make a root for the stand-in engine, with pictures to answer with, and name it in the preferences."""
+    root = Path(ROOM["root"])
+    for name in ("bridge", "answer"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOM["engine"], root / "bridge" / "launch.py")
+    shutil.copy(ROOM["preview"], root / "answer" / "preview.png")
+    for name, width, height in (("environment", 128, 64), ("spheres", 160, 32)):
+        write_sky(root / "answer" / f"{name}.exr", width, height)
+    behave(seconds)
+    preferences = sys.modules["limelight.preferences"]
+    preferences.ROOT = root
+    use_python(ROOM["python"])
+
+
+def use_python(path):
+    """Let the preferences name an existing environment."""
+    stored = bpy.context.preferences.addons["limelight"].preferences
+    stored.engine_source, stored.existing_python = "EXISTING", path
+
+
+def behave(seconds):
+    """How long the stand-in engine takes."""
+    (Path(ROOM["root"]) / "behaviour.json").write_text(json.dumps({"seconds": seconds}))
+
+
+def write_sky(path, width, height):
+    """A blue sky over a brown ground with one bright sun, as EXR."""
+    image = bpy.data.images.new("sky", width, height, float_buffer=True)
+    pixels = []
+    for y in range(height):
+        for x in range(width):
+            up = y / height
+            colour = (0.4, 0.6, 1.0) if up > 0.5 else (0.25, 0.18, 0.12)
+            if abs(x - width * 0.3) < width / 40 and abs(up - 0.75) < 0.04:
+                colour = (90.0, 80.0, 60.0)
+            pixels += [*colour, 1.0]
+    image.pixels[:] = pixels
+    image.filepath_raw, image.file_format = str(path), "OPEN_EXR"
+    image.save()
+    bpy.data.images.remove(image)
+
+
+def estimated():
+    """Whether a probe holds light and nothing runs."""
+    manager = bpy.context.window_manager.limelight
+    return not manager.running and any(o.limelight.environment for o in bpy.context.scene.objects)
+
+
+def ready():
+    """Whether the panels offer to estimate."""
+    interface = bpy.context.window_manager.limelight_interface
+    return interface.checked and not interface.problems
+
+
+def photo_to_light(artist):
+    """The way of the guide: photo, probe by a click, an estimate cancelled by Esc, one finished, the World applied."""
+    yield from close_splash(artist)
+    prepare_engine(seconds=30)
+    yield from open_tab(artist)
+    for name in ("Cube", "Light", "Camera"):
+        bpy.data.objects.remove(bpy.data.objects[name])
+    yield 0.3
+    artist.shot("a_empty")
+    artist.operator("limelight.set_plate", filepath=ROOM["photo"])
+    yield 0.6
+    artist.shot("b_photo")
+    artist.operator("limelight.add_probe")
+    region = artist.region("WINDOW")
+    x, y = region.x + region.width * 0.42, region.y + region.height * 0.36
+    artist.move(x, y)
+    yield 0.3
+    artist.move(x + 2, y)
+    yield 0.4
+    artist.shot("c_placing")
+    yield from artist.click(x, y)
+    yield from until(ready, 5)
+    artist.notes["problems"] = [p.text for p in bpy.context.window_manager.limelight_interface.problems]
+    artist.shot("d_probe")
+    artist.operator("limelight.estimate")
+    yield from until(lambda: bpy.context.window_manager.limelight.fraction > 0.3, 60)
+    manager = bpy.context.window_manager.limelight
+    artist.notes["while_running"] = {"fraction": manager.fraction, "stage": manager.stage, "eta": manager.eta}
+    artist.shot("e_running")
+    yield from artist.key("ESC", x, y)
+    yield from until(lambda: not bpy.context.window_manager.limelight.running, 5)
+    artist.notes["after_escape"] = [manager.message, estimated()]
+    behave(0.5)
+    artist.operator("limelight.estimate")
+    yield from until(estimated, 60)
+    artist.notes["estimated"] = estimated()
+    yield 0.5
+    artist.shot("f_estimated")
+    artist.operator("limelight.apply_world")
+    yield 0.5
+    artist.notes["world"] = bpy.context.scene.world.limelight.probe
+    yield from finish_pictures(artist)
+
+
+def finish_pictures(artist):
+    """A ball in the light, and the sidebar scrolled to its end."""
+    bpy.ops.mesh.primitive_uv_sphere_add(radius=0.5, location=bpy.context.active_object.location)
+    space = artist.area("VIEW_3D").spaces.active
+    space.shading.type = "MATERIAL"
+    space.shading.use_scene_world = True
+    yield 4.0
+    artist.shot("g_lit")
+    sidebar = artist.region("UI")
+    x, y = sidebar.x + 60, sidebar.y + 200
+    artist.move(x, y)
+    yield 0.2
+    for _ in range(40):
+        artist.window.event_simulate(type="WHEELDOWNMOUSE", value="PRESS", x=int(x), y=int(y))
+        yield 0.05
+    yield 0.5
+    artist.shot("h_light_panel")
+
+
+def preferences_page(artist):
+    """The engine's set-up in the preferences, before and after looking for Pythons."""
+    yield from close_splash(artist)
+    bpy.ops.limelight.find_pythons()
+    bpy.ops.screen.userpref_show("INVOKE_DEFAULT")
+    bpy.context.preferences.active_section = "ADDONS"
+    bpy.context.window_manager.addon_search = "Limelight"
+    bpy.ops.preferences.addon_expand(module="limelight")
+    yield 1.5
+    artist.window = bpy.context.window_manager.windows[-1]
+    artist.shot("i_preferences")
+    stored = bpy.context.preferences.addons["limelight"].preferences
+    artist.notes["pythons"] = json.loads(stored.found_pythons)

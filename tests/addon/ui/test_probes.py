@@ -98,6 +98,6 @@ def test_a_click_in_the_list_selects_the_probe(scene, camera):
 
 
 def test_deleting_something_that_is_no_probe_is_refused(scene, camera):
-    with pytest.raises(RuntimeError, match="There is no probe called “Camera”"):
+    with pytest.raises(RuntimeError, match=r"There is no probe called “Camera”"):
         bpy.ops.limelight.delete_probe(name="Camera")
     assert "Camera" in bpy.data.objects

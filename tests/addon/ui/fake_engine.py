@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stand-in for the engine: speaks the wire, answers a light request with prepared files after a while.
+
+It is copied to ``ROOT/bridge/launch.py`` of a folder that the tests give as the engine's root. ``ROOT/behaviour.json``
+says how it acts: ``seconds`` a job takes, ``fail`` an error's [text, remedy], ``die`` whether it ends in the middle.
+``ROOT/answer`` holds ``environment.exr``, ``spheres.exr`` and ``preview.png``.
+"""
+
+import json
+import queue
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LINES: queue.Queue = queue.Queue()
+LAMP = {"kind": "sun", "direction": [0.0, 0.6, 0.8], "irradiance": [3.0, 2.8, 2.4], "angle_deg": 2.0}
+
+
+def say(kind, **fields):
+    """Write one message."""
+    print(json.dumps({"version": 1, "type": kind, **fields}), flush=True)
+
+
+def listen():
+    """Gather the parent's lines; its end ends us."""
+    for line in sys.stdin:
+        LINES.put(json.loads(line))
+    LINES.put({"type": "shutdown"})
+
+
+def cancelled(job):
+    """Whether a cancel of ``job`` came in."""
+    while not LINES.empty():
+        message = LINES.get()
+        if message["type"] == "shutdown":
+            sys.exit(0)
+        if message["type"] == "cancel" and message["id"] == job:
+            return True
+    return False
+
+
+def light(job, params, behaviour):
+    """Act out an estimate, leave its files in ``params["out"]``."""
+    steps = 20
+    for step in range(steps):
+        time.sleep(behaviour.get("seconds", 0.2) / steps)
+        if cancelled(job):
+            say("error", id=job, code="cancelled", text="Cancelled.", remedy="")
+            return
+        if behaviour.get("die") and step == steps // 2:
+            print("out of memory in layer 7", file=sys.stderr, flush=True)
+            sys.exit(9)
+        eta = behaviour.get("seconds", 0.2) * (1 - step / steps)
+        say("progress", id=job, fraction=step / steps, stage="Painting the spheres", eta=eta)
+        if step == 2:
+            say("preview", id=job, path=str(ROOT / "answer" / "preview.png"))
+    if behaviour.get("fail"):
+        text, remedy = behaviour["fail"]
+        say("error", id=job, code="bad_input", text=text, remedy=remedy)
+        return
+    say("result", id=job, data=answer(params))
+
+
+def answer(params):
+    """Write the result folder; returns what result.json holds."""
+    out = Path(params["out"])
+    out.mkdir(parents=True, exist_ok=True)
+    probes = []
+    for index, probe in enumerate(params["probes"]):
+        names = {"environment": f"probe_{index}.exr", "fill": f"probe_{index}_fill.exr"}
+        for name in names.values():
+            shutil.copy(ROOT / "answer" / "environment.exr", out / name)
+        shutil.copy(ROOT / "answer" / "spheres.exr", out / f"probe_{index}_spheres.exr")
+        shutil.copy(ROOT / "answer" / "preview.png", out / f"probe_{index}_preview.png")
+        probes.append({
+            "name": probe["name"], "position_camera": [0.0, 0.0, -4.0], "position_world": [0.0, 0.0, 1.0],
+            "radius": probe.get("radius", 0.1), **names, "spheres": f"probe_{index}_spheres.exr",
+            "preview": f"probe_{index}_preview.png", "lamps": [LAMP], "mean_radiance": [0.5, 0.5, 0.5], "warnings": [],
+        })  # fmt: skip
+    result = {
+        "version": 1, "image": str(params["images"][0]), "frame": params.get("frame", "world"),
+        "camera": params.get("camera"), "camera_to_world": params.get("camera_to_world"), "depth_source": "file",
+        "warnings": [], "seconds": {"total": 0.2}, "probes": probes,
+    }  # fmt: skip
+    (out / "result.json").write_text(json.dumps(result))
+    return result
+
+
+def main():
+    """Answer requests until the parent closes the wire."""
+    threading.Thread(target=listen, daemon=True).start()
+    say("ready", kinds=["light", "doctor"], pid=1)
+    while True:
+        try:
+            message = LINES.get(timeout=2)
+        except queue.Empty:
+            say("heartbeat")
+            continue
+        behaviour = json.loads((ROOT / "behaviour.json").read_text())
+        if message["type"] == "shutdown":
+            return
+        if message["type"] != "request":
+            continue
+        say("accepted", id=message["id"])
+        if message["kind"] == "light":
+            light(message["id"], message["params"], behaviour)
+        elif message["kind"] == "doctor":
+            devices = [{"id": "cpu", "name": "Processor", "memory_gb": 8.0}]
+            say("result", id=message["id"], data={"devices": devices, "problems": behaviour.get("problems", [])})
+
+
+main()

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The estimate, run as a click and as a script, against an engine that speaks the wire."""
+
+import json
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import bpy
+import numpy as np
+import pytest
+from limelight import preferences
+from limelight.bridge import setup
+from limelight.operators import engine as engine_operators
+from limelight.operators import engine_session, estimate, state
+from limelight.operators.estimate_run import EstimateRun
+from limelight.scene import capture, results
+
+
+def write_exr(path, pixels):
+    """Write ``pixels`` (H, W, 3) linear float as an EXR file."""
+    height, width, _ = pixels.shape
+    image = bpy.data.images.new("out", width, height, float_buffer=True)
+    rgba = np.ones((height, width, 4), np.float32)
+    rgba[..., :3] = pixels[::-1]
+    image.pixels.foreach_set(rgba.ravel())
+    image.filepath_raw, image.file_format = str(path), "OPEN_EXR"
+    image.save()
+    bpy.data.images.remove(image)
+
+
+@pytest.fixture
+def engine(scene, camera, tmp_path, monkeypatch):
+    """A scene with a probe, and the stand-in engine configured in the preferences; returns ``behave(**behaviour)``."""
+    root = tmp_path / "engine root ä"
+    (root / "bridge").mkdir(parents=True)
+    (root / "answer").mkdir()
+    shutil.copy(Path(__file__).with_name("fake_engine.py"), root / "bridge" / "launch.py")
+    rng = np.random.default_rng(1)
+    write_exr(root / "answer" / "environment.exr", rng.random((32, 64, 3), dtype=np.float32) * 4)
+    write_exr(root / "answer" / "spheres.exr", rng.random((16, 80, 3), dtype=np.float32))
+    write_exr(root / "answer" / "preview.png", rng.random((16, 80, 3), dtype=np.float32))
+    monkeypatch.setattr(preferences, "ROOT", root)
+    stored = preferences.addon_preferences(bpy.context)
+    stored.engine_source, stored.existing_python = "EXISTING", sys.executable
+
+    def behave(**behaviour):
+        (root / "behaviour.json").write_text(json.dumps(behaviour))
+
+    behave(seconds=0.2)
+    mesh = bpy.data.meshes.new("Floor")
+    mesh.from_pydata([(-5, -5, 0), (5, -5, 0), (5, 5, 0), (-5, 5, 0)], [], [(0, 1, 2, 3)])
+    scene.collection.objects.link(bpy.data.objects.new("Floor", mesh))
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 64, 36, 100
+    bpy.ops.limelight.add_probe(location=(0.0, 0.0, 1.0), radius=0.1)
+    yield behave
+    engine_session.stop()
+    stored.engine_source, stored.existing_python = "OWN", ""
+
+
+def environment_of(name="Probe"):
+    """Pixels of a probe's environment, or None."""
+    image = bpy.data.objects[name].limelight.environment
+    return None if image is None else np.array(image.pixels[:])
+
+
+def test_the_operator_gives_what_the_plain_call_gives(engine, scene, tmp_path):
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    running = engine_session.engine(bpy.context)
+    params = capture.capture(bpy.context, folder)
+    params.setdefault("out", str(folder / "result"))
+    job = running.wait(running.submit("light", params))
+    results.load_results(bpy.context, Path(params["out"]), job.result)
+    plain, lamps = environment_of(), bpy.data.objects["Probe"].limelight.lamps
+    bpy.data.objects["Probe"].limelight.environment = None
+    assert bpy.ops.limelight.estimate() == {"FINISHED"}
+    assert np.array_equal(environment_of(), plain) and plain.max() > 1
+    assert bpy.data.objects["Probe"].limelight.lamps == lamps
+    assert "Estimated the light of Probe" in bpy.context.window_manager.limelight.message
+
+
+def test_the_result_survives_without_the_engines_files(engine, scene):
+    bpy.ops.limelight.estimate()
+    image = bpy.data.objects["Probe"].limelight.environment
+    assert image.packed_file is not None or image.packed_files
+    assert not list(Path(bpy.app.tempdir).glob("limelight-*"))
+
+
+def test_missing_parts_are_told_before_anything_starts(engine, scene):
+    scene.camera = None
+    with pytest.raises(RuntimeError, match="camera"):
+        bpy.ops.limelight.estimate()
+    assert not engine_session.is_alive() and environment_of() is None
+
+
+def test_without_an_engine_the_sentence_says_so(engine, scene):
+    preferences.addon_preferences(bpy.context).existing_python = "/nowhere/python"
+    with pytest.raises(RuntimeError, match="engine's Python is gone: /nowhere/python"):
+        bpy.ops.limelight.estimate()
+    assert state.get(bpy.context).problems[0].operator == "limelight.show_preferences"
+
+
+def test_an_error_of_the_engine_reaches_the_artist_and_changes_nothing(engine, scene):
+    engine(fail=["The photo is one colour", "Use another photo"])
+    with pytest.raises(RuntimeError, match=r"The photo is one colour\. Use another photo"):
+        bpy.ops.limelight.estimate()
+    assert environment_of() is None
+    engine(seconds=0.1)
+    assert bpy.ops.limelight.estimate() == {"FINISHED"}
+
+
+def test_a_dying_engine_is_told_with_its_last_words_and_starts_again(engine, scene):
+    engine(die=True)
+    with pytest.raises(RuntimeError, match="ended unexpectedly.*out of memory in layer 7"):
+        bpy.ops.limelight.estimate()
+    engine(seconds=0.1)
+    assert bpy.ops.limelight.estimate() == {"FINISHED"} and environment_of() is not None
+
+
+def test_cancelling_in_the_middle_keeps_everything(engine, scene):
+    bpy.ops.limelight.estimate()
+    before, names = environment_of(), sorted(bpy.data.images.keys())
+    engine(seconds=20)
+    run = EstimateRun(bpy.context)
+    engine_session.begin(run)
+    run.capture(bpy.context)
+    while run.fraction < 0.1:
+        run.step()
+        time.sleep(0.01)
+    assert bpy.ops.limelight.cancel() == {"FINISHED"}
+    started = time.monotonic()
+    run.wait()
+    assert run.cancelled and not run.succeeded and time.monotonic() - started < 3
+    operator = SimpleNamespace(report=lambda *_: None)
+    assert estimate._finish(operator, bpy.context, run) == {"CANCELLED"}
+    assert np.array_equal(environment_of(), before) and sorted(bpy.data.images.keys()) == names
+    assert not run.folder.exists() and engine_session.running_run() is None
+    engine(seconds=0.1)
+    assert bpy.ops.limelight.estimate() == {"FINISHED"}
+
+
+def ticked(**fields):
+    """A stand-in for a modal operator's instance."""
+    cls = estimate.LIMELIGHT_OT_estimate
+    functions = {k: v for k, v in vars(cls).items() if callable(v)}
+    return type("Ticked", (), {**functions, "report": lambda *_: None, "_release": lambda *_: None, **fields})()
+
+
+def test_the_modal_ticks_to_the_same_end_and_each_tick_is_short(engine, scene):
+    engine(seconds=1.0)
+    run = EstimateRun(bpy.context)
+    engine_session.begin(run)
+    operator = ticked(_run=run, _captured=False, _ticks=0, _timer=None)
+    ticks, answer = [], {"RUNNING_MODAL"}
+    while answer not in ({"FINISHED"}, {"CANCELLED"}):
+        captured = operator._captured
+        started = time.perf_counter()
+        answer = operator.modal(bpy.context, SimpleNamespace(type="TIMER", value="NOTHING"))
+        if captured and answer == {"PASS_THROUGH"}:
+            ticks.append(time.perf_counter() - started)
+        time.sleep(0.02)
+    assert answer == {"FINISHED"} and environment_of() is not None
+    assert len(ticks) > 10 and sorted(ticks)[len(ticks) * 9 // 10] <= 0.005, f"ticks took {ticks} s"
+
+
+def test_loading_a_file_ends_the_estimate(engine, scene):
+    engine(seconds=20)
+    run = EstimateRun(bpy.context)
+    engine_session.begin(run)
+    run.capture(bpy.context)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    assert engine_session.running_run() is None and run.cancelled and not run.folder.exists()
+    operator = ticked(_run=run, _captured=True, _ticks=9, _timer=None)
+    assert operator.modal(bpy.context, SimpleNamespace(type="TIMER", value="NOTHING")) == {"CANCELLED"}
+
+
+def test_a_second_estimate_is_refused_while_one_runs(engine, scene):
+    run = EstimateRun(bpy.context)
+    engine_session.begin(run)
+    try:
+        with pytest.raises(RuntimeError, match="running already"):
+            bpy.ops.limelight.estimate()
+    finally:
+        engine_session.end(run)
+        run.close()
+
+
+def test_verifying_stores_the_devices_and_tells_problems(engine, scene):
+    stored = preferences.addon_preferences(bpy.context)
+    assert bpy.ops.limelight.doctor() == {"FINISHED"}
+    assert json.loads(stored.doctor_report)["devices"][0]["memory_gb"] == 8.0
+    assert "The engine works" in state.get(bpy.context).setup_message
+    engine(problems=["The package scipy is missing."])
+    assert bpy.ops.limelight.doctor() == {"FINISHED"}
+    assert state.get(bpy.context).setup_failed and "scipy" in state.get(bpy.context).setup_message
+    stored.doctor_report = ""
+
+
+def test_setting_up_asks_for_the_network_first_and_names_the_setting(scene, monkeypatch, tmp_path):
+    stored = preferences.addon_preferences(bpy.context)
+    stored.environment = str(tmp_path / "own")
+    monkeypatch.setattr(engine_operators, "network_refusal", lambda: "Preferences > System > Network")
+    with pytest.raises(RuntimeError, match="System > Network"):
+        bpy.ops.limelight.setup_engine()
+    assert not (tmp_path / "own").exists() and not state.get(bpy.context).setup_running
+    stored.environment = ""
+
+
+def test_offline_blender_refuses_the_network_with_the_setting_that_allows_it():
+    # The bpy module starts offline, as a fresh Blender does.
+    assert bpy.app.online_access is False
+    assert "Allow Online Access" in engine_operators.network_refusal()
+
+
+def test_setting_up_and_removing_an_engine(scene, monkeypatch, tmp_path):
+    stored = preferences.addon_preferences(bpy.context)
+    folder = tmp_path / "own engine"
+    stored.engine_source, stored.environment, stored.chosen_python = "OWN", str(folder), sys.executable
+    bare = tmp_path / "requirements.txt"
+    bare.write_text("# nothing to download")
+    monkeypatch.setattr(engine_operators, "network_refusal", lambda: "")
+    whole = setup.SetUp
+    monkeypatch.setattr(setup, "SetUp", lambda python, environment: whole(python, environment, bare))
+    try:
+        assert preferences.settings(bpy.context).python is None
+        assert bpy.ops.limelight.setup_engine() == {"FINISHED"}
+        assert preferences.settings(bpy.context).python.is_file()
+        assert not [p for p in state.get(bpy.context).problems if "engine" in p.text]
+        assert bpy.ops.limelight.remove_engine() == {"FINISHED"}
+        assert not folder.exists() and preferences.settings(bpy.context).python is None
+        folder.mkdir()
+        (folder / "work.blend").write_text("an artist's file")
+        with pytest.raises(RuntimeError, match="not made by Limelight"):
+            bpy.ops.limelight.remove_engine()
+        assert (folder / "work.blend").is_file()
+    finally:
+        stored.environment = stored.chosen_python = ""
+
+
+def test_the_engine_is_shared_and_ends_with_the_session(engine, scene):
+    first = engine_session.engine(bpy.context)
+    first.start()
+    assert engine_session.engine(bpy.context) is first and engine_session.is_alive()
+    threads = threading.active_count()
+    engine_session.stop()
+    assert not first.alive and not engine_session.is_alive() and threading.active_count() <= threads

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The interface in a real Blender window under a virtual display, driven by simulated input; screenshots are kept.
+
+Any Blender from 3.4 on works; ``LIMELIGHT_SCREENSHOTS`` names the folder that keeps the pictures.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+SHOTS = Path(os.environ.get("LIMELIGHT_SCREENSHOTS", Path(tempfile.gettempdir()) / "limelight-screenshots"))
+PARTS = ("__init__.py", "preferences.py", "properties.py", "operators", "panels", "scene", "bridge", "backend")
+MISSING = [name for name in ("blender", "Xvfb") if shutil.which(name) is None]
+
+pytestmark = [
+    pytest.mark.gui,
+    pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)} on the PATH to open a real window"),
+]
+
+
+@pytest.fixture(scope="module")
+def display():
+    """A virtual display that nobody else uses; the X server picks a free number."""
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x800x24", "+extension", "GLX"],
+        pass_fds=[write], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        number = pipe.readline().strip()
+    yield f":{number}"
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.fixture
+def play(display, tmp_path):
+    """``play(scenario, **paths) -> report``: run one scenario in a fresh Blender with the add-on's folder installed."""
+    addon = tmp_path / "scripts" / "addons" / "limelight"
+    addon.mkdir(parents=True)
+    for part in PARTS:
+        source = ROOT / part
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, addon / part)
+
+    def run(scenario, seconds=150, **paths):
+        folder = SHOTS / scenario
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        environment = {
+            **os.environ, "DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1", "LP_NUM_THREADS": "2",
+            "XDG_RUNTIME_DIR": str(tmp_path), "BLENDER_USER_SCRIPTS": str(tmp_path / "scripts"),
+            "BLENDER_USER_CONFIG": str(tmp_path / "config"), "LIMELIGHT_GUI": json.dumps(paths),
+        }  # fmt: skip
+        command = [
+            "blender", "--factory-startup", "--window-geometry", "0", "0", "1280", "800", "--no-window-focus",
+            "--enable-event-simulate", "--addons", "limelight", "--python", str(HERE / "start.py"), "--",
+            scenario, str(folder),
+        ]  # fmt: skip
+        with (folder / "log.txt").open("w") as log:
+            subprocess.run(command, env=environment, stdout=log, stderr=log, timeout=seconds, check=False)
+        words = (folder / "log.txt").read_text(errors="replace")
+        assert (folder / "report.json").is_file(), f"Blender ended early: {words}"
+        report = json.loads((folder / "report.json").read_text())
+        assert not report["error"], report["error"]
+        assert "Traceback" not in words, words
+        return report
+
+    return run
+
+
+def test_the_panel_is_drawn_and_lists_what_is_missing(play):
+    report = play("panels")
+    assert "The engine is not set up yet" in report["problems"]
+    assert (SHOTS / "panels" / "1_first_look.png").stat().st_size > 50_000
+
+
+def test_a_click_places_a_probe_that_undo_takes_back(play):
+    report = play("place")
+    assert report["probe"]["is_probe"] and report["probe"]["radius"] > 0
+    # The click hit the default cube: the sphere touches one of its faces from outside.
+    x, y, z = report["probe"]["location"]
+    assert max(abs(x), abs(y), abs(z)) == pytest.approx(1 + report["probe"]["radius"], abs=1e-3)
+    assert (report["probes_after_undo"], report["probes_after_redo"]) == (0, 1)
+    assert report["probes_after_escape"] == 1
+
+
+def test_from_a_photo_to_light_with_a_cancelled_estimate(play, tmp_path):
+    photo = tmp_path / "photo ä.png"
+    shutil.copy(HERE / "photo.png", photo)
+    report = play(
+        "photo_to_light", photo=str(photo), preview=str(HERE / "spheres.png"), root=str(tmp_path / "engine"),
+        engine=str(HERE.parent / "addon" / "ui" / "fake_engine.py"), python=sys.executable,
+    )  # fmt: skip
+    assert report["problems"] == []
+    assert 0.3 < report["while_running"]["fraction"] < 1 and report["while_running"]["eta"] > 1
+    assert report["after_escape"] == ["Cancelled; nothing was changed", False]
+    assert report["estimated"] and report["world"] == "Probe"
+
+
+def test_the_preferences_show_the_engines_set_up(play):
+    report = play("preferences_page")
+    assert all(Path(path).is_file() for path, _version in report["pythons"])
