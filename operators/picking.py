@@ -42,8 +42,10 @@ def pick_on_ray(
     """Place a probe where the ray meets a surface, else the ground z = 0, else ``fallback`` or three metres away.
 
     ``origin`` and ``direction`` are in world space; ``radius`` 0 chooses one by distance. On a surface the centre is
-    moved out along the normal by the radius, so that the sphere touches and does not sink in.
+    moved out along the normal by a little more than the radius, so that the sphere does not sink in.
     """
+    from ..scene import probes
+
     direction = direction.normalized()
     camera = context.scene.camera
     # The engine paints the sphere as the camera sees it, so its size follows the camera's distance, not the viewport's.
@@ -55,7 +57,7 @@ def pick_on_ray(
         size = radius or sensible_radius((point - eye).length)
         # A face seen from behind still gets its probe on the side that the click came from.
         outwards = normal if normal.dot(direction) <= 0 else -normal
-        return Pick(point + outwards.normalized() * size, size, "surface")
+        return Pick(probes.surface_point(point, outwards, size), size, "surface")
     if fallback is not None:
         return Pick(fallback.copy(), radius or sensible_radius((fallback - eye).length), "cursor")
     if direction.z < -1e-3 and 0 < -origin.z / direction.z < _FARTHEST_GROUND:

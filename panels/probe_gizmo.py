@@ -9,6 +9,7 @@ from mathutils import Matrix, Vector
 
 from ..operators.picking import RADIUS_RANGE
 from ..operators.probe_preview import circle_lines
+from ..scene import probes
 
 _WAITING = (0.75, 0.78, 0.85)
 _LIT = (1.0, 0.72, 0.15)
@@ -47,8 +48,8 @@ def radius_under_mouse(
 
 def _visible_probes(context: bpy.types.Context) -> list[bpy.types.Object]:
     rows = context.window_manager.limelight_interface.probe_rows
-    probes = [context.scene.objects.get(row.name) for row in rows]
-    return [p for p in probes if p is not None and p.visible_get()]
+    named = [context.scene.objects.get(row.name) for row in rows]
+    return [p for p in named if p is not None and p.visible_get()]
 
 
 class LIMELIGHT_GT_ball(Gizmo):
@@ -94,9 +95,11 @@ class LIMELIGHT_GT_ring(Gizmo):
         probe = context.scene.objects.get(self.probe_name)
         if probe is None:
             return {"CANCELLED"}
-        probe.limelight.radius = radius_under_mouse(
+        scale = probes.radius_in_world(probe) / probe.limelight.radius
+        wanted = radius_under_mouse(
             context, probe.matrix_world.translation, event.mouse_region_x, event.mouse_region_y
         )
+        probe.limelight.radius = wanted / scale
         context.area.header_text_set(f"Radius of {probe.name}: {probe.limelight.radius:.3f} m")
         return {"RUNNING_MODAL"}
 
@@ -141,16 +144,16 @@ class LIMELIGHT_GGT_probes(GizmoGroup):
 
     def draw_prepare(self, context):
         """Put the balls and the ring where the probes are now."""
-        probes = _visible_probes(context)
+        visible = _visible_probes(context)
         for number, ball in enumerate(self.balls):
-            ball.hide = number >= len(probes)
+            ball.hide = number >= len(visible)
             if not ball.hide:
-                self._place(ball, probes[number])
+                self._place(ball, visible[number])
         active = context.active_object
         self.ring.hide = active is None or not active.limelight.is_probe or not active.select_get()
         if not self.ring.hide:
             towards_eye = context.region_data.view_matrix.to_3x3().inverted().to_4x4()
-            size = Matrix.Scale(active.limelight.radius * _RING, 4)
+            size = Matrix.Scale(probes.radius_in_world(active) * _RING, 4)
             self.ring.matrix_basis = Matrix.Translation(active.matrix_world.translation) @ towards_eye @ size
 
     def refresh(self, context):
@@ -169,7 +172,7 @@ class LIMELIGHT_GGT_probes(GizmoGroup):
     @staticmethod
     def _place(ball, probe):
         ball.color = _LIT if probe.limelight.environment is not None else _WAITING
-        ball.matrix_basis = Matrix.Translation(probe.matrix_world.translation) @ Matrix.Scale(probe.limelight.radius, 4)
+        ball.matrix_basis = Matrix.Translation(probe.matrix_world.translation) @ Matrix.Scale(probes.radius_in_world(probe), 4)
 
 
 CLASSES = (LIMELIGHT_GT_ball, LIMELIGHT_GT_ring, LIMELIGHT_GGT_probes)

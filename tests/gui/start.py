@@ -4,9 +4,12 @@
 import sys
 from pathlib import Path
 
+import addon_utils
 import bpy
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import drive
 
+# ``--addons`` would enable it without an entry in the preferences.
+addon_utils.enable("limelight", default_set=True)
 bpy.app.timers.register(drive.main, first_interval=1.0)

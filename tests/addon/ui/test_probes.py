@@ -21,18 +21,18 @@ def floor(height=0.0):
     return made
 
 
-def test_on_a_surface_the_sphere_touches_and_does_not_sink_in(scene):
+def test_on_a_surface_the_sphere_lies_on_it_and_does_not_sink_in(scene):
     floor(0.5)
     pick = picking.pick_on_ray(bpy.context, Vector((0, -3, 3)), Vector((0, 1, -1)), radius=0.2)
     assert pick.on == "surface"
-    assert pick.location.z == pytest.approx(0.7, abs=1e-5)
+    assert pick.location.z == pytest.approx(0.71, abs=1e-5)
     assert pick.location.y == pytest.approx(-0.5, abs=1e-5)
 
 
 def test_a_face_seen_from_behind_keeps_the_probe_on_the_side_of_the_click(scene):
     floor(0.5)
     pick = picking.pick_on_ray(bpy.context, Vector((0, 0, -3)), Vector((0, 0, 1)), radius=0.2)
-    assert pick.location.z == pytest.approx(0.3, abs=1e-5)
+    assert pick.location.z == pytest.approx(0.29, abs=1e-5)
 
 
 def test_without_geometry_a_falling_ray_ends_on_the_ground(scene):
@@ -68,8 +68,8 @@ def test_a_probe_on_the_photo_lies_behind_its_pixel(scene, camera):
     assert bpy.ops.limelight.add_probe_image(u=0.3, v=0.8, radius=0.05) == {"FINISHED"}
     probe = bpy.context.active_object
     assert probe.limelight.is_probe and probe.limelight.radius == pytest.approx(0.05)
-    assert probe.location.z == pytest.approx(0.05, abs=1e-4)
-    back = world_to_camera_view(scene, camera, probe.location - Vector((0, 0, 0.05)))
+    assert probe.location.z == pytest.approx(0.0525, abs=1e-4)
+    back = world_to_camera_view(scene, camera, probe.location - Vector((0, 0, 0.0525)))
     assert (back.x, 1 - back.y) == pytest.approx((0.3, 0.8), abs=1e-3)
 
 
