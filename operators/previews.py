@@ -25,9 +25,21 @@ def show_file(slot: str, path: str) -> None:
         _collection = bpy.utils.previews.new()
     key = f"{slot}:{version[0]}:{version[1]}"
     if key not in _collection:
-        # Reading the size reads the file now: it may be gone when Blender draws it.
-        tuple(_collection.load(key, path, "IMAGE").image_size)
+        _crop(_collection.load(key, path, "IMAGE"))
     _shown[slot], _icons[slot] = version, _collection[key].icon_id
+
+
+def _crop(preview: bpy.types.ImagePreview) -> None:
+    """Keep the left square of a wide strip: an icon is square, and the first exposures are the ones to look at.
+
+    Reading the size also reads the file now, which may be gone when Blender draws it.
+    """
+    width, height = preview.image_size
+    if width <= height or height == 0:
+        return
+    pixels = list(preview.image_pixels)
+    preview.image_size = (height, height)
+    preview.image_pixels = [pixel for row in range(height) for pixel in pixels[row * width : row * width + height]]
 
 
 def icon(slot: str) -> int:

@@ -30,7 +30,7 @@ def draw_running(layout, context, manager):
         layout.label(text=left.capitalize(), icon="TIME")
     picture = previews.icon("running")
     if picture:
-        layout.template_icon(picture, scale=7.0)
+        layout.template_icon(picture, scale=6.0)
     layout.operator("limelight.cancel", text="Cancel (Esc)", icon="CANCEL")
 
 
@@ -59,7 +59,7 @@ class LIMELIGHT_PT_estimate(Panel):
         probe = watch.active_probe(context)
         picture = previews.icon(f"probe:{probe.name}") if probe is not None else 0
         if picture:
-            layout.template_icon(picture, scale=7.0)
+            layout.template_icon(picture, scale=6.0)
 
 
 class LIMELIGHT_PT_estimate_settings(Panel):

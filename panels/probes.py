@@ -51,7 +51,7 @@ class LIMELIGHT_PT_probes(Panel):
         column.use_property_split = True
         column.use_property_decorate = False
         column.prop(probe.limelight, "radius")
-        if probe.limelight.status:
+        if probe.limelight.status not in {"", "Estimated"}:
             wording.wrapped(layout, context, probe.limelight.status, icon="INFO")
 
 

@@ -42,7 +42,7 @@ class LIMELIGHT_PT_view(Panel):
         column.prop(settings, "depth_source")
         if settings.depth_source == "FILE":
             column.prop(settings, "depth_file")
-        column.prop(settings, "fov_override")
+        column.prop(settings, "fov_override", text="View Angle")
 
 
 CLASSES = (LIMELIGHT_PT_view,)

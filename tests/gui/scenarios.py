@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import bpy
+from bpy_extras.view3d_utils import location_3d_to_region_2d
 from drive import until
+from mathutils import Vector
 
 # Paths that the test hands over: photo, preview, engine (the stand-in's file), root (to make for it), python.
 ROOM = json.loads(os.environ.get("LIMELIGHT_GUI", "{}"))
@@ -86,6 +88,11 @@ def place(artist):
         "name": probe.name, "location": list(probe.location), "radius": probe.limelight.radius,
         "is_probe": probe.limelight.is_probe,
     }
+    yield from drag_ring(artist, probe)
+    artist.notes["radius_after_drag"] = bpy.context.active_object.limelight.radius
+    yield from artist.key("Z", x, y, ctrl=True)
+    yield 0.6
+    artist.notes["radius_after_undo"] = bpy.context.active_object.limelight.radius
     yield from artist.key("Z", x, y, ctrl=True)
     yield 0.6
     artist.notes["probes_after_undo"] = len([o for o in bpy.context.scene.objects if o.limelight.is_probe])
@@ -97,6 +104,27 @@ def place(artist):
     yield from artist.key("ESC", x, y)
     yield 0.4
     artist.notes["probes_after_escape"] = len([o for o in bpy.context.scene.objects if o.limelight.is_probe])
+
+
+def drag_ring(artist, probe):
+    """Pull the ring around ``probe`` to about one and a half times its size."""
+    region, view = artist.region("WINDOW"), artist.area("VIEW_3D").spaces.active.region_3d
+    sideways = view.view_matrix.to_3x3().inverted() @ Vector((1.0, 0.0, 0.0))
+    centre = probe.matrix_world.translation
+    x, y = location_3d_to_region_2d(region, view, centre)
+    edge, _ = location_3d_to_region_2d(region, view, centre + sideways * probe.limelight.radius * 1.12)
+    reach, x, y = edge - x, x + region.x, y + region.y
+    for step in (3, 2, 1, 0):
+        artist.move(x + reach + step, y)
+        yield 0.2
+    artist.window.event_simulate(type="LEFTMOUSE", value="PRESS", x=int(x + reach), y=int(y))
+    yield 0.3
+    for step in (1.1, 1.2, 1.3, 1.4, 1.5):
+        artist.move(x + reach * step, y)
+        yield 0.15
+    artist.shot("4_dragging")
+    artist.window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=int(x + reach * 1.5), y=int(y))
+    yield 0.5
 
 
 def prepare_engine(seconds):

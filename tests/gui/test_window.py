@@ -90,6 +90,9 @@ def test_a_click_places_a_probe_that_undo_takes_back(play):
     # The click hit the default cube: the sphere lies on one of its faces.
     x, y, z = report["probe"]["location"]
     assert max(abs(x), abs(y), abs(z)) == pytest.approx(1 + 1.05 * report["probe"]["radius"], abs=1e-3)
+    radius = report["probe"]["radius"]
+    assert report["radius_after_drag"] == pytest.approx(1.5 * radius, rel=0.15)
+    assert report["radius_after_undo"] == pytest.approx(radius, rel=1e-5)
     assert (report["probes_after_undo"], report["probes_after_redo"]) == (0, 1)
     assert report["probes_after_escape"] == 1
 
