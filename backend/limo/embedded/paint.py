@@ -74,16 +74,25 @@ def sample_flow(
     """
     device = sphere.device
     shape = (1, RADIANCE_CHANNELS, CROP, CROP)
-    x = torch.cat([torch.randn(shape, generator=g) for g in generators]).to(device, memory_format=torch.channels_last)
+    noise = torch.cat([torch.randn(shape, generator=g) for g in generators])
+    noise = noise.to(device, memory_format=torch.channels_last)
     times = shifted(torch.linspace(1, 0, steps + 1, device=device))
+    on = sphere[:, :1] > 0
+    black = torch.full_like(noise, -1.0)
+    x = noise
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
         tokens = network.encode_context(context)
+
+        def flow_at(x: Tensor, t: Tensor) -> Tensor:
+            # Off the sphere the answer is known (black), and training showed the network nothing else there.
+            flow = network(x, t.expand(len(x)), sphere, tokens).float()
+            return torch.where(on, flow, noise - black)
+
         for i in range(steps):
             now, after = times[i], times[i + 1]
-            flow = network(x, now.expand(len(x)), sphere, tokens).float()
+            flow = flow_at(x, now)
             if i < steps - 1:
-                ahead = network(x + (after - now) * flow, after.expand(len(x)), sphere, tokens).float()
-                flow = (flow + ahead) / 2
+                flow = (flow + flow_at(x + (after - now) * flow, after)) / 2
             x = x + (after - now) * flow
             progress((i + 1) / steps)
     return x
