@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a .blend remembers of Limelight: the plate and the settings, the probes and their light, the world's look."""
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    EnumProperty,
+    FloatProperty,
+    FloatVectorProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+from bpy.types import PropertyGroup
+
+
+def _update_world(settings: "WorldLight", _context: bpy.types.Context) -> None:
+    from .scene import world
+
+    world.update(settings.id_data)
+
+
+class SceneSettings(PropertyGroup):
+    """What the engine sees of a scene, and how it estimates"""
+
+    source: EnumProperty(
+        name="Source",
+        description="What the engine sees: a photo behind the scene, or the scene itself",
+        items=(
+            ("PLATE", "Photo", "A photo, set as the camera's background"),
+            ("SCENE", "Scene", "The active camera's view of the scene, rendered linear"),
+        ),
+        default="SCENE",
+    )
+    plate: PointerProperty(type=bpy.types.Image, name="Photo", description="The photo behind the scene's camera")
+    plate_path: StringProperty(
+        name="Photo file", description="The file that the photo was read from", subtype="FILE_PATH"
+    )
+    depth_source: EnumProperty(
+        name="Depth",
+        description="Where the distance of what the photo shows comes from",
+        items=(
+            ("ESTIMATE", "Estimate", "The engine guesses it from the photo"),
+            ("GEOMETRY", "Geometry", "The meshes in front of the camera stand for what the photo shows"),
+            ("FILE", "File", "A depth map as EXR: planar distance in metres"),
+        ),
+        default="ESTIMATE",
+    )
+    depth_file: StringProperty(name="Depth file", description="The depth map (EXR, metres)", subtype="FILE_PATH")
+    fov_override: FloatProperty(
+        name="Field of view",
+        description="Horizontal field of view of the photo; 0 keeps the camera's",
+        subtype="ANGLE",
+        min=0.0,
+        max=2.9,
+        default=0.0,
+    )
+    quality: EnumProperty(
+        name="Quality",
+        description="More steps and takes are calmer and slower",
+        items=(
+            ("DRAFT", "Draft", "A few seconds a probe"),
+            ("NORMAL", "Normal", "The usual choice"),
+            ("HIGH", "High", "Calmer spheres, finer fit"),
+        ),
+        default="NORMAL",
+    )
+    size: EnumProperty(
+        name="Map size",
+        description="Width of the HDR map in pixels",
+        items=(
+            ("256", "256", "256 × 128 pixels"),
+            ("512", "512", "512 × 256 pixels"),
+            ("1024", "1024", "1024 × 512 pixels: sharper reflections of what the photo shows"),
+        ),
+        default="512",
+    )
+    seed: IntProperty(name="Seed", description="Another number paints another take of what the photo hides", min=0)
+    use_front: BoolProperty(
+        name="Front from photo",
+        description="Lay what the photo shows over the estimated map, so that its reflections are sharp",
+        default=True,
+    )
+    model: EnumProperty(
+        name="Model",
+        description="Which model paints the spheres",
+        items=(("embedded", "Embedded", "Ships with Limelight and runs on any computer"),),
+        default="embedded",
+    )
+    active_probe: IntProperty(name="Active probe", description="Number of the probe that the list highlights", min=0)
+
+
+class ProbeLight(PropertyGroup):
+    """What a probe Empty remembers"""
+
+    is_probe: BoolProperty(name="Is a probe", description="This Empty is a Limelight probe")
+    radius: FloatProperty(
+        name="Radius",
+        description="Radius of the sphere that is painted at the probe; it should not touch anything",
+        subtype="DISTANCE",
+        unit="LENGTH",
+        min=1e-4,
+        default=0.1,
+        update=lambda probe, _context: setattr(probe.id_data, "empty_display_size", probe.radius),
+    )
+    use: BoolProperty(name="Use", description="Estimate this probe and use its light", default=True)
+    environment: PointerProperty(type=bpy.types.Image, name="Environment", description="The estimated HDR environment")
+    fill: PointerProperty(
+        type=bpy.types.Image, name="Fill", description="The environment without the lights that became lamps"
+    )
+    truth: PointerProperty(type=bpy.types.Image, name="Truth", description="The panorama rendered from the scene")
+    spheres: PointerProperty(type=bpy.types.Image, name="Spheres", description="The painted spheres at all exposures")
+    lamps: StringProperty(name="Lamps", description="The concentrated lights found, as JSON", default="[]")
+    status: StringProperty(name="Status", description="What happened to this probe last")
+    seconds: FloatProperty(name="Seconds", description="How long the last estimate took")
+
+
+class WorldLight(PropertyGroup):
+    """How a world shows a probe's environment"""
+
+    strength_ev: FloatProperty(
+        name="Strength", description="Brightness of the light in stops: +1 is twice as bright", soft_min=-6, soft_max=6,
+        update=_update_world,
+    )  # fmt: skip
+    rotation: FloatProperty(
+        name="Rotation",
+        description="Turns the light about the vertical, counter-clockwise seen from above",
+        subtype="ANGLE",
+        update=_update_world,
+    )
+    tint: FloatVectorProperty(
+        name="Tint", description="Colours the light", subtype="COLOR", size=3, min=0.0, soft_max=1.0,
+        default=(1.0, 1.0, 1.0), update=_update_world,
+    )  # fmt: skip
+    separate_background: BoolProperty(
+        name="Separate background",
+        description="Let the camera see the map with a brightness and rotation of its own",
+        update=_update_world,
+    )
+    background_strength_ev: FloatProperty(
+        name="Background strength", description="Brightness of the visible background in stops", soft_min=-6,
+        soft_max=6, update=_update_world,
+    )  # fmt: skip
+    background_rotation: FloatProperty(
+        name="Background rotation", description="Turns the visible background only", subtype="ANGLE",
+        update=_update_world,
+    )  # fmt: skip
+    probe: StringProperty(name="Probe", description="The probe whose light this world shows")
+
+
+class JobState(PropertyGroup):
+    """The estimate that runs now; not saved"""
+
+    running: BoolProperty(name="Running", description="An estimate runs", options={"SKIP_SAVE"})
+    fraction: FloatProperty(
+        name="Progress",
+        description="How far the estimate is",
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        options={"SKIP_SAVE"},
+    )
+    stage: StringProperty(name="Stage", description="What is being done", options={"SKIP_SAVE"})
+    eta: FloatProperty(name="Time left", description="Seconds left; negative while unknown", default=-1.0)
+    message: StringProperty(name="Message", description="How the last estimate ended", options={"SKIP_SAVE"})
+    preview: PointerProperty(type=bpy.types.Image, name="Preview", description="The spheres as painted so far")
+
+
+CLASSES = (SceneSettings, ProbeLight, WorldLight, JobState)
+_POINTERS = (
+    (bpy.types.Scene, SceneSettings),
+    (bpy.types.Object, ProbeLight),
+    (bpy.types.World, WorldLight),
+    (bpy.types.WindowManager, JobState),
+)
+
+
+def register() -> None:
+    """Register the groups and attach them as ``.limelight``."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    for owner, cls in _POINTERS:
+        owner.limelight = PointerProperty(type=cls)
+
+
+def unregister() -> None:
+    """Undo :func:`register`."""
+    for owner, _cls in reversed(_POINTERS):
+        del owner.limelight
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A probe's environment as an asset: a World with a thumbnail made from the map itself, well exposed."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from . import world as worlds
+
+_SIDE = 256
+
+
+def mark_asset(scene: bpy.types.Scene, probe: bpy.types.Object) -> bpy.types.World:
+    """Make (or update) a World of the probe's environment and mark it as an asset with tags and thumbnail."""
+    image = probe.limelight.environment
+    if image is None:
+        raise ValueError(f"{probe.name} has no estimated light yet")
+    name = f"{probe.name} environment"
+    world = bpy.data.worlds.get(name) or bpy.data.worlds.new(name)
+    world.limelight.probe = probe.name
+    worlds.show(world, image)
+    world.asset_mark()
+    world.asset_data.description = f"HDR environment estimated at {probe.name}"
+    for tag in ("HDRI", "Limelight"):
+        world.asset_data.tags.new(tag, skip_if_exists=True)
+    preview = world.preview_ensure()
+    preview.image_size = (_SIDE, _SIDE)
+    preview.image_pixels_float.foreach_set(thumbnail(image).ravel())
+    return world
+
+
+def thumbnail(image: bpy.types.Image) -> np.ndarray:
+    """(256, 256, 4) display values of a panorama: its median brightness becomes a middle grey."""
+    width, height = image.size
+    pixels = np.empty(width * height * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    rgb = pixels.reshape(height, width, 4)[..., :3]
+    rgb = rgb[np.arange(_SIDE) * height // _SIDE][:, np.arange(_SIDE) * width // _SIDE]
+    exposed = rgb * (0.18 / max(float(np.median(rgb)), 1e-6))
+    # A soft shoulder keeps lamps from being white blots; the square root stands in for a display's curve.
+    shown = np.sqrt(exposed / (1 + exposed))
+    return np.concatenate([shown, np.ones((_SIDE, _SIDE, 1), np.float32)], -1).astype(np.float32)

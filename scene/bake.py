@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ground truth: the panorama that really falls on a probe, rendered from the scene with Cycles."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+
+import bpy
+
+from . import compat
+from .results import load_image
+
+SAMPLES = 256
+
+
+def bake_truth(
+    context: bpy.types.Context, probe: bpy.types.Object, size: int = 512, samples: int = SAMPLES
+) -> bpy.types.Image:
+    """Render the panorama (``size`` wide) at a probe in the world frame and keep it, packed, as the probe's truth.
+
+    It is rendered in a scene of its own that shares the objects, so no setting of the artist's scene changes.
+    """
+    source = context.scene
+    stage = bpy.data.scenes.new("Limelight bake")
+    data = bpy.data.cameras.new("Limelight bake")
+    camera = bpy.data.objects.new("Limelight bake", data)
+    try:
+        stage.world = source.world
+        for child in source.collection.children:
+            stage.collection.children.link(child)
+        for single in source.collection.objects:
+            stage.collection.objects.link(single)
+        stage.collection.objects.link(camera)
+        stage.camera = camera
+        _set_panoramic(data)
+        data.clip_start = 1e-3
+        camera.location = probe.matrix_world.translation
+        # The centre of the picture looks along +X: Blender's camera looks along −z.
+        camera.rotation_euler = (math.radians(90), 0.0, math.radians(-90))
+        with tempfile.TemporaryDirectory(prefix="limelight-") as folder:
+            path = Path(folder) / "truth.exr"
+            _configure(stage, size, samples, path)
+            bpy.ops.render.render(write_still=True, scene=stage.name)
+            image = load_image(probe.limelight.truth, path, f"{probe.name} truth")
+    finally:
+        bpy.data.scenes.remove(stage)
+        bpy.data.objects.remove(camera)
+        bpy.data.cameras.remove(data)
+    probe.limelight.truth = image
+    return image
+
+
+def _set_panoramic(data: bpy.types.Camera) -> None:
+    data.type = "PANO"
+    # The projection moved from Cycles' settings to the camera itself in 5.0.
+    owner = data if hasattr(data, "panorama_type") else data.cycles
+    owner.panorama_type = "EQUIRECTANGULAR"
+
+
+def _configure(stage: bpy.types.Scene, size: int, samples: int, path: Path) -> None:
+    render = stage.render
+    render.engine = "CYCLES"
+    render.resolution_x, render.resolution_y, render.resolution_percentage = size, size // 2, 100
+    render.film_transparent = render.use_compositing = render.use_sequencer = False
+    render.filepath, render.use_file_extension = str(path), False
+    compat.set_still_format(render.image_settings, "OPEN_EXR")
+    render.image_settings.color_mode, render.image_settings.color_depth = "RGB", "32"
+    stage.cycles.samples, stage.cycles.use_denoising = samples, True
+    stage.cycles.sample_clamp_indirect = stage.cycles.sample_clamp_direct = 0.0

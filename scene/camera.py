@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blender's camera as the engine's: a pinhole with pixel focal lengths and principal point."""
+
+from __future__ import annotations
+
+import bpy
+
+
+def picture_size(scene: bpy.types.Scene) -> tuple[int, int]:
+    """The render's size in pixels, percentage included."""
+    render = scene.render
+    share = render.resolution_percentage / 100
+    return max(1, int(render.resolution_x * share)), max(1, int(render.resolution_y * share))
+
+
+def intrinsics(scene: bpy.types.Scene, camera: bpy.types.Object, width: int, height: int) -> dict[str, float]:
+    """``{width, height, fx, fy, cx, cy}`` in pixels of a picture of this size that the camera would render.
+
+    Field of view, sensor fit, shift and pixel aspect are all in Blender's own view frame, so it is asked rather than
+    rebuilt. Raises ``ValueError`` for cameras that are not perspective.
+    """
+    if camera.data.type != "PERSP":
+        raise ValueError(f"the camera “{camera.name}” is {camera.data.type.lower()}; a perspective one is needed")
+    corners = camera.data.view_frame(scene=scene)
+    left, right = min(c.x / -c.z for c in corners), max(c.x / -c.z for c in corners)
+    low, high = min(c.y / -c.z for c in corners), max(c.y / -c.z for c in corners)
+    return {
+        "width": width,
+        "height": height,
+        "fx": width / (right - left),
+        "fy": height / (high - low),
+        "cx": -left * width / (right - left),
+        "cy": high * height / (high - low),
+    }
+
+
+def placement(camera: bpy.types.Object) -> list[list[float]]:
+    """Camera-to-world as four rows, scale removed: columns are the camera's axes and its position."""
+    return [list(row) for row in camera.matrix_world.normalized()]

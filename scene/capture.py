@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engine is shown: the picture, its depth, the camera and the probes, as files and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from . import camera as cameras
+from . import compat, probes
+
+#: The scene is rendered for the engine at this many pixels on its longer side.
+LONGEST_SIDE = 512
+SAMPLES = 48
+#: Depth by ray casting: pixels on the longer side.
+DEPTH_SIDE = 256
+
+
+def capture(context: bpy.types.Context, folder: Path) -> dict[str, Any]:
+    """Write what the engine needs into ``folder``; returns the parameters of a ``light`` request.
+
+    Raises ``ValueError`` with an artist's sentence if something is missing.
+    """
+    scene, settings = context.scene, context.scene.limelight
+    camera = scene.camera
+    if camera is None:
+        raise ValueError("the scene has no camera")
+    wanted = probes.used(scene)
+    if not wanted:
+        raise ValueError("no probe is switched on")
+    folder.mkdir(parents=True, exist_ok=True)
+    if settings.source == "PLATE":
+        picture, size, depth = _plate(context, folder)
+    else:
+        picture, size, depth = _render(context, folder)
+    intrinsics = cameras.intrinsics(scene, camera, *size)
+    if settings.source == "PLATE" and settings.fov_override > 0:
+        import math
+
+        focal = size[0] / 2 / math.tan(settings.fov_override / 2)
+        intrinsics |= {"fx": focal, "fy": focal, "cx": size[0] / 2, "cy": size[1] / 2}
+    return {
+        "images": [str(picture)],
+        "depth": None if depth is None else str(depth),
+        "camera": intrinsics,
+        "camera_to_world": cameras.placement(camera),
+        "frame": "world",
+        "probes": [
+            {
+                "name": probe.name,
+                "position": list(probes.position_in_camera(probe, camera)),
+                "radius": probes.radius_in_world(probe),
+            }
+            for probe in wanted
+        ],
+        "quality": settings.quality.lower(),
+        "size": int(settings.size),
+        "seed": settings.seed,
+        "front": settings.use_front,
+        "model": settings.model,
+        "out": str(folder / "result"),
+    }
+
+
+def _plate(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, int], Path | None]:
+    settings = context.scene.limelight
+    image = settings.plate
+    if image is None:
+        raise ValueError("there is no photo")
+    # The pixels that the artist sees, upright and at the current frame, rather than a file that may have moved.
+    picture = folder / ("plate.exr" if image.is_float else "plate.png")
+    _save_copy(image, picture)
+    size = (image.size[0], image.size[1])
+    if settings.depth_source == "FILE":
+        return picture, size, Path(bpy.path.abspath(settings.depth_file))
+    if settings.depth_source == "GEOMETRY":
+        depth = cast_depth(context, DEPTH_SIDE)
+        if not np.isfinite(depth).any():
+            raise ValueError("no geometry is in front of the camera; use the estimated depth instead")
+        path = folder / "depth.exr"
+        _write_float(path, depth)
+        return picture, size, path
+    return picture, size, None
+
+
+def _save_copy(image: bpy.types.Image, path: Path) -> None:
+    copy = image.copy()
+    try:
+        if not copy.has_data and len(copy.pixels) == 0:
+            raise ValueError(f"the photo “{image.name}” cannot be read any more")
+        copy.filepath_raw = str(path)
+        copy.file_format = "OPEN_EXR" if path.suffix == ".exr" else "PNG"
+        copy.save()
+    finally:
+        bpy.data.images.remove(copy)
+
+
+def _render(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, int], Path]:
+    """Render the active camera's view, linear, and cast its depth."""
+    scene = context.scene
+    width, height = cameras.picture_size(scene)
+    scale = min(1.0, LONGEST_SIDE / max(width, height))
+    size = (max(16, round(width * scale)), max(16, round(height * scale)))
+    path = folder / "view.exr"
+    with _settings_for_capture(scene, size, path):
+        bpy.ops.render.render(write_still=True, scene=scene.name)
+    depth_path = folder / "depth.exr"
+    _write_float(depth_path, cast_depth(context, DEPTH_SIDE))
+    return path, size, depth_path
+
+
+@contextmanager
+def _settings_for_capture(scene: bpy.types.Scene, size: tuple[int, int], path: Path) -> Iterator[None]:
+    """Small linear Cycles render to ``path``; every setting is put back, also after an error."""
+    changes: list[tuple[Any, str, Any]] = [
+        (scene.render, "engine", "CYCLES"),
+        (scene.render, "resolution_x", size[0]),
+        (scene.render, "resolution_y", size[1]),
+        (scene.render, "resolution_percentage", 100),
+        (scene.render, "film_transparent", False),
+        (scene.render, "use_compositing", False),
+        (scene.render, "use_sequencer", False),
+        (scene.render, "filepath", str(path)),
+        (scene.render, "use_border", False),
+        (scene.render, "use_file_extension", False),
+        (scene.cycles, "samples", SAMPLES),
+        (scene.cycles, "use_adaptive_sampling", True),
+        (scene.cycles, "use_denoising", True),
+    ]
+    image = scene.render.image_settings
+    kept = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
+    names = ("media_type", "file_format", "color_mode", "color_depth", "exr_codec")
+    formats = {name: getattr(image, name) for name in names if hasattr(image, name)}
+    try:
+        for owner, name, value in changes:
+            setattr(owner, name, value)
+        compat.set_still_format(image, "OPEN_EXR")
+        image.color_mode, image.color_depth = "RGB", "32"
+        yield
+    finally:
+        for owner, name, value in reversed(kept):
+            setattr(owner, name, value)
+        for name, value in formats.items():
+            setattr(image, name, value)
+
+
+def cast_depth(context: bpy.types.Context, side: int) -> np.ndarray:
+    """Planar depth (H, W) float32 in scene units of what the active camera sees, rows from the top; +inf where nothing
+    is. Rays against the evaluated geometry: exact, and much faster than a render."""
+    scene, camera = context.scene, context.scene.camera
+    width, height = cameras.picture_size(scene)
+    scale = side / max(width, height)
+    columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
+    k = cameras.intrinsics(scene, camera, columns, rows)
+    matrix = camera.matrix_world.normalized()
+    turn, origin = np.array(matrix.to_3x3()), matrix.translation
+    x = (np.arange(columns) + 0.5 - k["cx"]) / k["fx"]
+    y = (k["cy"] - np.arange(rows) - 0.5) / k["fy"]
+    rays = np.stack([*np.meshgrid(x, y), np.full((rows, columns), -1.0)], -1)
+    lengths = np.linalg.norm(rays, axis=-1)
+    directions = (rays / lengths[..., None]) @ turn.T
+    depth = np.full((rows, columns), np.inf, np.float32)
+    depsgraph = context.evaluated_depsgraph_get()
+    for i in range(rows):
+        for j in range(columns):
+            hit, point, *_ = scene.ray_cast(depsgraph, origin, directions[i, j])
+            if hit:
+                depth[i, j] = (point - origin).length / lengths[i, j]
+    return depth
+
+
+def _write_float(path: Path, values: np.ndarray) -> None:
+    """Write (H, W), rows from the top, as an EXR; infinity as 1e10, which readers take for the background."""
+    height, width = values.shape
+    image = bpy.data.images.new("limelight-depth", width, height, float_buffer=True)
+    try:
+        grid = np.ones((height, width, 4), np.float32)
+        grid[..., :3] = np.where(np.isfinite(values), values, 1e10)[::-1, :, None]
+        image.pixels.foreach_set(grid.ravel())
+        image.filepath_raw, image.file_format = str(path), "OPEN_EXR"
+        image.save()
+    finally:
+        bpy.data.images.remove(image)

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only place that knows how Blender versions differ (verified on 4.2, 4.5, 5.0 and 5.2)."""
+
+from __future__ import annotations
+
+import bpy
+
+#: The colour space of linear images; its name before 4.0 was "Linear".
+LINEAR = "Linear Rec.709" if bpy.app.version >= (4, 0, 0) else "Linear"
+
+
+def node_tree(owner: bpy.types.World | bpy.types.Material | bpy.types.Light) -> bpy.types.NodeTree:
+    """The shader nodes of a world, material or light, made if they are not there yet."""
+    if bpy.app.version < (5, 0, 0) or owner.node_tree is None:
+        owner.use_nodes = True
+    return owner.node_tree
+
+
+def compositor(scene: bpy.types.Scene, name: str) -> tuple[bpy.types.NodeTree, bpy.types.Node]:
+    """An empty compositor tree for the scene and its output node."""
+    if hasattr(scene, "compositing_node_group"):
+        tree = bpy.data.node_groups.get(name) or bpy.data.node_groups.new(name, "CompositorNodeTree")
+        tree.nodes.clear()
+        if not any(item.in_out == "OUTPUT" for item in tree.interface.items_tree):
+            tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+        scene.compositing_node_group = tree
+        output = tree.nodes.new("NodeGroupOutput")
+    else:
+        scene.use_nodes = True
+        tree = scene.node_tree
+        tree.nodes.clear()
+        output = tree.nodes.new("CompositorNodeComposite")
+    scene.render.use_compositing = True
+    return tree, output
+
+
+def set_still_format(settings: bpy.types.ImageFormatSettings, file_format: str) -> None:
+    """Choose a still image's file format; 5.x wants the kind of media first."""
+    if hasattr(settings, "media_type"):
+        settings.media_type = "IMAGE"
+    settings.file_format = file_format

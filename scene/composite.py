@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rendered objects and their shadows over the photo."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import compat
+
+NAME = "Limelight composite"
+
+
+def setup_composite(scene: bpy.types.Scene) -> bpy.types.NodeTree:
+    """Lay the render over the plate in the compositor: transparent film, the photo's own colours kept.
+
+    The view transform becomes Standard: any other would change the photo. Raises ``ValueError`` without a plate.
+    """
+    plate = scene.limelight.plate
+    if plate is None:
+        raise ValueError("there is no photo to composite over")
+    scene.render.film_transparent = True
+    scene.view_settings.view_transform = "Standard"
+    scene.view_settings.look = "None"
+    scene.view_settings.exposure, scene.view_settings.gamma = 0.0, 1.0
+    tree, output = compat.compositor(scene, NAME)
+    photo = tree.nodes.new("CompositorNodeImage")
+    photo.image = plate
+    fit = tree.nodes.new("CompositorNodeScale")
+    _fit_to_render(fit)
+    render = tree.nodes.new("CompositorNodeRLayers")
+    render.scene = scene
+    over = tree.nodes.new("CompositorNodeAlphaOver")
+    tree.links.new(photo.outputs["Image"], fit.inputs[0])
+    pictures = [s for s in over.inputs if s.type == "RGBA"]
+    tree.links.new(fit.outputs[0], pictures[0])
+    tree.links.new(render.outputs["Image"], pictures[1])
+    tree.links.new(over.outputs[0], output.inputs[0])
+    for column, node in enumerate((photo, fit, over, output)):
+        node.location = (260 * column, 0)
+    render.location = (130, -320)
+    return tree
+
+
+def _fit_to_render(scale: bpy.types.Node) -> None:
+    """The photo fills the render, whatever the percentage."""
+    if hasattr(scale, "space"):
+        scale.space, scale.frame_method = "RENDER_SIZE", "STRETCH"
+        return
+    scale.inputs["Type"].default_value = "Render Size"
+    if "Frame Type" in scale.inputs:
+        scale.inputs["Frame Type"].default_value = "Stretch"

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Local domes: every probe lights the objects nearest to it, all in one render, by light linking (Blender 4.0+)."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import compat, probes
+
+_MARK = "limelight_dome"
+_LIT = {"MESH", "CURVE", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "CURVES"}
+
+
+def apply_domes(scene: bpy.types.Scene, lit: list[bpy.types.Object]) -> list[bpy.types.Object]:
+    """One emissive dome a probe in ``lit``, linked to the objects nearest to that probe; earlier domes are replaced.
+
+    The World stops lighting (it would count twice). Raises ``RuntimeError`` where Blender has no light linking.
+    """
+    if not hasattr(bpy.types.Object, "light_linking"):
+        raise RuntimeError("Local domes need the light linking of Blender 4.0 or newer")
+    remove_domes(scene)
+    objects = [o for o in scene.objects if o.type in _LIT and not o.hide_render]
+    nearest = {o.name: min(lit, key=lambda p, o=o: _distance(p, o)).name for o in objects}
+    size = 4 * max([1.0, *(_reach(o, lit) for o in objects)])
+    domes = []
+    for probe in lit:
+        dome = _dome(scene, probe, size)
+        receivers = bpy.data.collections.new(f"{probe.name} receivers")
+        for o in objects:
+            if nearest[o.name] == probe.name:
+                receivers.objects.link(o)
+        dome.light_linking.receiver_collection = receivers
+        domes.append(dome)
+    _darken(scene)
+    return domes
+
+
+def remove_domes(scene: bpy.types.Scene) -> None:
+    """Delete the domes and what belongs to them."""
+    for dome in [o for o in scene.objects if o.get(_MARK)]:
+        receivers = dome.light_linking.receiver_collection
+        if receivers is not None:
+            bpy.data.collections.remove(receivers)
+        bpy.data.meshes.remove(dome.data)
+
+
+def _distance(probe: bpy.types.Object, other: bpy.types.Object) -> float:
+    return (other.matrix_world.translation - probe.matrix_world.translation).length
+
+
+def _reach(other: bpy.types.Object, lit: list[bpy.types.Object]) -> float:
+    return max(_distance(probe, other) for probe in lit) + max(other.dimensions)
+
+
+def _dome(scene: bpy.types.Scene, probe: bpy.types.Object, radius: float) -> bpy.types.Object:
+    import bmesh
+
+    mesh = bpy.data.meshes.new(f"{probe.name} dome")
+    shape = bmesh.new()
+    bmesh.ops.create_icosphere(shape, subdivisions=4, radius=radius)
+    shape.to_mesh(mesh)
+    shape.free()
+    mesh.materials.append(_material(probe))
+    dome = bpy.data.objects.new(f"{probe.name} dome", mesh)
+    dome[_MARK] = probe.name
+    dome.location = probe.matrix_world.translation
+    dome.visible_camera = dome.visible_shadow = False
+    dome.hide_select = True
+    dome.display_type = "BOUNDS"
+    probes.collection(scene).objects.link(dome)
+    return dome
+
+
+def _material(probe: bpy.types.Object) -> bpy.types.Material:
+    name = f"{probe.name} dome"
+    material = bpy.data.materials.get(name) or bpy.data.materials.new(name)
+    tree = compat.node_tree(material)
+    tree.nodes.clear()
+    place = tree.nodes.new("ShaderNodeTexCoord")
+    texture = tree.nodes.new("ShaderNodeTexEnvironment")
+    texture.image = probe.limelight.environment
+    emission = tree.nodes.new("ShaderNodeEmission")
+    output = tree.nodes.new("ShaderNodeOutputMaterial")
+    # The dome is centred on the probe: a point of it, in object space, is the direction it stands for.
+    tree.links.new(place.outputs["Object"], texture.inputs["Vector"])
+    tree.links.new(texture.outputs["Color"], emission.inputs["Color"])
+    tree.links.new(emission.outputs["Emission"], output.inputs["Surface"])
+    return material
+
+
+def _darken(scene: bpy.types.Scene) -> None:
+    dark = bpy.data.worlds.get("Limelight dark") or bpy.data.worlds.new("Limelight dark")
+    background = next((n for n in compat.node_tree(dark).nodes if n.type == "BACKGROUND"), None)
+    if background is not None:
+        background.inputs["Strength"].default_value = 0.0
+    scene.world = dark

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The concentrated lights of an environment as Blender lamps; the World keeps the rest."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import bpy
+from mathutils import Vector
+
+from . import probes, world
+
+#: Area lamps stand this many metres from the probe: far, so that objects around it are lit alike.
+DISTANCE = 10.0
+_MARK = "limelight_probe"
+
+
+def apply_lamps(scene: bpy.types.Scene, probe: bpy.types.Object) -> list[bpy.types.Object]:
+    """Make the probe's lights Sun or Area lamps and light the rest by its fill map; a second run replaces the lamps.
+
+    A lamp's irradiance on a surface facing it equals that of the texels it replaces (map radiance × steradian).
+    """
+    remove_lamps(scene, probe)
+    entries = json.loads(probe.limelight.lamps or "[]")
+    world.apply_world(scene, probe, fill=bool(entries))
+    return [_lamp(scene, probe, entry, f"{probe.name} {entry['kind']} {i + 1}") for i, entry in enumerate(entries)]
+
+
+def remove_lamps(scene: bpy.types.Scene, probe: bpy.types.Object) -> None:
+    """Delete the lamps that were made from a probe."""
+    for lamp in [o for o in scene.objects if o.type == "LIGHT" and o.get(_MARK) == probe.name]:
+        bpy.data.lights.remove(lamp.data)
+
+
+def _lamp(scene: bpy.types.Scene, probe: bpy.types.Object, entry: dict, name: str) -> bpy.types.Object:
+    direction, irradiance = Vector(entry["direction"]).normalized(), Vector(entry["irradiance"])
+    strength = max(irradiance)
+    angle = math.radians(entry["angle_deg"])
+    sun = entry["kind"] == "sun"
+    data = bpy.data.lights.new(name, "SUN" if sun else "AREA")
+    data.color = irradiance / strength if strength > 0 else (1.0, 1.0, 1.0)
+    if sun:
+        data.energy, data.angle = strength, angle
+    else:
+        data.shape = "DISK"
+        data.size = 2 * DISTANCE * math.tan(min(angle, math.radians(150)) / 2)
+        data.energy = disc_power(strength, data.size / 2, DISTANCE)
+    lamp = bpy.data.objects.new(name, data)
+    lamp[_MARK] = probe.name
+    lamp.rotation_euler = direction.to_track_quat("Z", "Y").to_euler()
+    lamp.location = probe.matrix_world.translation + direction * (1.0 if sun else DISTANCE)
+    probes.collection(scene).objects.link(lamp)
+    return lamp
+
+
+def disc_power(irradiance: float, radius: float, distance: float) -> float:
+    """Watts of a disc lamp that gives ``irradiance`` on its axis: E = πL·r²/(r² + d²), Φ = π²r²·L."""
+    return irradiance * math.pi * (radius**2 + distance**2)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A photo behind the scene: camera background, picture shape, field of view, EXIF."""
+
+from __future__ import annotations
+
+import math
+import struct
+from pathlib import Path
+
+import bpy
+
+DEFAULT_FOV_DEG = 50.0
+_ORIENTATION, _FOCAL_35MM, _EXIF_IFD = 0x0112, 0xA405, 0x8769
+_TURNED = {5, 6, 7, 8}
+
+
+def set_plate(scene: bpy.types.Scene, filepath: str, fov_deg: float | None = None) -> bpy.types.Object:
+    """Make a photo the background of the scene's camera, with its shape and field of view; returns the camera.
+
+    A camera is added at standing height if there is none. A photo that its EXIF says is turned is stored upright.
+    Raises ``RuntimeError`` if Blender cannot read the file.
+    """
+    orientation, focal_35mm = read_exif(Path(filepath))
+    image = bpy.data.images.load(filepath, check_existing=False)
+    if min(image.size) < 1:
+        bpy.data.images.remove(image)
+        raise RuntimeError("it is damaged or of a kind that Blender does not read; save it as PNG or JPEG")
+    if orientation != 1:
+        image = _upright(image, orientation)
+    width, height = image.size
+    if fov_deg is None:
+        fov_deg = DEFAULT_FOV_DEG
+        if focal_35mm:
+            fov_deg = 2 * math.degrees(math.atan(36 / 2 / focal_35mm * width / max(width, height)))
+    camera = scene.camera or _new_camera(scene)
+    camera.data.sensor_fit = "HORIZONTAL"
+    camera.data.shift_x = camera.data.shift_y = 0.0
+    camera.data.angle_x = math.radians(fov_deg)
+    _show_behind(camera.data, image)
+    render = scene.render
+    render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
+    render.pixel_aspect_x = render.pixel_aspect_y = 1.0
+    render.film_transparent = True
+    settings = scene.limelight
+    settings.source, settings.plate, settings.plate_path = "PLATE", image, filepath
+    return camera
+
+
+def clear_plate(scene: bpy.types.Scene) -> None:
+    """Take the photo away from camera and settings; the camera itself stays."""
+    settings = scene.limelight
+    if scene.camera is not None:
+        for background in list(scene.camera.data.background_images):
+            if background.image == settings.plate:
+                scene.camera.data.background_images.remove(background)
+    settings.plate, settings.plate_path, settings.source = None, "", "SCENE"
+
+
+def _new_camera(scene: bpy.types.Scene) -> bpy.types.Object:
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    camera.location, camera.rotation_euler = (0.0, 0.0, 1.5), (math.radians(90), 0.0, 0.0)
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    bpy.context.view_layer.update()
+    return camera
+
+
+def _show_behind(data: bpy.types.Camera, image: bpy.types.Image) -> None:
+    background = data.background_images[0] if data.background_images else data.background_images.new()
+    background.image, background.alpha, background.display_depth = image, 1.0, "BACK"
+    background.frame_method = "STRETCH"
+    data.show_background_images = True
+
+
+def _upright(image: bpy.types.Image, orientation: int) -> bpy.types.Image:
+    """A packed copy of the image with its pixels turned as the EXIF orientation (2–8) asks."""
+    import numpy as np
+
+    width, height = image.size
+    pixels = np.empty(width * height * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    # Blender's rows go up; the tag speaks of rows that go down.
+    grid = turn(pixels.reshape(height, width, 4)[::-1], orientation)[::-1]
+    name, space = image.name, image.colorspace_settings.name
+    bpy.data.images.remove(image)
+    turned = bpy.data.images.new(name, grid.shape[1], grid.shape[0], alpha=True)
+    turned.colorspace_settings.name = space
+    turned.pixels.foreach_set(np.ascontiguousarray(grid).ravel())
+    turned.pack()
+    return turned
+
+
+def turn(grid, orientation: int):
+    """Rows-down pixels (H, W, C) made upright by EXIF orientation 1–8."""
+    if orientation in _TURNED:
+        grid = grid.transpose(1, 0, 2)
+    if orientation in {2, 3, 6, 7}:
+        grid = grid[:, ::-1]
+    if orientation in {3, 4, 7, 8}:
+        grid = grid[::-1]
+    return grid
+
+
+def read_exif(path: Path) -> tuple[int, float | None]:
+    """Orientation (1–8, 1 = upright) and 35-mm focal length in millimetres of a JPEG or TIFF; 1 and None otherwise."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(256 * 1024)
+        start = 0
+        if head[:2] == b"\xff\xd8":
+            start = head.find(b"Exif\0\0") + 6
+            if start < 6:
+                return 1, None
+        elif head[:4] not in {b"II*\0", b"MM\0*"}:
+            return 1, None
+        return _parse_tiff(head[start:])
+    except (OSError, struct.error, IndexError):
+        return 1, None
+
+
+def _parse_tiff(data: bytes) -> tuple[int, float | None]:
+    order = "<" if data[:2] == b"II" else ">"
+
+    def entries(offset: int) -> dict[int, int]:
+        (count,) = struct.unpack_from(order + "H", data, offset)
+        found = {}
+        for i in range(min(count, 512)):
+            tag, kind = struct.unpack_from(order + "HH", data, offset + 2 + 12 * i)
+            code = "H" if kind == 3 else "I"
+            (found[tag],) = struct.unpack_from(order + code, data, offset + 2 + 12 * i + 8)
+        return found
+
+    (first,) = struct.unpack_from(order + "I", data, 4)
+    main = entries(first)
+    detail = entries(main[_EXIF_IFD]) if _EXIF_IFD in main else {}
+    orientation = main.get(_ORIENTATION, 1)
+    focal = detail.get(_FOCAL_35MM)
+    return (orientation if 1 <= orientation <= 8 else 1), (float(focal) if focal else None)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Probes: Empties that mark where the light is wanted."""
+
+from __future__ import annotations
+
+import bpy
+from mathutils import Vector
+
+COLLECTION = "Limelight"
+
+
+def collection(scene: bpy.types.Scene) -> bpy.types.Collection:
+    """The scene's collection for what Limelight adds, made at the first call."""
+    found = next((c for c in scene.collection.children_recursive if c.name.split(".")[0] == COLLECTION), None)
+    if found is None:
+        found = bpy.data.collections.new(COLLECTION)
+        scene.collection.children.link(found)
+    return found
+
+
+def add_probe(
+    scene: bpy.types.Scene, location: tuple[float, float, float], radius: float, name: str = "Probe"
+) -> bpy.types.Object:
+    """A new probe at a world position; ``radius`` of its sphere in scene units."""
+    probe = bpy.data.objects.new(name, None)
+    probe.empty_display_type = "SPHERE"
+    probe.empty_display_size = radius
+    probe.location = location
+    probe.show_name = True
+    probe.hide_render = True
+    probe.limelight.is_probe = True
+    probe.limelight.radius = radius
+    collection(scene).objects.link(probe)
+    return probe
+
+
+def surface_point(location: Vector, normal: Vector, radius: float) -> Vector:
+    """The centre of a sphere that lies on a surface: offset out of it by a little more than the radius."""
+    return location + normal.normalized() * radius * 1.05
+
+
+def probes(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """All probes of the scene by name; a duplicated Empty is one too."""
+    return sorted((o for o in scene.objects if o.type == "EMPTY" and o.limelight.is_probe), key=lambda o: o.name)
+
+
+def used(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The probes whose light is wanted."""
+    return [probe for probe in probes(scene) if probe.limelight.use]
+
+
+def radius_in_world(probe: bpy.types.Object) -> float:
+    """The radius of a probe's sphere in scene units, its Empty's scale included."""
+    return probe.limelight.radius * max(abs(s) for s in probe.matrix_world.to_scale())
+
+
+def position_in_camera(probe: bpy.types.Object, camera: bpy.types.Object) -> Vector:
+    """The probe's place in the camera's frame: x right, y up, looking along −z."""
+    return camera.matrix_world.normalized().inverted() @ probe.matrix_world.translation

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What keeps an estimate from starting, all at once, each with the button that repairs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import bpy
+from bpy_extras.object_utils import world_to_camera_view
+
+from . import probes
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A sentence, and the operator (with its properties) that mends it; None if only the artist can."""
+
+    text: str
+    operator_idname: str | None = None
+    operator_label: str = ""
+    properties: dict[str, Any] = field(default_factory=dict)
+
+
+def find_problems(context: bpy.types.Context) -> list[Problem]:
+    """Everything that is missing or wrong in the scene; empty when an estimate may start."""
+    scene, settings = context.scene, context.scene.limelight
+    found = []
+    if settings.source == "PLATE" and settings.plate is None:
+        found.append(Problem("There is no photo", "limelight.set_plate", "Choose a photo"))
+    if scene.camera is None:
+        found.append(Problem("The scene has no camera", "limelight.add_camera", "Add a camera"))
+    elif scene.camera.data.type != "PERSP":
+        found.append(Problem(f"“{scene.camera.name}” is no perspective camera"))
+    if settings.source == "PLATE" and settings.depth_source == "FILE":
+        path = bpy.path.abspath(settings.depth_file)
+        if not path or not Path(path).is_file():
+            found.append(Problem("The depth file is missing: choose one, or let the engine estimate the depth"))
+    wanted = probes.used(scene)
+    if not wanted:
+        hint = "Switch a probe on in the list" if probes.probes(scene) else "There is no probe yet"
+        operator = None if probes.probes(scene) else "limelight.add_probe"
+        found.append(Problem(hint, operator, "Add a probe" if operator else ""))
+    if scene.camera is not None and scene.camera.data.type == "PERSP":
+        found += [p for probe in wanted if (p := _misplaced(scene, probe)) is not None]
+    return found
+
+
+def _misplaced(scene: bpy.types.Scene, probe: bpy.types.Object) -> Problem | None:
+    x, y, depth = world_to_camera_view(scene, scene.camera, probe.matrix_world.translation)
+    select = ("limelight.select_probe", "Select it", {"name": probe.name})
+    if depth <= 0:
+        return Problem(f"{probe.name} is behind the camera", *select)
+    if not (0 <= x <= 1 and 0 <= y <= 1):
+        return Problem(f"{probe.name} is outside the picture", *select)
+    if probes.radius_in_world(probe) >= 0.5 * depth:
+        return Problem(f"{probe.name} is too large for its distance from the camera", *select)
+    return None

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's answer into the file: images packed, lamps remembered, earlier ones updated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import compat
+
+
+def load_results(context: bpy.types.Context, folder: Path, result: dict[str, Any]) -> list[bpy.types.Object]:
+    """Store every probe's environment, fill, spheres and lamps; returns the probes that got light."""
+    lit = []
+    for entry in result["probes"]:
+        probe = context.scene.objects.get(entry["name"])
+        if probe is None or not probe.limelight.is_probe:
+            continue
+        light = probe.limelight
+        light.environment = load_image(light.environment, folder / entry["environment"], f"{probe.name} light")
+        light.fill = load_image(light.fill, folder / entry["fill"], f"{probe.name} fill")
+        light.spheres = load_image(light.spheres, folder / entry["spheres"], f"{probe.name} spheres")
+        light.lamps = json.dumps(entry["lamps"])
+        light.seconds = sum(result["seconds"].values()) / len(result["probes"])
+        notes = [*result.get("warnings", []), *entry.get("warnings", [])]
+        light.status = notes[0] if notes else "Estimated"
+        lit.append(probe)
+    return lit
+
+
+def load_image(existing: bpy.types.Image | None, path: Path, name: str) -> bpy.types.Image:
+    """An EXR as a packed linear image; ``existing`` is updated in place, so that whatever uses it follows."""
+    fresh = bpy.data.images.load(str(path), check_existing=False)
+    fresh.colorspace_settings.name = compat.LINEAR
+    fresh.pack()
+    fresh.name = name
+    fresh.use_fake_user = False
+    if existing is not None:
+        existing.user_remap(fresh)
+        bpy.data.images.remove(existing)
+        fresh.name = name
+    # The path lay in a job's folder that is gone by now; what counts is packed.
+    fresh.filepath_raw = f"//{name}.exr"
+    return fresh

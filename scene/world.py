@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A probe's environment as the scene's World: right in space without any rotation, with the sliders artists expect.
+
+The engine writes world-frame panoramas as Blender's Environment Texture reads them, so nothing is turned by default.
+"""
+
+from __future__ import annotations
+
+import bpy
+
+from . import compat
+
+NAME = "Limelight"
+_LIGHT, _BACKGROUND = "Limelight light", "Limelight background"
+
+
+def apply_world(scene: bpy.types.Scene, probe: bpy.types.Object, *, fill: bool = False) -> bpy.types.World:
+    """Light the scene with a probe's environment (or, with ``fill``, with what the lamps leave of it).
+
+    The scene's Limelight world is updated if there is one; any other world stays in the file and is only unassigned.
+    Raises ``ValueError`` if the probe has no light yet.
+    """
+    image = probe.limelight.fill if fill else probe.limelight.environment
+    if image is None:
+        raise ValueError(f"{probe.name} has no estimated light yet")
+    world = scene.world
+    if world is None or not world.limelight.probe:
+        world = bpy.data.worlds.new(NAME)
+        scene.world = world
+    world.limelight.probe = probe.name
+    show(world, image)
+    return world
+
+
+def show(world: bpy.types.World, image: bpy.types.Image) -> None:
+    """Build (anew) the world's nodes around an image; its settings are kept."""
+    tree = compat.node_tree(world)
+    tree.nodes.clear()
+    output = tree.nodes.new("ShaderNodeOutputWorld")
+    choose = tree.nodes.new("ShaderNodeMixShader")
+    path = tree.nodes.new("ShaderNodeLightPath")
+    place = tree.nodes.new("ShaderNodeTexCoord")
+    tree.links.new(path.outputs["Is Camera Ray"], choose.inputs[0])
+    for row, name in enumerate((_LIGHT, _BACKGROUND)):
+        turn = tree.nodes.new("ShaderNodeMapping")
+        turn.name = f"{name} rotation"
+        # Type Texture turns the picture, not the lookup: positive is counter-clockwise seen from above.
+        turn.vector_type = "TEXTURE"
+        texture = tree.nodes.new("ShaderNodeTexEnvironment")
+        texture.name, texture.image = f"{name} image", image
+        tint = tree.nodes.new("ShaderNodeVectorMath")
+        tint.name, tint.operation = f"{name} tint", "MULTIPLY"
+        shader = tree.nodes.new("ShaderNodeBackground")
+        shader.name = name
+        tree.links.new(place.outputs["Generated"], turn.inputs["Vector"])
+        tree.links.new(turn.outputs["Vector"], texture.inputs["Vector"])
+        tree.links.new(texture.outputs["Color"], tint.inputs[0])
+        tree.links.new(tint.outputs["Vector"], shader.inputs["Color"])
+        tree.links.new(shader.outputs["Background"], choose.inputs[1 + row])
+        for column, node in enumerate((turn, texture, tint, shader)):
+            node.location = (-900 + 220 * column, 200 - 320 * row)
+    place.location, path.location, choose.location, output.location = (-1120, 60), (-20, 420), (220, 200), (440, 200)
+    tree.links.new(choose.outputs["Shader"], output.inputs["Surface"])
+    update(world)
+
+
+def update(world: bpy.types.World) -> None:
+    """Bring the world's nodes in line with its Limelight settings; does nothing to other worlds."""
+    tree, settings = world.node_tree, world.limelight
+    if tree is None or tree.nodes.get(_LIGHT) is None:
+        return
+    apart = settings.separate_background
+    looks = (
+        (_LIGHT, settings.strength_ev, settings.rotation),
+        (
+            _BACKGROUND,
+            settings.background_strength_ev if apart else settings.strength_ev,
+            settings.background_rotation if apart else settings.rotation,
+        ),
+    )
+    for name, ev, rotation in looks:
+        tree.nodes[name].inputs["Strength"].default_value = 2.0**ev
+        tree.nodes[f"{name} rotation"].inputs["Rotation"].default_value[2] = rotation
+        tree.nodes[f"{name} tint"].inputs[1].default_value = settings.tint
