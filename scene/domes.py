@@ -16,7 +16,7 @@ def apply_domes(scene: bpy.types.Scene, lit: list[bpy.types.Object]) -> list[bpy
 
     The World stops lighting (it would count twice). Raises ``RuntimeError`` where Blender has no light linking.
     """
-    if not hasattr(bpy.types.Object, "light_linking"):
+    if "light_linking" not in bpy.types.Object.bl_rna.properties:
         raise RuntimeError("Local domes need the light linking of Blender 4.0 or newer")
     remove_domes(scene)
     objects = [o for o in scene.objects if o.type in _LIT and not o.hide_render]

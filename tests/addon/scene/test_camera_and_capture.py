@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cameras, plates, depth and what is handed to the engine."""
+
+import math
+import random
+import struct
+
+import bpy
+import numpy as np
+import pytest
+from bpy_extras.object_utils import world_to_camera_view
+from limelight.scene import camera as cameras
+from limelight.scene import capture, plate, probes, problems
+from mathutils import Vector
+
+
+def add_camera(scene):
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    return camera
+
+
+def add_cube(scene, size=2.0, location=(0, 0, 0)):
+    mesh = bpy.data.meshes.new("Cube")
+    h = size / 2
+    corners = [(x, y, z) for x in (-h, h) for y in (-h, h) for z in (-h, h)]
+    mesh.from_pydata(corners, [], [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)])
+    cube = bpy.data.objects.new("Cube", mesh)
+    cube.location = location
+    scene.collection.objects.link(cube)
+    return cube
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_intrinsics_agree_with_blenders_own_projection(scene, seed):
+    rng = random.Random(seed)
+    camera = add_camera(scene)
+    camera.location = [rng.uniform(-3, 3) for _ in range(3)]
+    camera.rotation_euler = [rng.uniform(-2, 2) for _ in range(3)]
+    camera.scale = (2, 2, 2)
+    camera.data.lens = rng.uniform(15, 80)
+    camera.data.sensor_fit = rng.choice(["AUTO", "HORIZONTAL", "VERTICAL"])
+    camera.data.shift_x, camera.data.shift_y = rng.uniform(-0.3, 0.3), rng.uniform(-0.3, 0.3)
+    scene.render.resolution_x, scene.render.resolution_y = rng.choice([(160, 90), (90, 160), (100, 100)])
+    scene.render.pixel_aspect_x = rng.choice([1.0, 1.5])
+    bpy.context.view_layer.update()
+    k = cameras.intrinsics(scene, camera, *cameras.picture_size(scene))
+    inverse = np.linalg.inv(np.array(cameras.placement(camera)))
+    for _ in range(5):
+        local = Vector((rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(-6, -2)))
+        point = camera.matrix_world.normalized() @ local
+        expected = world_to_camera_view(scene, camera, point)
+        x, y, z, _ = inverse @ np.array([*point, 1.0])
+        u = (k["fx"] * x / -z + k["cx"]) / k["width"]
+        v = (k["cy"] - k["fy"] * y / -z) / k["height"]
+        assert (u, 1 - v) == pytest.approx((expected.x, expected.y), abs=1e-4)
+
+
+def test_cast_depth_is_planar_and_infinite_beyond(scene):
+    camera = add_camera(scene)
+    camera.location, camera.rotation_euler = (0, -6, 0), (math.pi / 2, 0, 0)
+    add_cube(scene)
+    bpy.context.view_layer.update()
+    depth = capture.cast_depth(bpy.context, 48)
+    assert depth.shape == (32, 48)
+    hit = np.isfinite(depth)
+    assert 0.05 < hit.mean() < 0.6
+    # The cube's front face is a plane at five metres wherever it is seen.
+    assert depth[hit] == pytest.approx(5.0, abs=1e-4)
+
+
+def test_depth_file_is_the_cast_depth(scene, tmp_path):
+    values = np.linspace(1, 9, 12, dtype=np.float32).reshape(3, 4)
+    values[0, 0] = np.inf
+    capture._write_float(tmp_path / "depth.exr", values)
+    image = bpy.data.images.load(str(tmp_path / "depth.exr"))
+    found = np.array(image.pixels[:]).reshape(3, 4, 4)[::-1, :, 0]
+    assert found[0, 0] > 1e9
+    assert np.allclose(found[1:], values[1:], rtol=1e-3)
+
+
+def test_scene_capture_gives_parameters_and_restores_every_setting(scene, tmp_path):
+    camera = add_camera(scene)
+    camera.location, camera.rotation_euler = (0, -6, 0), (math.pi / 2, 0, 0)
+    add_cube(scene)
+    probe = probes.add_probe(scene, (1.5, -1, 0.5), 0.2)
+    bpy.context.view_layer.update()
+    render = scene.render
+    before = (render.engine, render.resolution_x, render.filepath, render.image_settings.file_format,
+              scene.cycles.samples, render.film_transparent)  # fmt: skip
+    params = capture.capture(bpy.context, tmp_path)
+    after = (render.engine, render.resolution_x, render.filepath, render.image_settings.file_format,
+             scene.cycles.samples, render.film_transparent)  # fmt: skip
+    assert after == before
+    assert params["probes"][0]["position"] == pytest.approx([1.5, 0.5, -5.0], abs=1e-5)
+    assert params["probes"][0]["radius"] == pytest.approx(probe.limelight.radius)
+    assert (tmp_path / "view.exr").stat().st_size > 500
+    assert (tmp_path / "depth.exr").stat().st_size > 200
+    assert params["frame"] == "world"
+
+
+def write_png(path, width, height):
+    image = bpy.data.images.new("photo", width, height)
+    image.pixels = [0.1, 0.5, 0.9, 1.0] * (width * height)
+    image.filepath_raw, image.file_format = str(path), "PNG"
+    image.save()
+    bpy.data.images.remove(image)
+
+
+@pytest.mark.parametrize("size", [(60, 40), (40, 60)])
+def test_a_plate_sets_shape_lens_and_background(scene, tmp_path, size):
+    write_png(tmp_path / "photo ä.png", *size)
+    camera = plate.set_plate(scene, str(tmp_path / "photo ä.png"), fov_deg=55)
+    assert (scene.render.resolution_x, scene.render.resolution_y) == size
+    assert math.degrees(camera.data.angle_x) == pytest.approx(55, abs=1e-3)
+    k = cameras.intrinsics(scene, camera, *size)
+    assert 2 * math.degrees(math.atan(size[0] / 2 / k["fx"])) == pytest.approx(55, abs=1e-3)
+    assert camera.data.background_images[0].image == scene.limelight.plate
+    again = plate.set_plate(scene, str(tmp_path / "photo ä.png"))
+    assert again == camera and len(camera.data.background_images) == 1
+    plate.clear_plate(scene)
+    assert scene.limelight.plate is None and not camera.data.background_images
+
+
+def exif_jpeg(orientation: int, focal: int) -> bytes:
+    """The start of a JPEG with an EXIF block that holds orientation and 35-mm focal length, big-endian."""
+    detail = struct.pack(">H", 1) + struct.pack(">HHIHH", 0xA405, 3, 1, focal, 0) + b"\0" * 4
+    main = struct.pack(">H", 2) + struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0)
+    main += struct.pack(">HHII", 0x8769, 4, 1, 8 + 2 + 24 + 4) + b"\0" * 4
+    tiff = b"MM\0*" + struct.pack(">I", 8) + main + detail
+    return b"\xff\xd8\xff\xe1" + struct.pack(">H", len(tiff) + 8) + b"Exif\0\0" + tiff
+
+
+def test_exif_orientation_and_focal_length_are_read(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(exif_jpeg(6, 28))
+    assert plate.read_exif(tmp_path / "a.jpg") == (6, 28.0)
+    (tmp_path / "b.jpg").write_bytes(exif_jpeg(6, 28)[:40])
+    assert plate.read_exif(tmp_path / "b.jpg") == (1, None)
+
+
+def test_turning_by_exif_puts_the_top_on_top():
+    # Orientation 6: the picture's first row is the scene's right side.
+    grid = np.arange(6).reshape(2, 3, 1)
+    assert plate.turn(grid, 6)[..., 0].tolist() == [[3, 0], [4, 1], [5, 2]]
+    assert plate.turn(grid, 3)[..., 0].tolist() == [[5, 4, 3], [2, 1, 0]]
+    assert plate.turn(grid, 8)[..., 0].tolist() == [[2, 5], [1, 4], [0, 3]]
+
+
+def test_all_problems_are_listed_with_their_repairs(scene):
+    scene.limelight.source = "PLATE"
+    found = problems.find_problems(bpy.context)
+    assert {p.operator_idname for p in found} == {"limelight.set_plate", "limelight.add_camera", "limelight.add_probe"}
+    scene.limelight.source = "SCENE"
+    camera = add_camera(scene)
+    camera.rotation_euler = (math.pi / 2, 0, 0)
+    probes.add_probe(scene, (0, -3, 0), 0.1)
+    bpy.context.view_layer.update()
+    assert ["behind" in p.text for p in problems.find_problems(bpy.context)] == [True]
+    probes.probes(scene)[0].location = (0, 3, 0)
+    bpy.context.view_layer.update()
+    assert problems.find_problems(bpy.context) == []

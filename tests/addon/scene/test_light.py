@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Light applied to a scene: orientation, strength, lamps, domes, compositing, baking, seen by Cycles."""
+
+import json
+import math
+
+import bpy
+import numpy as np
+import pytest
+from limelight.scene import asset, bake, catcher, compat, composite, domes, lamps, probes, results, world
+from mathutils import Vector
+
+AXES = {"+X": (1, 0, 0), "-X": (-1, 0, 0), "+Y": (0, 1, 0), "-Y": (0, -1, 0)}
+COLOURS = {"+X": (1, 0, 0), "-X": (0, 1, 0), "+Y": (0, 0, 1), "-Y": (1, 1, 0)}
+
+
+def panorama(height=16):
+    """A world-frame map (rows from the top) whose four sides have four colours."""
+    u = (np.arange(2 * height) + 0.5) / (2 * height)
+    angle = (0.5 - u) * 2 * np.pi
+    sides = np.stack([np.cos(angle), -np.cos(angle), np.sin(angle), -np.sin(angle)])
+    names = list(COLOURS)
+    row = np.array([COLOURS[names[i]] for i in sides.argmax(0)], np.float32)
+    return np.repeat(row[None], height, 0)
+
+
+def image_of(pixels, name="light"):
+    height, width = pixels.shape[:2]
+    image = bpy.data.images.new(name, width, height, float_buffer=True)
+    rgba = np.ones((height, width, 4), np.float32)
+    rgba[..., :3] = pixels[::-1]
+    image.pixels.foreach_set(rgba.ravel())
+    image.pack()
+    return image
+
+
+def lit_probe(scene, pixels=None, location=(0, 0, 0), name="Probe"):
+    probe = probes.add_probe(scene, location, 0.1, name)
+    probe.limelight.environment = image_of(panorama() if pixels is None else pixels, f"{name} light")
+    bpy.context.view_layer.update()
+    return probe
+
+
+def render(scene, tmp_path, view="Raw"):
+    scene.render.filepath = str(tmp_path / "out.exr")
+    compat.set_still_format(scene.render.image_settings, "OPEN_EXR")
+    scene.render.image_settings.color_depth = "32"
+    scene.render.image_settings.color_mode = "RGBA"
+    bpy.ops.render.render(write_still=True)
+    image = bpy.data.images.load(scene.render.filepath, check_existing=False)
+    pixels = np.array(image.pixels[:], np.float32).reshape(image.size[1], image.size[0], 4)[::-1]
+    bpy.data.images.remove(image)
+    return pixels
+
+
+def camera_towards(scene, direction, location=(0, 0, 0)):
+    if scene.camera is None:
+        camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+        scene.collection.objects.link(camera)
+        scene.camera = camera
+    scene.camera.location = location
+    scene.camera.rotation_euler = Vector(direction).to_track_quat("-Z", "Y").to_euler()
+    return scene.camera
+
+
+@pytest.mark.parametrize("side", list(AXES))
+def test_the_world_shows_every_side_where_it_is(scene, tmp_path, side):
+    world.apply_world(scene, lit_probe(scene))
+    camera_towards(scene, AXES[side])
+    centre = render(scene, tmp_path)[16, 24, :3]
+    assert centre == pytest.approx(COLOURS[side], abs=0.02)
+
+
+def test_sliders_turn_counter_clockwise_brighten_and_tint(scene, tmp_path):
+    made = world.apply_world(scene, lit_probe(scene))
+    made.limelight.rotation = math.pi / 2
+    made.limelight.strength_ev = 1.0
+    made.limelight.tint = (0.5, 0.5, 0.5)
+    camera_towards(scene, AXES["+Y"])
+    # What was in the east now is in the north: a quarter turn to the left seen from above.
+    assert render(scene, tmp_path)[16, 24, :3] == pytest.approx(COLOURS["+X"], abs=0.02)
+    made.limelight.separate_background = True
+    made.limelight.background_strength_ev = -1.0
+    assert render(scene, tmp_path)[16, 24, :3] == pytest.approx(0.25 * np.array(COLOURS["+Y"]), abs=0.02)
+
+
+def test_applying_twice_updates_and_never_duplicates(scene):
+    probe = lit_probe(scene)
+    first = world.apply_world(scene, probe)
+    first.limelight.strength_ev = 2.0
+    counts = (len(bpy.data.worlds), len(bpy.data.images), len(bpy.data.lights))
+    probe.limelight.lamps = json.dumps([{"kind": "sun", "direction": [0, 0, 1], "irradiance": [1] * 3, "angle_deg": 1}])
+    probe.limelight.fill = image_of(panorama(), "fill")
+    for _ in range(2):
+        second = world.apply_world(scene, probe)
+        lamps.apply_lamps(scene, probe)
+    assert second == first and second.limelight.strength_ev == 2.0
+    assert (len(bpy.data.worlds), len(bpy.data.images), len(bpy.data.lights)) == (counts[0], counts[1] + 1, 1)
+
+
+def white_plane(scene, location=(0, 0, 0), size=0.2, name="plane"):
+    mesh = bpy.data.meshes.new(name)
+    h = size / 2
+    mesh.from_pydata([(-h, -h, 0), (h, -h, 0), (h, h, 0), (-h, h, 0)], [], [(0, 1, 2, 3)])
+    material = bpy.data.materials.new(name)
+    tree = compat.node_tree(material)
+    tree.nodes.clear()
+    shader, output = tree.nodes.new("ShaderNodeBsdfDiffuse"), tree.nodes.new("ShaderNodeOutputMaterial")
+    shader.inputs["Color"].default_value = (1, 1, 1, 1)
+    tree.links.new(shader.outputs[0], output.inputs["Surface"])
+    mesh.materials.append(material)
+    plane = bpy.data.objects.new(name, mesh)
+    plane.location = location
+    scene.collection.objects.link(plane)
+    return plane
+
+
+@pytest.mark.parametrize(("kind", "angle"), [("sun", 2.0), ("area", 20.0)])
+def test_a_lamp_gives_the_irradiance_of_the_texels_it_replaces(scene, tmp_path, kind, angle):
+    probe = lit_probe(scene)
+    probe.limelight.fill = image_of(np.zeros((8, 16, 3), np.float32), "fill")
+    entry = {"kind": kind, "direction": [0, 0, 1], "irradiance": [3.0, 1.5, 0.75], "angle_deg": angle}
+    probe.limelight.lamps = json.dumps([entry])
+    (lamp,) = lamps.apply_lamps(scene, probe)
+    white_plane(scene)
+    camera_towards(scene, (0, 0.001, -1), (0, 0, 0.1)).data.lens = 50
+    scene.cycles.samples = 256
+    pixels = render(scene, tmp_path)
+    print(pixels[::4, ::6, 0].round(2))
+    shown = pixels[8:24, 12:36, :3].mean((0, 1))
+    assert shown * math.pi == pytest.approx([3.0, 1.5, 0.75], rel=0.03)
+    assert lamp.data.type == kind.upper()
+
+
+def test_domes_light_the_objects_near_each_probe(scene, tmp_path):
+    red, blue = (np.full((8, 16, 3), c, np.float32) for c in ((1, 0, 0), (0, 0, 1)))
+    left, right = lit_probe(scene, red, (-1, 0, 0.2), "Left"), lit_probe(scene, blue, (1, 0, 0.2), "Right")
+    white_plane(scene, (-1, 0, 0), 1.0, "left plane")
+    white_plane(scene, (1, 0, 0), 1.0, "right plane")
+    bpy.context.view_layer.update()
+    domes.apply_domes(scene, [left, right])
+    domes.apply_domes(scene, [left, right])
+    assert sum(1 for o in scene.objects if o.name.endswith("dome")) == 2
+    camera_towards(scene, (0, 0.001, -1), (0, 0, 4)).data.lens = 36
+    scene.render.film_transparent = True
+    pixels = render(scene, tmp_path)
+    on = pixels[..., 3] > 0.9
+    west, east = pixels[:, :24][on[:, :24]].mean(0), pixels[:, 24:][on[:, 24:]].mean(0)
+    assert west[0] > 0.5 and west[2] < 0.1 * west[0]
+    assert east[2] > 0.5 and east[0] < 0.1 * east[2]
+
+
+def test_the_composite_keeps_the_photos_pixels(scene, tmp_path):
+    photo = bpy.data.images.new("photo", 48, 32)
+    values = np.random.default_rng(0).integers(0, 256, (32, 48, 3)) / 255
+    rgba = np.ones((32, 48, 4), np.float32)
+    rgba[..., :3] = values
+    photo.pixels.foreach_set(rgba.ravel())
+    photo.pack()
+    scene.limelight.plate = photo
+    camera_towards(scene, (0, 1, 0))
+    catcher.add_shadow_catcher(scene, lit_probe(scene, location=(0, 50, -40)))
+    composite.setup_composite(scene)
+    composite.setup_composite(scene)
+    scene.render.filepath = str(tmp_path / "out.png")
+    compat.set_still_format(scene.render.image_settings, "PNG")
+    scene.render.image_settings.color_mode = "RGB"
+    bpy.ops.render.render(write_still=True)
+    found = bpy.data.images.load(scene.render.filepath)
+    pixels = np.array(found.pixels[:]).reshape(32, 48, 4)[..., :3]
+    assert np.abs(pixels - values).max() < 2.5 / 255
+
+
+def test_the_bake_is_the_scene_seen_from_the_probe_in_the_world_frame(scene):
+    for side, axis in AXES.items():
+        wall = white_plane(scene, Vector(axis) * 2, 3.9, f"wall {side}")
+        wall.rotation_euler = Vector(axis).to_track_quat("-Z", "Y").to_euler()
+        tree = wall.data.materials[0].node_tree
+        emission = tree.nodes.new("ShaderNodeEmission")
+        emission.inputs["Color"].default_value = (*COLOURS[side], 1)
+        tree.links.new(emission.outputs[0], tree.nodes["Material Output"].inputs["Surface"])
+    probe = probes.add_probe(scene, (0, 0, 0), 0.1)
+    bpy.context.view_layer.update()
+    engine = scene.render.engine
+    image = bake.bake_truth(bpy.context, probe, 64, 4)
+    pixels = np.array(image.pixels[:], np.float32).reshape(32, 64, 4)[::-1, :, :3]
+    assert np.abs(pixels[16] - panorama(32)[16]).mean() < 0.05
+    assert image.packed_file is not None
+    assert len(bpy.data.scenes) == 1 and scene.render.engine == engine
+
+
+def test_results_are_packed_and_replace_earlier_ones(scene, tmp_path):
+    probe = probes.add_probe(scene, (0, 0, 0), 0.1)
+    entry = {"name": probe.name, "lamps": [], "warnings": []}
+    for name in ("environment", "fill", "spheres"):
+        made = image_of(panorama(), name)
+        made.filepath_raw, made.file_format = str(tmp_path / f"{name}.exr"), "OPEN_EXR"
+        made.save()
+        bpy.data.images.remove(made)
+        entry[name] = f"{name}.exr"
+    answer = {"probes": [entry], "seconds": {"estimate": 2.0}, "warnings": []}
+    assert results.load_results(bpy.context, tmp_path, answer) == [probe]
+    made = world.apply_world(scene, probe)
+    count = len(bpy.data.images)
+    results.load_results(bpy.context, tmp_path, answer)
+    assert len(bpy.data.images) == count
+    shown = made.node_tree.nodes["Limelight light image"].image
+    assert shown == probe.limelight.environment and shown.packed_file is not None
+    assert shown.is_float and shown.colorspace_settings.name == compat.LINEAR
+
+
+def test_an_asset_has_tags_and_a_thumbnail_that_can_be_seen(scene):
+    dark = panorama() * 0.001
+    made = asset.mark_asset(scene, lit_probe(scene, dark))
+    assert made.asset_data is not None and {t.name for t in made.asset_data.tags} == {"HDRI", "Limelight"}
+    preview = np.array(made.preview.image_pixels_float[:])
+    assert 0.2 < preview.reshape(-1, 4)[:, :3].mean() < 0.8
