@@ -33,6 +33,22 @@ def _attach_interface_state() -> None:
     _undo.append(lambda: delattr(bpy.types.WindowManager, "limelight_interface"))
 
 
+def _register_command() -> None:
+    import bpy
+
+    # Before Blender 4.2 there are no commands.
+    if not hasattr(bpy.utils, "register_cli_command"):
+        return
+
+    def command(argv: list) -> int:
+        from .scene import command
+
+        return command.main(argv)
+
+    handle = bpy.utils.register_cli_command("limelight", command)
+    _undo.append(lambda: bpy.utils.unregister_cli_command(handle))
+
+
 def register() -> None:
     """Add everything to Blender; if any part fails, what was added before is taken back and the error goes on."""
     from . import operators, panels, preferences, properties
@@ -44,6 +60,7 @@ def register() -> None:
         for cls in (*preferences.CLASSES, *operators.classes(), *panels.classes()):
             _register_class(cls)
         _attach_interface_state()
+        _register_command()
         _undo.append(previews.unregister)
         _undo.append(engine_session.stop)
         watch.register()

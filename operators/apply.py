@@ -66,7 +66,8 @@ class LIMELIGHT_OT_apply_lamps(Operator):
         made = lamps.apply_lamps(context.scene, probe)
         if not made:
             return _finish(self, context, f"{probe.name} sees no concentrated light: its World alone lights the scene")
-        return _finish(self, context, f"Made {len(made)} lamps from {probe.name}; the rest is in the World")
+        lamps_made = "a lamp" if len(made) == 1 else f"{len(made)} lamps"
+        return _finish(self, context, f"Made {lamps_made} from {probe.name}; the rest of its light is in the World")
 
 
 class LIMELIGHT_OT_apply_domes(Operator):
@@ -82,8 +83,14 @@ class LIMELIGHT_OT_apply_domes(Operator):
         lit = [p for p in probes.probes(context.scene) if p.limelight.use and p.limelight.environment is not None]
         if not lit:
             return _no_light(self, context)
-        domes.apply_domes(context.scene, lit)
-        return _finish(self, context, f"{len(lit)} local domes light the objects nearest to them")
+        try:
+            domes.apply_domes(context.scene, lit)
+        except RuntimeError as error:
+            # Light linking came with Blender 4.0.
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        count = "One local dome lights" if len(lit) == 1 else f"{len(lit)} local domes light"
+        return _finish(self, context, f"{count} the objects nearest to them")
 
 
 class LIMELIGHT_OT_setup_composite(Operator):

@@ -177,11 +177,13 @@ class LIMELIGHT_OT_find_pythons(Operator):
         from ..bridge import setup
 
         found = setup.find_pythons()
-        stored.found_pythons = json.dumps([[str(path), version] for path, version in found])
+        # The same version under several names is one choice for the artist.
+        by_version = {version: str(path) for path, version in reversed(found)}
+        stored.found_pythons = json.dumps([[path, version] for version, path in reversed(by_version.items())])
         if not found:
             self.report({"WARNING"}, engine_work.NO_PYTHON)
             return {"FINISHED"}
-        stored.base_python = str(found[0][0])
+        stored.base_python = json.loads(stored.found_pythons)[0][0]
         return {"FINISHED"}
 
 

@@ -172,7 +172,8 @@ class LIMELIGHT_GGT_probes(GizmoGroup):
     @staticmethod
     def _place(ball, probe):
         ball.color = _LIT if probe.limelight.environment is not None else _WAITING
-        ball.matrix_basis = Matrix.Translation(probe.matrix_world.translation) @ Matrix.Scale(probes.radius_in_world(probe), 4)
+        size = Matrix.Scale(probes.radius_in_world(probe), 4)
+        ball.matrix_basis = Matrix.Translation(probe.matrix_world.translation) @ size
 
 
 CLASSES = (LIMELIGHT_GT_ball, LIMELIGHT_GT_ring, LIMELIGHT_GGT_probes)

@@ -249,11 +249,8 @@ def preferences_page(artist):
     """The engine's set-up in the preferences, before and after looking for Pythons."""
     yield from close_splash(artist)
     bpy.ops.limelight.find_pythons()
-    bpy.ops.screen.userpref_show("INVOKE_DEFAULT")
-    bpy.context.preferences.active_section = "ADDONS"
-    bpy.context.window_manager.addon_search = "Limelight"
-    bpy.ops.preferences.addon_expand(module="limelight")
-    yield 1.5
+    artist.operator("limelight.show_preferences")
+    yield 2.0
     artist.window = bpy.context.window_manager.windows[-1]
     artist.shot("i_preferences")
     stored = bpy.context.preferences.addons["limelight"].preferences

@@ -99,7 +99,7 @@ def test_missing_parts_are_told_before_anything_starts(engine, scene):
 
 def test_without_an_engine_the_sentence_says_so(engine, scene):
     preferences.addon_preferences(bpy.context).existing_python = "/nowhere/python"
-    with pytest.raises(RuntimeError, match="engine's Python is gone: /nowhere/python"):
+    with pytest.raises(RuntimeError, match=r"engine's Python is gone: /nowhere/python"):
         bpy.ops.limelight.estimate()
     assert state.get(bpy.context).problems[0].operator == "limelight.show_preferences"
 
@@ -115,7 +115,7 @@ def test_an_error_of_the_engine_reaches_the_artist_and_changes_nothing(engine, s
 
 def test_a_dying_engine_is_told_with_its_last_words_and_starts_again(engine, scene):
     engine(die=True)
-    with pytest.raises(RuntimeError, match="ended unexpectedly.*out of memory in layer 7"):
+    with pytest.raises(RuntimeError, match=r"ended unexpectedly.*out of memory in layer 7"):
         bpy.ops.limelight.estimate()
     engine(seconds=0.1)
     assert bpy.ops.limelight.estimate() == {"FINISHED"} and environment_of() is not None
