@@ -16,10 +16,10 @@ def draw_world(layout, world):
     column.prop(settings, "strength_ev")
     column.prop(settings, "rotation")
     column.prop(settings, "tint")
-    column.prop(settings, "separate_background")
+    column.prop(settings, "separate_background", text="Background")
     if settings.separate_background:
-        column.prop(settings, "background_strength_ev")
-        column.prop(settings, "background_rotation")
+        column.prop(settings, "background_strength_ev", text="Strength")
+        column.prop(settings, "background_rotation", text="Rotation")
 
 
 class LIMELIGHT_PT_world(Panel):

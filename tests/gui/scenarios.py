@@ -185,7 +185,10 @@ def ready():
 def photo_to_light(artist):
     """The way of the guide: photo, probe by a click, an estimate cancelled by Esc, one finished, the World applied."""
     yield from close_splash(artist)
-    prepare_engine(seconds=30)
+    if "engine" in ROOM:
+        prepare_engine(seconds=30)
+    else:
+        use_python(ROOM["python"])
     yield from open_tab(artist)
     for name in ("Cube", "Light", "Camera"):
         bpy.data.objects.remove(bpy.data.objects[name])
@@ -207,17 +210,19 @@ def photo_to_light(artist):
     artist.notes["problems"] = [p.text for p in bpy.context.window_manager.limelight_interface.problems]
     artist.shot("d_probe")
     artist.operator("limelight.estimate")
-    yield from until(lambda: bpy.context.window_manager.limelight.fraction > 0.3, 60)
+    yield from until(lambda: bpy.context.window_manager.limelight.fraction > 0.3, 120)
     manager = bpy.context.window_manager.limelight
     artist.notes["while_running"] = {"fraction": manager.fraction, "stage": manager.stage, "eta": manager.eta}
     artist.shot("e_running")
     yield from artist.key("ESC", x, y)
-    yield from until(lambda: not bpy.context.window_manager.limelight.running, 5)
+    yield from until(lambda: not bpy.context.window_manager.limelight.running, 20)
     artist.notes["after_escape"] = [manager.message, estimated()]
-    behave(0.5)
+    if "engine" in ROOM:
+        behave(0.5)
     artist.operator("limelight.estimate")
-    yield from until(estimated, 60)
-    artist.notes["estimated"] = estimated()
+    yield 1.0
+    yield from until(lambda: not bpy.context.window_manager.limelight.running, 240)
+    artist.notes["estimated"], artist.notes["message"] = estimated(), manager.message
     yield 0.5
     artist.shot("f_estimated")
     artist.operator("limelight.apply_world")
@@ -227,12 +232,22 @@ def photo_to_light(artist):
 
 
 def finish_pictures(artist):
-    """A ball in the light, and the sidebar scrolled to its end."""
-    bpy.ops.mesh.primitive_uv_sphere_add(radius=0.5, location=bpy.context.active_object.location)
+    """A shining ball in the light in place of the probe, and the sidebar scrolled to its end."""
+    probe = bpy.context.active_object
+    bpy.ops.mesh.primitive_uv_sphere_add(radius=probe.limelight.radius * 1.5, location=probe.location, segments=64)
+    ball = bpy.context.active_object
+    bpy.ops.object.shade_smooth()
+    material = bpy.data.materials.new("Metal")
+    material.use_nodes = True
+    material.node_tree.nodes["Principled BSDF"].inputs["Metallic"].default_value = 1.0
+    material.node_tree.nodes["Principled BSDF"].inputs["Roughness"].default_value = 0.1
+    ball.data.materials.append(material)
+    ball.select_set(False)
+    probe.hide_set(True)
     space = artist.area("VIEW_3D").spaces.active
     space.shading.type = "MATERIAL"
     space.shading.use_scene_world = True
-    yield 4.0
+    yield 12.0
     artist.shot("g_lit")
     sidebar = artist.region("UI")
     x, y = sidebar.x + 60, sidebar.y + 200

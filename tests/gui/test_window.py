@@ -53,7 +53,7 @@ def play(display, tmp_path):
         copy(source, addon / part)
 
     def run(scenario, seconds=150, **paths):
-        folder = SHOTS / scenario
+        folder = SHOTS / (scenario if "engine" in paths or not paths else f"{scenario}_real_engine")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         environment = {
@@ -108,6 +108,16 @@ def test_from_a_photo_to_light_with_a_cancelled_estimate(play, tmp_path):
     assert 0.3 < report["while_running"]["fraction"] < 1 and report["while_running"]["eta"] > 1
     assert report["after_escape"] == ["Cancelled; nothing was changed", False]
     assert report["estimated"] and report["world"] == "Probe"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("LIMELIGHT_ENGINE_PYTHON" not in os.environ, reason="LIMELIGHT_ENGINE_PYTHON names no engine")
+def test_the_same_way_with_the_real_engine(play, tmp_path):
+    photo = tmp_path / "courtyard.jpg"
+    shutil.copy(HERE / "photo.jpg", photo)
+    report = play("photo_to_light", seconds=420, photo=str(photo), python=os.environ["LIMELIGHT_ENGINE_PYTHON"])
+    assert report["after_escape"] == ["Cancelled; nothing was changed", False]
+    assert report["estimated"] and report["world"] == "Probe", report["message"]
 
 
 def test_the_preferences_show_the_engines_set_up(play):
