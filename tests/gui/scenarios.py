@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import bpy
+from bpy_extras.object_utils import world_to_camera_view
 from bpy_extras.view3d_utils import location_3d_to_region_2d
 from drive import until
 from mathutils import Vector
@@ -270,3 +271,33 @@ def preferences_page(artist):
     artist.shot("i_preferences")
     stored = bpy.context.preferences.addons["limelight"].preferences
     artist.notes["pythons"] = json.loads(stored.found_pythons)
+
+
+def on_the_photo(artist):
+    """A probe placed by a click on the photo in the Image Editor, after a click beside it was refused."""
+    yield from close_splash(artist)
+    artist.operator("limelight.set_plate", filepath=ROOM["photo"])
+    yield 0.4
+    area = artist.area("VIEW_3D")
+    area.type = "IMAGE_EDITOR"
+    yield 0.5
+    area.spaces.active.image = bpy.context.scene.limelight.plate
+    area.spaces.active.show_region_ui = True
+    yield 0.5
+    region = artist.region("WINDOW", "IMAGE_EDITOR")
+    with bpy.context.temp_override(window=artist.window, area=area, region=region):
+        bpy.ops.image.view_all(fit_view=True)
+        bpy.ops.limelight.add_probe_image("INVOKE_DEFAULT")
+    yield 0.4
+    left, bottom = region.view2d.view_to_region(0.3, 0.25, clip=False)
+    below = region.view2d.view_to_region(0.3, -0.02, clip=False)[1]
+    yield from artist.click(region.x + left, region.y + below)
+    yield 0.4
+    artist.notes["probes_after_miss"] = len(bpy.context.window_manager.limelight_interface.probe_rows)
+    yield from artist.click(region.x + left, region.y + bottom)
+    yield 0.8
+    artist.shot("j_on_the_photo")
+    probe, scene = bpy.context.view_layer.objects.active, bpy.context.scene
+    seen = world_to_camera_view(scene, scene.camera, probe.matrix_world.translation)
+    artist.notes["seen_at"] = [seen.x, seen.y]
+    artist.notes["is_probe"] = probe.limelight.is_probe

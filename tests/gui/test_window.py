@@ -53,7 +53,7 @@ def play(display, tmp_path):
         copy(source, addon / part)
 
     def run(scenario, seconds=150, **paths):
-        folder = SHOTS / (scenario if "engine" in paths or not paths else f"{scenario}_real_engine")
+        folder = SHOTS / (f"{scenario}_real_engine" if "python" in paths and "engine" not in paths else scenario)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         environment = {
@@ -108,6 +108,14 @@ def test_from_a_photo_to_light_with_a_cancelled_estimate(play, tmp_path):
     assert 0.3 < report["while_running"]["fraction"] < 1 and report["while_running"]["eta"] > 1
     assert report["after_escape"] == ["Cancelled; nothing was changed", False]
     assert report["estimated"] and report["world"] == "Probe"
+
+
+def test_a_click_on_the_photo_places_a_probe_behind_that_pixel(play):
+    report = play("on_the_photo", photo=str(HERE / "photo.jpg"))
+    assert report["probes_after_miss"] == 0 and report["is_probe"]
+    # The probe lies on what the ray met, so its centre is seen a little above the pixel.
+    assert report["seen_at"][0] == pytest.approx(0.3, abs=0.02)
+    assert report["seen_at"][1] == pytest.approx(0.25, abs=0.08)
 
 
 @pytest.mark.slow
