@@ -148,7 +148,7 @@ def models_fetch(name: str, as_json: AsJson = False) -> None:
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Examine the engine: versions, devices, models, disk."""
+    """Examine the engine: versions, devices, models, disk; exit 3 if a package is missing."""
     from .doctor import examine
 
     def show(answer: dict[str, Any]) -> None:
@@ -157,7 +157,9 @@ def doctor(as_json: AsJson = False) -> None:
             typer.echo(f"{device['id']}: {device['name']}")
         typer.echo("\n".join(answer["problems"]) or "The engine is well.")
 
-    run(lambda report: examine(), as_json, show)
+    answer = run(lambda report: examine(), as_json, show)
+    if answer["missing"]:
+        raise typer.Exit(3)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -48,8 +48,11 @@ class TerminalReport:
 
 def run(
     command: Callable[[TerminalReport], dict[str, Any]], as_json: bool, show: Callable[[dict[str, Any]], None]
-) -> None:
-    """Run a command and leave with the contract's exit code: 0 done, 2 bad input, 3 missing part, 130 cancelled."""
+) -> dict[str, Any]:
+    """Run a command, print and return its answer, or leave with the contract's exit code.
+
+    2 is bad input, 3 a missing part, 130 cancelled, 1 anything else.
+    """
     try:
         with TerminalReport() as report:
             answer = command(report)
@@ -57,18 +60,19 @@ def run(
         fail(Cancelled(), as_json)
     except LimelightError as error:
         fail(error, as_json)
-    except (MemoryError, OSError, RuntimeError) as error:
+    except Exception as error:
+        # explain() leaves the traceback on stderr.
         told = explain("", error)
-        if told.code == "failed":
-            raise
-        fail(BadInput(told.text, told.remedy, told.code), as_json)
+        kind = LimelightError if told.code == "failed" else BadInput
+        fail(kind(told.text, told.remedy, told.code), as_json)
     if as_json:
         print(json.dumps(answer))
     else:
         show(answer)
+    return answer
 
 
-def fail(error: LimelightError, as_json: bool) -> None:
+def fail(error: LimelightError, as_json: bool) -> NoReturn:
     """Say in one line what went wrong, and leave."""
     if as_json:
         print(json.dumps({"error": {"code": error.code, "text": error.text, "remedy": error.remedy}}))

@@ -16,13 +16,15 @@ _PARTS = ("torch", "numpy", "scipy", "safetensors", "OpenEXR", "pillow", "scikit
 
 
 def examine() -> dict[str, Any]:
-    """All findings; ``problems`` is a list of sentences, empty when the engine is well."""
+    """All findings; ``missing`` names absent packages, ``problems`` are sentences, none when the engine is well."""
     problems = []
     parts = {}
+    missing = []
     for name in _PARTS:
         try:
             parts[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
             problems.append(f"The package {name} is missing: set the engine up again.")
     models = listing()
     problems += [f"The model {m['name']} is {m['state']}: install the extension again." for m in models
@@ -34,6 +36,7 @@ def examine() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "parts": parts,
+        "missing": missing,
         "devices": devices() if "torch" in parts else [],
         "models": models,
         "free_disk_gb": round(free, 1),

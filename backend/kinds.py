@@ -35,7 +35,7 @@ def kinds(device: str) -> dict[str, Kind]:
         return estimate_depth_file(Path(_needed(params, "image")), Path(_needed(params, "out")), params.get("fov_deg"))
 
     def doctor(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
-        report.progress(0.1, "Checking the engine")
+        report.progress(0.0, "Checking the engine")
         from .doctor import examine
 
         return examine()

@@ -4,20 +4,26 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from .errors import BadInput, MissingPart
 
-#: Says name, file, sha256, licence and purpose of every embedded model.
-MANIFEST = Path(__file__).resolve().parent / "models.json"
+_BACKEND = Path(__file__).resolve().parent
+#: Every embedded model; its sha256 stands beside the weights in FILE.sha256, as ``sha256sum`` writes it.
+EMBEDDED = (
+    {
+        "name": "limo",
+        "file": "limo/weights/limo_embedded.safetensors",
+        "licence": "GPL-3.0-or-later",
+        "purpose": "paints the spheres from which the light is fitted",
+    },
+)
 
 
 def listing() -> list[dict[str, Any]]:
-    """Every known model with ``state``: ok, missing or damaged."""
-    entries = json.loads(MANIFEST.read_text(encoding="utf-8"))
-    return [{**entry, "state": _state(entry)} for entry in entries]
+    """Every known model with ``state``: ok, missing, damaged or unverified (no checksum beside it)."""
+    return [{**entry, "state": state(_BACKEND / entry["file"])} for entry in EMBEDDED]
 
 
 def verify() -> list[dict[str, Any]]:
@@ -37,8 +43,13 @@ def fetch(name: str) -> None:
     raise BadInput(f"There is no model '{name}' to fetch.", f"Known: {', '.join(known)}.")
 
 
-def _state(entry: dict[str, Any]) -> str:
-    path = MANIFEST.parent / entry["file"]
-    if not path.is_file():
+def state(weights: Path) -> str:
+    """Whether weights are ``ok``, ``missing``, ``damaged`` or ``unverified`` by the checksum beside them."""
+    if not weights.is_file():
         return "missing"
-    return "ok" if hashlib.sha256(path.read_bytes()).hexdigest() == entry["sha256"] else "damaged"
+    checksum = weights.with_name(weights.name + ".sha256")
+    if not checksum.is_file():
+        return "unverified"
+    expected = checksum.read_text(encoding="utf-8").split()[:1]
+    with weights.open("rb") as file:
+        return "ok" if [hashlib.file_digest(file, "sha256").hexdigest()] == expected else "damaged"

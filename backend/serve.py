@@ -18,6 +18,7 @@ from ..bridge import messages
 from .errors import Cancelled, LimelightError
 
 BEAT = 2.0
+_DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 Kind = Callable[[dict[str, Any], "WireReport"], dict[str, Any]]
 
 
@@ -56,6 +57,8 @@ class Server:
         self._lock = threading.Lock()
         self._queue: queue.Queue[messages.Request | messages.Unload | None] = queue.Queue()
         self._stops: dict[str, threading.Event] = {}
+        self._waiting: set[str] = set()
+        self._turn = threading.Lock()
         self._ending = threading.Event()
 
     def run(self) -> None:
@@ -65,15 +68,16 @@ class Server:
             threading.Thread(target=target, daemon=True).start()
         while (item := self._queue.get()) is not None:
             if isinstance(item, messages.Unload):
-                self._unload()
+                self._free()
             else:
                 self._work(item)
 
     def say(self, message: messages.Message) -> None:
         """Write one answer; an owner that is gone ends the process."""
+        line = messages.encode(message)
         with self._lock:
             try:
-                self._sink.write(messages.encode(message))
+                self._sink.write(line)
                 self._sink.flush()
             except (OSError, ValueError):
                 os._exit(0)
@@ -108,33 +112,65 @@ class Server:
             self.say(messages.Error("", "protocol", str(error), "Use an engine and an add-on of one release."))
             return True
         if isinstance(message, messages.Request):
-            self._stops[message.id] = threading.Event()
-            self.say(messages.Accepted(message.id))
-            self._queue.put(message)
+            self._accept(message)
         elif isinstance(message, messages.Cancel):
-            if message.id in self._stops:
-                self._stops[message.id].set()
+            self._cancel(message.id)
         elif isinstance(message, messages.Unload):
             self._queue.put(message)
         elif isinstance(message, messages.Ping):
             self.say(messages.Heartbeat())
         return not isinstance(message, messages.Shutdown)
 
+    def _accept(self, request: messages.Request) -> None:
+        with self._turn:
+            known = request.id in self._stops
+            if not known:
+                self._stops[request.id] = threading.Event()
+                self._waiting.add(request.id)
+        if known:
+            text = f"There is a job {request.id} already."
+            self.say(messages.Error("", "protocol", text, "Give every job an id of its own."))
+            return
+        self.say(messages.Accepted(request.id))
+        self._queue.put(request)
+
+    def _cancel(self, job: str) -> None:
+        """Stop a running job at its next check; one that still waits ends at once. Unknown or ended: nothing to do."""
+        with self._turn:
+            waits = job in self._waiting
+            self._waiting.discard(job)
+            stop = self._stops.pop(job, None) if waits else self._stops.get(job)
+        if waits:
+            self.say(explain(job, Cancelled()))
+        elif stop is not None:
+            stop.set()
+
+    def _free(self) -> None:
+        try:
+            self._unload()
+        except Exception as error:
+            self.say(explain("", error))
+
     def _work(self, request: messages.Request) -> None:
-        report = WireReport(request.id, self.say, self._stops[request.id])
+        with self._turn:
+            if request.id not in self._waiting:
+                return
+            self._waiting.discard(request.id)
+            stop = self._stops[request.id]
+        report = WireReport(request.id, self.say, stop)
         try:
             report.check()
             kind = self._kinds.get(request.kind)
             if kind is None:
                 known = ", ".join(sorted(self._kinds))
                 raise LimelightError(f"The engine has no job '{request.kind}'.", f"It knows {known}.", "bad_input")
-            data = kind(request.params, report)
-            report.check()
-            self.say(messages.Result(request.id, data))
-        except Exception as error:
+            # A cancel that comes after the job's last check comes too late: its files are in place, so it is done.
+            self.say(messages.Result(request.id, kind(request.params, report)))
+        except (Exception, SystemExit) as error:
             self.say(explain(request.id, error))
         finally:
-            del self._stops[request.id]
+            with self._turn:
+                self._stops.pop(request.id, None)
 
 
 def explain(job: str, error: BaseException) -> messages.Error:
@@ -146,13 +182,14 @@ def explain(job: str, error: BaseException) -> messages.Error:
     if isinstance(error, MemoryError) or "OutOfMemory" in name or "out of memory" in str(error):
         remedy = "Close other programs, use the CPU, or choose a lower quality or a smaller map."
         return messages.Error(job, "memory", "The memory did not suffice.", remedy)
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
         return messages.Error(job, "disk", "The disk is full.", "Free some space and run it again.")
     if isinstance(error, OSError):
         return messages.Error(
             job, "disk", f"A file could not be used ({error}).", "Check the path and its permissions."
         )
-    return messages.Error(job, "failed", f"Something unforeseen happened ({name}: {error}).", "The log says more.")
+    told = (str(error).strip().splitlines() or ["no message"])[0][:200].rstrip(".")
+    return messages.Error(job, "failed", f"Something unforeseen happened ({name}: {told}).", "The log says more.")
 
 
 def claim_stdout() -> IO[str]:
@@ -163,9 +200,18 @@ def claim_stdout() -> IO[str]:
     return sink
 
 
-def serve(device: str = "auto") -> None:
-    """Serve all the engine's jobs on stdin and stdout."""
-    sink = claim_stdout()
-    from .kinds import kinds, unload
+def claim_stdin() -> IO[str]:
+    """Keep stdin for messages: what a library or its child process reads from it is empty from now on."""
+    source = os.fdopen(os.dup(0), encoding="utf-8", errors="replace")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return source
 
-    Server(kinds(device), unload, sys.stdin, sink).run()
+
+def serve(device: str = "auto", kinds: dict[str, Kind] | None = None) -> None:
+    """Serve jobs, by default all of the engine's, on stdin and stdout."""
+    source, sink = claim_stdin(), claim_stdout()
+    from . import kinds as own
+
+    Server(own.kinds(device) if kinds is None else kinds, own.unload, source, sink).run()

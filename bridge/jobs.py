@@ -28,6 +28,7 @@ class Job:
     result: dict[str, Any] | None = None
     error: messages.Error | None = None
     started: float = field(default_factory=time.monotonic)
+    _told: float = field(default_factory=time.monotonic, repr=False)
 
     @property
     def over(self) -> bool:
@@ -40,7 +41,7 @@ class Job:
             return
         if isinstance(message, messages.Progress):
             self.state, self.fraction, self.stage = "running", message.fraction, message.stage
-            self.eta = message.eta
+            self.eta = self._smooth(message.eta)
         elif isinstance(message, messages.Preview):
             self.previews.append(message.path)
         elif isinstance(message, messages.Log):
@@ -50,3 +51,11 @@ class Job:
         elif isinstance(message, messages.Error):
             self.state = "cancelled" if message.code == "cancelled" else "failed"
             self.error, self.eta = message, None
+
+    def _smooth(self, eta: float | None) -> float | None:
+        """Count the last estimate down and lean towards the new one, so that the time left does not jump."""
+        now = time.monotonic()
+        elapsed, self._told = now - self._told, now
+        if eta is None or self.eta is None:
+            return eta
+        return max(0.0, 0.7 * (self.eta - elapsed) + 0.3 * eta)

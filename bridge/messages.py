@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Union
 
 VERSION = 1
 #: Longer lines are refused: big arrays travel as files.
-LONGEST_LINE = 4 * 1024 * 1024
+LONGEST_LINE = 8 * 1024 * 1024
 
 
 class MessageError(ValueError):
@@ -145,13 +146,29 @@ _TYPES: dict[str, Any] = {
         Request, Cancel, Unload, Ping, Shutdown, Ready, Accepted, Progress, Preview, Log, Result, Error, Heartbeat
     )
 }  # fmt: skip
-_JSON_TYPES = {"str": str, "float": (int, float), "int": int, "list[str]": list, "dict[str, Any]": dict}
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "int": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "float": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+    "list[str]": lambda value: isinstance(value, list) and all(isinstance(entry, str) for entry in value),
+    "dict[str, Any]": lambda value: isinstance(value, dict),
+}
 
 
 def encode(message: Message) -> str:
-    """A message as one line, newline included."""
+    """A message as one line, newline included; raises :class:`MessageError` for what JSON or a line cannot hold."""
     fields = {"version": VERSION, "type": message.type, **dataclasses.asdict(message)}
-    return json.dumps(fields, ensure_ascii=True, allow_nan=False) + "\n"
+    try:
+        line = json.dumps(fields, ensure_ascii=True, allow_nan=False) + "\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        raise MessageError(f"A {message.type} message cannot be written as JSON ({error}).") from error
+    if len(line) > LONGEST_LINE:
+        raise MessageError(f"A {message.type} message has {len(line)} characters; at most {LONGEST_LINE} are allowed.")
+    return line
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
 
 
 def decode(line: str) -> Message:
@@ -159,8 +176,8 @@ def decode(line: str) -> Message:
     if len(line) > LONGEST_LINE:
         raise MessageError(f"A line of {len(line)} characters was received; at most {LONGEST_LINE} are allowed.")
     try:
-        data = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+        data = json.loads(line, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:  # also integers of thousands of digits
         raise MessageError(f"A line is not JSON: {line[:60]!r}.") from error
     if not isinstance(data, dict):
         raise MessageError(f"A line is not a JSON object: {line[:60]!r}.")
@@ -176,7 +193,7 @@ def decode(line: str) -> Message:
         if f.name not in data:
             if missing:
                 raise MessageError(f"A {kind} message lacks {f.name}.")
-        elif not isinstance(data[f.name], _JSON_TYPES[name]) and not (data[f.name] is None and name != str(f.type)):
+        elif not _CHECKS[name](data[f.name]) and not (data[f.name] is None and name != str(f.type)):
             raise MessageError(f"A {kind} message has a malformed {f.name}.")
     try:
         return cls(**data)  # type: ignore[no-any-return]

@@ -11,6 +11,7 @@ import logging
 import logging.handlers
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -25,12 +26,14 @@ from . import messages
 from .jobs import Job
 
 #: A process that says nothing for this long is taken for dead; it beats every two seconds.
-SILENCE = 20.0
-#: Importing the engine's libraries from a cold disk takes a while.
-START_SILENCE = 120.0
+SILENCE = 10.0
+#: Loading libraries from a cold disk holds the heartbeat up; this is for the time before a job moves on.
+START_SILENCE = 60.0
+#: After the process ended, what it had said may take this long to arrive.
+LAST_WORDS = 1.0
 _TAIL = 12
-_PASSED_ON = ("SYSTEMROOT", "WINDIR", "TEMP", "TMP", "TMPDIR", "HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PATH",
-              "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")  # fmt: skip
+#: What would lead the engine's Python to the libraries of another one.
+_WITHHELD = ("PYTHON", "VIRTUAL_ENV", "CONDA", "__PYVENV")
 
 
 class Engine:
@@ -48,7 +51,11 @@ class Engine:
         self.python, self.root, self.device, self.log_file, self.models = python, root, device, log_file, models
         self.ready = False
         self._process: subprocess.Popen[str] | None = None
-        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[messages.Message] = queue.SimpleQueue()
+        self._readers: list[threading.Thread] = []
+        self._settled = False
+        self._ended: float | None = None
+        self._stepped = 0.0
         self._tail: deque[str] = deque(maxlen=_TAIL)
         self._jobs: dict[str, Job] = {}
         self._heard = 0.0
@@ -63,14 +70,14 @@ class Engine:
         if self.alive:
             return
         launch = self.root / "bridge" / "launch.py"
-        command = [str(self.python), "-s", "-u", str(launch), "backend", "serve", "--device", self.device]
-        environment = {k: v for k, v in os.environ.items() if k in _PASSED_ON}
-        environment |= {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [str(self.python), "-I", "-B", "-u", "-X", "utf8", str(launch)]
+        command += ["backend", "serve", "--device", self.device]
+        environment = {k: v for k, v in os.environ.items() if not k.upper().startswith(_WITHHELD)}
         if self.models is not None:
             environment["LIMELIGHT_MODELS"] = str(self.models)
         # A group of its own: a Ctrl-C meant for Blender's terminal must not end the engine half-way.
         group: dict[str, Any] = (
-            {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
             if sys.platform == "win32"
             else {"start_new_session": True}
         )
@@ -84,20 +91,31 @@ class Engine:
             errors="replace",
             **group,
         )
-        self.ready, self._heard = False, time.monotonic()
-        self._lines = queue.SimpleQueue()
-        self._tail.clear()
-        assert self._process.stdout is not None and self._process.stderr is not None
-        for target, stream in ((self._read, self._process.stdout), (self._keep, self._process.stderr)):
-            threading.Thread(target=target, args=(stream,), daemon=True).start()
+        self.ready, self._settled, self._ended = False, False, None
+        self._heard = self._stepped = time.monotonic()
+        self._answers = queue.SimpleQueue()
+        self._tail = deque(maxlen=_TAIL)
+        out, err = self._process.stdout, self._process.stderr
+        assert out is not None and err is not None
+        self._readers = [
+            threading.Thread(target=self._read, args=(out, self._answers, self._tail), daemon=True),
+            threading.Thread(target=self._keep, args=(err, self._tail), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
 
     def submit(self, kind: str, params: dict[str, Any]) -> Job:
         """Queue a job; starts the process if need be. A failure to start is the job's error."""
         job = Job(uuid.uuid4().hex, kind, params)
+        if not self.alive:
+            self._fail(list(self._jobs.values()), "The engine ended unexpectedly.")
         self._jobs[job.id] = job
         try:
+            line = messages.encode(messages.Request(job.id, kind, params))
             self.start()
-            self._send(messages.Request(job.id, kind, params))
+            self._write(line)
+        except messages.MessageError as error:
+            job.take(messages.Error(job.id, "bad_input", str(error), "Use finite numbers, texts and lists of them."))
         except (OSError, ValueError) as error:
             text = f"The engine could not be started ({error})."
             job.take(messages.Error(job.id, "died", text, "Check its Python in the preferences, or set it up again."))
@@ -105,19 +123,20 @@ class Engine:
 
     def step(self) -> bool:
         """Take what came since the last call, watch over the process; True if a job changed. Never blocks."""
+        now = time.monotonic()
+        if now - self._stepped > SILENCE / 2:
+            # Nobody looked for a while (the computer slept, Blender was busy): silence counts from now on.
+            self._heard = max(self._heard, now)
+        self._stepped = now
         changed = False
-        while True:
-            try:
-                line = self._lines.get_nowait()
-            except queue.Empty:
-                break
-            self._heard = time.monotonic()
-            changed |= self._take(line)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                changed |= self._take(self._answers.get_nowait())
         waiting = [job for job in self._jobs.values() if not job.over]
-        if waiting and self._process is not None and not self.alive and self._lines.empty():
+        if waiting and self._process is not None and not self.alive and self._said_all(now):
             self._fail(waiting, "The engine ended unexpectedly.")
             changed = True
-        elif waiting and self.alive and time.monotonic() - self._heard > (SILENCE if self.ready else START_SILENCE):
+        elif waiting and self.alive and now - self._heard > (SILENCE if self._settled else START_SILENCE):
             self.kill()
             self._fail(waiting, "The engine stopped answering and was ended.")
             changed = True
@@ -162,29 +181,38 @@ class Engine:
 
     def kill(self) -> None:
         """End the process without asking."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        if self._process is None:
+            return
+        if sys.platform != "win32" and self.alive:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.wait()
+
+    def _said_all(self, now: float) -> bool:
+        """Whether everything that the ended process said has been read; a pipe held open by others is given up on."""
+        if self._ended is None:
+            self._ended = now
+        read = not any(reader.is_alive() for reader in self._readers) and self._answers.empty()
+        return read or now - self._ended > LAST_WORDS
 
     def _send(self, message: messages.Message) -> None:
+        self._write(messages.encode(message))
+
+    def _write(self, line: str) -> None:
         assert self._process is not None and self._process.stdin is not None
         try:
-            self._process.stdin.write(messages.encode(message))
+            self._process.stdin.write(line)
             self._process.stdin.flush()
         except (BrokenPipeError, OSError):
             # The process has just died: step() notices and tells the jobs, with the log's tail.
             self._tail.append("(the engine's input is closed)")
 
-    def _take(self, line: str | None) -> bool:
-        if line is None:
-            return False
-        try:
-            message = messages.decode(line)
-        except messages.MessageError as error:
-            self._tail.append(f"(not understood) {error}")
-            return False
+    def _take(self, message: messages.Message) -> bool:
         if isinstance(message, messages.Ready):
             self.ready = True
+        if isinstance(message, (messages.Result, messages.Error)) or getattr(message, "fraction", 0.0) > 0:
+            self._settled = True
         job = self._jobs.get(getattr(message, "id", ""))
         if job is None:
             return False
@@ -197,22 +225,37 @@ class Engine:
         for job in jobs:
             job.take(messages.Error(job.id, "died", text, remedy))
 
-    def _read(self, stream: IO[str]) -> None:
-        lines = self._lines
+    def _read(self, stream: IO[str], answers: queue.SimpleQueue[messages.Message], tail: deque[str]) -> None:
+        """Decode answers as they come, in a thread, so that a step has little to do; heartbeats end here."""
         while line := stream.readline(messages.LONGEST_LINE + 1):
-            lines.put(line)
-        lines.put(None)
+            if answers is self._answers:
+                self._heard = time.monotonic()
+            try:
+                message = messages.decode(line)
+            except messages.MessageError as error:
+                tail.append(f"(not understood) {error}")
+                continue
+            if not isinstance(message, messages.Heartbeat):
+                answers.put(message)
 
-    def _keep(self, stream: IO[str]) -> None:
-        """Write stderr to a rotating log and remember its tail."""
-        log = None
-        if self.log_file is not None:
+    def _open_log(self) -> logging.Handler | None:
+        if self.log_file is None:
+            return None
+        try:
             self.log_file.parent.mkdir(parents=True, exist_ok=True)
-            log = logging.handlers.RotatingFileHandler(
+            return logging.handlers.RotatingFileHandler(
                 self.log_file, maxBytes=1_000_000, backupCount=1, encoding="utf-8"
             )
+        except OSError as error:
+            # The engine works without a log; its owner sees this line with the tail.
+            self._tail.append(f"(no log: {error})")
+            return None
+
+    def _keep(self, stream: IO[str], tail: deque[str]) -> None:
+        """Write stderr to a rotating log and remember its tail."""
+        log = self._open_log()
         for line in stream:
-            self._tail.append(line)
+            tail.append(line)
             if log is not None:
                 log.emit(logging.makeLogRecord({"msg": line.rstrip("\n")}))
         if log is not None:

@@ -74,7 +74,10 @@ class SetUp:
     its remedy, empty while all is well.
     """
 
-    def __init__(self, python: Path, environment: Path, requirements: Path = REQUIREMENTS) -> None:
+    def __init__(
+        self, python: Path, environment: Path, requirements: Path = REQUIREMENTS, *, index_url: str | None = None
+    ) -> None:
+        """``index_url`` is where PyTorch comes from, e.g. the index of its CPU builds; None is pip's default."""
         if environment.exists() and any(environment.iterdir()) and not is_ours(environment):
             raise OSError(f"{environment} is not empty and was not made by Limelight: choose another folder.")
         environment.mkdir(parents=True, exist_ok=True)
@@ -85,10 +88,13 @@ class SetUp:
         torch = [line for line in lines if line.startswith("torch")]
         self._commands = [("Making the environment", [str(python), "-I", "-m", "venv", str(environment)])]
         if torch:
-            self._commands.append(("Downloading PyTorch, the largest part", [*pip, *torch]))
+            index = ["--index-url", index_url] if index_url else []
+            self._commands.append(("Downloading PyTorch, the largest part", [*pip, *index, *torch]))
         if lines:
             self._commands.append(("Downloading the other packages", [*pip, *lines]))
-        self._commands.append(("Checking", [own, "-I", "-c", _QUESTION]))
+        launch = str(Path(__file__).resolve().with_name("launch.py"))
+        check = [launch, "backend", "doctor"] if torch else ["-c", _QUESTION]
+        self._commands.append(("Checking the engine", [own, "-I", "-B", *check]))
         self._total = len(self._commands)
         self._environment = environment
         self._process: subprocess.Popen[str] | None = None

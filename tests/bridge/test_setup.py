@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's environment: found, made, verified, removed; a folder of others stays untouched."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from limelight.bridge import setup
+
+
+def finish(work: setup.SetUp) -> setup.SetUp:
+    """Step until it is over."""
+    end = time.monotonic() + 90
+    while not work.over:
+        work.step()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return work
+
+
+@pytest.fixture
+def python() -> Path:
+    """A Python that suits the engine."""
+    found = setup.find_pythons()
+    assert found, "no Python from 3.11 to 3.13 with venv is installed"
+    return found[0][0]
+
+
+def test_found_pythons_suit(python: Path) -> None:
+    version = setup.ask_version(python)
+    assert version and setup.OLDEST <= setup._numbers(version)[:2] <= setup.NEWEST
+
+
+def test_made_and_removed(python: Path, tmp_path: Path) -> None:
+    (tmp_path / "none.txt").write_text("# nothing\n")
+    place = tmp_path / "eine Umgebung für Licht"
+    work = finish(setup.SetUp(python, place, tmp_path / "none.txt"))
+    assert work.error == "" and work.fraction == 1.0
+    assert setup.ask_version(setup.python_in(place)) is not None
+    assert json.loads((place / setup.STAMP).read_text())["complete"]
+    setup.remove(place)
+    assert not place.exists()
+
+
+def test_a_failed_download_names_the_reason_and_can_go_on(python: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.txt").write_text("./not-there.whl\n")
+    work = finish(setup.SetUp(python, tmp_path / "env", tmp_path / "bad.txt"))
+    assert "not-there.whl" in work.error and "run it again" in work.error
+    assert not json.loads((tmp_path / "env" / setup.STAMP).read_text())["complete"]
+    (tmp_path / "bad.txt").write_text("")
+    assert finish(setup.SetUp(python, tmp_path / "env", tmp_path / "bad.txt")).error == ""
+
+
+def test_cancelled_and_gone_on(python: Path, tmp_path: Path) -> None:
+    (tmp_path / "none.txt").write_text("")
+    work = setup.SetUp(python, tmp_path / "env", tmp_path / "none.txt")
+    work.step()
+    work.cancel()
+    assert work.over and "Cancelled" in work.error
+    assert finish(setup.SetUp(python, tmp_path / "env", tmp_path / "none.txt")).error == ""
+
+
+def test_folders_of_others_are_left_alone(python: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(OSError, match="not made by Limelight"):
+        setup.SetUp(python, tmp_path)
+    with pytest.raises(OSError, match="left alone"):
+        setup.remove(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_requirements_are_pinned_and_torch_comes_first() -> None:
+    lines = [line for line in setup.REQUIREMENTS.read_text().splitlines() if line and line[0] != "#"]
+    assert lines[0].startswith("torch==") and all("==" in line for line in lines)
