@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,8 +41,6 @@ def capture(context: bpy.types.Context, folder: Path) -> dict[str, Any]:
         picture, size, depth = _render(context, folder)
     intrinsics = cameras.intrinsics(scene, camera, *size)
     if settings.source == "PLATE" and settings.fov_override > 0:
-        import math
-
         focal = size[0] / 2 / math.tan(settings.fov_override / 2)
         intrinsics |= {"fx": focal, "fy": focal, "cx": size[0] / 2, "cy": size[1] / 2}
     return {
@@ -93,6 +92,8 @@ def _save_copy(image: bpy.types.Image, path: Path) -> None:
     try:
         if not copy.has_data and len(copy.pixels) == 0:
             raise ValueError(f"the photo “{image.name}” cannot be read any more")
+        if copy.is_float:
+            compat.keep_values(copy)
         copy.filepath_raw = str(path)
         copy.file_format = "OPEN_EXR" if path.suffix == ".exr" else "PNG"
         copy.save()
@@ -179,6 +180,7 @@ def _write_float(path: Path, values: np.ndarray) -> None:
     height, width = values.shape
     image = bpy.data.images.new("limelight-depth", width, height, float_buffer=True)
     try:
+        compat.keep_values(image)
         grid = np.ones((height, width, 4), np.float32)
         grid[..., :3] = np.where(np.isfinite(values), values, 1e10)[::-1, :, None]
         image.pixels.foreach_set(grid.ravel())

@@ -39,3 +39,11 @@ def set_still_format(settings: bpy.types.ImageFormatSettings, file_format: str) 
     if hasattr(settings, "media_type"):
         settings.media_type = "IMAGE"
     settings.file_format = file_format
+
+
+def keep_values(image: bpy.types.Image) -> None:
+    """Let ``image.save()`` write a float image's numbers as they are.
+
+    From an image that is marked linear, 4.2 to 5.2 write display values into an EXR; only data is left alone.
+    """
+    image.colorspace_settings.name = "Non-Color"
