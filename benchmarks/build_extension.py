@@ -40,10 +40,11 @@ def main(source: Path, out: Path) -> int:
     ):
         if subprocess.run([sys.executable, str(tool()), *arguments], check=False).returncode:
             return 1
-    import bpy  # noqa: F401
-    from bl_pkg import cli_extension
-
-    return int(cli_extension(["validate", str(zip_path)]))
+    # The strict check, of tags too, needs Blender itself.
+    strict = (
+        "import sys, bpy; from bl_pkg import cli_extension; raise SystemExit(cli_extension(['validate', sys.argv[1]]))"
+    )
+    return subprocess.run([sys.executable, "-c", strict, str(zip_path)], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -77,9 +77,9 @@ class Engine:
             environment["LIMELIGHT_MODELS"] = str(self.models)
         # A group of its own: a Ctrl-C meant for Blender's terminal must not end the engine half-way.
         group: dict[str, Any] = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-            if sys.platform == "win32"
-            else {"start_new_session": True}
+            {"start_new_session": True}
+            if sys.platform != "win32"
+            else {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
         )
         self._process = subprocess.Popen(
             command,

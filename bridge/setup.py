@@ -23,7 +23,7 @@ _QUESTION = "import sys, venv, ensurepip; print('%d.%d.%d' % sys.version_info[:3
 def find_pythons() -> list[tuple[Path, str]]:
     """Installed Pythons that suit the engine, as (path, version), newest first; each was started and asked."""
     names = [f"python3.{minor}" for minor in range(NEWEST[1], OLDEST[1] - 1, -1)] + ["python3", "python"]
-    paths = [Path(found) for name in names if (found := shutil.which(name))]
+    paths = [Path(on_path) for name in names if (on_path := shutil.which(name))]
     paths += sorted(Path.home().glob(".pyenv/versions/3.*/bin/python"))
     paths += sorted(Path.home().glob("AppData/Local/Programs/Python/Python3*/python.exe"))
     paths += [Path(p) for p in ("/opt/homebrew/bin/python3", "/usr/local/bin/python3")]

@@ -131,20 +131,22 @@ def estimate(
         def tell(fraction: float, stage: str, start: float = index / len(probes), name: str = probe.name) -> None:
             progress(start + fraction / len(probes), f"{stage} {name}")
 
-        tell(0.0, "Painting the spheres of")
+        def painting(fraction: float, tell: Callable[[float, str], None] = tell) -> None:
+            tell(_PAINTING * fraction, "Painting the spheres of")
+
+        def fitting(fraction: float, tell: Callable[[float, str], None] = tell) -> None:
+            tell(_PAINTING + (0.95 - _PAINTING) * fraction, "Fitting the light of")
+
+        painting(0.0)
         (spheres,) = painter.paint(
             view,
             [probe],
             steps=effort.steps,
             seed=seed,
-            progress=lambda f, tell=tell: tell(f * _PAINTING, "Painting the spheres of"),
+            progress=painting,
         )
         on_spheres(index, spheres)
-        fitted = fit(
-            spheres,
-            height=min(effort.fit_height, height),
-            progress=lambda f, tell=tell: tell(_PAINTING + f * (0.95 - _PAINTING), "Fitting the light of"),
-        )
+        fitted = fit(spheres, height=min(effort.fit_height, height), progress=fitting)
         environment = blend_front(fitted, view, probe, height) if front else pano.resize(fitted, height)
         found.append(Estimate(probe, environment, spheres))
         tell(1.0, "Finished")

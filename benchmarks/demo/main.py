@@ -49,9 +49,9 @@ def main() -> None:
         "--probe", ",".join(f"{x:g}" for x in shot["probe"]), "--radius", f"{shot['radius']:g}",
         "--frame", "world")  # fmt: skip
     say("Lighting the still life in Blender by the estimate and by the truth, over the photo (Cycles)")
-    run(options.blender, "benchmarks.demo.blender_photo", out)
+    run(options.blender, "synthesis.blender.photo_stage", out)
     say("Building an interior; capturing, estimating, baking the truth, lighting the still life (Cycles)")
-    run(options.blender, "benchmarks.demo.blender_scene", out, here)
+    run(options.blender, "synthesis.blender.scene_stage", out, here)
     say("Measuring and laying out the contact sheets")
     report = sheet.make(out)
     (out / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")

@@ -10,7 +10,6 @@ import torch
 
 from ...backend.errors import BadInput
 from ...backend.optics import exr
-from ...synthesis.samples import write_samples
 from .examples import SHARD, mean_environment
 from .prepare import prepare_crops, prepare_rooms
 from .train import Recipe, train
@@ -38,9 +37,12 @@ def reproduce(
     if scenes * 4 < SHARD and (hdris is None or crop_shards == 0):
         raise BadInput(f"{scenes} scenes do not fill one shard of {SHARD} probes.", "Use at least 64 scenes.")
     data, samples = out / "data", out / "scenes"
-    report(f"Ray tracing {scenes} scenes into {samples}")
-    write_samples(samples, FIRST_SCENE, scenes, workers)
-    prepare_rooms(samples, data)
+    if scenes:
+        from ...synthesis.samples import write_samples
+
+        report(f"Ray tracing {scenes} scenes into {samples}")
+        write_samples(samples, FIRST_SCENE, scenes, workers)
+        prepare_rooms(samples, data)
     if hdris is not None:
         report(f"Cutting {crop_shards * SHARD} views from the panoramas of {hdris}")
         prepare_crops(hdris, data, 1, crop_shards)

@@ -46,7 +46,8 @@ class ResBlock(nn.Module):
         self.norm2, self.conv2 = _norm(outside), nn.Conv2d(outside, outside, 3, padding=1)
         self.skip = nn.Conv2d(inside, outside, 1) if inside != outside else nn.Identity()
         nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        if self.conv2.bias is not None:
+            nn.init.zeros_(self.conv2.bias)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))

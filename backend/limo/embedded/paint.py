@@ -121,10 +121,11 @@ class EmbeddedPainter:
         network = load_network(self.weights, self.device)
         painted = []
         for index, probe in enumerate(probes):
-            done = index / len(probes)
-            code = self._code(
-                network, encode(view, probe), steps, seed, lambda f, d=done: progress(d + f / len(probes))
-            )
+
+            def tell(fraction: float, done: float = index / len(probes)) -> None:
+                progress(done + fraction / len(probes))
+
+            code = self._code(network, encode(view, probe), steps, seed, tell)
             close_up = SphereView(probe.position, probe.radius, CROP)
             radiance = decode_radiance(code).permute(1, 2, 0) * close_up.mask[..., None]
             bracket = [expose(radiance, ev) for ev in exposures]

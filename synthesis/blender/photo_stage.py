@@ -12,8 +12,8 @@ import bpy
 from mathutils import Matrix
 
 from ...scene import catcher, composite, plate, probes, results, world
-from ...synthesis.blender.still_life import add_still_life
 from . import stage
+from .still_life import add_still_life
 
 
 def main(out: Path) -> None:

@@ -10,9 +10,9 @@ import bpy
 
 from ...scene import bake, compat, probes, world
 from ...scene.command import estimate
-from ...synthesis.blender.interior import build_interior
-from ...synthesis.blender.still_life import add_still_life
 from . import stage
+from .interior import build_interior
+from .still_life import add_still_life
 
 RADIUS = 0.12
 
