@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -11,30 +13,35 @@ from torch import Tensor
 from ..optics import panorama as pano
 from ..optics.exposure import luminance
 from .merge import merge_bracket
-from .pyramid import resize_smooth
 
-#: Rows at which light is summed, and rows of the grid of log-gains that are solved for.
-_LIGHT_ROWS, _GAIN_ROWS = 64, 16
+#: Rows at which light is summed, and rows of the grids of log-gains, fine then coarse.
+_LIGHT_ROWS, _GAIN_ROWS = 64, (32, 16)
 #: Prior spread of a log-gain: of ordinary surroundings, and additionally of the brightest region, whose height the
 #: mirror knows least (it is small, and clipped first). Colour changes are a fifth as likely as brightness changes.
-_SPREAD, _LAMP_SPREAD, _COLOUR_SPREAD = 0.03, 0.35, 0.2
+_SPREAD, _LAMP_SPREAD, _COLOUR_SPREAD = 0.1, 0.5, 0.2
 #: A cell counts as lamp from about this many times the mean radiance.
 _LAMP_CONTRAST = 8.0
 #: Relative noise of a diffuse pixel, and the radiance below which it stops shrinking.
 _NOISE, _NOISE_FLOOR = 0.004, 0.02
-#: Largest change of the logarithm in one round, and in all.
-_STEP, _TOTAL = 0.7, 3.0
-_PIXELS = 700
+#: Largest change of the logarithm in one round.
+_STEP = 0.7
+_PIXELS = 350
 
 
 def match_diffuse(
-    panorama: Tensor, normals: Tensor, bracket: Tensor, evs: tuple[float, ...], rounds: int = 5
+    panorama: Tensor,
+    normals: Tensor,
+    bracket: Tensor,
+    evs: tuple[float, ...],
+    *,
+    largest: float = 0.3,
+    rounds: int = 6,
 ) -> Tensor:
     """Panorama (N, 2N, 3) scaled by smooth gains so that a diffuse sphere under it looks as the given one.
 
     normals (P, 3) and display values (E, P, 3) of the diffuse sphere's pixels. A maximum-a-posteriori estimate of
     log-gains on a coarse grid by Gauss–Newton (radiance is their exponential), first common to all channels, then of
-    each. Pixels clipped in every exposure are left out. Bounded: no texel changes by more than e³.
+    each. Pixels clipped in every exposure are left out. ``largest`` bounds each log-gain (twice, once a grid).
     """
     target, clipped = merge_bracket(bracket, evs)
     usable = ~clipped.any(-1)
@@ -42,54 +49,79 @@ def match_diffuse(
     normals, target = normals[usable][::stride], target[usable][::stride]
     if normals.shape[0] < 16:
         return panorama
-    total = torch.zeros(_GAIN_ROWS, 2 * _GAIN_ROWS, 3)
-    current = panorama
-    for _ in range(rounds):
-        for per_channel in (False, True):
-            change = _solve(current, normals, target, per_channel).clamp(-_STEP, _STEP)
-            total = (total + change).clamp(-_TOTAL, _TOTAL)
-            current = panorama * torch.exp(resize_smooth(total, panorama.shape[0]))
-    return current
+    best = _Lit(panorama, normals)
+    for cells in _GAIN_ROWS:
+        best = _refine(best, normals, target, cells, rounds, largest)
+    return best.panorama
 
 
-def _solve(panorama: Tensor, normals: Tensor, target: Tensor, per_channel: bool) -> Tensor:
-    """One Gauss–Newton step: log-gains (_GAIN_ROWS, 2·_GAIN_ROWS, 3)."""
-    rows = min(_LIGHT_ROWS, panorama.shape[0])
-    light, towards = _light(panorama, rows)
-    area = pano.solid_angles(rows).expand(-1, 2 * rows).reshape(-1, 1)
-    cosine = (towards @ normals.T).clamp(min=0) * area / math.pi
-    spread = _spreads(panorama)
-    if not per_channel:
-        light, target = luminance(light)[:, None], luminance(target)[:, None]
-    else:
+def _refine(start: _Lit, normals: Tensor, target: Tensor, cells: int, rounds: int, largest: float) -> _Lit:
+    """The best of some Gauss–Newton rounds on a grid of ``cells`` rows."""
+    common, colour = torch.zeros(cells, 2 * cells, 1), torch.zeros(cells, 2 * cells, 3)
+    scene = best = start
+    for turn in range(2 * rounds):
+        if best.misfit(target) < _NOISE**2:
+            break
+        gains = colour if turn % 2 else common
+        change = (_solve(scene, target, gains) - gains).clamp(-_STEP, _STEP)
+        gains.add_(change).clamp_(-largest, largest)
+        scene = _Lit(start.panorama * torch.exp(pano.resize(common + colour, start.panorama.shape[0])), normals)
+        # A round may overshoot where one lamp dominates, and come back.
+        if scene.misfit(target) < best.misfit(target):
+            best = scene
+    return best
+
+
+class _Lit:
+    """A map, and the radiance (P, 3) it gives a diffuse sphere of albedo 1 at ``normals``."""
+
+    def __init__(self, panorama: Tensor, normals: Tensor) -> None:
+        self.panorama = panorama
+        self.rows = min(_LIGHT_ROWS, panorama.shape[0])
+        # Each block keeps its mean radiance and the direction from where its light comes on average.
+        weight = luminance(panorama)[..., None].clamp(min=1e-12)
+        moments = torch.cat([panorama, weight, weight * pano.directions(panorama.shape[0])], -1)
+        light, weight, moment = pano.resize(moments, self.rows).split((3, 1, 3), -1)
+        self.light = light.reshape(-1, 3)
+        area = pano.solid_angles(self.rows).expand(-1, 2 * self.rows).reshape(-1, 1)
+        self.cosine = ((moment / weight).reshape(-1, 3) @ normals.T).clamp(min=0) * area / math.pi
+        self.shown = self.cosine.T @ self.light
+
+    def misfit(self, target: Tensor) -> float:
+        """Mean squared relative error."""
+        return float(((self.shown - target) / target.clamp(min=_NOISE_FLOOR)).square().mean())
+
+
+def _solve(scene: _Lit, target: Tensor, gains: Tensor) -> Tensor:
+    """One Gauss–Newton round: the most probable log-gains, linearised at ``gains`` (cells, 2·cells, 1 or 3)."""
+    cells, _, channels = gains.shape
+    light, shown, spread = scene.light, scene.shown, _spreads(scene.panorama, cells)
+    if channels == 3:
         spread = spread * _COLOUR_SPREAD
-    steps = []
-    for channel in range(light.shape[1]):
-        lit, want = light[:, channel], target[:, channel]
-        noise = _NOISE * want.clamp(min=_NOISE_FLOOR)
-        influence = _gather(cosine * lit[:, None], rows) * spread[:, None] / noise
-        missing = (want - lit @ cosine) / noise
-        normal_matrix = influence @ influence.T + torch.eye(influence.shape[0])
-        steps.append(spread * torch.linalg.solve(normal_matrix, influence @ missing))
-    gains = torch.stack(steps, -1).expand(-1, 3)
-    return gains.reshape(_GAIN_ROWS, 2 * _GAIN_ROWS, 3)
+    else:
+        light, shown, target = (luminance(x)[:, None] for x in (light, shown, target))
+    found = []
+    for channel in range(channels):
+        noise = _NOISE * target[:, channel].clamp(min=_NOISE_FLOOR)
+        influence = _gather_matrix(cells, scene.rows) @ (scene.cosine * light[:, channel, None]) / noise
+        missing = (target - shown)[:, channel] / noise + gains[..., channel].flatten() @ influence
+        influence = influence * spread[:, None]
+        # In the dual form there are as many unknowns as pixels, fewer than cells.
+        covariance = influence.T @ influence + torch.eye(missing.shape[0])
+        found.append(spread * (influence @ torch.linalg.solve(covariance, missing)))
+    return torch.stack(found, -1).reshape(gains.shape)
 
 
-def _light(panorama: Tensor, rows: int) -> tuple[Tensor, Tensor]:
-    """Block means (M, 3) and where each block's light comes from on average (M, 3)."""
-    weight = luminance(panorama)[..., None].clamp(min=1e-12)
-    moments = torch.cat([panorama, weight, weight * pano.directions(panorama.shape[0])], -1)
-    light, weight, moment = pano.resize(moments, rows).split((3, 1, 3), -1)
-    return light.reshape(-1, 3), (moment / weight).reshape(-1, 3)
-
-
-def _spreads(panorama: Tensor) -> Tensor:
-    cell = luminance(pano.resize(panorama, _GAIN_ROWS)).reshape(-1)
+def _spreads(panorama: Tensor, cells: int) -> Tensor:
+    cell = luminance(pano.resize(panorama, cells)).reshape(-1)
     contrast = cell / luminance(pano.mean_radiance(panorama)).clamp(min=1e-9)
     return _SPREAD + _LAMP_SPREAD * contrast / (contrast + _LAMP_CONTRAST)
 
 
-def _gather(values: Tensor, rows: int) -> Tensor:
-    """The transpose of the enlargement from gain cells to texels, on (M, P): (cells, P)."""
-    cells = torch.eye(2 * _GAIN_ROWS**2).reshape(_GAIN_ROWS, 2 * _GAIN_ROWS, -1)
-    return resize_smooth(cells, rows).reshape(values.shape[0], -1).T.contiguous() @ values
+@lru_cache(maxsize=4)
+def _gather_matrix(cells: int, rows: int) -> Tensor:
+    """The transpose of the bilinear enlargement from gain cells to texels: sparse (cells, texels)."""
+    single = torch.eye(2 * cells**2).reshape(cells, 2 * cells, -1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support")
+        return pano.resize(single, rows).reshape(2 * rows * rows, -1).T.contiguous().to_sparse_csr()

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,19 +13,34 @@ from torch import Tensor
 from ..errors import BadInput
 from ..optics import panorama as pano
 from ..optics.exposure import srgb_oetf
+from ..optics.sphere import SphereView
+from .energy import match_diffuse
 from .merge import CLIPPED, merge_bracket, unwrap
 from .painter import Spheres
 from .pyramid import compose, decompose
 from .renderer import DIFFUSE_STRIDE, Renderer
+from .sharpen import sharpen
 
 #: Log2 radiance is kept within these bounds: black enough, and 2^17, far above what EV −12 can witness.
 _DARKEST, _BRIGHTEST = -12.0, 17.0
 #: The diffuse sphere counts this much more than the mirror: it knows the energy, and a mirror's clipped, blurred lamps
 #: would otherwise be dimmed to please the eye.
 _DIFFUSE_WEIGHT = 20.0
-_RATE = 0.15
+_RATE = 0.02
 #: Maps with more rows than this are fitted at this size; their finer detail is the unwrapped mirror's own.
 FIT_HEIGHT = 128
+#: Steps of the optimiser: the start is good.
+_ITERATIONS = 12
+#: How far the diffuse sphere may change the map's logarithm: a little, or much if the mirror's darkest is clipped.
+_SURE_GAIN, _UNSURE_GAIN = 2.0, 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Bracket:
+    """One sphere's pictures: display values (E, S, S, 3) in [0, 1] and the exposure of each, in EV."""
+
+    pictures: Tensor
+    evs: tuple[float, ...]
 
 
 def fit(
@@ -35,55 +52,109 @@ def fit(
     diffuse: bool = True,
     progress: Callable[[float], None] | None = None,
 ) -> Tensor:
+    """Environment (height, 2·height, 3), linear, camera frame, that explains the spheres; see :func:`fit_brackets`."""
+    return fit_brackets(
+        spheres.view,
+        Bracket(spheres.mirror, spheres.evs) if mirror else None,
+        Bracket(spheres.diffuse, spheres.evs) if diffuse else None,
+        height=height,
+        iterations=iterations,
+        progress=progress,
+    )
+
+
+def fit_brackets(
+    view: SphereView,
+    mirror: Bracket | None,
+    diffuse: Bracket | None,
+    *,
+    height: int,
+    iterations: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Tensor:
     """Environment (height, 2·height, 3), linear, camera frame, by differentiable rendering of the given spheres.
 
-    The unknown is log2 radiance on a Laplacian pyramid, started from the closed-form merge of the mirror's bracket
-    (grey without a mirror). All exposures count at once: squared error of display values, except where picture and
-    render are both clipped, so that a clipped pixel only ever asks for more light. ``progress`` may raise to cancel.
+    The unknown is log2 radiance on a Laplacian pyramid, started from the closed-form merge of the mirror's bracket,
+    sharpened (grey without a mirror). All exposures count at once: squared error of display values, except where
+    picture and render are both clipped, so that a clipped pixel only ever asks for more light. At the end the diffuse
+    sphere sets the energy, most of all of the brightest region. ``progress`` may raise to cancel.
     """
-    if not (mirror or diffuse):
+    if mirror is None and diffuse is None:
         raise BadInput("Neither the mirror nor the diffuse sphere is to be fitted.", "Give at least one of them.")
     solve = min(height, FIT_HEIGHT)
-    start = _start(spheres, solve, mirror)
-    if iterations is None:
-        iterations = 120 if solve <= 64 else 90
-    solved = _optimise(spheres, start, iterations, mirror, diffuse, progress)
-    if height == solve:
-        return solved
-    return _lift(solved, spheres, height, mirror)
+    with _one_thread():
+        renderer = Renderer(view, solve)
+        start = _start(view, mirror, diffuse, solve)
+        if mirror is not None:
+            start = _sharpened(start, renderer, mirror)
+        if iterations is None:
+            iterations = _ITERATIONS if mirror is not None else 4 * _ITERATIONS
+        found = _optimise(renderer, start, iterations, mirror, diffuse, progress)
+        if height != solve:
+            found = _lift(found, view, mirror, height)
+        if diffuse is not None:
+            mask = view.mask
+            sure = mirror is not None and not bool(merge_bracket(mirror.pictures[:, mask], mirror.evs)[1].any())
+            found = match_diffuse(
+                found,
+                view.normals[mask],
+                diffuse.pictures[:, mask],
+                diffuse.evs,
+                largest=_SURE_GAIN if sure else _UNSURE_GAIN,
+            )
+        return found.clamp(2**_DARKEST, 2**_BRIGHTEST)
 
 
-def _start(spheres: Spheres, height: int, mirror: bool) -> Tensor:
-    if not mirror:
-        level = merge_bracket(spheres.diffuse, spheres.evs)[0][spheres.view.mask].mean(0)
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The products here are too small for two threads, which on a busy machine would mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _start(view: SphereView, mirror: Bracket | None, diffuse: Bracket | None, height: int) -> Tensor:
+    if mirror is None:
+        assert diffuse is not None
+        level = merge_bracket(diffuse.pictures, diffuse.evs)[0][view.mask].mean(0)
         return level.clamp(min=2**_DARKEST).expand(height, 2 * height, 3).clone()
-    radiance, _ = merge_bracket(spheres.mirror, spheres.evs)
+    radiance, _ = merge_bracket(mirror.pictures, mirror.evs)
     logs = radiance.clamp(min=2**_DARKEST).log2()
-    return torch.exp2(unwrap(logs, spheres.view, height))
+    return torch.exp2(unwrap(logs, view, height))
+
+
+def _sharpened(start: Tensor, renderer: Renderer, mirror: Bracket) -> Tensor:
+    radiance, clipped = merge_bracket(mirror.pictures[:, renderer.mask], mirror.evs)
+    return sharpen(start, renderer, radiance.clamp(min=2**_DARKEST), clipped).clamp(2**_DARKEST, 2**_BRIGHTEST)
 
 
 def _optimise(
-    spheres: Spheres,
+    renderer: Renderer,
     start: Tensor,
     iterations: int,
-    mirror: bool,
-    diffuse: bool,
+    mirror: Bracket | None,
+    diffuse: Bracket | None,
     progress: Callable[[float], None] | None,
 ) -> Tensor:
-    mask = spheres.view.mask
-    renderer = Renderer(spheres.view, start.shape[0])
-    gains = torch.tensor([2.0**ev for ev in spheres.evs])[:, None, None]
-    targets = [(1.0, renderer.mirror, spheres.mirror[:, mask])] if mirror else []
-    if diffuse:
-        targets += [(_DIFFUSE_WEIGHT, renderer.diffuse, spheres.diffuse[:, mask][:, ::DIFFUSE_STRIDE])]
+    targets = []
+    for weight, render, bracket, stride in (
+        (1.0, renderer.mirror, mirror, 1),
+        (_DIFFUSE_WEIGHT, renderer.diffuse, diffuse, DIFFUSE_STRIDE),
+    ):
+        if bracket is not None:
+            gains = torch.tensor([2.0**ev for ev in bracket.evs])[:, None, None]
+            targets.append((weight, render, bracket.pictures[:, renderer.mask][:, ::stride], gains))
     levels = [level.requires_grad_() for level in decompose(start.log2())]
     # Detail decays where no sphere holds it up; the coarsest level carries the energy and does not.
     groups = [{"params": levels[:-1], "weight_decay": 0.002}, {"params": levels[-1:], "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=_RATE, betas=(0.8, 0.99))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=iterations, pct_start=0.15)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=max(iterations, 1), pct_start=0.15)
     for step in range(iterations):
         panorama = torch.exp2(compose(levels).clamp(_DARKEST, _BRIGHTEST))
-        loss = sum(weight * _bracket_loss(render(panorama), target, gains) for weight, render, target in targets)
+        loss = sum(weight * _bracket_loss(render(panorama), target, gains) for weight, render, target, gains in targets)
         assert isinstance(loss, Tensor)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -107,11 +178,11 @@ def _bracket_loss(radiance: Tensor, target: Tensor, gains: Tensor) -> Tensor:
     return ((shown - target) ** 2 * counted).sum() / radiance.shape[0]
 
 
-def _lift(solved: Tensor, spheres: Spheres, height: int, mirror: bool) -> Tensor:
+def _lift(solved: Tensor, view: SphereView, mirror: Bracket | None, height: int) -> Tensor:
     """To more rows: the smooth enlargement, times what the mirror shows finer than the solved map."""
     large = pano.resize(solved.log2(), height)
-    if mirror:
-        fine = _start(spheres, height, mirror).log2()
+    if mirror is not None:
+        fine = _start(view, mirror, None, height).log2()
         coarse = pano.resize(pano.resize(fine, solved.shape[0]), height)
         large = large + (fine - coarse)
     lifted = torch.exp2(large.clamp(_DARKEST, _BRIGHTEST))

@@ -17,7 +17,7 @@ from ..optics.sphere import SphereView
 CLIPPED = 0.985
 
 
-def merge_bracket(bracket: Tensor, evs: Sequence[int]) -> tuple[Tensor, Tensor]:
+def merge_bracket(bracket: Tensor, evs: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Display values (E, ..., 3) at exposures ``evs`` to radiance (..., 3), and where even the darkest is clipped.
 
     Each exposure is weighted by the inverse variance of its quantisation, 4^ev; clipped values have no weight but in

@@ -35,8 +35,9 @@ class _Sparse(torch.autograd.Function):
 class Renderer:
     """What the masked pixels of a mirror and a diffuse sphere (albedo 1) show under a panorama of ``height`` rows."""
 
-    def __init__(self, view: SphereView, height: int, supersample: int = 3) -> None:
+    def __init__(self, view: SphereView, height: int, supersample: int = 4) -> None:
         self.height = height
+        self.mask = view.mask
         matrix = mirror_matrix(view, height, supersample)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sparse CSR tensor support")
@@ -51,6 +52,10 @@ class Renderer:
     def mirror(self, panorama: Tensor) -> Tensor:
         """(N, 2N, 3) to the mirror's masked pixels (P, 3)."""
         return _Sparse.apply(self._mirror, self._mirror_back, panorama.reshape(-1, 3))  # type: ignore[no-any-return]
+
+    def mirror_back(self, pixels: Tensor) -> Tensor:
+        """The transpose of :meth:`mirror`: (P, 3) to (N·2N, 3)."""
+        return self._mirror_back @ pixels
 
     def diffuse(self, panorama: Tensor) -> Tensor:
         """(N, 2N, 3) to every fourth of the diffuse sphere's masked pixels (P/4, 3)."""

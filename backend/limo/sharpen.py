@@ -9,12 +9,12 @@ from torch import Tensor
 from .renderer import Renderer
 
 #: Coverage (sphere pixels a texel) below which a texel follows its pixels only reluctantly: the ball's far back.
-_RELUCTANCE = 0.1
+_RELUCTANCE = 0.01
 #: A single round changes a texel by at most this factor, and trusts no larger ratio.
 _LARGEST_STEP, _LARGEST_RATIO = 5.0, 10.0
 
 
-def sharpen(panorama: Tensor, renderer: Renderer, seen: Tensor, clipped: Tensor, rounds: int = 12) -> Tensor:
+def sharpen(panorama: Tensor, renderer: Renderer, seen: Tensor, clipped: Tensor, rounds: int = 14) -> Tensor:
     """Richardson–Lucy deconvolution: x ← x · Aᵀ(y / Ax) / Aᵀ1, positive by construction (Richardson 1972, Lucy 1974).
 
     panorama: (N, 2N, 3) positive start. seen: (P, 3) merged radiance of the mirror's masked pixels. clipped: (P, 3)

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fit, its closed-form start, the photo's front, the lamps."""
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from limelight.backend.limo.fit import Bracket, fit, fit_brackets
+from limelight.backend.limo.front import blend_front
+from limelight.backend.limo.lamps import extract_lamps
+from limelight.backend.limo.merge import merge_bracket, mirror_point
+from limelight.backend.limo.painter import Spheres
+from limelight.backend.limo.pyramid import compose, decompose
+from limelight.backend.limo.renderer import DIFFUSE_STRIDE, Renderer
+from limelight.backend.limo.view import Probe, View
+from limelight.backend.optics import exr, shading
+from limelight.backend.optics import panorama as pano
+from limelight.backend.optics.camera import Camera
+from limelight.backend.optics.exposure import EVS, auto_exposure_gain, expose
+from limelight.backend.optics.sphere import SphereView, reflect
+
+ROOT = Path(__file__).resolve().parents[3]
+VIEW = SphereView(torch.tensor([0.3, -0.3, -2.0]), 0.15, 64)
+
+
+def room(height: int = 128, sun: float = 0.0) -> torch.Tensor:
+    """A map with structure at every scale, a coloured left and right, and a sun of one degree squared."""
+    d = pano.directions(height)
+    waves = 1 + 0.5 * torch.sin(7 * d[..., 0] + 3 * d[..., 1]) * torch.cos(5 * d[..., 2])
+    tint = torch.stack([1.2 + d[..., 0], 1 + 0.2 * d[..., 1], 1.2 - d[..., 0]], -1)
+    light = 0.25 * waves[..., None] * tint
+    light[height // 4 : height // 4 + height // 32 + 1, height // 2 : height // 2 + height // 32 + 1] += sun
+    return light
+
+
+def diffuse_sphere(env: torch.Tensor, view: SphereView = VIEW) -> torch.Tensor:
+    """The reference: the cosine of every single texel, (S, S, 3)."""
+    return shading.irradiance(env, view.normals, height=env.shape[0]) / torch.pi * view.mask[..., None]
+
+
+def bracket(env: torch.Tensor, view: SphereView = VIEW) -> Spheres:
+    """Perfect 8-bit spheres under an environment."""
+    balls = [shading.mirror_sphere(env, view), diffuse_sphere(env, view)]
+    shown = [(torch.stack([expose(ball, ev) for ev in EVS]) * 255).round() / 255 for ball in balls]
+    return Spheres(view, *shown)
+
+
+def relit_error(found: torch.Tensor, env: torch.Tensor, ball=diffuse_sphere) -> float:
+    a, b = (expose(ball(e, VIEW), 0)[VIEW.mask] for e in (found, env))
+    return float(((a - b) ** 2).sum(-1).mean().sqrt())
+
+
+def colour_angle(found: torch.Tensor, env: torch.Tensor) -> float:
+    """Mean angle in degrees between the colours of two relit diffuse spheres."""
+    a, b = (diffuse_sphere(e)[VIEW.mask].double() for e in (found, env))
+    return float(torch.rad2deg(torch.nn.functional.cosine_similarity(a, b, dim=-1).clamp(-1, 1).acos()).mean())
+
+
+def test_pyramid_reconstructs_and_has_no_seam():
+    image = torch.rand(32, 64, 3)
+    assert torch.allclose(compose(decompose(image)), image, atol=1e-5)
+    flat = [torch.zeros_like(level) for level in decompose(image)]
+    flat[-1] += 2.0
+    assert torch.allclose(compose(flat), torch.full_like(image, 2.0))
+
+
+def test_merge_keeps_shadows_and_lamps():
+    radiance = torch.tensor([0.02, 0.5, 30.0, 4000.0])[:, None].expand(-1, 3)
+    shown = (torch.stack([expose(radiance, ev) for ev in EVS]) * 255).round() / 255
+    merged, clipped = merge_bracket(shown, EVS)
+    assert torch.allclose(merged, radiance, rtol=0.06)
+    assert not bool(clipped[:3].any())
+
+
+def test_unwrapping_obeys_the_mirror_law():
+    towards = pano.directions(16)
+    normal = mirror_point(VIEW, towards)
+    ray = torch.nn.functional.normalize(VIEW.center + VIEW.radius * normal, dim=-1)
+    seen = (normal * ray).sum(-1) < -0.05
+    assert float(seen.float().mean()) > 0.9
+    assert float((reflect(ray, normal) - towards)[seen].abs().max()) < 1e-3
+
+
+def test_renderer_agrees_with_the_reference_shading():
+    env = room(64)
+    renderer = Renderer(VIEW, 64)
+    mirror = shading.mirror_sphere(env, VIEW, 3)[VIEW.mask]
+    assert torch.allclose(renderer.mirror(env), mirror, atol=0.02)
+    diffuse = diffuse_sphere(env, VIEW)[VIEW.mask][::DIFFUSE_STRIDE]
+    assert torch.allclose(renderer.diffuse(env), diffuse, atol=2e-3)
+
+
+@pytest.mark.parametrize("sun", [0.0, 3000.0])
+def test_perfect_brackets_return_the_light(sun):
+    env = room(128, sun)
+    found = fit(bracket(env), height=64)
+    assert bool(torch.isfinite(found).all())
+    assert relit_error(found, env) <= 0.005
+    assert relit_error(found, env, shading.mirror_sphere) <= 0.05
+    assert colour_angle(found, env) <= 0.1
+    if sun:
+        peak = float(pano.resize(env, 64).max())
+        assert peak / 1.5 < float(found.max()) < 1.5 * peak
+        around = (slice(14, 22), slice(58, 74))
+        flux = [(e * pano.solid_angles(64)[..., None])[around].sum() for e in (found, pano.resize(env, 64))]
+        assert float(flux[0]) == pytest.approx(float(flux[1]), rel=0.05)
+
+
+def test_a_lamp_of_radiance_4000_returns_from_the_darkest_exposure():
+    env = torch.full((64, 128, 3), 0.2)
+    env[20:26, 100:108] = 4000.0
+    found = fit(bracket(env), height=64)
+    assert float(found[20:26, 100:108].mean()) == pytest.approx(4000, rel=0.05)
+    assert float(found[22:24, 103:105].mean()) == pytest.approx(4000, rel=0.2)
+
+
+def test_a_bright_texel_comes_back_where_it_was():
+    for row, column in ((20, 10), (40, 100), (30, 64)):
+        env = torch.full((64, 128, 3), 0.1)
+        env[row, column] = 200.0
+        peak = int(fit(bracket(env), height=64)[..., 1].argmax())
+        off = (peak % 128 - column + 64) % 128 - 64
+        assert abs(peak // 128 - row) <= 2
+        assert abs(off) <= 2
+
+
+def test_the_seam_behind_the_camera_is_continuous():
+    found = fit(bracket(room(64)), height=64).log2()
+    across = (found[:, 0] - found[:, -1]).abs().mean()
+    inside = (found[:, 1:] - found[:, :-1]).abs().mean()
+    assert float(across) < 3 * float(inside) + 0.02
+
+
+def test_the_fit_is_fast_enough():
+    spheres = bracket(room(128, 500.0))
+    for height, limit in ((64, 3.0), (256, 10.0)):
+        start = time.process_time()
+        fit(spheres, height=height)
+        # Processor seconds of two cores, with room for a busy machine.
+        assert time.process_time() - start < 2 * limit * 1.5
+
+
+def test_progress_may_cancel():
+    class Stop(Exception):
+        pass
+
+    def stop(fraction):
+        raise Stop
+
+    with pytest.raises(Stop):
+        fit(bracket(room(64)), height=64, progress=stop)
+
+
+def front_view(radiance: float, depth: float = 4.0) -> tuple[View, Probe]:
+    camera = Camera.from_fov(160, 120, 70)
+    view = View(torch.full((120, 160, 3), radiance), torch.full((120, 160), depth), camera)
+    return view, Probe("p", torch.tensor([0.0, 0.0, -2.0]), 0.1)
+
+
+def test_the_front_leaves_a_map_of_the_same_radiance_alone():
+    view, probe = front_view(0.4)
+    blended = blend_front(torch.full((64, 128, 3), 0.4), view, probe, 64)
+    assert torch.allclose(blended, torch.full_like(blended, 0.4), atol=1e-3)
+
+
+def test_the_front_shows_what_is_seen_and_keeps_what_is_hidden():
+    view, probe = front_view(0.4)
+    blended = blend_front(torch.full((64, 128, 3), 0.1), view, probe, 64)
+    assert torch.allclose(blended[32, 64], torch.tensor(0.4), atol=1e-3)
+    assert torch.allclose(blended[32, 0], torch.tensor(0.1), atol=1e-3)
+
+
+def test_a_clipped_lamp_in_view_keeps_the_fits_power():
+    view, probe = front_view(1.0)
+    blended = blend_front(torch.full((64, 128, 3), 50.0), view, probe, 64)
+    assert float(blended[32, 64].min()) > 45
+
+
+@pytest.mark.parametrize("frame", ["camera", "world"])
+def test_lamps_and_fill_light_as_the_map_did(frame):
+    env = room(128, 800.0)
+    lamps, fill = extract_lamps(env, frame=frame)
+    assert len(lamps) == 1
+    normals = torch.nn.functional.normalize(torch.randn(40, 3, generator=torch.Generator().manual_seed(1)), dim=-1)
+    area = pano.solid_angles(128)[..., None]
+    d = pano.directions(128, frame).reshape(-1, 3)
+
+    def lit(light):
+        return (normals @ d.T).clamp(min=0) @ (light * area).reshape(-1, 3)
+
+    by_lamp = (normals @ lamps[0].direction).clamp(min=0)[:, None] * lamps[0].irradiance
+    whole = lit(env)
+    assert float((by_lamp + lit(fill) - whole).abs().max()) < 0.02 * float(whole.max())
+    assert float(fill.max()) < 3.0
+
+
+def test_a_lamp_on_the_seam_is_one_lamp_and_even_light_has_none():
+    env = torch.full((64, 128, 3), 0.2)
+    assert extract_lamps(env)[0] == []
+    env[20:23, :2] = env[20:23, -2:] = 300.0
+    lamps, _ = extract_lamps(env)
+    assert len(lamps) == 1
+    assert float(lamps[0].direction[2]) > 0.7
+    assert abs(float(lamps[0].direction[0])) < 0.02
+
+
+def test_the_diffuse_sphere_sets_the_energy_of_a_lamp_that_the_mirror_clipped():
+    env = room(64, 4000.0)
+    whole = bracket(env)
+    pictures = {"mirror": whole.mirror[:2], "diffuse": whole.diffuse}
+    found = fit_brackets(
+        VIEW, Bracket(pictures["mirror"], EVS[:2]), Bracket(pictures["diffuse"], EVS), height=64, iterations=8
+    )
+    alone = fit_brackets(VIEW, Bracket(pictures["mirror"], EVS[:2]), None, height=64, iterations=8)
+    energy = [float(pano.mean_radiance(e).mean()) for e in (found, alone, env)]
+    assert energy[1] < 0.3 * energy[2]
+    assert energy[0] == pytest.approx(energy[2], rel=0.15)
+
+
+def test_spheres_that_disagree_give_no_speckles_and_no_explosion():
+    spheres = bracket(room(64))
+    torch.manual_seed(0)
+    noisy = [(x + 0.03 * torch.randn_like(x)).clamp(0, 1) for x in (spheres.mirror, spheres.diffuse * 0.8)]
+    found = fit(Spheres(VIEW, *noisy), height=64)
+    assert bool(torch.isfinite(found).all())
+    assert float(found.max()) < 20 * float(room(64).max())
+
+
+STUDIO_LIGHTS = sorted(
+    {
+        path.name: path
+        for path in ROOT.glob(".envs/*/lib/python*/site-packages/bpy/*/datafiles/studiolights/world/*.exr")
+    }.values()
+)
+
+
+@pytest.mark.parametrize("path", STUDIO_LIGHTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("height", [64, 256])
+def test_real_captures_come_back(path, height):
+    env = pano.resize(exr.read_panorama(path)[0].clamp(min=0), 256)
+    env = env * auto_exposure_gain(env)
+    found = fit(bracket(env), height=height)
+    assert relit_error(found, env) <= 0.005
+    assert colour_angle(found, env) <= 0.1
