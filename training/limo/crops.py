@@ -57,15 +57,15 @@ def box_world_depth(camera: Camera, axes: Tensor, rng: np.random.Generator) -> T
     return steps.amin(-1)
 
 
-def random_crop(panorama: Tensor, rng: np.random.Generator) -> tuple[View, Probe, Tensor]:
-    """A view of ``panorama`` (world frame), a probe near its camera and the true environment (64, 128, 3)."""
-    width, height = ASPECTS[rng.integers(len(ASPECTS))]
-    camera = Camera.from_fov(width, height, float(rng.uniform(35, 95)))
+def random_crop(panorama: Tensor, rng: np.random.Generator, height: int = 64) -> tuple[View, Probe, Tensor]:
+    """A view of ``panorama`` (world frame), a probe near its camera and the true environment (height, …)."""
+    width, rows = ASPECTS[rng.integers(len(ASPECTS))]
+    camera = Camera.from_fov(width, rows, float(rng.uniform(35, 95)))
     pitch, roll = np.clip(rng.normal(-0.06, 0.14), -0.4, 0.35), rng.normal(0, 0.03)
     axes = rotation(rng.uniform(0, 2 * math.pi), float(pitch), float(roll))
-    fine = camera.resized(2 * width, 2 * height)
+    fine = camera.resized(2 * width, 2 * rows)
     shown = pano.sample(panorama, fine.rays() @ axes.T, "world")
-    radiance = shown.reshape(height, 2, width, 2, 3).mean((1, 3))
+    radiance = shown.reshape(rows, 2, width, 2, 3).mean((1, 3))
     balance = torch.exp(torch.from_numpy(rng.normal(0, 0.06, 3)).float())
     gain = auto_exposure_gain(radiance) * 2 ** float(np.clip(rng.normal(0, 0.6), -1.5, 1.5)) * balance
     depth = box_world_depth(camera, axes, rng)
@@ -76,4 +76,4 @@ def random_crop(panorama: Tensor, rng: np.random.Generator) -> tuple[View, Probe
     distance = min(view.depth_at(u, v), 4 * nearest) * share
     size = float(rng.uniform(0.03, 0.12)) * width / camera.fx * distance
     probe = Probe("probe", camera.point(u, v, distance), size)
-    return view, probe, pano.to_camera(panorama, axes, 64) * gain
+    return view, probe, pano.to_camera(panorama, axes, height) * gain
