@@ -79,7 +79,10 @@ class Engine:
         group: dict[str, Any] = (
             {"start_new_session": True}
             if sys.platform != "win32"
-            else {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+            else {
+                "creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+                | getattr(subprocess, "CREATE_NO_WINDOW", 0)
+            }
         )
         self._process = subprocess.Popen(
             command,

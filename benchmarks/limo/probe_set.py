@@ -53,7 +53,7 @@ def read_set(folder: Path) -> Iterator[Case]:
 
 
 def write_crops(maps: list[Path], folder: Path, count: int, seed: int = 10_000_000) -> None:
-    """Write a set of ``count`` perspective crops of captured panoramas (world frame), which must be kept from training."""
+    """Write a set of ``count`` perspective crops of captured panoramas (world frame), kept from training."""
     panoramas = [pano.resize(exr.read_image(path)[..., :3].clamp(min=0), 256) for path in maps]
     for index in range(count):
         rng = np.random.default_rng([seed, index])
