@@ -38,7 +38,7 @@ class Recipe:
     ema: float = 0.999
     seed: int = 0
     device: str = "cpu"
-    save_every: int = 200
+    save_every: int = 100
 
 
 class Trainer:
