@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .console import run
+from .console import fail, run
 from .errors import BadInput, LimelightError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -168,6 +168,26 @@ def serve(device: Device = "auto") -> None:
     from .serve import serve as loop
 
     loop(device)
+
+
+@app.command()
+def synthesize(
+    kind: Annotated[str, typer.Argument(help="rooms: ray-traced scenes with probe panoramas")],
+    out: Annotated[Path, typer.Option(help="Folder for the samples")],
+    count: Annotated[int, typer.Option(help="How many scenes")] = 100,
+    first: Annotated[
+        int, typer.Option(help="Seed of the first scene; from ten million on they are for evaluation")
+    ] = 0,
+    workers: Annotated[int, typer.Option(help="Scenes made at once")] = 1,
+    hdris: Annotated[Path | None, typer.Option(help="Folder of panoramas as distant surroundings")] = None,
+) -> None:
+    """Make training data. Existing samples are kept, so a broken run goes on."""
+    if kind != "rooms":
+        fail(BadInput(f"There is nothing called '{kind}' to synthesize.", "Known: rooms."), False)
+    from ..synthesis.samples import write_samples
+
+    write_samples(out, first, count, workers, hdri_folder=hdris)
+    typer.echo(str(out))
 
 
 @app.command()
