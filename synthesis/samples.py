@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import tracer
+from .denoise import denoise
 from .outdoors import make_outdoors
 from .rooms import make_room
 from .scene import REC709, Scene
@@ -23,7 +24,7 @@ from .viewpoint import Viewpoint, camera_corners, panorama_corners, place_camera
 #: Seeds from here on belong to evaluation; training never draws them.
 EVALUATION_SEEDS = 10_000_000
 #: Indirect light of one path is clamped to this many display whites.
-FIREFLY = 24.0
+FIREFLY = 12.0
 HALF_MAX = 6e4
 
 
@@ -54,7 +55,7 @@ def render_view(
     traced = tracer.trace(
         scene, view.camera_to_world[:3, 3], turned, samples=samples, seed=seed, clamp=clamp, threads=threads
     )
-    return traced.radiance, planar(traced.distance, corners)
+    return denoise(traced, wrap=False), planar(traced.distance, corners)
 
 
 def render_panorama(
@@ -69,7 +70,7 @@ def render_panorama(
     traced = tracer.trace(
         scene, position, turned, samples=samples, seed=seed, show_sun=False, clamp=clamp, threads=threads
     )
-    panorama = traced.radiance
+    panorama = denoise(traced, wrap=True)
     seen = tracer.sun_visibility(scene, position)
     if seen > 0:
         _add_sun(panorama, rotation.T @ scene.sun[:3], scene.sun[3:6] * scene.sun[7] * seen)

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import kernels
+from . import geometry
 
 Vector = Sequence[float] | np.ndarray
-#: Texture numbers of :func:`.kernels.pattern`.
+#: Texture numbers of :func:`.geometry.pattern`.
 TEXTURES = {"plain": 0, "checker": 1, "tiles": 2, "noise": 3, "planks": 4, "bricks": 5, "patches": 6}
 REC709 = np.array([0.2126, 0.7152, 0.0722])
 
@@ -98,7 +98,7 @@ class SceneBuilder:
         self.spheres.append([*centre, radius, material])
         power = luminance(self.materials[material][11:14]) * math.pi * radius**2
         if power > 0:
-            self.lights.append([kernels.SPHERE, len(self.spheres) - 1, power])
+            self.lights.append([geometry.SPHERE, len(self.spheres) - 1, power])
 
     def rect(self, centre: Vector, u: Vector, v: Vector, radiance: Vector, *, window: bool = False) -> None:
         """Add a rectangle of half edges ``u``, ``v`` that shines towards u × v; a window tints the sky by ``radiance``."""
@@ -108,7 +108,7 @@ class SceneBuilder:
         self.rects.append([*centre, *u, *v, *(cross / length), *radiance, float(window), area])
         shine = luminance(radiance) * (self._mean_sky(cross / length) if window else 1.0)
         if shine > 0:
-            self.lights.append([kernels.RECT, len(self.rects) - 1, shine * area])
+            self.lights.append([geometry.RECT, len(self.rects) - 1, shine * area])
 
     def _mean_sky(self, inward: np.ndarray) -> float:
         """Mean luminance of the half of the sky that a window sees; set the sky before the windows."""
@@ -130,7 +130,7 @@ class SceneBuilder:
         # 2π(1 − cos) loses its digits for a small disc; 4π sin²(r/2) does not.
         solid_angle = 4 * math.pi * math.sin(angular_radius / 2) ** 2
         self.sun = [*towards, *(np.asarray(irradiance, float) / solid_angle), cosine, solid_angle]
-        self.lights.append([kernels.SKY, 0, luminance(irradiance)])
+        self.lights.append([geometry.SKY, 0, luminance(irradiance)])
 
     def build(self) -> Scene:
         """Pack into contiguous float32 arrays."""

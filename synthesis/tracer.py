@@ -7,29 +7,44 @@ kernels know no picture conventions. Numbers depend on the seed and the pixel al
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
-from . import kernels
+from . import geometry, kernels
 from .scene import Scene
 
 
 class Traced(NamedTuple):
-    """``radiance`` (H, W, 3) linear, ``distance`` (H, W) metres along the pixel's centre ray with +inf for sky and
-    windows, ``normal`` (H, W, 3) of the first surface (zeros for sky), world frame; all float32."""
+    """What :func:`trace` found, float32, linear radiance, world frame.
 
-    radiance: np.ndarray
+    ``emitted`` (H, W, 3): lamps and sky seen directly or in mirrors; ``reflected`` (H, W, 3): the rest, and noisy;
+    ``albedo`` (H, W, 3) of the first diffuse or rough surface; ``distance`` (H, W): metres along the pixel's centre
+    ray, +inf for sky and windows; ``normal`` (H, W, 3) of the first surface, zeros for sky; ``variance`` (H, W) of the
+    mean of (Σ reflected)/(Σ albedo).
+    """
+
+    emitted: np.ndarray
+    reflected: np.ndarray
+    albedo: np.ndarray
     distance: np.ndarray
     normal: np.ndarray
+    variance: np.ndarray
+
+    @property
+    def radiance(self) -> np.ndarray:
+        """All light (H, W, 3), unfiltered."""
+        return self.emitted + self.reflected
 
 
 def link(compile_function: Callable[[FunctionType], Any]) -> dict[str, Any]:
     """Compile every kernel function with ``compile_function``, each calling the compiled ones before it."""
-    namespace = dict(vars(kernels))
+    namespace = {**vars(geometry), **vars(kernels)}
     for function in kernels.FUNCTIONS:
         namespace[function.__name__] = compile_function(rebind(function, namespace))
     return namespace
@@ -40,11 +55,27 @@ def rebind(function: FunctionType, namespace: dict[str, Any]) -> FunctionType:
     return FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
 
 
-_compiled = link(numba.njit(cache=True, fastmath=True, nogil=True))
-_trace_alone = numba.njit(cache=True, fastmath=True, nogil=True)(rebind(kernels.trace_picture, _compiled))
-_trace_together = numba.njit(parallel=True, cache=True, fastmath=True, nogil=True)(
-    rebind(kernels.trace_picture_together, _compiled)
-)
+def cached_njit(sources: tuple[Any, ...], **options: Any) -> Callable[[FunctionType], Any]:
+    """``numba.njit`` with a cache on disk of its own for this very text of the ``sources`` (modules).
+
+    Numba's cache notices a change of a function's own file only, not of what the function calls.
+    """
+    digest = hashlib.sha256(b"".join(Path(module.__file__).read_bytes() for module in sources)).hexdigest()[:16]
+
+    def compile_function(function: FunctionType) -> Any:
+        previous = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(Path(__file__).parent / "__pycache__" / digest)
+        try:
+            return numba.njit(cache=True, fastmath=True, nogil=True, **options)(function)
+        finally:
+            numba.config.CACHE_DIR = previous
+
+    return compile_function
+
+
+_compiled = link(cached_njit((geometry, kernels)))
+_trace_alone = cached_njit((geometry, kernels))(rebind(kernels.trace_picture, _compiled))
+_trace_together = cached_njit((geometry, kernels), parallel=True)(rebind(kernels.trace_picture_together, _compiled))
 
 
 def trace(
@@ -63,32 +94,32 @@ def trace(
     """Trace a picture of H×W pixels.
 
     ``origin`` (3,) and ``corners`` (H+1, W+1, 3), the directions of the pixels' corners (any length), in the world
-    frame. ``clamp``: largest radiance a path may add after a diffuse or rough reflection. ``show_sun``: whether primary
+    frame. ``clamp``: largest radiance that indirect light may add at one vertex of a path. ``show_sun``: whether primary
     rays see the sun's disc (:func:`sun_visibility` and its exact energy serve coarse panoramas better).
     ``device``: "cpu" or "cuda".
     """
-    height, width = corners.shape[0] - 1, corners.shape[1] - 1
-    radiance = np.zeros((height, width, 3), np.float32)
-    distance = np.zeros((height, width), np.float32)
-    normal = np.zeros((height, width, 3), np.float32)
+    picture = np.zeros((corners.shape[0] - 1, corners.shape[1] - 1, 14), np.float32)
     arrays = np.asarray(origin, np.float32), np.ascontiguousarray(corners, np.float32)
     settings = np.array([seed & 0xFFFFFFFF, samples, bounces, int(show_sun)], np.int64)
     if device == "cuda":
         from . import cuda
 
-        cuda.trace_picture(scene, *arrays, settings, np.float32(clamp), radiance, distance, normal)
+        cuda.trace_picture(scene, *arrays, settings, np.float32(clamp), picture)
     elif threads == 1:
         # Needs no thread pool, so that several of these may run in Python threads of their own.
-        _trace_alone(scene, *arrays, settings, np.float32(clamp), radiance, distance, normal)
+        _trace_alone(scene, *arrays, settings, np.float32(clamp), picture)
     else:
         previous = numba.get_num_threads()
         numba.set_num_threads(min(threads or previous, numba.config.NUMBA_NUM_THREADS))
         try:
-            _trace_together(scene, *arrays, settings, np.float32(clamp), radiance, distance, normal)
+            _trace_together(scene, *arrays, settings, np.float32(clamp), picture)
         finally:
             numba.set_num_threads(previous)
-    distance[distance >= kernels.FAR] = np.inf
-    return Traced(radiance, distance, normal)
+    distance = picture[..., 9]
+    distance[distance >= geometry.FAR] = np.inf
+    return Traced(
+        picture[..., :3], picture[..., 3:6], picture[..., 6:9], distance, picture[..., 10:13], picture[..., 13]
+    )
 
 
 def sun_visibility(scene: Scene, origin: np.ndarray, samples: int = 32) -> float:
@@ -107,4 +138,4 @@ def first_hit(scene: Scene, origin: np.ndarray, direction: np.ndarray) -> float:
     """Distance in metres along a unit direction to the first surface; +inf for the sky."""
     ray = np.concatenate([origin, direction]).astype(np.float32)
     distance = _compiled["closest"](scene, *ray)[0]
-    return float("inf") if distance >= kernels.FAR else float(distance)
+    return float("inf") if distance >= geometry.FAR else float(distance)
