@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every bad input of a light job ends in one sentence with its remedy, and loses nothing that was there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from limelight.backend.errors import LimelightError
+from limelight.backend.limo import estimate as estimation
+from limelight.backend.limo.embedded import paint
+from limelight.backend.limo.estimate import SilentReport, run_light
+from limelight.backend.limo.job import LightJob
+from limelight.backend.optics import exr
+from PIL import Image
+
+
+def picture(folder: Path, name: str = "photo.png", size: tuple[int, int] = (48, 32)) -> str:
+    pixels = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / name)
+    return str(folder / name)
+
+
+def written(folder: Path, name: str, data: bytes) -> str:
+    (folder / name).write_bytes(data)
+    return str(folder / name)
+
+
+def cut(folder: Path) -> str:
+    return written(folder, "cut.jpg", Path(picture(folder, "whole.jpg")).read_bytes()[:300])
+
+
+def depth(folder: Path, values: torch.Tensor) -> str:
+    exr.write_depth(folder / "depth.exr", values)
+    return str(folder / "depth.exr")
+
+
+def nan_picture(folder: Path) -> str:
+    exr.write_image(folder / "nan.exr", torch.full((32, 48, 3), torch.nan))
+    return str(folder / "nan.exr")
+
+
+CASES = {
+    "missing picture": lambda f: {"images": [str(f / "none.png")]},
+    "a folder": lambda f: {"images": [str(f)]},
+    "empty file": lambda f: {"images": [written(f, "empty.png", b"")]},
+    "text file": lambda f: {"images": [written(f, "text.png", b"hello" * 100)]},
+    "cut-off picture": lambda f: {"images": [cut(f)]},
+    "video": lambda f: {"images": [written(f, "clip.mp4", b"\0" * 500)]},
+    "tiny picture": lambda f: {"images": [picture(f, "tiny.png", (8, 8))]},
+    "picture of NaN": lambda f: {"images": [nan_picture(f)]},
+    "broken EXR": lambda f: {"images": [written(f, "bad.exr", b"v/1\x01 nothing more")]},
+    "broken HDR": lambda f: {"images": [written(f, "bad.hdr", b"#?RADIANCE nothing more")]},
+    "no picture": lambda f: {"images": []},
+    "two pictures": lambda f: {"images": [picture(f), picture(f, "other.png")]},
+    "no probe": lambda f: {"probes": []},
+    "probes of another type": lambda f: {"probes": "middle"},
+    "probe left of the picture": lambda f: {"probes": [{"u": -0.2, "v": 0.5}]},
+    "probe below the picture": lambda f: {"probes": [{"u": 0.5, "v": 1.5}]},
+    "probe of NaN": lambda f: {"probes": [{"u": float("nan"), "v": 0.5}]},
+    "probe without place": lambda f: {"probes": [{"name": "p"}]},
+    "probe of words": lambda f: {"probes": [{"u": "left", "v": 0.5}]},
+    "probe at negative depth": lambda f: {"probes": [{"u": 0.5, "v": 0.5, "depth": -2}]},
+    "probe behind the camera": lambda f: {"probes": [{"position": [0, 0, 3]}]},
+    "probe behind a surface": lambda f: {"probes": [{"u": 0.5, "v": 0.9, "depth": 500}]},
+    "position of two numbers": lambda f: {"probes": [{"position": [0, 1]}]},
+    "negative radius": lambda f: {"radius": -1},
+    "radius beyond the camera": lambda f: {"radius": 50},
+    "absurd field of view": lambda f: {"fov_deg": 200},
+    "camera of another shape": lambda f: {"camera": {"width": 100, "height": 300, "fov_x_deg": 50}},
+    "camera without lens": lambda f: {"camera": {"width": 48, "height": 32}},
+    "camera of words": lambda f: {"camera": {"fx": "long"}},
+    "missing depth": lambda f: {"depth": str(f / "none.exr")},
+    "depth of another shape": lambda f: {"depth": depth(f, torch.ones(32, 16))},
+    "depth of NaN": lambda f: {"depth": depth(f, torch.full((32, 48), torch.nan))},
+    "depth of zero": lambda f: {"depth": depth(f, torch.zeros(32, 48))},
+    "unknown quality": lambda f: {"quality": "best"},
+    "unknown model": lambda f: {"model": "giant"},
+    "unknown frame": lambda f: {"frame": "lens"},
+    "unknown size": lambda f: {"size": 333},
+    "unknown device": lambda f: {"device": "cuda:9"},
+    "unknown parameter": lambda f: {"colour": "red"},
+    "world without placement": lambda f: {"frame": "world"},
+    "mirrored placement": lambda f: {"camera_to_world": torch.diag(torch.tensor([-1.0, 1, 1, 1])).tolist()},
+    "placement of three rows": lambda f: {"camera_to_world": [[1, 0, 0, 0]] * 3},
+    "a file in the way": lambda f: {"out": written(f, "in_the_way", b"x") + "/out"},
+    "missing weights": lambda f: {},
+}
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_bad_input_is_a_sentence_and_loses_nothing(tmp_path, name, monkeypatch):
+    (tmp_path / "in").mkdir()
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "result.json").write_text(json.dumps({"earlier": True}))
+    if name == "missing weights":
+        monkeypatch.setattr(paint, "WEIGHTS", tmp_path / "none.safetensors")
+        monkeypatch.setattr(
+            estimation, "make_painter", lambda m, q, d: paint.EmbeddedPainter(d, tmp_path / "none.safetensors")
+        )
+    params = {"images": [picture(tmp_path / "in")], "probes": [{"u": 0.5, "v": 0.6}], "out": str(out)}
+    with pytest.raises(LimelightError) as caught:
+        run_light(LightJob.from_params({**params, **CASES[name](tmp_path / "in")}), SilentReport())
+    error = caught.value
+    assert error.exit_code == (3 if name == "missing weights" else 2)
+    assert error.text.endswith(".") and len(error.text) < 400 and "Traceback" not in error.text
+    assert error.remedy
+    assert [path.name for path in out.iterdir()] == ["result.json"]
+    assert json.loads((out / "result.json").read_text()) == {"earlier": True}
