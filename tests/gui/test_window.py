@@ -52,7 +52,7 @@ def play(display, tmp_path):
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, addon / part)
 
-    def run(scenario, seconds=150, **paths):
+    def run(scenario, seconds=400, **paths):
         folder = SHOTS / (f"{scenario}_real_engine" if "python" in paths and "engine" not in paths else scenario)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
