@@ -90,7 +90,7 @@ def _sheet(path: Path, pictures: list[Path], titles: tuple[str, ...], maps: list
     y = tall + 2 * gap + line
     for name, (estimate, truth) in zip(names, maps, strict=True):
         for i, (panorama, ev, title) in enumerate(
-            ((estimate, 0, "estimated map"), (truth, 0, "true map"), (estimate, -4, "estimated map, EV −4"))
+            ((estimate, 0, "estimated map"), (truth, 0, "true map"), (estimate, -4, "estimated map, EV -4"))
         ):
             x = gap + i * (width + gap)
             draw.text((x, y), f"{name}: {title}", _INK, font)
@@ -110,5 +110,5 @@ def _lines(entry: dict[str, Any]) -> list[str]:
             f" colour {entry[who][ball]['colour_angle']:.1f}°"
             for ball in ("mirror", "diffuse")
         )
-        lines.append(f"{title}:  {balls}   energy ×{entry[who]['energy_ratio']:.2f}")
+        lines.append(f"{title}:  {balls}   energy x {entry[who]['energy_ratio']:.2f}")
     return lines
