@@ -13,8 +13,6 @@ vertex to tame fireflies; what is seen directly or in a mirror, and the lamps' l
 
 import math
 
-from numba import prange
-
 from . import geometry
 from .geometry import (
     FAR,
@@ -349,15 +347,9 @@ def trace_pixel(scene, origin, corners, settings, clamp, picture, pixel):
     picture[y, x, 13] = max(ZERO, squares * k - mean * mean) * k
 
 
-def trace_picture(scene, origin, corners, settings, clamp, picture):
-    """All pixels, one after another."""
-    for pixel in range(picture.shape[0] * picture.shape[1]):
-        trace_pixel(scene, origin, corners, settings, clamp, picture, pixel)
-
-
-def trace_picture_together(scene, origin, corners, settings, clamp, picture):
-    """All pixels, in parallel on the CPU."""
-    for pixel in prange(picture.shape[0] * picture.shape[1]):
+def trace_span(scene, origin, corners, settings, clamp, picture, first, last):
+    """The pixels from ``first`` to before ``last``, one after another."""
+    for pixel in range(first, last):
         trace_pixel(scene, origin, corners, settings, clamp, picture, pixel)
 
 

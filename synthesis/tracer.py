@@ -8,7 +8,9 @@ kernels know no picture conventions. Numbers depend on the seed and the pixel al
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -55,7 +57,7 @@ def rebind(function: FunctionType, namespace: dict[str, Any]) -> FunctionType:
     return FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
 
 
-def cached_njit(sources: tuple[Any, ...], **options: Any) -> Callable[[FunctionType], Any]:
+def cached_njit(sources: tuple[Any, ...]) -> Callable[[FunctionType], Any]:
     """``numba.njit`` with a cache on disk of its own for this very text of the ``sources`` (modules).
 
     Numba's cache notices a change of a function's own file only, not of what the function calls.
@@ -66,7 +68,7 @@ def cached_njit(sources: tuple[Any, ...], **options: Any) -> Callable[[FunctionT
         previous = numba.config.CACHE_DIR
         numba.config.CACHE_DIR = str(Path(__file__).parent / "__pycache__" / digest)
         try:
-            return numba.njit(cache=True, fastmath=True, nogil=True, **options)(function)
+            return numba.njit(cache=True, fastmath=True, nogil=True)(function)
         finally:
             numba.config.CACHE_DIR = previous
 
@@ -74,8 +76,9 @@ def cached_njit(sources: tuple[Any, ...], **options: Any) -> Callable[[FunctionT
 
 
 _compiled = link(cached_njit((geometry, kernels)))
-_trace_alone = cached_njit((geometry, kernels))(rebind(kernels.trace_picture, _compiled))
-_trace_together = cached_njit((geometry, kernels), parallel=True)(rebind(kernels.trace_picture_together, _compiled))
+_trace_span = cached_njit((geometry, kernels))(rebind(kernels.trace_span, _compiled))
+#: Pixels that a thread takes at a time.
+SPAN = 512
 
 
 def trace(
@@ -105,16 +108,17 @@ def trace(
         from . import cuda
 
         cuda.trace_picture(scene, *arrays, settings, np.float32(clamp), picture)
-    elif threads == 1:
-        # Needs no thread pool, so that several of these may run in Python threads of their own.
-        _trace_alone(scene, *arrays, settings, np.float32(clamp), picture)
     else:
-        previous = numba.get_num_threads()
-        numba.set_num_threads(min(threads or previous, numba.config.NUMBA_NUM_THREADS))
-        try:
-            _trace_together(scene, *arrays, settings, np.float32(clamp), picture)
-        finally:
-            numba.set_num_threads(previous)
+        pixels = picture.shape[0] * picture.shape[1]
+
+        def work(first: int) -> None:
+            last = min(first + SPAN, pixels)
+            _trace_span(scene, *arrays, settings, np.float32(clamp), picture, first, last)
+
+        # The kernels run without the interpreter's lock. One compiled function for any number of threads: a second
+        # one, compiled for a parallel loop, would round differently.
+        with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+            list(pool.map(work, range(0, pixels, SPAN)))
     distance = picture[..., 9]
     distance[distance >= geometry.FAR] = np.inf
     return Traced(

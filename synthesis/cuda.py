@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The path tracer on a CUDA device: the kernels of :mod:`.kernels`, compiled once more."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import cuda
+
+from ..backend.errors import MissingPart
+from .scene import Scene
+from .tracer import link
+
+THREADS = 128
+
+
+def available() -> bool:
+    """Whether a CUDA device and its compiler answer."""
+    return bool(cuda.is_available())
+
+
+@cache
+def _kernel() -> Any:
+    trace_pixel = link(lambda function: cuda.jit(device=True, fastmath=True)(function))["trace_pixel"]
+
+    @cuda.jit(fastmath=True)
+    def trace_all(scene, origin, corners, settings, clamp, picture):  # type: ignore[no-untyped-def]
+        pixel = cuda.grid(1)
+        if pixel < picture.shape[0] * picture.shape[1]:
+            trace_pixel(scene, origin, corners, settings, clamp, picture, pixel)
+
+    return trace_all
+
+
+def trace_picture(
+    scene: Scene, origin: np.ndarray, corners: np.ndarray, settings: np.ndarray, clamp: np.float32, picture: np.ndarray
+) -> None:
+    """Fill ``picture`` (H, W, 14) as :func:`.kernels.trace_span` does, on the device."""
+    if not available():
+        raise MissingPart("No CUDA device answers.", "Trace on the CPU instead, or install the CUDA driver.")
+    # A device array cannot be empty: a scene without spheres gets one of no size, far below everything.
+    filled = [a if a.size else np.zeros((1, *a.shape[1:]), np.float32) for a in scene]
+    on_device = Scene(*(cuda.to_device(a) for a in filled))
+    target = cuda.to_device(picture)
+    blocks = math.ceil(picture.shape[0] * picture.shape[1] / THREADS)
+    arguments = (cuda.to_device(origin), cuda.to_device(corners), cuda.to_device(settings))
+    _kernel()[blocks, THREADS](on_device, *arguments, clamp, target)
+    target.copy_to_host(picture)
