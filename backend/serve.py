@@ -165,12 +165,14 @@ class Server:
                 known = ", ".join(sorted(self._kinds))
                 raise LimelightError(f"The engine has no job '{request.kind}'.", f"It knows {known}.", "bad_input")
             # A cancel that comes after the job's last check comes too late: its files are in place, so it is done.
-            self.say(messages.Result(request.id, kind(request.params, report)))
+            answer: messages.Message = messages.Result(request.id, kind(request.params, report))
+            messages.encode(answer)  # a result that cannot be sent is a failure of the job
         except (Exception, SystemExit) as error:
-            self.say(explain(request.id, error))
-        finally:
-            with self._turn:
-                self._stops.pop(request.id, None)
+            answer = explain(request.id, error)
+        # The id is free again before its owner hears the end and may use it anew.
+        with self._turn:
+            self._stops.pop(request.id, None)
+        self.say(answer)
 
 
 def explain(job: str, error: BaseException) -> messages.Error:
