@@ -24,6 +24,9 @@ def apply_domes(scene: bpy.types.Scene, lit: list[bpy.types.Object]) -> list[bpy
     size = 4 * max([1.0, *(_reach(o, lit) for o in objects)])
     domes = []
     for probe in lit:
+        if probe.name not in nearest.values():
+            # A dome whose list of receivers is empty would light everything.
+            continue
         dome = _dome(scene, probe, size)
         receivers = bpy.data.collections.new(f"{probe.name} receivers")
         for o in objects:
@@ -84,7 +87,11 @@ def _material(probe: bpy.types.Object) -> bpy.types.Material:
     # The dome is centred on the probe: a point of it, in object space, is the direction it stands for.
     tree.links.new(place.outputs["Object"], texture.inputs["Vector"])
     tree.links.new(texture.outputs["Color"], emission.inputs["Color"])
-    tree.links.new(emission.outputs["Emission"], output.inputs["Surface"])
+    # Rays on their way to another probe's dome must pass through this one.
+    through, both = tree.nodes.new("ShaderNodeBsdfTransparent"), tree.nodes.new("ShaderNodeAddShader")
+    tree.links.new(emission.outputs["Emission"], both.inputs[0])
+    tree.links.new(through.outputs[0], both.inputs[1])
+    tree.links.new(both.outputs[0], output.inputs["Surface"])
     return material
 
 

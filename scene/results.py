@@ -31,6 +31,12 @@ def load_results(context: bpy.types.Context, folder: Path, result: dict[str, Any
     return lit
 
 
+def sharers(image: bpy.types.Image) -> int:
+    """How many probes hold an image in one of their slots."""
+    slots = ("environment", "fill", "spheres", "truth")
+    return sum(any(getattr(o.limelight, slot) == image for slot in slots) for o in bpy.data.objects)
+
+
 def load_image(existing: bpy.types.Image | None, path: Path, name: str) -> bpy.types.Image:
     """An EXR as a packed linear image; ``existing`` is updated in place, so that whatever uses it follows."""
     fresh = bpy.data.images.load(str(path), check_existing=False)
@@ -38,7 +44,8 @@ def load_image(existing: bpy.types.Image | None, path: Path, name: str) -> bpy.t
     fresh.pack()
     fresh.name = name
     fresh.use_fake_user = False
-    if existing is not None:
+    # A duplicated probe still shares its original's image: then only the caller's own pointer moves on.
+    if existing is not None and sharers(existing) <= 1:
         existing.user_remap(fresh)
         bpy.data.images.remove(existing)
         fresh.name = name

@@ -145,8 +145,8 @@ def test_domes_light_the_objects_near_each_probe(scene, tmp_path):
     pixels = render(scene, tmp_path)
     on = pixels[..., 3] > 0.9
     west, east = pixels[:, :24][on[:, :24]].mean(0), pixels[:, 24:][on[:, 24:]].mean(0)
-    assert west[0] > 0.5 and west[2] < 0.1 * west[0]
-    assert east[2] > 0.5 and east[0] < 0.1 * east[2]
+    assert west[0] == pytest.approx(1.0, abs=0.05) and west[2] < 0.02
+    assert east[2] == pytest.approx(1.0, abs=0.05) and east[0] < 0.02
 
 
 def test_the_composite_keeps_the_photos_pixels(scene, tmp_path):
