@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import bpy
 
-from . import capture, domes, lamps, probes, problems, results, world
+from . import capture, compat, domes, lamps, probes, problems, results, world
 
 if TYPE_CHECKING:
     from ..bridge import Job
 
+_FORMATS = {".exr": "OPEN_EXR", ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -56,7 +57,10 @@ def main(argv: list[str]) -> int:
     python = options.engine or os.environ.get("LIMELIGHT_ENGINE_PYTHON") or _preferred(context)
     if not python or not Path(python).is_file():
         return _refuse("The engine is not set up: give --engine PYTHON, or set it up in the preferences.", 3)
-    job, lit = estimate(context, Path(python))
+    try:
+        job, lit = estimate(context, Path(python))
+    except ValueError as error:
+        return _refuse(f"The view could not be captured: {error}.", 2)
     if job.state != "done":
         assert job.error is not None
         return _refuse(
@@ -64,8 +68,7 @@ def main(argv: list[str]) -> int:
         )
     apply(context.scene, lit, options.apply)
     if options.render:
-        context.scene.render.filepath = options.render
-        bpy.ops.render.render(write_still=True)
+        render_to(context.scene, options.render)
     if options.save:
         bpy.ops.wm.save_as_mainfile(filepath=str(Path(options.save).resolve()), copy=True)
     return 0
@@ -95,6 +98,16 @@ def apply(scene: bpy.types.Scene, lit: list[bpy.types.Object], how: str) -> None
         lamps.apply_lamps(scene, lit[0])
     elif how == "domes":
         domes.apply_domes(scene, lit)
+
+
+def render_to(scene: bpy.types.Scene, path: str) -> None:
+    """Render the current frame to a path; its suffix chooses the file format, each # is a digit of the frame."""
+    suffix = Path(path).suffix.lower()
+    if suffix in _FORMATS:
+        compat.set_still_format(scene.render.image_settings, _FORMATS[suffix])
+    scene.render.filepath = path
+    scene.render.filepath = scene.render.frame_path(frame=scene.frame_current)
+    bpy.ops.render.render(write_still=True)
 
 
 def _preferred(context: bpy.types.Context) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import compat, probes
+from . import compat, probes, world
 
 _MARK = "limelight_dome"
 _LIT = {"MESH", "CURVE", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "CURVES"}
@@ -18,7 +18,7 @@ def apply_domes(scene: bpy.types.Scene, lit: list[bpy.types.Object]) -> list[bpy
     """
     if "light_linking" not in bpy.types.Object.bl_rna.properties:
         raise RuntimeError("Local domes need the light linking of Blender 4.0 or newer")
-    remove_domes(scene)
+    world.clear_other_light(scene)
     objects = [o for o in scene.objects if o.type in _LIT and not o.hide_render]
     nearest = {o.name: min(lit, key=lambda p, o=o: _distance(p, o)).name for o in objects}
     size = 4 * max([1.0, *(_reach(o, lit) for o in objects)])

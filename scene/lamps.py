@@ -21,15 +21,14 @@ def apply_lamps(scene: bpy.types.Scene, probe: bpy.types.Object) -> list[bpy.typ
 
     A lamp's irradiance on a surface facing it equals that of the texels it replaces (map radiance × steradian).
     """
-    remove_lamps(scene, probe)
     entries = json.loads(probe.limelight.lamps or "[]")
     world.apply_world(scene, probe, fill=bool(entries))
     return [_lamp(scene, probe, entry, f"{probe.name} {entry['kind']} {i + 1}") for i, entry in enumerate(entries)]
 
 
-def remove_lamps(scene: bpy.types.Scene, probe: bpy.types.Object) -> None:
-    """Delete the lamps that were made from a probe."""
-    for lamp in [o for o in scene.objects if o.type == "LIGHT" and o.get(_MARK) == probe.name]:
+def remove_lamps(scene: bpy.types.Scene) -> None:
+    """Delete the lamps that were made from probes."""
+    for lamp in [o for o in scene.objects if o.type == "LIGHT" and o.get(_MARK)]:
         bpy.data.lights.remove(lamp.data)
 
 

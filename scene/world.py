@@ -23,13 +23,24 @@ def apply_world(scene: bpy.types.Scene, probe: bpy.types.Object, *, fill: bool =
     image = probe.limelight.fill if fill else probe.limelight.environment
     if image is None:
         raise ValueError(f"{probe.name} has no estimated light yet")
+    clear_other_light(scene)
     world = scene.world
     if world is None or not world.limelight.probe:
-        world = bpy.data.worlds.new(NAME)
+        # After local domes the scene has a dark world, but its Limelight world and its settings are still in the file.
+        world = next((w for w in bpy.data.worlds if w.name == NAME and w.limelight.probe), None)
+        world = world or bpy.data.worlds.new(NAME)
         scene.world = world
     world.limelight.probe = probe.name
     show(world, image)
     return world
+
+
+def clear_other_light(scene: bpy.types.Scene) -> None:
+    """Remove the lamps and domes that Limelight made: one way of lighting at a time, so that nothing counts twice."""
+    from . import domes, lamps
+
+    domes.remove_domes(scene)
+    lamps.remove_lamps(scene)
 
 
 def show(world: bpy.types.World, image: bpy.types.Image) -> None:

@@ -7,7 +7,7 @@ import math
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import asset, bake, catcher, compat, composite, domes, lamps, probes, results, world
+from limelight.scene import asset, bake, catcher, command, compat, composite, domes, lamps, probes, results, world
 from mathutils import Vector
 
 AXES = {"+X": (1, 0, 0), "-X": (-1, 0, 0), "+Y": (0, 1, 0), "-Y": (0, -1, 0)}
@@ -214,3 +214,24 @@ def test_an_asset_has_tags_and_a_thumbnail_that_can_be_seen(scene):
     assert made.asset_data is not None and {t.name for t in made.asset_data.tags} == {"HDRI", "Limelight"}
     preview = np.array(made.preview.image_pixels_float[:])
     assert 0.2 < preview.reshape(-1, 4)[:, :3].mean() < 0.8
+
+
+def test_one_way_of_lighting_replaces_the_other_and_keeps_the_worlds_look(scene):
+    probe = lit_probe(scene)
+    probe.limelight.fill = image_of(panorama(), "fill")
+    probe.limelight.lamps = json.dumps([{"kind": "sun", "direction": [0, 0, 1], "irradiance": [1] * 3, "angle_deg": 1}])
+    white_plane(scene)
+    world.apply_world(scene, probe).limelight.strength_ev = 1.0
+    lamps.apply_lamps(scene, probe)
+    domes.apply_domes(scene, [probe])
+    assert [o for o in scene.objects if o.type == "LIGHT"] == []
+    made = world.apply_world(scene, probe)
+    assert made.limelight.strength_ev == 1.0
+    assert not [o for o in scene.objects if o.name.endswith("dome") or o.type == "LIGHT"]
+
+
+def test_a_render_path_chooses_format_and_frame(scene, tmp_path):
+    camera_towards(scene, (0, 1, 0))
+    scene.frame_set(7)
+    command.render_to(scene, str(tmp_path / "out_####.exr"))
+    assert [path.name for path in tmp_path.iterdir()] == ["out_0007.exr"]
