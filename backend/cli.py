@@ -4,20 +4,26 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from .console import fail, run
+from .devices import pick_device
 from .errors import BadInput, LimelightError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 models_app = typer.Typer(no_args_is_help=True, help="The models that ship with the engine.")
 app.add_typer(models_app, name="models")
+# Typer names the children of this class in public, not the class itself.
+_WrongUse: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]
 
+# Every command takes these three (architecture.md §4). What runs on the processor alone, or leaves nothing to chance,
+# takes them too and refuses the same values.
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda[:N]")]
-Seed = Annotated[int, typer.Option(help="Same seed, same result")]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, progress on stderr")]
 
 
@@ -67,7 +73,7 @@ def light(
             lamps = len(entry["lamps"])
             typer.echo(f"{out / entry['environment']}  ({lamps} lamp{'s' * (lamps != 1)})")
 
-    run(command, as_json, show)
+    run(command, as_json, show, device)
 
 
 @app.command()
@@ -76,6 +82,8 @@ def fit(
     mirror: Annotated[list[str] | None, typer.Option(help="FILE@EV: a square picture of a mirror ball")] = None,
     diffuse: Annotated[list[str] | None, typer.Option(help="FILE@EV: a square picture of a white ball")] = None,
     size: Annotated[int, typer.Option(help="Width of the HDR map in pixels")] = 512,
+    device: Device = "auto",
+    seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Turn pictures of balls, painted or photographed, into an HDR environment."""
@@ -89,7 +97,7 @@ def fit(
         shots = [[parse_shot(text) for text in texts or []] for texts in (mirror, diffuse)]
         return fit_files(shots[0], shots[1], out, height=size // 2, report=report)
 
-    run(command, as_json, lambda answer: typer.echo(answer["environment"]))
+    run(command, as_json, lambda answer: typer.echo(answer["environment"]), device)
 
 
 @app.command()
@@ -97,6 +105,8 @@ def depth(
     image: Path,
     out: Annotated[Path, typer.Option(help="The depth map to write (.exr)")],
     fov: Annotated[float | None, typer.Option(help="Horizontal field of view in degrees")] = None,
+    device: Device = "auto",
+    seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Guess the depth of a photo from its perspective."""
@@ -111,11 +121,11 @@ def depth(
             typer.echo(f"Note: {warning}", err=True)
         typer.echo(answer["depth"])
 
-    run(command, as_json, show)
+    run(command, as_json, show, device)
 
 
 @models_app.command("list")
-def models_list(as_json: AsJson = False) -> None:
+def models_list(device: Device = "auto", seed: Seed = 0, as_json: AsJson = False) -> None:
     """What there is, and whether it is whole."""
     from .models import listing
 
@@ -123,19 +133,24 @@ def models_list(as_json: AsJson = False) -> None:
         for entry in answer["models"]:
             typer.echo(f"{entry['name']}: {entry['state']} ({entry['licence']}) {entry['purpose']}")
 
-    run(lambda report: {"models": listing()}, as_json, show)
+    run(lambda report: {"models": listing()}, as_json, show, device)
 
 
 @models_app.command("verify")
-def models_verify(as_json: AsJson = False) -> None:
+def models_verify(device: Device = "auto", seed: Seed = 0, as_json: AsJson = False) -> None:
     """Check every model's checksum; exit 3 if one is missing or damaged."""
     from .models import verify
 
-    run(lambda report: {"models": verify()}, as_json, lambda answer: typer.echo("All models are whole."))
+    run(lambda report: {"models": verify()}, as_json, lambda answer: typer.echo("All models are whole."), device)
 
 
 @models_app.command("fetch")
-def models_fetch(name: str, as_json: AsJson = False) -> None:
+def models_fetch(
+    name: Annotated[str, typer.Argument(help="As 'models list' names it")],
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
     """Download a larger model."""
     from .models import fetch
 
@@ -143,51 +158,63 @@ def models_fetch(name: str, as_json: AsJson = False) -> None:
         fetch(name)
         return {"fetched": name}
 
-    run(command, as_json, lambda answer: typer.echo(f"{name} is there."))
+    run(command, as_json, lambda answer: typer.echo(f"{name} is there."), device)
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
-    """Examine the engine: versions, devices, models, disk; exit 3 if a package is missing."""
+def doctor(device: Device = "auto", seed: Seed = 0, as_json: AsJson = False) -> None:
+    """Examine the engine: versions, devices (the named one computes), models, disk; exit 3 if a package is missing."""
     from .doctor import examine
 
     def show(answer: dict[str, Any]) -> None:
         typer.echo(f"Python {answer['python']} on {answer['system']}")
-        for device in answer["devices"]:
-            typer.echo(f"{device['id']}: {device['name']}")
+        for found in answer["devices"]:
+            typer.echo(f"{found['id']}: {found['name']}")
         typer.echo("\n".join(answer["problems"]) or "The engine is well.")
 
-    answer = run(lambda report: examine(), as_json, show)
+    answer = run(lambda report: examine(device), as_json, show, device)
     if answer["missing"]:
         raise typer.Exit(3)
 
 
 @app.command()
-def serve(device: Device = "auto") -> None:
-    """Speak the wire on stdin and stdout; Blender starts this."""
+def serve(device: Device = "auto", seed: Seed = 0, as_json: AsJson = False) -> None:
+    """Speak the wire on stdin and stdout (JSON with or without --json); Blender starts this.
+
+    Device and seed are for the jobs that name none.
+    """
     from .serve import serve as loop
 
-    loop(device)
+    loop(device, seed)
 
 
 @app.command()
 def synthesize(
     kind: Annotated[str, typer.Argument(help="rooms: ray-traced scenes with probe panoramas")],
     out: Annotated[Path, typer.Option(help="Folder for the samples")],
-    count: Annotated[int, typer.Option(help="How many scenes")] = 100,
-    first: Annotated[
-        int, typer.Option(help="Seed of the first scene; from ten million on they are for evaluation")
-    ] = 0,
-    workers: Annotated[int, typer.Option(help="Scenes made at once")] = 1,
+    count: Annotated[int, typer.Option(min=1, help="How many scenes")] = 100,
+    workers: Annotated[int, typer.Option(min=1, help="Scenes made at once")] = 1,
     hdris: Annotated[Path | None, typer.Option(help="Folder of panoramas as distant surroundings")] = None,
+    device: Device = "auto",
+    seed: Annotated[
+        int,
+        typer.Option("--seed", "--first", min=0, help="The first scene's; from ten million on they are for evaluation"),
+    ] = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Make training data. Existing samples are kept, so a broken run goes on."""
-    if kind != "rooms":
-        fail(BadInput(f"There is nothing called '{kind}' to synthesize.", "Known: rooms."), False)
-    from ..synthesis.samples import write_samples
 
-    write_samples(out, first, count, workers, hdri_folder=hdris)
-    typer.echo(str(out))
+    def command(report: Any) -> dict[str, Any]:
+        if kind != "rooms":
+            raise BadInput(f"There is nothing called '{kind}' to synthesize.", "Known: rooms.")
+        from ..synthesis.samples import write_samples
+
+        # The tracer knows one GPU; which one that is, CUDA_VISIBLE_DEVICES says.
+        where = pick_device(device).partition(":")[0]
+        write_samples(out, seed, count, workers, report.progress, hdri_folder=hdris, device=where)
+        return {"out": str(out), "first": seed, "count": count, "device": where}
+
+    run(command, as_json, lambda answer: typer.echo(answer["out"]), device)
 
 
 @app.command()
@@ -198,6 +225,8 @@ def train(
     scenes: Annotated[int, typer.Option(help="Ray-traced scenes of four probes each")] = 0,
     steps: Annotated[int, typer.Option(help="Optimiser steps")] = 6000,
     device: Device = "auto",
+    seed: Seed = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Reproduce the weights that ship: make the data, train, export. Goes on where it stopped."""
 
@@ -206,10 +235,12 @@ def train(
             raise BadInput(f"There is no recipe for '{model}'.", "Known: limo.")
         from ..training.limo.recipe import reproduce
 
-        weights = reproduce(out, hdris=hdris, scenes=scenes, steps=steps, device=device, report=report.log)
+        weights = reproduce(
+            out, hdris=hdris, scenes=scenes, steps=steps, device=pick_device(device), seed=seed, report=report.log
+        )
         return {"weights": str(weights)}
 
-    run(command, False, lambda answer: typer.echo(answer["weights"]))
+    run(command, as_json, lambda answer: typer.echo(answer["weights"]), device)
 
 
 @app.command()
@@ -220,6 +251,7 @@ def bench(
     quality: Annotated[str, typer.Option(help="draft, normal or high")] = "normal",
     limit: Annotated[int, typer.Option(help="At most so many probes; 0 is all")] = 0,
     given_depth: Annotated[bool, typer.Option(help="Use the set's depth, or estimate it")] = True,
+    device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -230,9 +262,11 @@ def bench(
             raise BadInput(f"There is no benchmark for '{model}'.", "Known: limo.")
         from ..benchmarks.limo.run import run_bench
 
-        return run_bench(folder, out, quality=quality, limit=limit, given_depth=given_depth, seed=seed, report=report)
+        return run_bench(
+            folder, out, quality=quality, limit=limit, given_depth=given_depth, seed=seed, device=device, report=report
+        )
 
-    run(command, as_json, lambda answer: typer.echo(answer["table"]))
+    run(command, as_json, lambda answer: typer.echo(answer["table"]), device)
 
 
 def parse_probe(text: str, index: int) -> dict[str, Any]:
@@ -265,11 +299,18 @@ def read_camera(path: Path | None) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. Wrong options end as any other bad input: one sentence, exit 2, an object with --json."""
+    as_json = "--json" in sys.argv
     try:
-        app(prog_name="limelight")
+        code = app(prog_name="limelight", standalone_mode=False)
+    except _WrongUse as error:
+        told = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        if not told:
+            raise SystemExit(2) from error
+        fail(BadInput(f"{told}.", "Add --help to see what there is."), as_json)
     except LimelightError as error:
-        raise SystemExit(error.exit_code) from error
+        fail(error, as_json)
+    raise SystemExit(code or 0)
 
 
 if __name__ == "__main__":

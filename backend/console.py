@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from .devices import check_device
 from .errors import BadInput, Cancelled, LimelightError
 from .serve import explain
 
@@ -47,13 +48,17 @@ class TerminalReport:
 
 
 def run(
-    command: Callable[[TerminalReport], dict[str, Any]], as_json: bool, show: Callable[[dict[str, Any]], None]
+    command: Callable[[TerminalReport], dict[str, Any]],
+    as_json: bool,
+    show: Callable[[dict[str, Any]], None],
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Run a command, print and return its answer, or leave with the contract's exit code.
 
-    2 is bad input, 3 a missing part, 130 cancelled, 1 anything else.
+    2 is bad input, a ``device`` that is not here included; 3 a missing part, 130 cancelled, 1 anything else.
     """
     try:
+        check_device(device)
         with TerminalReport() as report:
             answer = command(report)
     except KeyboardInterrupt:

@@ -10,13 +10,18 @@ import shutil
 import tempfile
 from typing import Any
 
+from .devices import pick_device
+from .errors import LimelightError
 from .models import listing
 
 _PARTS = ("torch", "numpy", "scipy", "safetensors", "OpenEXR", "pillow", "scikit-image", "imageio", "typer", "rich")
 
 
-def examine() -> dict[str, Any]:
-    """All findings; ``missing`` names absent packages, ``problems`` are sentences, none when the engine is well."""
+def examine(device: str = "auto") -> dict[str, Any]:
+    """All findings; ``missing`` names absent packages, ``problems`` are sentences, none when the engine is well.
+
+    ``device`` is what a job on it would use, None if nothing can be computed there.
+    """
     problems = []
     parts = {}
     missing = []
@@ -29,6 +34,12 @@ def examine() -> dict[str, Any]:
     models = listing()
     problems += [f"The model {m['name']} is {m['state']}: install the extension again." for m in models
                  if m["state"] != "ok"]  # fmt: skip
+    used = None
+    if "torch" in parts:
+        try:
+            used = try_device(device)
+        except (LimelightError, RuntimeError) as error:
+            problems.append(f"The device {device} does not work ({str(error).splitlines()[0].rstrip('.')}).")
     free = shutil.disk_usage(tempfile.gettempdir()).free / 2**30
     if free < 1:
         problems.append(f"Only {free:.1f} GB of disk are free for temporary files.")
@@ -37,11 +48,23 @@ def examine() -> dict[str, Any]:
         "system": platform.platform(),
         "parts": parts,
         "missing": missing,
+        "device": used,
         "devices": devices() if "torch" in parts else [],
         "models": models,
         "free_disk_gb": round(free, 1),
         "problems": problems,
     }
+
+
+def try_device(name: str) -> str:
+    """The torch device that ``name`` means, after a small computation there whose result is known."""
+    import torch
+
+    used = pick_device(name)
+    ones = torch.ones(8, 8, device=used)
+    if float((ones @ ones).sum()) != 512.0:
+        raise RuntimeError("it computes wrongly")
+    return used
 
 
 def devices() -> list[dict[str, Any]]:

@@ -11,15 +11,15 @@ from .errors import BadInput
 from .serve import Kind, WireReport
 
 
-def kinds(device: str) -> dict[str, Kind]:
-    """Every job by name; ``device`` is the default for jobs that name none."""
+def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
+    """Every job by name; ``device`` and ``seed`` are the defaults for jobs that name none."""
 
     def light(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         report.progress(0.0, "Loading the engine's libraries")
         from .limo.estimate import run_light
         from .limo.job import LightJob
 
-        job = LightJob.from_params({"device": device, **params})
+        job = LightJob.from_params({"device": device, "seed": seed, **params})
         return run_light(job, report)
 
     def fit(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
@@ -38,12 +38,12 @@ def kinds(device: str) -> dict[str, Kind]:
         report.progress(0.0, "Checking the engine")
         from .doctor import examine
 
-        return examine()
+        return examine(str(params.get("device", device)))
 
     def models(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
-        from .models import listing
+        from .models import backbones, listing
 
-        return {"models": listing()}
+        return {"models": listing() + backbones()}
 
     return {"light": light, "fit": fit, "depth": depth, "doctor": doctor, "models": models}
 
@@ -56,9 +56,10 @@ def _needed(params: dict[str, Any], name: str) -> str:
 
 def unload() -> None:
     """Free the models that are loaded."""
-    embedded = sys.modules.get(f"{__package__}.limo.embedded.paint")
-    if embedded is not None:
-        embedded.unload()
+    for name in ("embedded.paint", "backbone.load"):
+        painter = sys.modules.get(f"{__package__}.limo.{name}")
+        if painter is not None:
+            painter.unload()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

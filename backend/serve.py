@@ -211,9 +211,9 @@ def claim_stdin() -> IO[str]:
     return source
 
 
-def serve(device: str = "auto", kinds: dict[str, Kind] | None = None) -> None:
+def serve(device: str = "auto", seed: int = 0, kinds: dict[str, Kind] | None = None) -> None:
     """Serve jobs, by default all of the engine's, on stdin and stdout."""
     source, sink = claim_stdin(), claim_stdout()
     from . import kinds as own
 
-    Server(own.kinds(device) if kinds is None else kinds, own.unload, source, sink).run()
+    Server(own.kinds(device, seed) if kinds is None else kinds, own.unload, source, sink).run()

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..backend.console import TerminalReport
 from . import tracer
 from .denoise import denoise
 from .outdoors import make_outdoors
@@ -47,20 +49,21 @@ def planar(distance: np.ndarray, corners: np.ndarray) -> np.ndarray:
 
 
 def render_view(
-    scene: Scene, view: Viewpoint, samples: int, seed: int, threads: int | None, clamp: float = 1e6
+    scene: Scene, view: Viewpoint, samples: int, seed: int, threads: int | None, clamp: float = 1e6, device: str = "cpu"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Radiance (H, W, 3) in scene units and planar depth (H, W) of a camera."""
+    """Radiance (H, W, 3) in scene units and planar depth (H, W) of a camera; ``device`` is cpu or cuda."""
     corners = camera_corners(view.camera)
     turned = corners @ view.camera_to_world[:3, :3].T
     traced = tracer.trace(
-        scene, view.camera_to_world[:3, 3], turned, samples=samples, seed=seed, clamp=clamp, threads=threads
-    )
+        scene, view.camera_to_world[:3, 3], turned, samples=samples, seed=seed, clamp=clamp, threads=threads,
+        device=device,
+    )  # fmt: skip
     return denoise(traced, wrap=False), planar(traced.distance, corners)
 
 
 def render_panorama(
     scene: Scene, position: np.ndarray, rotation: np.ndarray, height: int, samples: int, seed: int,
-    threads: int | None = None, clamp: float = 1e6,
+    threads: int | None = None, clamp: float = 1e6, device: str = "cpu",
 ) -> np.ndarray:  # fmt: skip
     """Surroundings (N, 2N, 3) of a world ``position``, camera frame; ``rotation`` (3, 3) is camera to world.
 
@@ -68,8 +71,9 @@ def render_panorama(
     """
     turned = panorama_corners(height) @ rotation.T
     traced = tracer.trace(
-        scene, position, turned, samples=samples, seed=seed, show_sun=False, clamp=clamp, threads=threads
-    )
+        scene, position, turned, samples=samples, seed=seed, show_sun=False, clamp=clamp, threads=threads,
+        device=device,
+    )  # fmt: skip
     panorama = denoise(traced, wrap=True)
     seen = tracer.sun_visibility(scene, position)
     if seen > 0:
@@ -101,8 +105,9 @@ def make_sample(
     spp_probe: int = 48,
     hdri_folder: Path | str | None = None,
     threads: int | None = None,
+    device: str = "cpu",
 ) -> dict[str, Any]:
-    """One sample; the same arguments give the same numbers.
+    """One sample; the same arguments give the same numbers. ``device``, cpu or cuda, does the tracing.
 
     Returns ``radiance`` (H, W, 3) float32, auto-exposed and unclipped; ``depth`` (H, W) planar metres, +inf sky;
     ``camera`` as :meth:`Camera.to_dict` gives it; ``camera_to_world`` (4, 4); ``probe_positions`` (P, 3) metres, camera
@@ -113,7 +118,7 @@ def make_sample(
     for attempt in range(20):
         scene, rng = make_scene(seed if attempt == 0 else [seed, attempt], hdris)
         view = place_camera(rng, scene, view_size)
-        pilot, depth = render_view(scene, view, 4, seed + 1, threads)
+        pilot, depth = render_view(scene, view, 4, seed + 1, threads, device=device)
         if np.median(depth) < 0.7 or (pilot @ REC709 > 1e-5).mean() < 0.6:
             continue
         spheres = [found for _ in range(probes) if (found := place_probe(rng, scene, view, depth)) is not None]
@@ -122,11 +127,13 @@ def make_sample(
     else:
         raise RuntimeError(f"Seed {seed} gave no usable scene in 20 tries; use another seed.")
     clamp = FIREFLY / exposure_gain(pilot)
-    radiance, depth = render_view(scene, view, spp_view, seed + 2, threads, clamp)
+    radiance, depth = render_view(scene, view, spp_view, seed + 2, threads, clamp, device)
     gain = exposure_gain(radiance)
     rotation, place = view.camera_to_world[:3, :3], view.camera_to_world[:3, 3]
     panoramas = [
-        render_panorama(scene, place + rotation @ p, rotation, probe_height, spp_probe, seed + 3 + i, threads, clamp)
+        render_panorama(
+            scene, place + rotation @ p, rotation, probe_height, spp_probe, seed + 3 + i, threads, clamp, device
+        )
         for i, (p, _) in enumerate(spheres)
     ]
     return {
@@ -154,27 +161,35 @@ def save_sample(path: Path, sample: dict[str, Any]) -> None:
     partial.replace(path)
 
 
-def write_samples(folder: Path, first_seed: int, count: int, workers: int = 1, **options: Any) -> None:
+def write_samples(
+    folder: Path,
+    first_seed: int,
+    count: int,
+    workers: int = 1,
+    progress: Callable[[float, str], None] = lambda fraction, stage: None,
+    **options: Any,
+) -> None:
     """Write ``sample_<seed>.npz`` for ``count`` seeds; existing files are kept, so a broken run resumes.
 
     ``workers`` above 1 makes so many samples at once, each on one thread. ``options`` go to :func:`make_sample`.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     folder.mkdir(parents=True, exist_ok=True)
     if workers > 1:
         options["threads"] = 1
     missing = [s for s in range(first_seed, first_seed + count) if not (folder / f"sample_{s}.npz").exists()]
-    columns = TextColumn("samples"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns) as progress, ThreadPoolExecutor(max(1, workers)) as pool:
-        task = progress.add_task("samples", total=count, completed=count - len(missing))
 
-        def work(seed: int) -> None:
-            save_sample(folder / f"sample_{seed}.npz", make_sample(seed, **options))
-            progress.advance(task)
+    def work(seed: int) -> None:
+        save_sample(folder / f"sample_{seed}.npz", make_sample(seed, **options))
 
-        # Draining the results raises what a worker raised.
-        list(pool.map(work, missing))
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        try:
+            # Draining the results raises what a worker raised.
+            for done, _ in enumerate(pool.map(work, missing), count - len(missing) + 1):
+                progress(done / count, f"Scene {done} of {count}")
+        except BaseException:
+            # Ctrl-C or an error: scenes that wait are not begun.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def main() -> None:
@@ -186,7 +201,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--hdris", type=Path)
     arguments = parser.parse_args()
-    write_samples(arguments.out, arguments.first, arguments.count, arguments.workers, hdri_folder=arguments.hdris)
+    with TerminalReport() as report:
+        write_samples(
+            arguments.out, arguments.first, arguments.count, arguments.workers, report.progress,
+            hdri_folder=arguments.hdris,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

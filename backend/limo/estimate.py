@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
+from ..devices import pick_device
 from ..errors import BadInput
+from ..models import find_backbone
 from ..optics import panorama as pano
+from .backbone.paint import BackbonePainter
 from .embedded.paint import EmbeddedPainter
 from .fit import fit
 from .front import blend_front
 from .intake import place_probe, read_view
-from .job import LightJob
+from .job import EMBEDDED, LightJob
 from .output import staged, write_json, write_preview, write_probe
 from .painter import SpherePainter, Spheres
 from .view import Probe, View
@@ -34,6 +36,8 @@ class Effort:
 
 
 EFFORTS = {"draft": Effort(3, 1, 64), "normal": Effort(6, 4, 128), "high": Effort(10, 8, 256)}
+#: Denoising steps of a large backbone; 20 is the paper's.
+BACKBONE_STEPS = {"draft": 8, "normal": 20, "high": 40}
 #: Share of a probe's work that is painting; the rest is the fit.
 _PAINTING = 0.4
 
@@ -96,19 +100,11 @@ class Stopwatch:
         self.seconds[name], self._start = round(now - self._start, 3), now
 
 
-def pick_device(name: str) -> str:
-    """The torch device for ``auto``, ``cpu`` or ``cuda[:N]``."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    count = torch.cuda.device_count()
-    if name == "cpu" or (name.startswith("cuda") and count and int(name.partition(":")[2] or 0) < count):
-        return name
-    raise BadInput(f"There is no device '{name}' here.", "Use auto, cpu or cuda:N with N below the number of GPUs.")
-
-
 def make_painter(model: str, quality: str, device: str) -> SpherePainter:
     """The sphere painter that a job's ``model`` names."""
-    return EmbeddedPainter(device, takes=EFFORTS[quality].takes)
+    if model == EMBEDDED:
+        return EmbeddedPainter(device, takes=EFFORTS[quality].takes)
+    return BackbonePainter(find_backbone(model), device)
 
 
 def estimate(
@@ -117,13 +113,17 @@ def estimate(
     *,
     painter: SpherePainter,
     quality: str = "normal",
+    steps: int | None = None,
     height: int = 256,
     seed: int = 0,
     front: bool = True,
     progress: Callable[[float, str], None] = lambda fraction, stage: None,
     on_spheres: Callable[[int, Spheres], None] = lambda index, spheres: None,
 ) -> list[Estimate]:
-    """Paint the spheres at each probe and fit the environments. ``progress`` may raise to cancel."""
+    """Paint the spheres at each probe and fit the environments. ``progress`` may raise to cancel.
+
+    ``steps`` are the painter's, by default the embedded one's for this quality.
+    """
     effort = EFFORTS[quality]
     found = []
     for index, probe in enumerate(probes):
@@ -141,7 +141,7 @@ def estimate(
         (spheres,) = painter.paint(
             view,
             [probe],
-            steps=effort.steps,
+            steps=steps or effort.steps,
             seed=seed,
             progress=painting,
         )
@@ -182,6 +182,7 @@ def run_light(job: LightJob, report: Report) -> dict[str, Any]:
             probes,
             painter=painter,
             quality=job.quality,
+            steps=None if job.model == EMBEDDED else BACKBONE_STEPS[job.quality],
             height=job.size // 2,
             seed=job.seed,
             front=job.front,

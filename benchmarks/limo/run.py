@@ -14,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from ...backend.depth.estimate import estimate_depth
-from ...backend.limo.estimate import estimate, make_painter, pick_device
+from ...backend.devices import pick_device
+from ...backend.limo.estimate import estimate, make_painter
 from ...backend.limo.view import View
 from ...backend.optics import metrics, shading
 from ...backend.optics.exposure import expose
@@ -49,6 +50,7 @@ def run_bench(
     limit: int = 0,
     given_depth: bool = True,
     seed: int = 0,
+    device: str = "auto",
     report: _Report,
 ) -> dict[str, Any]:
     """Score every probe of a set; writes scores.json, table.md and contact_sheet.png into ``out``; returns the means.
@@ -56,7 +58,7 @@ def run_bench(
     ``given_depth`` uses the set's depth, otherwise the engine's own estimate from the picture.
     """
     cases = list(read_set(folder))[: limit or None]
-    painter = make_painter("embedded", quality, pick_device("auto"))
+    painter = make_painter("embedded", quality, pick_device(device))
     rows: list[dict[str, Any]] = []
     pictures = []
     start = time.monotonic()

@@ -27,12 +27,14 @@ def reproduce(
     steps: int = Recipe.steps,
     workers: int = 2,
     device: str = "auto",
+    seed: int = 0,
     report: Callable[[str], None] = print,
 ) -> Path:
     """Train the embedded painter into ``out`` and return its weights.
 
     ``hdris``: a folder of CC0 panoramas (EXR), two thirds of the data when given. ``scenes``: ray-traced scenes of four
-    probes each. The same arguments give the same data; on one device also the same weights.
+    probes each. ``seed`` is the training's, the data are the same for all. The same arguments give the same data; on
+    one device also the same weights.
     """
     if scenes * 4 < SHARD and (hdris is None or crop_shards == 0):
         raise BadInput(f"{scenes} scenes do not fill one shard of {SHARD} probes.", "Use at least 64 scenes.")
@@ -49,4 +51,4 @@ def reproduce(
     exr.write_panorama(out / "mean_environment.exr", mean_environment(data), frame="camera", half=True)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return train(Recipe(data=data, out=out, steps=steps, device=device), report)
+    return train(Recipe(data=data, out=out, steps=steps, seed=seed, device=device), report)

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from limelight.backend import models
+from limelight.backend import cli, models
 from limelight.bridge import Engine
+from typer.main import get_command
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -45,10 +47,63 @@ def test_bad_input_is_one_sentence_and_exit_2(arguments: tuple[str, ...], tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def commands() -> dict[str, Any]:
+    """Every command by its words."""
+    found: dict[str, Any] = {}
+    for name, command in get_command(cli.app).commands.items():  # type: ignore[attr-defined]
+        nested = getattr(command, "commands", None)
+        found |= {f"{name} {word}": sub for word, sub in nested.items()} if nested else {name: command}
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_every_command_takes_device_seed_and_json(name: str) -> None:
+    options = {text: p for p in commands()[name].params for text in p.opts if text.startswith("--")}
+    assert options["--device"].default == "auto" and options["--seed"].default == 0
+    assert options["--json"].is_flag and options["--json"].default is False
+    assert all(options[text].help for text in options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("models", "list", "--device", "cuda:99"), "cuda:99"),
+        (("models", "verify", "--device", "tpu"), "tpu"),
+        (("doctor", "--device", "cuda:x"), "cuda:x"),
+        (("fit", "--out", "env.exr", "--device", "cuda99"), "cuda99"),
+        (("depth", "no.png", "--out", "d.exr", "--device", "gpu"), "gpu"),
+        (("bench", "limo", "SET", "--out", "OUT", "--device", "-1"), "-1"),
+        (("doctor", "--seed", "-1"), "--seed"),
+        (("depth", "no.png"), "--out"),
+        (("light", "a.png", "--out", "o", "--probe", "0.5,0.5", "--fov", "wide"), "--fov"),
+        (("illuminate",), "illuminate"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_options_end_as_any_bad_input(arguments: tuple[str, ...], named: str, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["limelight", *arguments, "--json"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert ended.value.code == 2
+    error = json.loads(out)["error"]
+    assert named in error["text"] and error["text"].endswith(".") and error["remedy"]
+    assert err.strip().splitlines()[-1] == f"{error['text']} {error['remedy']}"
+
+
+def test_synthesize_keeps_what_is_there_and_prints_one_object(tmp_path: Path) -> None:
+    (tmp_path / "sample_5.npz").touch()
+    for word in ("--seed", "--first"):
+        done = limelight("synthesize", "rooms", "--out", tmp_path, "--count", 1, word, 5, "--device", "cpu", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) == {"out": str(tmp_path), "first": 5, "count": 1, "device": "cpu"}
+    assert (tmp_path / "sample_5.npz").stat().st_size == 0
+
+
 def test_doctor_prints_one_object() -> None:
-    done = limelight("doctor", "--json")
+    done = limelight("doctor", "--device", "cpu", "--json")
     answer = json.loads(done.stdout)
-    assert done.returncode == 0 and answer["missing"] == []
+    assert done.returncode == 0 and answer["missing"] == [] and answer["device"] == "cpu"
     assert answer["devices"][0]["id"] == "cpu" and answer["devices"][0]["memory_gb"] > 0
 
 

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the work runs: what ``auto``, ``cpu`` and ``cuda[:N]`` mean on this computer."""
+
+from __future__ import annotations
+
+import re
+
+from .errors import BadInput, MissingPart
+
+
+def pick_device(name: str) -> str:
+    """The torch device for ``auto``, ``cpu`` or ``cuda[:N]``; raises :class:`BadInput` for one that is not here."""
+    if name == "cpu":
+        return name
+    gpu = re.fullmatch(r"cuda(?::(\d{1,3}))?", name)
+    if gpu or name == "auto":
+        try:
+            import torch
+        except ImportError as error:
+            raise MissingPart("The package torch is missing.", "Set the engine up again.") from error
+        if gpu is None:
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        if int(gpu[1] or 0) < torch.cuda.device_count():
+            return name
+    raise BadInput(f"There is no device '{name}' here.", "Use auto, cpu or cuda:N with N below the number of GPUs.")
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that is not here; ``auto`` always is, and torch is not loaded for it."""
+    if name != "auto":
+        pick_device(name)
