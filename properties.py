@@ -87,6 +87,9 @@ class SceneSettings(PropertyGroup):
         items=(("embedded", "Embedded", "Ships with Limelight and runs on any computer"),),
         default="embedded",
     )
+    own_world: PointerProperty(
+        type=bpy.types.World, name="Own world", description="The World that lit the scene before Limelight's did"
+    )
     active_probe: IntProperty(name="Active probe", description="Number of the probe that the list highlights", min=0)
 
 

@@ -44,20 +44,18 @@ def pick_on_ray(
     ``origin`` and ``direction`` are in world space; ``radius`` 0 chooses one by distance. On a surface the centre is
     moved out along the normal by a little more than the radius, so that the sphere does not sink in.
     """
-    from ..scene import probes
+    from ..scene import probes, rays
 
     direction = direction.normalized()
     camera = context.scene.camera
     # The engine paints the sphere as the camera sees it, so its size follows the camera's distance, not the viewport's.
     eye = camera.matrix_world.translation if camera is not None else origin
-    hit, point, normal, _face, _object, _matrix = context.scene.ray_cast(
-        context.evaluated_depsgraph_get(), origin, direction
-    )
-    if hit:
-        size = radius or sensible_radius((point - eye).length)
+    hit = rays.first_hit(context.scene, context.evaluated_depsgraph_get(), origin, direction, catcher=True)
+    if hit is not None:
+        size = radius or sensible_radius((hit.point - eye).length)
         # A face seen from behind still gets its probe on the side that the click came from.
-        outwards = normal if normal.dot(direction) <= 0 else -normal
-        return Pick(probes.surface_point(point, outwards, size), size, "surface")
+        outwards = hit.normal if hit.normal.dot(direction) <= 0 else -hit.normal
+        return Pick(probes.surface_point(hit.point, outwards, size), size, "surface")
     if fallback is not None:
         return Pick(fallback.copy(), radius or sensible_radius((fallback - eye).length), "cursor")
     if direction.z < -1e-3 and 0 < -origin.z / direction.z < _FARTHEST_GROUND:

@@ -11,9 +11,10 @@ from typing import Any
 
 import bpy
 import numpy as np
+from mathutils import Vector
 
 from . import camera as cameras
-from . import compat, probes
+from . import compat, own, probes, rays
 
 #: The scene is rendered for the engine at this many pixels on its longer side.
 LONGEST_SIDE = 512
@@ -108,11 +109,27 @@ def _render(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, 
     scale = min(1.0, LONGEST_SIDE / max(width, height))
     size = (max(16, round(width * scale)), max(16, round(height * scale)))
     path = folder / "view.exr"
-    with _settings_for_capture(scene, size, path):
+    with own.without_own(scene), _settings_for_capture(scene, size, path):
         bpy.ops.render.render(write_still=True, scene=scene.name)
+    if own.lights(scene) and not _brightest(path):
+        raise ValueError(
+            "nothing but Limelight's own light falls on the scene, and an estimate leaves that out: "
+            "add a lamp or a World, or press Bake from Scene"
+        )
     depth_path = folder / "depth.exr"
     _write_float(depth_path, cast_depth(context, DEPTH_SIDE))
     return path, size, depth_path
+
+
+def _brightest(path: Path) -> float:
+    """The largest value of a picture's colours."""
+    image = bpy.data.images.load(str(path), check_existing=False)
+    try:
+        pixels = np.empty(len(image.pixels), np.float32)
+        image.pixels.foreach_get(pixels)
+        return float(pixels.reshape(-1, 4)[:, :3].max())
+    finally:
+        bpy.data.images.remove(image)
 
 
 @contextmanager
@@ -152,7 +169,7 @@ def _settings_for_capture(scene: bpy.types.Scene, size: tuple[int, int], path: P
 
 def cast_depth(context: bpy.types.Context, side: int) -> np.ndarray:
     """Planar depth (H, W) float32 in scene units of what the active camera sees, rows from the top; +inf where nothing
-    is. Rays against the evaluated geometry: exact, and much faster than a render."""
+    of the artist's is. Rays against the evaluated geometry: exact, and much faster than a render."""
     scene, camera = context.scene, context.scene.camera
     width, height = cameras.picture_size(scene)
     scale = side / max(width, height)
@@ -162,16 +179,16 @@ def cast_depth(context: bpy.types.Context, side: int) -> np.ndarray:
     turn, origin = np.array(matrix.to_3x3()), matrix.translation
     x = (np.arange(columns) + 0.5 - k["cx"]) / k["fx"]
     y = (k["cy"] - np.arange(rows) - 0.5) / k["fy"]
-    rays = np.stack([*np.meshgrid(x, y), np.full((rows, columns), -1.0)], -1)
-    lengths = np.linalg.norm(rays, axis=-1)
-    directions = (rays / lengths[..., None]) @ turn.T
+    through = np.stack([*np.meshgrid(x, y), np.full((rows, columns), -1.0)], -1)
+    lengths = np.linalg.norm(through, axis=-1)
+    directions = (through / lengths[..., None]) @ turn.T
     depth = np.full((rows, columns), np.inf, np.float32)
     depsgraph = context.evaluated_depsgraph_get()
     for i in range(rows):
         for j in range(columns):
-            hit, point, *_ = scene.ray_cast(depsgraph, origin, directions[i, j])
-            if hit:
-                depth[i, j] = (point - origin).length / lengths[i, j]
+            hit = rays.first_hit(scene, depsgraph, origin, Vector(directions[i, j]))
+            if hit is not None:
+                depth[i, j] = (hit.point - origin).length / lengths[i, j]
     return depth
 
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 
 import bpy
 
-from . import probes
-
-_MARK = "limelight_catcher"
+from . import own, probes
 
 
 def add_shadow_catcher(scene: bpy.types.Scene, probe: bpy.types.Object, size: float | None = None) -> bpy.types.Object:
     """A level shadow catcher under the probe's sphere; a second run moves the one that is there."""
     radius = probes.radius_in_world(probe)
     half = (size or 40 * radius) / 2
-    plane = next((o for o in scene.objects if o.get(_MARK)), None)
+    plane = next((o for o in scene.objects if o.get(own.CATCHER)), None)
     if plane is None:
         mesh = bpy.data.meshes.new("Shadow catcher")
         plane = bpy.data.objects.new("Shadow catcher", mesh)
-        plane[_MARK] = True
+        plane[own.CATCHER] = True
         probes.collection(scene).objects.link(plane)
     plane.data.clear_geometry()
     plane.data.from_pydata([(-half, -half, 0), (half, -half, 0), (half, half, 0), (-half, half, 0)], [], [(0, 1, 2, 3)])

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import bpy
 
-from . import compat, probes, world
+from . import compat, own, probes, world
 
-_MARK = "limelight_dome"
 _LIT = {"MESH", "CURVE", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "CURVES"}
 
 
@@ -40,7 +39,7 @@ def apply_domes(scene: bpy.types.Scene, lit: list[bpy.types.Object]) -> list[bpy
 
 def remove_domes(scene: bpy.types.Scene) -> None:
     """Delete the domes and what belongs to them."""
-    for dome in [o for o in scene.objects if o.get(_MARK)]:
+    for dome in [o for o in scene.objects if o.get(own.DOME)]:
         receivers = dome.light_linking.receiver_collection
         if receivers is not None:
             bpy.data.collections.remove(receivers)
@@ -65,7 +64,7 @@ def _dome(scene: bpy.types.Scene, probe: bpy.types.Object, radius: float) -> bpy
     shape.free()
     mesh.materials.append(_material(probe))
     dome = bpy.data.objects.new(f"{probe.name} dome", mesh)
-    dome[_MARK] = probe.name
+    dome[own.DOME] = probe.name
     dome.location = probe.matrix_world.translation
     dome.visible_camera = dome.visible_shadow = False
     dome.hide_select = True
@@ -100,4 +99,5 @@ def _darken(scene: bpy.types.Scene) -> None:
     background = next((n for n in compat.node_tree(dark).nodes if n.type == "BACKGROUND"), None)
     if background is not None:
         background.inputs["Strength"].default_value = 0.0
-    scene.world = dark
+    dark[own.DARK] = True
+    own.assign_world(scene, dark)

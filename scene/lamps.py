@@ -9,11 +9,10 @@ import math
 import bpy
 from mathutils import Vector
 
-from . import probes, world
+from . import own, probes, world
 
 #: Area lamps stand this many metres from the probe: far, so that objects around it are lit alike.
 DISTANCE = 10.0
-_MARK = "limelight_probe"
 
 
 def apply_lamps(scene: bpy.types.Scene, probe: bpy.types.Object) -> list[bpy.types.Object]:
@@ -28,7 +27,7 @@ def apply_lamps(scene: bpy.types.Scene, probe: bpy.types.Object) -> list[bpy.typ
 
 def remove_lamps(scene: bpy.types.Scene) -> None:
     """Delete the lamps that were made from probes."""
-    for lamp in [o for o in scene.objects if o.type == "LIGHT" and o.get(_MARK)]:
+    for lamp in [o for o in scene.objects if o.type == "LIGHT" and o.get(own.LAMP)]:
         bpy.data.lights.remove(lamp.data)
 
 
@@ -46,7 +45,7 @@ def _lamp(scene: bpy.types.Scene, probe: bpy.types.Object, entry: dict, name: st
         data.size = 2 * DISTANCE * math.tan(min(angle, math.radians(150)) / 2)
         data.energy = disc_power(strength, data.size / 2, DISTANCE)
     lamp = bpy.data.objects.new(name, data)
-    lamp[_MARK] = probe.name
+    lamp[own.LAMP] = probe.name
     lamp.rotation_euler = direction.to_track_quat("Z", "Y").to_euler()
     lamp.location = probe.matrix_world.translation + direction * (1.0 if sun else DISTANCE)
     probes.collection(scene).objects.link(lamp)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import compat
+from . import compat, own
 
 NAME = "Limelight"
 _LIGHT, _BACKGROUND = "Limelight light", "Limelight background"
@@ -29,7 +29,7 @@ def apply_world(scene: bpy.types.Scene, probe: bpy.types.Object, *, fill: bool =
         # After local domes the scene has a dark world, but its Limelight world and its settings are still in the file.
         world = next((w for w in bpy.data.worlds if w.name == NAME and w.limelight.probe), None)
         world = world or bpy.data.worlds.new(NAME)
-        scene.world = world
+        own.assign_world(scene, world)
     world.limelight.probe = probe.name
     show(world, image)
     return world

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Cameras, plates, depth and what is handed to the engine."""
 
+import json
 import math
 import random
 import struct
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from limelight.scene import camera as cameras
-from limelight.scene import capture, plate, probes, problems
+from limelight.scene import capture, catcher, compat, domes, lamps, plate, probes, problems, world
 from mathutils import Vector
 
 
@@ -100,6 +101,66 @@ def test_scene_capture_gives_parameters_and_restores_every_setting(scene, tmp_pa
     assert (tmp_path / "view.exr").stat().st_size > 500
     assert (tmp_path / "depth.exr").stat().st_size > 200
     assert params["frame"] == "world"
+
+
+def read_picture(path):
+    image = bpy.data.images.load(str(path), check_existing=False)
+    pixels = np.array(image.pixels[:], np.float32).reshape(image.size[1], image.size[0], 4)[::-1, :, :3]
+    bpy.data.images.remove(image)
+    return pixels
+
+
+def lit_scene(scene):
+    """A cube in the artist's own light, and a probe beside it that holds light."""
+    camera = add_camera(scene)
+    camera.location, camera.rotation_euler = (0, -6, 1), (1.4, 0, 0)
+    add_cube(scene)
+    sun = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))
+    sun.rotation_euler = (0.5, 0.3, 0.0)
+    scene.collection.objects.link(sun)
+    scene.world = bpy.data.worlds.new("Sky")
+    compat.node_tree(scene.world)
+    probe = probes.add_probe(scene, (1.5, -1, 0.5), 0.2)
+    for slot in ("environment", "fill"):
+        image = bpy.data.images.new(slot, 8, 4, float_buffer=True)
+        image.pixels.foreach_set([2.0] * 128)
+        setattr(probe.limelight, slot, image)
+    lamp = {"kind": "area", "direction": [0.5, -0.2, 0.5], "irradiance": [9, 9, 9], "angle_deg": 40}
+    probe.limelight.lamps = json.dumps([lamp])
+    bpy.context.view_layer.update()
+    return probe
+
+
+APPLY = {
+    "world": lambda scene, probe: world.apply_world(scene, probe),
+    "lamps": lambda scene, probe: lamps.apply_lamps(scene, probe),
+    "domes": lambda scene, probe: domes.apply_domes(scene, [probe]),
+    "catcher": lambda scene, probe: catcher.add_shadow_catcher(scene, probe),
+}
+
+
+@pytest.mark.parametrize("how", list(APPLY))
+def test_estimating_again_sees_the_scene_as_the_artist_made_it(scene, tmp_path, monkeypatch, how):
+    monkeypatch.setattr(capture, "LONGEST_SIDE", 32)
+    probe = lit_scene(scene)
+    capture.capture(bpy.context, tmp_path / "before")
+    APPLY[how](scene, probe)
+    bpy.context.view_layer.update()
+    shown = (scene.world, [(o.name, o.hide_render) for o in scene.objects])
+    capture.capture(bpy.context, tmp_path / "after")
+    for name in ("view.exr", "depth.exr"):
+        before, after = (read_picture(tmp_path / when / name) for when in ("before", "after"))
+        assert np.allclose(after, before, rtol=1e-3, atol=1e-3), name
+    assert (scene.world, [(o.name, o.hide_render) for o in scene.objects]) == shown
+
+
+def test_a_scene_in_nothing_but_limelights_light_is_told_apart(scene, tmp_path):
+    probe = lit_scene(scene)
+    bpy.data.objects.remove(scene.objects["Sun"])
+    scene.world = None
+    world.apply_world(scene, probe)
+    with pytest.raises(ValueError, match="nothing but Limelight's own light"):
+        capture.capture(bpy.context, tmp_path)
 
 
 def write_png(path, width, height):

@@ -7,6 +7,7 @@ import bpy
 import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from limelight.operators import picking, state, watch
+from limelight.scene import catcher, domes, probes
 from mathutils import Vector
 
 
@@ -33,6 +34,20 @@ def test_a_face_seen_from_behind_keeps_the_probe_on_the_side_of_the_click(scene)
     floor(0.5)
     pick = picking.pick_on_ray(bpy.context, Vector((0, 0, -3)), Vector((0, 0, 1)), radius=0.2)
     assert pick.location.z == pytest.approx(0.29, abs=1e-5)
+
+
+def test_limelights_own_domes_are_no_surface_but_the_shadow_catcher_is_ground(scene):
+    floor(0.5)
+    probe = probes.add_probe(scene, (0, 0, 1), 0.1)
+    probe.limelight.environment = bpy.data.images.new("env", 8, 4, float_buffer=True)
+    (dome,) = domes.apply_domes(scene, [probe])
+    bpy.context.view_layer.update()
+    above = Vector((0, 0, dome.dimensions.z))
+    assert picking.pick_on_ray(bpy.context, above, Vector((0, 0, -1)), radius=0.2).location.z == pytest.approx(0.71)
+    assert picking.pick_on_ray(bpy.context, Vector((0, 0, 3)), Vector((0, 1, 0.5))).on == "air"
+    catcher.add_shadow_catcher(scene, probe)
+    bpy.context.view_layer.update()
+    assert picking.pick_on_ray(bpy.context, above, Vector((0, 0, -1)), radius=0.2).location.z == pytest.approx(1.11)
 
 
 def test_without_geometry_a_falling_ray_ends_on_the_ground(scene):
