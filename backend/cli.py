@@ -37,7 +37,7 @@ def light(
     camera: Annotated[Path | None, typer.Option(help="Camera as JSON: intrinsics, camera_to_world")] = None,
     frame: Annotated[str, typer.Option(help="camera or world")] = "camera",
     radius: Annotated[float | None, typer.Option(help="Radius of the painted sphere in metres")] = None,
-    model: Annotated[str, typer.Option(help="Which model paints")] = "embedded",
+    model: Annotated[str, typer.Option(help="embedded, or a diffusers folder by path or name")] = "embedded",
     quality: Annotated[str, typer.Option(help="draft, normal or high")] = "normal",
     size: Annotated[int, typer.Option(help="Width of the HDR map in pixels")] = 512,
     front: Annotated[bool, typer.Option(help="Lay the visible surroundings over the map")] = True,
@@ -127,13 +127,13 @@ def depth(
 @models_app.command("list")
 def models_list(device: Device = "auto", seed: Seed = 0, as_json: AsJson = False) -> None:
     """What there is, and whether it is whole."""
-    from .models import listing
+    from .models import backbones, listing
 
     def show(answer: dict[str, Any]) -> None:
         for entry in answer["models"]:
             typer.echo(f"{entry['name']}: {entry['state']} ({entry['licence']}) {entry['purpose']}")
 
-    run(lambda report: {"models": listing()}, as_json, show, device)
+    run(lambda report: {"models": listing() + backbones()}, as_json, show, device)
 
 
 @models_app.command("verify")

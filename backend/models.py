@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The models that ship with the engine: what is there, and whether it is whole."""
+"""The models that ship with the engine and whether they are whole; the backbones that the user put beside them."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,38 @@ def fetch(name: str) -> None:
     if name in known:
         raise BadInput(f"The model {name} ships with the engine.", "Use 'models verify' to check it.")
     raise BadInput(f"There is no model '{name}' to fetch.", f"Known: {', '.join(known)}.")
+
+
+def models_folder() -> Path:
+    """Where larger models are kept: LIMELIGHT_MODELS, which the preferences set, or a folder of the user's cache."""
+    given = os.environ.get("LIMELIGHT_MODELS")
+    return Path(given) if given else Path.home() / ".cache" / "limelight" / "models"
+
+
+def backbones() -> list[dict[str, Any]]:
+    """Pipelines in diffusers' layout in the models folder; ``state`` is ok or, without LIMO's weights, base."""
+    return [
+        {
+            "name": index.parent.name,
+            "file": str(index.parent),
+            "licence": "see its model card",
+            "purpose": "a large backbone that paints the spheres",
+            "state": "ok" if (index.parent / "limo.safetensors").is_file() else "base",
+        }
+        for index in sorted(models_folder().glob("*/model_index.json"))
+    ]
+
+
+def find_backbone(model: str) -> Path:
+    """The folder of a backbone that is named by its path or by its name in the models folder."""
+    for folder in (models_folder() / model, Path(model).expanduser()):
+        if model and (folder / "model_index.json").is_file():
+            return folder.resolve()
+    names = ", ".join(["embedded", *(entry["name"] for entry in backbones())])
+    raise BadInput(
+        f"There is no model '{model}'.",
+        f"Use one of: {names}; or the folder of a diffusers pipeline, the one that holds model_index.json.",
+    )
 
 
 def state(weights: Path) -> str:

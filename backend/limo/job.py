@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from ..errors import BadInput
+from ..models import find_backbone
 
 QUALITIES = ("draft", "normal", "high")
 SIZES = (128, 256, 512, 1024, 2048)
-MODELS = ("embedded",)
+#: The model that ships with the engine; any other name is a backbone's folder.
+EMBEDDED = "embedded"
 
 
 @dataclass
@@ -69,7 +71,7 @@ class LightJob:
     camera_to_world: Tensor | None = None
     frame: str = "camera"
     radius: float | None = None
-    model: str = "embedded"
+    model: str = EMBEDDED
     quality: str = "normal"
     size: int = 512
     seed: int = 0
@@ -83,7 +85,8 @@ class LightJob:
             raise BadInput("No probe was given.", "Mark a point, e.g. --probe 0.5,0.6.")
         _one_of("quality", self.quality, QUALITIES)
         _one_of("frame", self.frame, ("camera", "world"))
-        _one_of("model", self.model, MODELS)
+        if self.model != EMBEDDED:
+            find_backbone(self.model)
         if self.size not in SIZES:
             raise BadInput(f"The panorama's width is {self.size} pixels.", f"Use one of {', '.join(map(str, SIZES))}.")
         if self.radius is not None and not (math.isfinite(self.radius) and self.radius > 0):
