@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bpy
 from bpy.props import EnumProperty, StringProperty
-from bpy.types import AddonPreferences
+from bpy.types import AddonPreferences, Context
 
 ROOT = Path(__file__).resolve().parent
 ADDON = __package__
@@ -109,7 +109,7 @@ class LimelightPreferences(AddonPreferences):
         name="Report", description="What the last verification of the engine found, as JSON", options={"HIDDEN"}
     )
 
-    def draw(self, context):
+    def draw(self, context: Context):
         """Draw the preferences; the panel's code is loaded when it is first seen."""
         from .panels import engine_preferences
 

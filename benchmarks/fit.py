@@ -60,7 +60,8 @@ def diffuse_sphere(env: Tensor) -> Tensor:
 def perfect(env: Tensor) -> Spheres:
     """8-bit brackets of both spheres."""
     balls = (shading.mirror_sphere(env, VIEW, 8), diffuse_sphere(env))
-    return Spheres(VIEW, *[(torch.stack([expose(ball, ev) for ev in EVS]) * 255).round() / 255 for ball in balls])
+    mirror, diffuse = ((torch.stack([expose(ball, ev) for ev in EVS]) * 255).round() / 255 for ball in balls)
+    return Spheres(VIEW, mirror, diffuse)
 
 
 def merge_only(spheres: Spheres, height: int) -> Tensor:

@@ -2,7 +2,7 @@
 """From an estimated environment to light in the scene: world, lamps, one dome a probe, the compositing set-up."""
 
 import bpy
-from bpy.types import Operator
+from bpy.types import Context, Operator
 
 from . import watch
 
@@ -40,7 +40,7 @@ class LIMELIGHT_OT_apply_world(Operator):
     bl_label = "Apply as World"
     bl_options = {"REGISTER", "UNDO"}
 
-    def execute(self, context):
+    def execute(self, context: Context):
         from ..scene import world
 
         probe = _lit_probe(context)
@@ -57,7 +57,7 @@ class LIMELIGHT_OT_apply_lamps(Operator):
     bl_label = "Apply with Lamps"
     bl_options = {"REGISTER", "UNDO"}
 
-    def execute(self, context):
+    def execute(self, context: Context):
         from ..scene import lamps
 
         probe = _lit_probe(context)
@@ -77,7 +77,7 @@ class LIMELIGHT_OT_apply_domes(Operator):
     bl_label = "Apply Local Domes"
     bl_options = {"REGISTER", "UNDO"}
 
-    def execute(self, context):
+    def execute(self, context: Context):
         from ..scene import domes, probes
 
         lit = [p for p in probes.probes(context.scene) if p.limelight.use and p.limelight.environment is not None]
@@ -100,7 +100,7 @@ class LIMELIGHT_OT_setup_composite(Operator):
     bl_label = "Composite over Photo"
     bl_options = {"REGISTER", "UNDO"}
 
-    def execute(self, context):
+    def execute(self, context: Context):
         from ..scene import catcher, composite
 
         if context.scene.limelight.plate is None:

@@ -2,7 +2,7 @@
 """The true panorama of a scene for comparison, and the environment as an asset."""
 
 from bpy.props import EnumProperty
-from bpy.types import Operator
+from bpy.types import Context, Operator
 
 from . import watch
 
@@ -25,7 +25,7 @@ class LIMELIGHT_OT_bake_truth(Operator):
         default="512",
     )
 
-    def execute(self, context):
+    def execute(self, context: Context):
         from ..scene import bake
 
         probe = watch.active_probe(context)
@@ -50,7 +50,7 @@ class LIMELIGHT_OT_mark_asset(Operator):
     bl_label = "Mark as Asset"
     bl_options = {"REGISTER", "UNDO"}
 
-    def execute(self, context):
+    def execute(self, context: Context):
         from ..scene import asset
 
         probe = watch.active_probe(context)

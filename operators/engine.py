@@ -4,9 +4,10 @@
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import bpy
-from bpy.types import Operator
+from bpy.types import Context, Event, Operator
 
 from .. import preferences
 from . import engine_session, engine_work, state, watch
@@ -27,14 +28,24 @@ def network_refusal() -> str:
     )
 
 
-class _SteppedOperator:
+# Blender wants its own base class last, so the mixin has none; for the type checker it is an operator all the same.
+_Mixin = Operator if TYPE_CHECKING else object
+
+
+class _SteppedOperator(_Mixin):
     """Ticks a piece of work: modal when clicked, blocking in scripts and in background mode.
 
     A subclass says what the work is (``begin``, which may raise an error with an artist's sentence) and what follows
     when it succeeded (``succeed``, which returns the message to show and the problems that remain).
     """
 
-    def execute(self, context):
+    def begin(self, context: Context) -> Any:
+        raise NotImplementedError
+
+    def succeed(self, context: Context, work: Any) -> tuple[str, list[str]]:
+        raise NotImplementedError
+
+    def execute(self, context: Context):
         work = self._start(context)
         if work is None:
             return {"CANCELLED"}
@@ -43,7 +54,7 @@ class _SteppedOperator:
             time.sleep(_PAUSE)
         return self._end(context, work)
 
-    def invoke(self, context, _event):
+    def invoke(self, context: Context, _event: Event):
         if bpy.app.background or context.window is None:
             return self.execute(context)
         self._work = self._start(context)
@@ -53,7 +64,7 @@ class _SteppedOperator:
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
-    def modal(self, context, event):
+    def modal(self, context: Context, event: Event):
         if event.type == "ESC" and event.value == "PRESS":
             self._work.cancel()
         if event.type != "TIMER":
@@ -65,13 +76,13 @@ class _SteppedOperator:
         context.window_manager.event_timer_remove(self._timer)
         return self._end(context, self._work)
 
-    def cancel(self, context):
+    def cancel(self, context: Context):
         """Blender calls this when it ends the operator itself, for example on quitting."""
         self._work.cancel()
         context.window_manager.event_timer_remove(self._timer)
         self._tell(context, "Cancelled", failed=True)
 
-    def _start(self, context):
+    def _start(self, context: Context):
         interface = state.get(context)
         if interface.setup_running:
             self.report({"ERROR"}, "The engine is being set up or verified already: wait for it to end")
@@ -86,19 +97,19 @@ class _SteppedOperator:
         self._show(context, work)
         return work
 
-    def _show(self, context, work):
+    def _show(self, context: Context, work):
         interface = state.get(context)
         interface.setup_fraction, interface.setup_stage = work.fraction, work.stage
         watch.redraw(context)
 
-    def _tell(self, context, message, *, failed):
+    def _tell(self, context: Context, message, *, failed):
         interface = state.get(context)
         interface.setup_running, interface.setup_fraction, interface.setup_stage = False, 0.0, ""
         interface.setup_message, interface.setup_failed = message, failed
         watch.refresh(context)
         watch.redraw(context)
 
-    def _end(self, context, work):
+    def _end(self, context: Context, work):
         if work.error:
             self._tell(context, work.error, failed=True)
             self.report({"ERROR"}, work.error)
@@ -116,7 +127,7 @@ class LIMELIGHT_OT_setup_engine(_SteppedOperator, Operator):
     bl_label = "Set Up Engine"
     bl_options = {"REGISTER"}
 
-    def begin(self, context):
+    def begin(self, context: Context):
         from ..bridge import setup
 
         refusal = network_refusal()
@@ -126,7 +137,7 @@ class LIMELIGHT_OT_setup_engine(_SteppedOperator, Operator):
         stored = preferences.addon_preferences(context)
         return setup.SetUp(engine_work.chosen_python(stored), preferences.environment_folder(stored))
 
-    def succeed(self, context, work):
+    def succeed(self, context: Context, work):
         stored = preferences.addon_preferences(context)
         if stored is not None:
             stored.engine_source = "OWN"
@@ -140,10 +151,10 @@ class LIMELIGHT_OT_remove_engine(Operator):
     bl_label = "Remove Engine"
     bl_options = {"REGISTER"}
 
-    def invoke(self, context, event):
+    def invoke(self, context: Context, event: Event):
         return context.window_manager.invoke_confirm(self, event)
 
-    def execute(self, context):
+    def execute(self, context: Context):
         from ..bridge import setup
 
         stored = preferences.addon_preferences(context)
@@ -169,7 +180,7 @@ class LIMELIGHT_OT_find_pythons(Operator):
     bl_label = "Find Pythons"
     bl_options = {"REGISTER"}
 
-    def execute(self, context):
+    def execute(self, context: Context):
         stored = preferences.addon_preferences(context)
         if stored is None:
             self.report({"ERROR"}, "Enable Limelight in Preferences > Add-ons first")
@@ -194,10 +205,10 @@ class LIMELIGHT_OT_doctor(_SteppedOperator, Operator):
     bl_label = "Verify Engine"
     bl_options = {"REGISTER"}
 
-    def begin(self, context):
+    def begin(self, context: Context):
         return engine_work.Doctor(engine_session.engine(context))
 
-    def succeed(self, context, work):
+    def succeed(self, context: Context, work):
         stored = preferences.addon_preferences(context)
         if stored is not None:
             stored.doctor_report = json.dumps(work.report)
@@ -211,7 +222,7 @@ class LIMELIGHT_OT_unload(Operator):
     bl_label = "Free Memory"
     bl_options = {"REGISTER"}
 
-    def execute(self, context):
+    def execute(self, context: Context):
         if not engine_session.is_alive():
             self.report({"INFO"}, "The engine is not running, so it holds no memory")
             return {"CANCELLED"}
@@ -230,7 +241,7 @@ class LIMELIGHT_OT_open_log(Operator):
     bl_label = "Open Log"
     bl_options = {"REGISTER"}
 
-    def execute(self, context):
+    def execute(self, context: Context):
         path = engine_session.log_file(context)
         if not path.is_file():
             self.report({"INFO"}, "There is no log yet: the engine has not been started")
@@ -246,7 +257,7 @@ class LIMELIGHT_OT_show_preferences(Operator):
     bl_label = "Open Limelight's Preferences"
     bl_options = {"REGISTER"}
 
-    def execute(self, context):
+    def execute(self, context: Context):
         if bpy.app.background or context.window is None:
             self.report({"ERROR"}, "There is no window: use “limelight doctor” on the command line instead")
             return {"CANCELLED"}

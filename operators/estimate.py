@@ -4,7 +4,7 @@
 import time
 
 import bpy
-from bpy.types import Operator
+from bpy.types import Context, Event, Operator
 
 from . import engine_session, previews, state, watch
 from .estimate_run import EstimateRun
@@ -97,7 +97,7 @@ class LIMELIGHT_OT_estimate(Operator):
     bl_label = "Estimate Light"
     bl_options = {"REGISTER", "UNDO"}
 
-    def execute(self, context):
+    def execute(self, context: Context):
         if _refused(self, context):
             return {"CANCELLED"}
         run = EstimateRun(context)
@@ -107,7 +107,7 @@ class LIMELIGHT_OT_estimate(Operator):
         run.wait()
         return _finish(self, context, run)
 
-    def invoke(self, context, _event):
+    def invoke(self, context: Context, _event: Event):
         if bpy.app.background or context.window is None:
             return self.execute(context)
         if _refused(self, context):
@@ -124,7 +124,7 @@ class LIMELIGHT_OT_estimate(Operator):
         _show(context, self._run)
         return {"RUNNING_MODAL"}
 
-    def modal(self, context, event):
+    def modal(self, context: Context, event: Event):
         run = self._run
         if engine_session.running_run() is not run:
             # The run was abandoned: another file was loaded or the engine was stopped.
@@ -153,13 +153,13 @@ class LIMELIGHT_OT_estimate(Operator):
         self._release(context)
         return _finish(self, context, run)
 
-    def cancel(self, context):
+    def cancel(self, context: Context):
         """Blender calls this when it ends the operator itself, for example on quitting."""
         if engine_session.running_run() is self._run:
             engine_session.abandon()
         self._release(context)
 
-    def _release(self, context):
+    def _release(self, context: Context):
         context.window_manager.event_timer_remove(self._timer)
         context.workspace.status_text_set(None)
 
@@ -171,7 +171,7 @@ class LIMELIGHT_OT_cancel(Operator):
     bl_label = "Cancel"
     bl_options = {"REGISTER"}
 
-    def execute(self, context):
+    def execute(self, context: Context):
         run = engine_session.running_run()
         if run is None:
             self.report({"INFO"}, "No estimate is running")

@@ -7,10 +7,14 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bpy
 
 from . import engine_session, previews
+
+if TYPE_CHECKING:
+    from ..bridge import Engine, Job
 
 # The engine answers from another process; asking it more often than this only burns the processor.
 _PAUSE = 0.02
@@ -27,8 +31,8 @@ class EstimateRun:
         self.scene_name: str = context.scene.name
         self.folder = Path(tempfile.mkdtemp(prefix="limelight-", dir=bpy.app.tempdir or None))
         self.started = time.monotonic()
-        self._job = None
-        self._engine = None
+        self._job: Job | None = None
+        self._engine: Engine | None = None
         self._answer = self.folder / "result"
         self._cancelled = False
 
@@ -53,7 +57,7 @@ class EstimateRun:
     def cancel(self) -> None:
         """Ask the engine to stop this job; ``over`` turns true as soon as it has."""
         self._cancelled = True
-        if self._job is not None and not self._job.over:
+        if self._engine is not None and self._job is not None and not self._job.over:
             self._engine.cancel(self._job)
 
     def wait(self) -> None:
@@ -118,6 +122,7 @@ class EstimateRun:
 
         if self.scene_name not in bpy.data.scenes:
             raise RuntimeError(f"The scene “{self.scene_name}” is gone, so its light could not be stored")
+        assert self._job is not None and self._job.result is not None
         probes = results.load_results(context, self._answer, self._job.result)
         for answer in self._job.result.get("probes", []):
             previews.show_file(f"probe:{answer['name']}", str(self._answer / answer.get("preview", "")))

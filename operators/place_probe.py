@@ -3,7 +3,7 @@
 
 import bpy
 from bpy.props import FloatProperty, FloatVectorProperty, StringProperty
-from bpy.types import Operator
+from bpy.types import Context, Event, Operator
 from mathutils import Vector
 
 from . import picking, probe_preview, watch
@@ -25,6 +25,13 @@ def _place(operator: Operator, context: bpy.types.Context, location: Vector, rad
     watch.redraw(context)
     operator.report({"INFO"}, f"Placed {probe.name}, radius {radius:.2f} m")
     return {"FINISHED"}
+
+
+def _restore_window(context: Context) -> None:
+    # There is no window left when Blender quits.
+    if context.window is not None:
+        context.window.cursor_modal_restore()
+        context.workspace.status_text_set(None)
 
 
 def _resized(radius: float, event_type: str) -> float:
@@ -51,17 +58,17 @@ class LIMELIGHT_OT_add_probe(Operator):
     name: StringProperty(name="Name", description="Name of the new probe", default="Probe")
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: Context):
         if context.mode != "OBJECT":
             cls.poll_message_set("Leave edit mode first: probes are placed in Object Mode")
             return False
         return True
 
-    def execute(self, context):
+    def execute(self, context: Context):
         radius = self.radius or picking.sensible_radius(picking.FREE_DISTANCE)
         return _place(self, context, self.location, radius)
 
-    def invoke(self, context, _event):
+    def invoke(self, context: Context, _event: Event):
         if bpy.app.background or context.window is None:
             return self.execute(context)
         self._radius = 0.0
@@ -71,7 +78,7 @@ class LIMELIGHT_OT_add_probe(Operator):
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
-    def _pick(self, context, event):
+    def _pick(self, context: Context, event: Event):
         under = picking.region_under(context, "VIEW_3D", event.mouse_x, event.mouse_y)
         if under is None:
             return None
@@ -81,7 +88,7 @@ class LIMELIGHT_OT_add_probe(Operator):
             context, region, view, event.mouse_x - region.x, event.mouse_y - region.y, self._radius
         )
 
-    def modal(self, context, event):
+    def modal(self, context: Context, event: Event):
         if event.type in {"ESC", "RIGHTMOUSE"} and event.value == "PRESS":
             self.cancel(context)
             return {"CANCELLED"}
@@ -103,11 +110,10 @@ class LIMELIGHT_OT_add_probe(Operator):
             return self.execute(context)
         return {"PASS_THROUGH"} if event.type in _PASSED_ON else {"RUNNING_MODAL"}
 
-    def cancel(self, context):
+    def cancel(self, context: Context):
         """Put the cursor, the status bar and the viewport back; Blender also calls this when it ends the operator."""
         self._preview.close(context)
-        context.window.cursor_modal_restore()
-        context.workspace.status_text_set(None)
+        _restore_window(context)
 
 
 class LIMELIGHT_OT_add_probe_image(Operator):
@@ -127,18 +133,20 @@ class LIMELIGHT_OT_add_probe_image(Operator):
     name: StringProperty(name="Name", description="Name of the new probe", default="Probe")
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: Context):
         if context.scene.camera is None:
             cls.poll_message_set("The scene has no camera yet: set a photo as plate first")
             return False
         return True
 
-    def execute(self, context):
-        origin, direction = picking.camera_ray(context.scene, context.scene.camera, self.u, self.v)
+    def execute(self, context: Context):
+        camera = context.scene.camera
+        assert camera is not None, "poll() sees to it"
+        origin, direction = picking.camera_ray(context.scene, camera, self.u, self.v)
         pick = picking.pick_on_ray(context, origin, direction, radius=self.radius)
         return _place(self, context, pick.location, pick.radius)
 
-    def invoke(self, context, _event):
+    def invoke(self, context: Context, _event: Event):
         if bpy.app.background or context.window is None:
             return self.execute(context)
         context.window.cursor_modal_set("CROSSHAIR")
@@ -146,7 +154,7 @@ class LIMELIGHT_OT_add_probe_image(Operator):
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
-    def modal(self, context, event):
+    def modal(self, context: Context, event: Event):
         if event.type in {"ESC", "RIGHTMOUSE"} and event.value == "PRESS":
             self.cancel(context)
             return {"CANCELLED"}
@@ -162,10 +170,9 @@ class LIMELIGHT_OT_add_probe_image(Operator):
         self.cancel(context)
         return self.execute(context)
 
-    def cancel(self, context):
+    def cancel(self, context: Context):
         """Put the cursor and the status bar back; Blender also calls this when it ends the operator."""
-        context.window.cursor_modal_restore()
-        context.workspace.status_text_set(None)
+        _restore_window(context)
 
 
 CLASSES = (LIMELIGHT_OT_add_probe, LIMELIGHT_OT_add_probe_image)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bpy
 from bpy.props import FloatProperty, StringProperty
-from bpy.types import Operator
+from bpy.types import Context, Event, Operator
 
 from . import watch
 
@@ -45,14 +45,14 @@ class LIMELIGHT_OT_set_plate(Operator):
         name="Folders", description="Show folders in the dialogue", default=True, options={"HIDDEN"}
     )
 
-    def invoke(self, context, _event):
+    def invoke(self, context: Context, _event: Event):
         # A dropped file arrives with its path; the button asks for one.
         if self.filepath:
             return self.execute(context)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def execute(self, context):
+    def execute(self, context: Context):
         from ..scene import plate
 
         path = Path(bpy.path.abspath(self.filepath))
@@ -81,7 +81,7 @@ class LIMELIGHT_OT_clear_plate(Operator):
     bl_label = "Remove Photo"
     bl_options = {"REGISTER", "UNDO"}
 
-    def execute(self, context):
+    def execute(self, context: Context):
         from ..scene import plate
 
         plate.clear_plate(context.scene)
@@ -97,7 +97,7 @@ class LIMELIGHT_OT_add_camera(Operator):
     bl_label = "Add Camera"
     bl_options = {"REGISTER", "UNDO"}
 
-    def execute(self, context):
+    def execute(self, context: Context):
         scene = context.scene
         camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
         scene.collection.objects.link(camera)
@@ -129,7 +129,7 @@ if hasattr(bpy.types, "FileHandler"):
         bl_file_extensions = ";".join(_EXTENSIONS)
 
         @classmethod
-        def poll_drop(cls, context):
+        def poll_drop(cls, context: Context):
             """Offer it in 3D viewports only."""
             return context.space_data is not None and context.space_data.type == "VIEW_3D"
 

@@ -3,7 +3,7 @@
 
 import bpy
 from bpy.props import StringProperty
-from bpy.types import Operator
+from bpy.types import Context, Operator
 
 from . import watch
 
@@ -27,7 +27,7 @@ class LIMELIGHT_OT_select_probe(Operator):
 
     name: StringProperty(name="Name", description="Name of the probe to select")
 
-    def execute(self, context):
+    def execute(self, context: Context):
         probe = _named_probe(self, context)
         if probe is None:
             return {"CANCELLED"}
@@ -51,7 +51,7 @@ class LIMELIGHT_OT_delete_probe(Operator):
 
     name: StringProperty(name="Name", description="Name of the probe to delete; empty deletes the active one")
 
-    def execute(self, context):
+    def execute(self, context: Context):
         probe = _named_probe(self, context)
         if probe is None:
             return {"CANCELLED"}

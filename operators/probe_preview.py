@@ -22,7 +22,7 @@ def circle_lines(axis: int, segments: int = _SEGMENTS) -> list[tuple[float, floa
             angle = 2 * math.pi * end / segments
             flat = [math.cos(angle), math.sin(angle)]
             flat.insert(axis, 0.0)
-            lines.append(tuple(flat))
+            lines.append((flat[0], flat[1], flat[2]))
     return lines
 
 

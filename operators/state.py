@@ -32,7 +32,7 @@ def _select_row(state: "InterfaceState", context: bpy.types.Context) -> None:
         return
     name = state.probe_rows[state.probe_index].name
     if name in context.scene.objects:
-        bpy.ops.limelight.select_probe("EXEC_DEFAULT", True, name=name)
+        bpy.ops.limelight.select_probe("EXEC_DEFAULT", True, name=name)  # type: ignore[attr-defined]
 
 
 class InterfaceState(PropertyGroup):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The true panorama of the scene next to the estimate, and keeping the estimate as an asset."""
 
-from bpy.types import Panel
+from bpy.types import Context, Panel
 
 from ..operators import watch
 from . import wording
@@ -17,7 +17,7 @@ class LIMELIGHT_PT_compare(Panel):
     bl_category = "Limelight"
     bl_options = {"DEFAULT_CLOSED"}
 
-    def draw(self, context):
+    def draw(self, context: Context):
         layout, probe = self.layout, watch.active_probe(context)
         if probe is None:
             wording.wrapped(layout, context, "Add a probe first.")

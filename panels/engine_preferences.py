@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import bpy
 
 from ..operators import state
 from . import wording
 
+if TYPE_CHECKING:
+    from ..preferences import LimelightPreferences
 
-def draw(preferences: bpy.types.AddonPreferences, layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+
+def draw(preferences: LimelightPreferences, layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """Draw ``preferences`` into ``layout`` from cached state only."""
     interface = state.get(context)
     box = layout.box()
@@ -37,7 +41,7 @@ def _split(layout: bpy.types.UILayout) -> bpy.types.UILayout:
 
 
 def _draw_engine(
-    preferences: bpy.types.AddonPreferences, box: bpy.types.UILayout, interface: state.InterfaceState
+    preferences: LimelightPreferences, box: bpy.types.UILayout, interface: state.InterfaceState
 ) -> None:
     box.row().prop(preferences, "engine_source", expand=True)
     column = _split(box)
@@ -68,7 +72,7 @@ def _draw_progress(box: bpy.types.UILayout, context: bpy.types.Context, interfac
         wording.wrapped(box, context, interface.setup_message, icon="ERROR" if failed else "CHECKMARK", alert=failed)
 
 
-def _draw_report(preferences: bpy.types.AddonPreferences, box: bpy.types.UILayout, context: bpy.types.Context) -> None:
+def _draw_report(preferences: LimelightPreferences, box: bpy.types.UILayout, context: bpy.types.Context) -> None:
     if not preferences.doctor_report:
         wording.wrapped(box, context, "Press Verify Engine to list the devices and their memory.", icon="INFO")
         return

@@ -3,14 +3,14 @@
 
 import json
 
-from bpy.types import Panel
+from bpy.types import Context, Panel, UILayout
 
 from ..operators import previews, state, watch
 from ..operators.estimate import time_left_text
 from . import wording
 
 
-def draw_problems(layout, context, interface):
+def draw_problems(layout: UILayout, context: Context, interface):
     """Every problem found with the button that repairs it."""
     for row in interface.problems:
         box = layout.box().column()
@@ -21,7 +21,7 @@ def draw_problems(layout, context, interface):
                 setattr(button, name, value)
 
 
-def draw_running(layout, context, manager):
+def draw_running(layout: UILayout, context: Context, manager):
     """Progress, stage, time left, the spheres so far and the way out."""
     wording.progress(layout, manager.fraction, f"{round(manager.fraction * 100)} %")
     wording.wrapped(layout, context, manager.stage or "Starting the engine")
@@ -43,7 +43,7 @@ class LIMELIGHT_PT_estimate(Panel):
     bl_region_type = "UI"
     bl_category = "Limelight"
 
-    def draw(self, context):
+    def draw(self, context: Context):
         layout, interface, manager = self.layout, state.get(context), context.window_manager.limelight
         if manager.running:
             draw_running(layout, context, manager)
@@ -73,7 +73,7 @@ class LIMELIGHT_PT_estimate_settings(Panel):
     bl_category = "Limelight"
     bl_options = {"DEFAULT_CLOSED"}
 
-    def draw(self, context):
+    def draw(self, context: Context):
         settings = context.scene.limelight
         column = self.layout.column()
         column.use_property_split = True

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The tab in the Image Editor: probes are placed on the photo itself."""
 
-from bpy.types import Panel
+from bpy.types import Context, Panel
 
 from ..operators import state
 from . import wording
@@ -17,7 +17,7 @@ class LIMELIGHT_PT_image(Panel):
     bl_region_type = "UI"
     bl_category = "Limelight"
 
-    def draw(self, context):
+    def draw(self, context: Context):
         layout, settings, manager = self.layout, context.scene.limelight, context.window_manager.limelight
         if settings.plate is None:
             wording.wrapped(layout, context, "There is no photo yet.")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From the estimate to light in the scene."""
 
-from bpy.types import Panel
+from bpy.types import Context, Panel
 
 from ..operators import state
 from . import wording
@@ -17,7 +17,7 @@ class LIMELIGHT_PT_light(Panel):
     bl_region_type = "UI"
     bl_category = "Limelight"
 
-    def draw(self, context):
+    def draw(self, context: Context):
         layout = self.layout
         lit = any(row.has_light for row in state.get(context).probe_rows)
         if not lit:

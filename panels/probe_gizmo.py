@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import bpy
-from bpy.types import Gizmo, GizmoGroup
+from bpy.types import Context, Event, Gizmo, GizmoGroup
 from mathutils import Matrix, Vector
 
 from ..operators.picking import RADIUS_RANGE
@@ -41,6 +41,7 @@ def radius_under_mouse(
     """Radius in metres that puts the ring below region pixel (x, y), measured in the plane through ``centre``."""
     from bpy_extras import view3d_utils
 
+    assert context.region is not None and context.region_data is not None
     at_mouse = view3d_utils.region_2d_to_location_3d(context.region, context.region_data, (x, y), centre)
     low, high = RADIUS_RANGE
     return min(max((at_mouse - centre).length / ring, low / 2), high * 10)
@@ -61,7 +62,7 @@ class LIMELIGHT_GT_ball(Gizmo):
         """Make the shape once."""
         self.shape = self.new_custom_shape("TRIS", ball_triangles())
 
-    def draw(self, _context):
+    def draw(self, _context: Context):
         """Draw the ball with this gizmo's matrix and colour."""
         self.draw_custom_shape(self.shape)
 
@@ -76,21 +77,23 @@ class LIMELIGHT_GT_ring(Gizmo):
         self.shape = self.new_custom_shape("LINES", circle_lines(2, _SEGMENTS))
         self.probe_name, self.radius_before = "", 0.0
 
-    def draw(self, _context):
+    def draw(self, _context: Context):
         """Draw the ring."""
         self.draw_custom_shape(self.shape)
 
-    def draw_select(self, _context, select_id):
+    def draw_select(self, _context: Context, select_id):
         """Draw the ring for picking."""
         self.draw_custom_shape(self.shape, select_id=select_id)
 
-    def invoke(self, context, _event):
+    def invoke(self, context: Context, _event: Event):
         """Start to drag."""
         probe = context.active_object
+        if probe is None:
+            return {"CANCELLED"}
         self.probe_name, self.radius_before = probe.name, probe.limelight.radius
         return {"RUNNING_MODAL"}
 
-    def modal(self, context, event, _tweak):
+    def modal(self, context: Context, event: Event, _tweak):
         """Follow the mouse."""
         probe = context.scene.objects.get(self.probe_name)
         if probe is None:
@@ -103,7 +106,7 @@ class LIMELIGHT_GT_ring(Gizmo):
         context.area.header_text_set(f"Radius of {probe.name}: {probe.limelight.radius:.3f} m")
         return {"RUNNING_MODAL"}
 
-    def exit(self, context, cancel):
+    def exit(self, context: Context, cancel):
         """End the drag: one undo step, or the old radius if it was cancelled."""
         context.area.header_text_set(None)
         probe = context.scene.objects.get(self.probe_name)
@@ -125,14 +128,14 @@ class LIMELIGHT_GGT_probes(GizmoGroup):
     bl_options = {"3D", "PERSISTENT"}
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: Context):
         """Only in Object Mode with overlays and gizmos on, and with a probe to show."""
         space = context.space_data
         if context.mode != "OBJECT" or not space.overlay.show_overlays:
             return False
         return len(context.window_manager.limelight_interface.probe_rows) > 0
 
-    def setup(self, _context):
+    def setup(self, _context: Context):
         """The ring of the active probe; balls are made as probes appear."""
         self.ring = self.gizmos.new("LIMELIGHT_GT_ring")
         self.ring.use_draw_modal = True
@@ -140,9 +143,9 @@ class LIMELIGHT_GGT_probes(GizmoGroup):
         self.ring.line_width = 2.0
         self.ring.color, self.ring.color_highlight = (1.0, 1.0, 1.0), _LIT
         self.ring.alpha = self.ring.alpha_highlight = 0.9
-        self.balls = []
+        self.balls: list[Gizmo] = []
 
-    def draw_prepare(self, context):
+    def draw_prepare(self, context: Context):
         """Put the balls and the ring where the probes are now."""
         visible = _visible_probes(context)
         for number, ball in enumerate(self.balls):
@@ -150,13 +153,15 @@ class LIMELIGHT_GGT_probes(GizmoGroup):
             if not ball.hide:
                 self._place(ball, visible[number])
         active = context.active_object
-        self.ring.hide = active is None or not active.limelight.is_probe or not active.select_get()
-        if not self.ring.hide:
-            towards_eye = context.region_data.view_matrix.to_3x3().inverted().to_4x4()
-            size = Matrix.Scale(probes.radius_in_world(active) * _RING, 4)
-            self.ring.matrix_basis = Matrix.Translation(active.matrix_world.translation) @ towards_eye @ size
+        view = context.region_data
+        self.ring.hide = view is None or active is None or not active.limelight.is_probe or not active.select_get()
+        if view is None or active is None or self.ring.hide:
+            return
+        towards_eye = view.view_matrix.to_3x3().inverted().to_4x4()
+        size = Matrix.Scale(probes.radius_in_world(active) * _RING, 4)
+        self.ring.matrix_basis = Matrix.Translation(active.matrix_world.translation) @ towards_eye @ size
 
-    def refresh(self, context):
+    def refresh(self, context: Context):
         """Blender asks for this when something changed; the only moment at which balls may be added."""
         while len(self.balls) < len(_visible_probes(context)):
             self.balls.append(self._new_ball())

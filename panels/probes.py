@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The list of probes, with the settings of the active one."""
 
-from bpy.types import Panel, UIList
+from bpy.types import Context, Panel, UILayout, UIList
 
 from ..operators import state, watch
 from . import wording
@@ -12,7 +12,7 @@ class LIMELIGHT_UL_probes(UIList):
 
     bl_idname = "LIMELIGHT_UL_probes"
 
-    def draw_item(self, context, layout, _data, item, _icon, _active_data, _active_property):
+    def draw_item(self, context: Context, layout: UILayout, _data, item, _icon, _active_data, _active_property):
         probe = context.scene.objects.get(item.name)
         if probe is None:
             layout.label(text=item.name, icon="GHOST_DISABLED")
@@ -32,7 +32,7 @@ class LIMELIGHT_PT_probes(Panel):
     bl_region_type = "UI"
     bl_category = "Limelight"
 
-    def draw(self, context):
+    def draw(self, context: Context):
         layout, interface = self.layout, state.get(context)
         row = layout.row()
         row.scale_y = 1.4

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The panel that says what the engine sees: a photo or the scene, and where depth comes from."""
 
-from bpy.types import Panel
+from bpy.types import Context, Panel, UILayout
 
 from . import wording
 
@@ -15,7 +15,7 @@ class LIMELIGHT_PT_view(Panel):
     bl_region_type = "UI"
     bl_category = "Limelight"
 
-    def draw(self, context):
+    def draw(self, context: Context):
         layout, scene, settings = self.layout, context.scene, context.scene.limelight
         layout.row().prop(settings, "source", expand=True)
         if settings.source == "PLATE":
@@ -25,7 +25,7 @@ class LIMELIGHT_PT_view(Panel):
         if scene.camera is None and not (settings.source == "PLATE" and settings.plate is None):
             layout.operator("limelight.add_camera", icon="CAMERA_DATA")
 
-    def _draw_plate(self, layout, context, settings):
+    def _draw_plate(self, layout: UILayout, context: Context, settings):
         if settings.plate is None:
             wording.wrapped(layout, context, "Drop a photo into the viewport, or choose one here.")
             row = layout.row()

@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import textwrap
+from typing import TYPE_CHECKING
 
 import bpy
+
+if TYPE_CHECKING:
+    from bpy.stub_internal.rna_enums import IconItems
 
 # Mean width of a letter of Blender's interface font at a scale of 1, in pixels, measured generously.
 _LETTER = 6.6
@@ -13,7 +17,7 @@ _MARGIN = 50
 
 
 def wrapped(
-    layout: bpy.types.UILayout, context: bpy.types.Context, text: str, *, icon: str = "NONE", alert: bool = False
+    layout: bpy.types.UILayout, context: bpy.types.Context, text: str, *, icon: IconItems = "NONE", alert: bool = False
 ) -> None:
     """Draw ``text`` as labels no wider than the region; ``icon`` stands before the first line."""
     scale = context.preferences.system.ui_scale or 1.0

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The controls of a World that Limelight made, in the sidebar and in the World properties."""
 
-from bpy.types import Panel
+from bpy.types import Context, Panel, UILayout
 
 from . import wording
 
 
-def draw_world(layout, world):
+def draw_world(layout: UILayout, world):
     """Strength, rotation, tint and background of ``world``."""
     settings = world.limelight
     layout.label(text=f"World from {settings.probe}", icon="WORLD")
@@ -32,12 +32,13 @@ class LIMELIGHT_PT_world(Panel):
     bl_context = "world"
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: Context):
         """Only scenes with a World have something to show here."""
         return context.scene.world is not None
 
-    def draw(self, context):
+    def draw(self, context: Context):
         world = context.scene.world
+        assert world is not None, "poll() sees to it"
         if world.limelight.probe:
             draw_world(self.layout, world)
         else:

@@ -21,6 +21,7 @@ def mark_asset(scene: bpy.types.Scene, probe: bpy.types.Object) -> bpy.types.Wor
     world.limelight.probe = probe.name
     worlds.show(world, image)
     world.asset_mark()
+    assert world.asset_data is not None
     world.asset_data.description = f"HDR environment estimated at {probe.name}"
     for tag in ("HDRI", "Limelight"):
         world.asset_data.tags.new(tag, skip_if_exists=True)

@@ -13,6 +13,7 @@ def node_tree(owner: bpy.types.World | bpy.types.Material | bpy.types.Light) -> 
     """The shader nodes of a world, material or light, made if they are not there yet."""
     if bpy.app.version < (5, 0, 0) or owner.node_tree is None:
         owner.use_nodes = True
+    assert owner.node_tree is not None
     return owner.node_tree
 
 
@@ -28,6 +29,7 @@ def compositor(scene: bpy.types.Scene, name: str) -> tuple[bpy.types.NodeTree, b
     else:
         scene.use_nodes = True
         tree = scene.node_tree
+        assert tree is not None
         tree.nodes.clear()
         output = tree.nodes.new("CompositorNodeComposite")
     scene.render.use_compositing = True

@@ -41,7 +41,7 @@ def setup_composite(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     return tree
 
 
-def _fit_to_render(scale: bpy.types.Node) -> None:
+def _fit_to_render(scale: bpy.types.CompositorNodeScale) -> None:
     """The photo fills the render, whatever the percentage."""
     if hasattr(scale, "space"):
         scale.space, scale.frame_method = "RENDER_SIZE", "STRETCH"

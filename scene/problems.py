@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy_extras.object_utils import world_to_camera_view
 
+from . import camera as cameras
 from . import probes
 
 
@@ -48,11 +48,11 @@ def find_problems(context: bpy.types.Context) -> list[Problem]:
 
 
 def _misplaced(scene: bpy.types.Scene, probe: bpy.types.Object) -> Problem | None:
-    x, y, depth = world_to_camera_view(scene, scene.camera, probe.matrix_world.translation)
+    u, v, depth = cameras.project(scene, scene.camera, probe.matrix_world.translation)
     select = ("limelight.select_probe", "Select it", {"name": probe.name})
     if depth <= 0:
         return Problem(f"{probe.name} is behind the camera", *select)
-    if not (0 <= x <= 1 and 0 <= y <= 1):
+    if not (0 <= u <= 1 and 0 <= v <= 1):
         return Problem(f"{probe.name} is outside the picture", *select)
     if probes.radius_in_world(probe) >= 0.5 * depth:
         return Problem(f"{probe.name} is too large for its distance from the camera", *select)

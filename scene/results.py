@@ -14,7 +14,7 @@ from . import compat
 
 def load_results(context: bpy.types.Context, folder: Path, result: dict[str, Any]) -> list[bpy.types.Object]:
     """Store every probe's environment, fill, spheres and lamps; returns the probes that got light."""
-    lit = []
+    lit: list[bpy.types.Object] = []
     for entry in result["probes"]:
         probe = context.scene.objects.get(entry["name"])
         if probe is None or not probe.limelight.is_probe:

@@ -41,7 +41,7 @@ def textured(
 ) -> bpy.types.Material:
     """Two colours mixed by a procedural texture: ``kind`` is brick (planks, tiles) or noise (cloth, plaster)."""
     material = principled(name, light, roughness=roughness)
-    tree = material.node_tree
+    tree = compat.node_tree(material)
     place, spread = tree.nodes.new("ShaderNodeTexCoord"), tree.nodes.new("ShaderNodeMapping")
     spread.inputs["Scale"].default_value = scale
     tree.links.new(place.outputs["Object"], spread.inputs["Vector"])

@@ -30,7 +30,7 @@ def main(out: Path, engine: Path) -> None:
     for probe in (lit, shaded):
         save(bake.bake_truth(bpy.context, probe, 256, 96), out / f"scene_{probe.name.lower()}_truth.exr")
         save(probe.limelight.environment, out / f"scene_{probe.name.lower()}.exr")
-    add_still_life(scene, lit.matrix_world.translation, RADIUS, scene.camera)
+    add_still_life(scene, lit.matrix_world.translation, RADIUS, room.camera)
     stage.render(scene, out / "scene_room.png")
     # The still life alone, in the same place and view, under each environment.
     for thing in list(scene.objects):

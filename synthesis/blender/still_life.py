@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 from mathutils import Vector
 
+from ...scene import compat
 from . import materials, shapes
 
 #: Name, roughness, metallic, colour; glossy and matte as in LIMO's sphere protocol.
@@ -32,7 +33,7 @@ def add_still_life(
     for index, (name, roughness, metallic, colour) in enumerate(BALLS):
         material = materials.principled(name, colour, roughness=roughness, metallic=metallic)
         if name == "Diffuse":
-            shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+            shader = next(node for node in compat.node_tree(material).nodes if node.type == "BSDF_PRINCIPLED")
             shader.inputs["Specular IOR Level"].default_value = 0.0
         center = place + right * (index - 1.5) * 2.3 * radius
         made.append(shapes.ball(scene, name, Vector((center.x, center.y, ground + radius)), radius, material))
