@@ -69,13 +69,20 @@ def pick_on_ray(
 def camera_ray(scene: bpy.types.Scene, camera: bpy.types.Object, u: float, v: float) -> tuple[Vector, Vector]:
     """World-space origin and unit direction through pixel (u, v) of what ``camera`` renders; origin top left, [0, 1].
 
-    Field of view, sensor fit, shift and aspect are Blender's own, read from the camera's view frame.
+    Field of view, sensor fit, shift and aspect are Blender's own, or what the artist gave the photo in their place.
     """
+    from ..scene import camera as cameras
+
+    to_world = camera.matrix_world.normalized()
+    if camera.data.type == "PERSP":
+        view = cameras.seen(scene, camera, *cameras.picture_size(scene))
+        x, y = u * view["width"] - view["cx"], view["cy"] - v * view["height"]
+        through = Vector((x / view["fx"], y / view["fy"], -1.0))
+        return to_world.translation, (to_world.to_3x3() @ through).normalized()
     corners = camera.data.view_frame(scene=scene)
     left, right = min(c.x for c in corners), max(c.x for c in corners)
     bottom, top = min(c.y for c in corners), max(c.y for c in corners)
     on_frame = Vector((left + u * (right - left), top + v * (bottom - top), corners[0].z))
-    to_world = camera.matrix_world.normalized()
     if camera.data.type == "ORTHO":
         return to_world @ Vector((on_frame.x, on_frame.y, 0.0)), to_world.to_3x3() @ Vector((0.0, 0.0, -1.0))
     return to_world.translation, (to_world.to_3x3() @ on_frame).normalized()

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import math
+
 import bpy
+from mathutils import Vector
 
 
 def picture_size(scene: bpy.types.Scene) -> tuple[int, int]:
@@ -32,6 +35,28 @@ def intrinsics(scene: bpy.types.Scene, camera: bpy.types.Object, width: int, hei
         "cx": -left * width / (right - left),
         "cy": high * height / (high - low),
     }
+
+
+def seen(scene: bpy.types.Scene, camera: bpy.types.Object, width: int, height: int) -> dict[str, float]:
+    """Like :func:`intrinsics`, but with the view angle that the artist gave the photo, if there is one: what the engine
+    is told, and what everything that is measured for it must agree with."""
+    view, settings = intrinsics(scene, camera, width, height), scene.limelight
+    if settings.source == "PLATE" and settings.fov_override > 0:
+        focal = width / 2 / math.tan(settings.fov_override / 2)
+        view |= {"fx": focal, "fy": focal, "cx": width / 2, "cy": height / 2}
+    return view
+
+
+def project(scene: bpy.types.Scene, camera: bpy.types.Object, point: Vector) -> tuple[float, float, float]:
+    """Where the engine sees a world position: (u, v), 0 to 1 inside the picture from its top left, and planar depth.
+
+    Behind the camera the depth is negative and (u, v) means nothing.
+    """
+    view = seen(scene, camera, *picture_size(scene))
+    x, y, z = camera.matrix_world.normalized().inverted() @ point
+    away = -z if abs(z) > 1e-9 else 1e-9
+    u, v = view["cx"] + view["fx"] * x / away, view["cy"] - view["fy"] * y / away
+    return u / view["width"], v / view["height"], -z
 
 
 def placement(camera: bpy.types.Object) -> list[list[float]]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,14 +39,10 @@ def capture(context: bpy.types.Context, folder: Path) -> dict[str, Any]:
         picture, size, depth = _plate(context, folder)
     else:
         picture, size, depth = _render(context, folder)
-    intrinsics = cameras.intrinsics(scene, camera, *size)
-    if settings.source == "PLATE" and settings.fov_override > 0:
-        focal = size[0] / 2 / math.tan(settings.fov_override / 2)
-        intrinsics |= {"fx": focal, "fy": focal, "cx": size[0] / 2, "cy": size[1] / 2}
     return {
         "images": [str(picture)],
         "depth": None if depth is None else str(depth),
-        "camera": intrinsics,
+        "camera": cameras.seen(scene, camera, *size),
         "camera_to_world": cameras.placement(camera),
         "frame": "world",
         "probes": [
@@ -79,7 +74,7 @@ def _plate(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, i
     if settings.depth_source == "FILE":
         return picture, size, Path(bpy.path.abspath(settings.depth_file))
     if settings.depth_source == "GEOMETRY":
-        depth = cast_depth(context, DEPTH_SIDE)
+        depth = cast_depth(context, DEPTH_SIDE, size)
         if not np.isfinite(depth).any():
             raise ValueError("no geometry is in front of the camera; use the estimated depth instead")
         path = folder / "depth.exr"
@@ -117,7 +112,7 @@ def _render(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, 
             "add a lamp or a World, or press Bake from Scene"
         )
     depth_path = folder / "depth.exr"
-    _write_float(depth_path, cast_depth(context, DEPTH_SIDE))
+    _write_float(depth_path, cast_depth(context, DEPTH_SIDE, size))
     return path, size, depth_path
 
 
@@ -167,14 +162,17 @@ def _settings_for_capture(scene: bpy.types.Scene, size: tuple[int, int], path: P
             setattr(image, name, value)
 
 
-def cast_depth(context: bpy.types.Context, side: int) -> np.ndarray:
-    """Planar depth (H, W) float32 in scene units of what the active camera sees, rows from the top; +inf where nothing
-    of the artist's is. Rays against the evaluated geometry: exact, and much faster than a render."""
+def cast_depth(context: bpy.types.Context, side: int, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Planar depth (H, W) float32 in scene units of what the engine sees through the active camera, rows from the top;
+    +inf where nothing of the artist's is. ``side`` is its longer side, ``size`` the picture's (None: a render's).
+
+    Rays against the evaluated geometry: exact, and much faster than a render.
+    """
     scene, camera = context.scene, context.scene.camera
-    width, height = cameras.picture_size(scene)
+    width, height = size or cameras.picture_size(scene)
     scale = side / max(width, height)
     columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
-    k = cameras.intrinsics(scene, camera, columns, rows)
+    k = cameras.seen(scene, camera, columns, rows)
     matrix = camera.matrix_world.normalized()
     turn, origin = np.array(matrix.to_3x3()), matrix.translation
     x = (np.arange(columns) + 0.5 - k["cx"]) / k["fx"]

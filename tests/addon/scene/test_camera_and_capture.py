@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 import pytest
 from bpy_extras.object_utils import world_to_camera_view
+from limelight.operators import picking
 from limelight.scene import camera as cameras
 from limelight.scene import capture, catcher, compat, domes, lamps, plate, probes, problems, world
 from mathutils import Vector
@@ -69,6 +70,29 @@ def test_cast_depth_is_planar_and_infinite_beyond(scene):
     assert 0.05 < hit.mean() < 0.6
     # The cube's front face is a plane at five metres wherever it is seen.
     assert depth[hit] == pytest.approx(5.0, abs=1e-4)
+
+
+def test_the_photos_view_angle_holds_for_depth_projection_and_placing(scene, tmp_path):
+    write_png(tmp_path / "photo.png", 48, 32)
+    camera = plate.set_plate(scene, str(tmp_path / "photo.png"), fov_deg=90)
+    camera.location, camera.rotation_euler = (0, -6, 0), (math.pi / 2, 0, 0)
+    add_cube(scene)
+    probes.add_probe(scene, (4, 0, 0), 0.1)
+    bpy.context.view_layer.update()
+    truth = capture.cast_depth(bpy.context, 48)
+    ray = picking.camera_ray(scene, camera, 0.2, 0.3)
+    assert problems.find_problems(bpy.context) == []
+    camera.data.angle_x, scene.limelight.fov_override = math.radians(50), math.radians(90)
+    scene.limelight.depth_source = "GEOMETRY"
+    assert np.allclose(capture.cast_depth(bpy.context, 48), truth, rtol=1e-4)
+    assert (picking.camera_ray(scene, camera, 0.2, 0.3)[1] - ray[1]).length < 1e-5
+    assert problems.find_problems(bpy.context) == []
+    params = capture.capture(bpy.context, tmp_path / "job")
+    assert params["camera"]["fx"] == pytest.approx(24)
+    # The render may have another shape by now; depth has the photo's.
+    scene.render.resolution_x = 96
+    capture.capture(bpy.context, tmp_path / "job")
+    assert read_picture(tmp_path / "job" / "depth.exr").shape[:2] == (171, 256)
 
 
 def test_depth_file_is_the_cast_depth(scene, tmp_path):
