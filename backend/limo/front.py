@@ -13,6 +13,9 @@ from .view import Probe, View
 
 #: The photo is read at no more pixels across than this many times the map's rows.
 _DENSITY = 6
+#: Gain matching: rows of its grid, how far a gain reaches (degrees), the share of seen light around a direction that
+#: is trusted halfway, and the largest gain (natural logarithm).
+_GAIN_ROWS, _GAIN_REACH, _GAIN_TRUST, _GAIN_LIMIT = 32, 20.0, 0.15, 1.5
 
 
 def blend_front(panorama: Tensor, view: View, probe: Probe, height: int) -> Tensor:
@@ -32,11 +35,35 @@ def blend_front(panorama: Tensor, view: View, probe: Probe, height: int) -> Tens
     if float(partial.valid.sum()) == 0:
         return base
     bright = pano.reproject(colours[..., 3:], depth, seen.camera, probe.position, height).radiance[..., :1]
+    base = match_gain(base, partial.radiance, partial.valid * (1 - bright[..., 0]))
     photo = torch.lerp(partial.radiance, torch.maximum(partial.radiance, base), bright)
     weight = feather(partial.valid, max(1, height // 48))[..., None]
     # Blended in the logarithm, a bright edge does not bleed into a dark wall.
     floor = 1e-4
     return torch.exp(torch.lerp((base + floor).log(), (photo + floor).log(), weight)).sub(floor).clamp(min=0)
+
+
+def match_gain(panorama: Tensor, seen: Tensor, valid: Tensor) -> Tensor:
+    """Panorama (N, 2N, 3) with smooth gains that carry what is known of the seen part into its neighbourhood.
+
+    seen (N, 2N, 3) holds the true radiance where ``valid`` (N, 2N) > 0. The gain at a direction is the average
+    log-ratio of seen to painted radiance around it, shrunk to none where little was seen: no seam around the photo,
+    and far from it the panorama is unchanged. Brightness and colour alike.
+    """
+    rows = min(_GAIN_ROWS, panorama.shape[0])
+    share = valid[..., None]
+    known = pano.resize(share, rows)
+    floor = 1e-3
+    truth = pano.resize(seen * share, rows) / known.clamp(min=1e-6)
+    painted = pano.resize(panorama * share, rows) / known.clamp(min=1e-6)
+    ratio = ((truth + floor) / (painted + floor)).log().clamp(-_GAIN_LIMIT, _GAIN_LIMIT)
+    d = pano.directions(rows).reshape(-1, 3)
+    angle = torch.deg2rad(torch.tensor(_GAIN_REACH))
+    near = torch.exp((d @ d.T - 1) / angle**2) * pano.solid_angles(rows).expand(-1, 2 * rows).reshape(1, -1)
+    near = near / near.sum(1, keepdim=True)
+    trust = known.reshape(-1, 1)
+    gain = near @ (ratio.reshape(-1, 3) * trust) / (near @ trust + _GAIN_TRUST)
+    return panorama * pano.resize(gain.reshape(rows, 2 * rows, 3), panorama.shape[0]).exp()
 
 
 def feather(valid: Tensor, radius: int) -> Tensor:
