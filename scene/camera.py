@@ -12,8 +12,9 @@ from mathutils import Vector
 def picture_size(scene: bpy.types.Scene) -> tuple[int, int]:
     """The render's size in pixels, percentage included."""
     render = scene.render
-    share = render.resolution_percentage / 100
-    return max(1, int(render.resolution_x * share)), max(1, int(render.resolution_y * share))
+    # Whole numbers as in Blender: in floating point, 29 % of 100 pixels would be 28.
+    width, height = (side * render.resolution_percentage // 100 for side in (render.resolution_x, render.resolution_y))
+    return max(1, width), max(1, height)
 
 
 def intrinsics(scene: bpy.types.Scene, camera: bpy.types.Object, width: int, height: int) -> dict[str, float]:

@@ -59,6 +59,16 @@ def test_intrinsics_agree_with_blenders_own_projection(scene, seed):
         assert (u, 1 - v) == pytest.approx((expected.x, expected.y), abs=1e-4)
 
 
+@pytest.mark.parametrize(("size", "percentage"), [((100, 50), 29), ((100, 50), 57), ((64, 36), 33)])
+def test_the_picture_is_as_large_as_blenders(scene, tmp_path, size, percentage):
+    add_camera(scene)
+    scene.cycles.samples = 1
+    scene.render.resolution_x, scene.render.resolution_y = size
+    scene.render.resolution_percentage, scene.render.filepath = percentage, str(tmp_path / "out.png")
+    bpy.ops.render.render(write_still=True)
+    assert read_picture(tmp_path / "out.png").shape[1::-1] == cameras.picture_size(scene)
+
+
 def test_cast_depth_is_planar_and_infinite_beyond(scene):
     camera = add_camera(scene)
     camera.location, camera.rotation_euler = (0, -6, 0), (math.pi / 2, 0, 0)
