@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ FAMILIES = {"StableDiffusionPipeline": "sd", "StableDiffusionXLPipeline": "sdxl"
 _WHOLE = "It must be a whole diffusers folder with safetensors weights; fetch it again."
 #: Length of T5's input in LIMO.
 _T5_TOKENS = 77
+_loaded: dict[tuple[Path, str], Backbone] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +51,21 @@ class Backbone:
         return (self.vae.decode(raw).sample[0] / 2 + 0.5).clamp(0, 1).cpu()  # type: ignore[no-any-return]
 
 
-@lru_cache(maxsize=1)
 def load_backbone(folder: Path, device: str) -> Backbone:
-    """The model of a folder on a device; kept in memory until :func:`unload`."""
+    """The model of a folder on a device; kept in memory until another one is loaded, or :func:`unload`."""
+    if (folder, device) not in _loaded:
+        # The old one goes first: two may not fit.
+        unload()
+        _loaded[folder, device] = _load(folder, device)
+    return _loaded[folder, device]
+
+
+def unload() -> None:
+    """Free the model's memory."""
+    _loaded.clear()
+
+
+def _load(folder: Path, device: str) -> Backbone:
     try:
         family = FAMILIES[json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["_class_name"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -75,11 +87,6 @@ def load_backbone(folder: Path, device: str) -> Backbone:
         denoiser.network.to(device).eval()
     cache = PromptCache(folder, lambda prompts: encode(family, folder, prompts, dtype, device))
     return Backbone(folder.name, denoiser, vae.eval(), cache, finetuned, device)
-
-
-def unload() -> None:
-    """Free the model's memory."""
-    load_backbone.cache_clear()
 
 
 def network_dtype(device: str) -> torch.dtype:
@@ -159,6 +166,8 @@ def _load_limo(network: torch.nn.Module, folder: Path) -> bool:
 def encode(family: str, folder: Path, prompts: Sequence[str], dtype: torch.dtype, device: str) -> Text:
     """Embed prompts as the family's own pipeline does; the encoders are freed afterwards."""
     import transformers as tf
+
+    tf.utils.logging.disable_progress_bar()
 
     def run(kind: Any, tokens: Any, suffix: str, length: int | None = None) -> Any:
         tokenizer = part(tokens, folder, f"tokenizer{suffix}")
