@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Selecting and deleting probes from the list in the sidebar."""
+"""Selecting and deleting probes from the list in the sidebar, and moving hidden ones into view."""
 
 import bpy
 from bpy.props import StringProperty
@@ -63,4 +63,31 @@ class LIMELIGHT_OT_delete_probe(Operator):
         return {"FINISHED"}
 
 
-CLASSES = (LIMELIGHT_OT_select_probe, LIMELIGHT_OT_delete_probe)
+class LIMELIGHT_OT_reveal_probe(Operator):
+    """Move this probe towards the camera until its sphere stands in front of what hides it"""
+
+    bl_idname = "limelight.reveal_probe"
+    bl_label = "Move Probe into View"
+    bl_options = {"REGISTER", "UNDO"}
+
+    name: StringProperty(name="Name", description="Name of the probe to move; empty moves the active one")
+
+    def execute(self, context: Context):
+        from ..scene import sight
+
+        probe = _named_probe(self, context)
+        if probe is None:
+            return {"CANCELLED"}
+        cover = sight.cover(context, probe) if context.scene.camera is not None else None
+        if cover is None:
+            self.report({"INFO"}, f"Nothing hides {probe.name} from the camera")
+            return {"CANCELLED"}
+        probe.matrix_world.translation = cover.free
+        context.view_layer.update()
+        watch.refresh(context)
+        watch.redraw(context)
+        self.report({"INFO"}, f"{probe.name} now stands in front of {cover.what}")
+        return {"FINISHED"}
+
+
+CLASSES = (LIMELIGHT_OT_select_probe, LIMELIGHT_OT_delete_probe, LIMELIGHT_OT_reveal_probe)

@@ -23,8 +23,11 @@ def active_probe(context: bpy.types.Context) -> bpy.types.Object | None:
     return context.scene.objects.get(rows[index].name)
 
 
-def refresh(context: bpy.types.Context) -> bool:
-    """Look for problems and probes again and store them for the panels; True if something changed."""
+def refresh(context: bpy.types.Context, *, quick: bool = False) -> bool:
+    """Look for problems and probes again and store them for the panels; True if something changed.
+
+    ``quick`` leaves out the problems that take long to find.
+    """
     from ..scene import probes, problems
 
     interface = state.get(context)
@@ -33,7 +36,7 @@ def refresh(context: bpy.types.Context) -> bool:
     if found and context.scene.limelight.active_probe != interface.probe_index:
         context.scene.limelight.active_probe = interface.probe_index
     blocked = [p for p in (engine_session.engine_problem(context),) if p is not None]
-    return state.show_problems(interface, blocked + problems.find_problems(context)) or changed
+    return state.show_problems(interface, blocked + problems.find_problems(context, quick=quick)) or changed
 
 
 def redraw(context: bpy.types.Context) -> None:
@@ -44,8 +47,15 @@ def redraw(context: bpy.types.Context) -> None:
                 area.tag_redraw()
 
 
+def _geometry_changes(context: bpy.types.Context) -> bool:
+    """Whether meshes change all the time at the moment: an animation plays, or one is edited or sculpted."""
+    return context.mode != "OBJECT" or (context.screen is not None and context.screen.is_animation_playing)
+
+
 def _refresh_soon() -> None:
-    if hasattr(bpy.types.WindowManager, "limelight_interface") and refresh(bpy.context):
+    if not hasattr(bpy.types.WindowManager, "limelight_interface"):
+        return
+    if refresh(bpy.context, quick=_geometry_changes(bpy.context)):
         redraw(bpy.context)
 
 
@@ -71,6 +81,7 @@ _HANDLERS = (
     ("undo_post", _on_change),
     ("redo_post", _on_change),
     ("load_post", _on_change),
+    ("animation_playback_post", _on_change),
     ("load_pre", _on_load),
 )
 

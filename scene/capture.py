@@ -169,6 +169,8 @@ def cast_depth(context: bpy.types.Context, side: int, size: tuple[int, int] | No
     Rays against the evaluated geometry: exact, and much faster than a render.
     """
     scene, camera = context.scene, context.scene.camera
+    if camera is None:
+        raise ValueError("the scene has no camera")
     width, height = size or cameras.picture_size(scene)
     scale = side / max(width, height)
     columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
@@ -182,9 +184,11 @@ def cast_depth(context: bpy.types.Context, side: int, size: tuple[int, int] | No
     directions = (through / lengths[..., None]) @ turn.T
     depth = np.full((rows, columns), np.inf, np.float32)
     depsgraph = context.evaluated_depsgraph_get()
+    # Meshes that stand for a photo are often kept out of renders; a scene is what its render shows.
+    rendered = scene.limelight.source == "SCENE"
     for i in range(rows):
         for j in range(columns):
-            hit = rays.first_hit(scene, depsgraph, origin, Vector(directions[i, j]))
+            hit = rays.first_hit(scene, depsgraph, origin, Vector(directions[i, j]), rendered=rendered)
             if hit is not None:
                 depth[i, j] = (hit.point - origin).length / lengths[i, j]
     return depth

@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from . import camera as cameras
-from . import probes
+from . import probes, sight
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,11 @@ class Problem:
     properties: dict[str, Any] = field(default_factory=dict)
 
 
-def find_problems(context: bpy.types.Context) -> list[Problem]:
-    """Everything that is missing or wrong in the scene; empty when an estimate may start."""
+def find_problems(context: bpy.types.Context, *, quick: bool = False) -> list[Problem]:
+    """Everything that is missing or wrong in the scene; empty when an estimate may start.
+
+    ``quick`` leaves out what needs rays into the geometry, which takes long where meshes change all the time.
+    """
     scene, settings = context.scene, context.scene.limelight
     found = []
     if settings.source == "PLATE" and settings.plate is None:
@@ -43,11 +46,13 @@ def find_problems(context: bpy.types.Context) -> list[Problem]:
         operator = None if probes.probes(scene) else "limelight.add_probe"
         found.append(Problem(hint, operator, "Add a probe" if operator else ""))
     if scene.camera is not None and scene.camera.data.type == "PERSP":
-        found += [p for probe in wanted if (p := _misplaced(scene, probe)) is not None]
+        found += [p for probe in wanted if (p := _misplaced(context, probe, quick)) is not None]
     return found
 
 
-def _misplaced(scene: bpy.types.Scene, probe: bpy.types.Object) -> Problem | None:
+def _misplaced(context: bpy.types.Context, probe: bpy.types.Object, quick: bool) -> Problem | None:
+    scene = context.scene
+    assert scene.camera is not None
     u, v, depth = cameras.project(scene, scene.camera, probe.matrix_world.translation)
     select = ("limelight.select_probe", "Select it", {"name": probe.name})
     if depth <= 0:
@@ -56,4 +61,8 @@ def _misplaced(scene: bpy.types.Scene, probe: bpy.types.Object) -> Problem | Non
         return Problem(f"{probe.name} is outside the picture", *select)
     if probes.radius_in_world(probe) >= 0.5 * depth:
         return Problem(f"{probe.name} is too large for its distance from the camera", *select)
+    cover = None if quick else sight.cover(context, probe)
+    if cover is not None:
+        text = f"{probe.name} is hidden from the camera by {cover.what}"
+        return Problem(text, "limelight.reveal_probe", "Move it in front", {"name": probe.name})
     return None

@@ -10,7 +10,7 @@ from mathutils import Vector
 
 from . import own
 
-# A ray that met one of Limelight's objects goes on from a little behind it; this many of them may lie in a row.
+# A ray that met what does not count goes on from a little behind it; this many of them may lie in a row.
 _STEP = 1e-4
 _MOST = 64
 
@@ -25,14 +25,25 @@ class Hit:
 
 
 def first_hit(
-    scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, origin: Vector, direction: Vector, *, catcher: bool = False
+    scene: bpy.types.Scene,
+    depsgraph: bpy.types.Depsgraph,
+    origin: Vector,
+    direction: Vector,
+    *,
+    catcher: bool = False,
+    rendered: bool = False,
 ) -> Hit | None:
-    """The first of the artist's surfaces on a ray; ``catcher`` lets the shadow catcher count as ground."""
+    """The first of the artist's surfaces on a ray.
+
+    With ``catcher``, Limelight's shadow catcher counts as ground; with ``rendered``, only what a render shows counts.
+    """
     for _ in range(_MOST):
         hit, point, normal, _face, thing, _matrix = scene.ray_cast(depsgraph, origin, direction)
         if not hit:
             return None
-        if not own.is_own(thing) or (catcher and own.CATCHER in thing):
+        ours = own.is_own(thing) and not (catcher and own.CATCHER in thing)
+        unseen = rendered and (thing.hide_render or not thing.visible_camera)
+        if not ours and not unseen:
             return Hit(point, normal, thing)
         origin = point + direction * (_STEP * max(1.0, (point - origin).length))
     return None

@@ -257,3 +257,52 @@ def test_all_problems_are_listed_with_their_repairs(scene):
     probes.probes(scene)[0].location = (0, 3, 0)
     bpy.context.view_layer.update()
     assert problems.find_problems(bpy.context) == []
+
+
+def hidden(scene):
+    bpy.context.view_layer.update()
+    return [p.text for p in problems.find_problems(bpy.context) if p.operator_idname == "limelight.reveal_probe"]
+
+
+def test_a_probe_behind_geometry_is_told_where_geometry_is_what_the_engine_sees(scene):
+    camera = add_camera(scene)
+    camera.location, camera.rotation_euler = (0, -6, 0), (math.pi / 2, 0, 0)
+    cube = add_cube(scene)
+    probe = probes.add_probe(scene, (0.2, 3, 0.1), 0.2)
+    assert hidden(scene) == [f"{probe.name} is hidden from the camera by “Cube”"]
+    assert problems.find_problems(bpy.context, quick=True) == []
+    cube.hide_render = True
+    assert hidden(scene) == []
+    settings = scene.limelight
+    settings.source, settings.plate = "PLATE", bpy.data.images.new("photo", 48, 32)
+    # In a photo whose depth is estimated, what stands in the scene is not there.
+    assert hidden(scene) == []
+    settings.depth_source = "GEOMETRY"
+    assert hidden(scene) != []
+    before = cameras.project(scene, camera, probe.matrix_world.translation)
+    assert bpy.ops.limelight.reveal_probe(name=probe.name) == {"FINISHED"}
+    after = cameras.project(scene, camera, probe.matrix_world.translation)
+    assert hidden(scene) == [] and after[:2] == pytest.approx(before[:2], abs=1e-4)
+    assert 5 - 1.2 * 0.2 < after[2] < 5 - 0.2
+    assert bpy.ops.limelight.reveal_probe(name=probe.name) == {"CANCELLED"}
+
+
+def test_a_probe_behind_the_depth_file_is_told(scene, tmp_path):
+    camera = add_camera(scene)
+    camera.rotation_euler = (math.pi / 2, 0, 0)
+    probe = probes.add_probe(scene, (0.5, 4, 0), 0.2)
+    # The right half of the picture is a wall at three metres, the left half is far away.
+    values = np.full((32, 48), 50, np.float32)
+    values[:, 24:] = 3.0
+    capture._write_float(tmp_path / "depth.exr", values)
+    settings = scene.limelight
+    settings.source, settings.plate = "PLATE", bpy.data.images.new("photo", 48, 32)
+    settings.depth_source, settings.depth_file = "FILE", str(tmp_path / "depth.exr")
+    assert hidden(scene) == [f"{probe.name} is hidden from the camera by what the depth file shows"]
+    probe.location.x = -0.5
+    assert hidden(scene) == []
+    probe.location.x = 0.5
+    bpy.context.view_layer.update()
+    bpy.ops.limelight.reveal_probe(name=probe.name)
+    assert hidden(scene) == [] and probe.location.y == pytest.approx(3 - 0.21, abs=0.01)
+    assert len(bpy.data.images) == 1

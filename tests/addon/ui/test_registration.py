@@ -105,7 +105,7 @@ def test_operator_names_are_as_documented(registered):
     found = {f"limelight.{name}" for name in dir(bpy.ops.limelight)}
     expected = """add_probe add_probe_image estimate cancel apply_world apply_lamps apply_domes setup_composite
         bake_truth mark_asset set_plate clear_plate add_camera setup_engine remove_engine doctor delete_probe
-        select_probe"""
+        select_probe reveal_probe"""
     assert {f"limelight.{name}" for name in expected.split()} <= found
 
 

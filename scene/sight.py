@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the engine sees a probe, or something stands between it and the camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Vector
+
+from . import camera as cameras
+from . import probes, rays
+
+# Depth maps are noisy: what stands this share nearer than the probe's centre does not hide it yet.
+_SLACK = 0.01
+# A sphere is kept off the surface by a little more than its radius, but never goes more than half the way back.
+_CLEARANCE, _FARTHEST_BACK = 1.05, 0.5
+_DEPTH_SIDE = 512
+# The depth file that was read last, with its time of change: a check follows every change of the scene.
+_read: dict[tuple[str, int], np.ndarray | None] = {}
+
+
+@dataclass(frozen=True)
+class Cover:
+    """What hides a probe, as a phrase, and where on the same line of sight its sphere would stand free of it."""
+
+    what: str
+    free: Vector
+
+
+def cover(context: bpy.types.Context, probe: bpy.types.Object) -> Cover | None:
+    """What hides the probe's centre in the depth that the engine will be given; None if nothing does.
+
+    A photo whose depth the engine estimates hides nothing: what stands in the scene is not in the photo.
+    """
+    scene, settings = context.scene, context.scene.limelight
+    if settings.source == "SCENE" or settings.depth_source == "GEOMETRY":
+        return _behind_geometry(context, probe)
+    if settings.depth_source == "FILE":
+        return _behind_depth_file(scene, probe)
+    return None
+
+
+def _behind_geometry(context: bpy.types.Context, probe: bpy.types.Object) -> Cover | None:
+    scene = context.scene
+    eye = scene.camera.matrix_world.translation
+    line = probe.matrix_world.translation - eye
+    direction = line.normalized()
+    hit = rays.first_hit(
+        scene, context.evaluated_depsgraph_get(), eye, direction, rendered=scene.limelight.source == "SCENE"
+    )
+    if hit is None or (hit.point - eye).length >= line.length * (1 - 1e-4):
+        return None
+    # On a slanted surface a sphere has to come farther along the line of sight to be clear of it.
+    back = probes.radius_in_world(probe) * _CLEARANCE / max(abs(hit.normal.dot(direction)), 0.2)
+    distance = (hit.point - eye).length
+    return Cover(f"“{hit.thing.name}”", eye + direction * max(distance - back, distance * _FARTHEST_BACK))
+
+
+def _behind_depth_file(scene: bpy.types.Scene, probe: bpy.types.Object) -> Cover | None:
+    depths = _depth_file(Path(bpy.path.abspath(scene.limelight.depth_file)))
+    if depths is None:
+        return None
+    centre, eye = probe.matrix_world.translation, scene.camera.matrix_world.translation
+    u, v, depth = cameras.project(scene, scene.camera, centre)
+    row, column = (min(int(share * size), size - 1) for share, size in zip((v, u), depths.shape, strict=True))
+    nearest = float(depths[row, column])
+    if not 0 < nearest < depth * (1 - _SLACK):
+        return None
+    back = probes.radius_in_world(probe) * _CLEARANCE
+    return Cover("what the depth file shows", eye + (centre - eye) * (max(nearest - back, nearest / 2) / depth))
+
+
+def _depth_file(path: Path) -> np.ndarray | None:
+    """A depth map (H, W), rows from the top, at most 512 pixels a side; None if Blender cannot read it."""
+    if not path.is_file():
+        return None
+    key = (str(path), path.stat().st_mtime_ns)
+    if key not in _read:
+        _read.clear()
+        _read[key] = _load(path)
+    return _read[key]
+
+
+def _load(path: Path) -> np.ndarray | None:
+    try:
+        image = bpy.data.images.load(str(path), check_existing=False)
+    except RuntimeError:
+        return None
+    try:
+        image.colorspace_settings.name = "Non-Color"
+        width, height = image.size
+        values = np.empty(len(image.pixels), np.float32)
+        if not values.size:
+            return None
+        image.pixels.foreach_get(values)
+        step = -(-max(width, height) // _DEPTH_SIDE)
+        return values.reshape(height, width, -1)[::-1, :, 0][::step, ::step].copy()
+    finally:
+        bpy.data.images.remove(image)
