@@ -29,23 +29,27 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout,
 
 @app.command()
 def light(
-    images: Annotated[list[Path], typer.Argument(help="The photo or rendered picture")],
+    images: Annotated[
+        list[Path], typer.Argument(help="A picture, or a sequence: a folder, shot_####.png, shot_%04d.png")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the results")],
     probe: Annotated[list[str], typer.Option(help="U,V[,DEPTH]: picture position 0–1 from the top left, metres")],
     fov: Annotated[float | None, typer.Option(help="Horizontal field of view in degrees")] = None,
-    depth: Annotated[Path | None, typer.Option(help="Depth map (EXR, planar metres)")] = None,
+    depth: Annotated[Path | None, typer.Option(help="Depth map (EXR, planar metres), or a sequence of them")] = None,
     camera: Annotated[Path | None, typer.Option(help="Camera as JSON: intrinsics, camera_to_world")] = None,
     frame: Annotated[str, typer.Option(help="camera or world")] = "camera",
     radius: Annotated[float | None, typer.Option(help="Radius of the painted sphere in metres")] = None,
     model: Annotated[str, typer.Option(help="embedded, or a diffusers folder by path or name")] = "embedded",
     quality: Annotated[str, typer.Option(help="draft, normal or high")] = "normal",
     size: Annotated[int, typer.Option(help="Width of the HDR map in pixels")] = 512,
+    span: Annotated[str | None, typer.Option("--range", help="Frames FIRST-LAST[xSTEP] of a sequence")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do frames again that are there already")] = False,
     front: Annotated[bool, typer.Option(help="Lay the visible surroundings over the map")] = True,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Estimate the light at points of a picture: HDR environments, sphere brackets, result.json."""
+    """Estimate the light at points of a picture or of each frame: HDR environments, sphere brackets, result.json."""
 
     def command(report: Any) -> dict[str, Any]:
         report.progress(0.0, "Loading the engine's libraries")
@@ -62,7 +66,7 @@ def light(
             "camera": {k: v for k, v in given.items() if k != "camera_to_world"} or None,
             "camera_to_world": given.get("camera_to_world"),
             **{"frame": frame, "radius": radius, "model": model, "quality": quality, "size": size, "seed": seed},
-            **{"front": front, "device": device},
+            **{"front": front, "device": device, "range": span, "overwrite": overwrite},
         }
         return run_light(LightJob.from_params(params), report)
 
@@ -70,6 +74,9 @@ def light(
         for warning in result["warnings"]:
             typer.echo(f"Note: {warning}", err=True)
         for entry in result["probes"]:
+            if "frames" in result:
+                typer.echo(f"{out / entry['environment']}  ({result['estimated']} frames new, {result['kept']} kept)")
+                continue
             lamps = len(entry["lamps"])
             typer.echo(f"{out / entry['environment']}  ({lamps} lamp{'s' * (lamps != 1)})")
 

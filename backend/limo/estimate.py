@@ -5,24 +5,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from ..devices import pick_device
-from ..errors import BadInput
 from ..models import find_backbone
 from ..optics import panorama as pano
 from .backbone.paint import BackbonePainter
 from .embedded.paint import EmbeddedPainter
 from .fit import fit
+from .frames import find_frames
 from .front import blend_front
 from .intake import place_probe, read_view
 from .job import EMBEDDED, LightJob
 from .output import staged, write_json, write_preview, write_probe
 from .painter import SpherePainter, Spheres
+from .report import Report
+from .sequence import run_sequence
 from .view import Probe, View
 
 
@@ -40,42 +41,6 @@ EFFORTS = {"draft": Effort(3, 1, 64), "normal": Effort(6, 4, 128), "high": Effor
 BACKBONE_STEPS = {"draft": 8, "normal": 20, "high": 40}
 #: Share of a probe's work that is painting; the rest is the fit.
 _PAINTING = 0.4
-
-
-class Report(Protocol):
-    """How a running job speaks to whoever asked for it."""
-
-    def progress(self, fraction: float, stage: str) -> None:
-        """Fraction done in [0, 1] and what is being done."""
-
-    def preview(self, path: Path) -> None:
-        """A picture worth showing now."""
-
-    def log(self, text: str) -> None:
-        """A line for the log."""
-
-    def check(self) -> None:
-        """Raise :class:`limelight.backend.errors.Cancelled` when the job is to stop."""
-
-
-@dataclass
-class SilentReport:
-    """A report for scripts that only want the result."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def progress(self, fraction: float, stage: str) -> None:
-        """Ignored."""
-
-    def preview(self, path: Path) -> None:
-        """Ignored."""
-
-    def log(self, text: str) -> None:
-        """Kept in ``lines``."""
-        self.lines.append(text)
-
-    def check(self) -> None:
-        """Never cancels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,11 +119,15 @@ def estimate(
 
 
 def run_light(job: LightJob, report: Report) -> dict[str, Any]:
-    """Do a whole job: read the picture, estimate, write the files into ``job.out``; returns what result.json holds."""
-    if len(job.images) > 1:
-        raise BadInput(
-            f"{len(job.images)} pictures were given; one picture is estimated at a time.", "Run once for each picture."
-        )
+    """Do a whole job, a picture or a sequence of them; returns what result.json holds."""
+    frames = find_frames(job.images, job.range)
+    if frames is not None:
+        return run_sequence(job, frames, report, light_picture)
+    return light_picture(job, report)
+
+
+def light_picture(job: LightJob, report: Report) -> dict[str, Any]:
+    """Read the one picture, estimate, write the files into ``job.out``; returns what result.json holds."""
     clock = Stopwatch()
     report.progress(0.0, "Reading the picture")
     view, source = read_view(job)

@@ -60,7 +60,11 @@ class ProbeSpec:
 
 @dataclass
 class LightJob:
-    """One light estimation. Angles in degrees, lengths in metres, ``size`` is the panorama's width in pixels."""
+    """One light estimation. Angles in degrees, lengths in metres, ``size`` is the panorama's width in pixels.
+
+    ``images`` is one picture or a sequence (:func:`limelight.backend.limo.frames.find_frames`), ``range`` the part of
+    it that is wanted. Frames that are there already are kept unless ``overwrite``.
+    """
 
     images: list[Path]
     probes: list[ProbeSpec]
@@ -77,6 +81,8 @@ class LightJob:
     seed: int = 0
     front: bool = True
     device: str = "auto"
+    range: str | None = None
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         if not self.images:
@@ -112,6 +118,8 @@ class LightJob:
                 values["depth"] = Path(values["depth"])
             values["size"] = int(values.get("size", 512))
             values["seed"] = int(values.get("seed", 0))
+            if "range" in values:
+                values["range"] = str(values["range"])
         except (KeyError, TypeError, ValueError) as error:
             raise BadInput(
                 f"The request is incomplete or malformed ({type(error).__name__}: {error}).",

@@ -69,6 +69,18 @@ def read_image(path: Path | str) -> Tensor:
     raise BadInput(f"{Path(path).name} has channels {sorted(pixels)}, expected R, G, B.", "Save it as an RGB EXR.")
 
 
+def read_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels of an EXR's data window, from the header alone."""
+    try:
+        with OpenEXR.File(str(path), header_only=True) as file:
+            low, high = file.header()["dataWindow"]
+    except Exception as error:  # as in _open
+        raise BadInput(
+            f"{path.name} is not a readable OpenEXR file ({error}).", "It may be truncated: write or download it again."
+        ) from error
+    return int(high[0] - low[0]) + 1, int(high[1] - low[1]) + 1
+
+
 def write_depth(path: Path | str, depth: Tensor) -> None:
     """Write planar depth (H, W) in metres, +inf = sky, as channel Z."""
     write_image(path, depth[..., None], ["Z"])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 import warnings as python_warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +23,8 @@ SMALLEST = 16
 MOST_PIXELS = 200_000_000
 #: Pictures are worked on at no more than this many pixels on their longer side.
 LARGEST_SIDE = 2048
-_VIDEO = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".wmv"}
-_FOCAL_35MM, _EXIF_IFD = 41989, 34665
+_VIDEO = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts", ".mxf", ".ogv"}
+_FOCAL_35MM, _EXIF_IFD, _ORIENTATION = 41989, 34665, 274
 _READABLE = "Use a JPEG, PNG, TIFF, WebP, HDR or EXR picture."
 
 
@@ -41,20 +42,56 @@ class Photo:
 def read_photo(path: Path | str) -> Photo:
     """Read a picture upright. Raises :class:`BadInput` with the reason and the remedy."""
     path = Path(path)
-    if not path.exists():
-        raise BadInput(f"There is no file {path}.", "Check the path.")
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder, not a picture.", "Name a picture file.")
-    if path.stat().st_size == 0:
-        raise BadInput(f"{path.name} is empty.", "Export the picture again.")
-    suffix = path.suffix.lower()
-    if suffix in _VIDEO:
-        raise BadInput(f"{path.name} is a video.", "Export the frame you want as a picture.")
-    photo = _read_linear(path) if suffix in {".exr", ".hdr"} else _read_display(path)
+    _check_file(path)
+    photo = _read_linear(path) if path.suffix.lower() in {".exr", ".hdr"} else _read_display(path)
     height, width = photo.radiance.shape[:2]
     if min(height, width) < SMALLEST:
         raise BadInput(f"{path.name} is {width}×{height} pixels.", f"Use a picture of at least {SMALLEST} pixels.")
     return photo
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels of an upright picture, from its header where the format has one that is quick to read.
+
+    Raises :class:`BadInput` for what is not a picture; damage behind the header stays unseen.
+    """
+    _check_file(path)
+    suffix = path.suffix.lower()
+    if suffix == ".exr":
+        return exr.read_size(path)
+    if suffix == ".hdr":
+        height, width = _read_linear(path).radiance.shape[:2]
+        return width, height
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+            return (image.height, image.width) if turned else (image.width, image.height)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise BadInput(f"{path.name} is not a picture that can be read.", _READABLE) from error
+
+
+def extract_frames(video: Path) -> str:
+    """The sentence that helps who has a video: how to make pictures of it."""
+    folder = video.stem
+    make, extract = shlex.join(["mkdir", folder]), shlex.join(["ffmpeg", "-i", str(video), f"{folder}/%04d.png"])
+    return f"Extract its frames ({make} && {extract}) and give the folder {folder} instead."
+
+
+def is_video(path: Path) -> bool:
+    """Whether the name is a video's."""
+    return path.suffix.lower() in _VIDEO
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what cannot be a picture before it is opened."""
+    if not path.exists():
+        raise BadInput(f"There is no file {path}.", "Check the path.")
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder, not a picture.", "Name a picture file.")
+    if is_video(path):
+        raise BadInput(f"{path.name} is a video.", extract_frames(path))
+    if path.stat().st_size == 0:
+        raise BadInput(f"{path.name} is empty.", "Export the picture again.")
 
 
 def _read_linear(path: Path) -> Photo:

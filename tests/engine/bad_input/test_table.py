@@ -12,8 +12,9 @@ import torch
 from limelight.backend.errors import LimelightError
 from limelight.backend.limo import estimate as estimation
 from limelight.backend.limo.embedded import paint
-from limelight.backend.limo.estimate import SilentReport, run_light
+from limelight.backend.limo.estimate import run_light
 from limelight.backend.limo.job import LightJob
+from limelight.backend.limo.report import SilentReport
 from limelight.backend.optics import exr
 from PIL import Image
 
