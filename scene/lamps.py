@@ -7,12 +7,15 @@ import json
 import math
 
 import bpy
-from mathutils import Vector
+from mathutils import Matrix, Vector
 
 from . import own, probes, world
 
 #: Area lamps stand this many metres from the probe: far, so that objects around it are lit alike.
 DISTANCE = 10.0
+# What of the World's sliders a lamp shows already: strength and tint in its data, which copies may share, and rotation
+# in the object. Only what changes is applied, so that the artist's own changes to a lamp stay.
+_SHOWN, _COLOUR, _TURNED, _CENTRE = (f"limelight_{name}" for name in ("shown", "colour", "turned", "centre"))
 
 
 def apply_lamps(scene: bpy.types.Scene, probe: bpy.types.Object) -> list[bpy.types.Object]:
@@ -22,7 +25,31 @@ def apply_lamps(scene: bpy.types.Scene, probe: bpy.types.Object) -> list[bpy.typ
     """
     entries = json.loads(probe.limelight.lamps or "[]")
     world.apply_world(scene, probe, fill=bool(entries))
-    return [_lamp(scene, probe, entry, f"{probe.name} {entry['kind']} {i + 1}") for i, entry in enumerate(entries)]
+    made = [_lamp(scene, probe, entry, f"{probe.name} {entry['kind']} {i + 1}") for i, entry in enumerate(entries)]
+    follow(scene)
+    return made
+
+
+def follow(scene: bpy.types.Scene) -> None:
+    """Let the lamps have the strength, rotation and tint of the scene's World, which shows the rest of their light."""
+    if scene.world is None or not scene.world.limelight.probe:
+        return
+    look = scene.world.limelight
+    for lamp in [o for o in scene.objects if o.type == "LIGHT" and o.get(own.LAMP)]:
+        data = lamp.data
+        ev, *tint = data.get(_SHOWN, (0.0, 1.0, 1.0, 1.0))
+        whole = data.get(_COLOUR, data.color)
+        data.energy *= 2.0 ** (look.strength_ev - ev)
+        # A channel that was tinted away has to start anew from the light's own colour.
+        data.color = [
+            now * wanted / before if before > 0 else full * wanted
+            for now, full, before, wanted in zip(data.color, whole, tint, look.tint, strict=True)
+        ]
+        data[_SHOWN] = [look.strength_ev, *look.tint]
+        centre = Vector(lamp.get(_CENTRE, lamp.location))
+        turn = Matrix.Rotation(look.rotation - lamp.get(_TURNED, 0.0), 4, "Z")
+        lamp.matrix_basis = Matrix.Translation(centre) @ turn @ Matrix.Translation(-centre) @ lamp.matrix_basis
+        lamp[_TURNED] = look.rotation
 
 
 def remove_lamps(scene: bpy.types.Scene) -> None:
@@ -46,6 +73,7 @@ def _lamp(scene: bpy.types.Scene, probe: bpy.types.Object, entry: dict, name: st
         data.energy = disc_power(strength, data.size / 2, DISTANCE)
     lamp = bpy.data.objects.new(name, data)
     lamp[own.LAMP] = probe.name
+    data[_COLOUR], lamp[_CENTRE] = list(data.color), list(probe.matrix_world.translation)
     lamp.rotation_euler = direction.to_track_quat("Z", "Y").to_euler()
     lamp.location = probe.matrix_world.translation + direction * (1.0 if sun else DISTANCE)
     probes.collection(scene).objects.link(lamp)

@@ -76,7 +76,12 @@ def show(world: bpy.types.World, image: bpy.types.Image) -> None:
 
 
 def update(world: bpy.types.World) -> None:
-    """Bring the world's nodes in line with its Limelight settings; does nothing to other worlds."""
+    """Bring the world's nodes, and the lamps made from the same estimate, in line with its Limelight settings.
+
+    Does nothing to other worlds.
+    """
+    from . import lamps
+
     tree, settings = world.node_tree, world.limelight
     if tree is None or tree.nodes.get(_LIGHT) is None:
         return
@@ -93,3 +98,6 @@ def update(world: bpy.types.World) -> None:
         tree.nodes[name].inputs["Strength"].default_value = 2.0**ev
         tree.nodes[f"{name} rotation"].inputs["Rotation"].default_value[2] = rotation
         tree.nodes[f"{name} tint"].inputs[1].default_value = settings.tint
+    for scene in bpy.data.scenes:
+        if scene.world == world:
+            lamps.follow(scene)

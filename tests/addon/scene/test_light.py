@@ -131,6 +131,64 @@ def test_a_lamp_gives_the_irradiance_of_the_texels_it_replaces(scene, tmp_path, 
     assert lamp.data.type == kind.upper()
 
 
+LOOK = {"strength_ev": 1.5, "rotation": 2.0, "tint": (0.5, 1.0, 0.25)}
+
+
+@pytest.mark.parametrize("kind", ["sun", "area"])
+def test_lamps_follow_the_worlds_sliders_whenever_they_are_moved(scene, kind):
+    probe = lit_probe(scene, location=(1, 2, 3))
+    probe.limelight.fill = image_of(panorama(), "fill")
+    entry = {"kind": kind, "direction": [0.6, 0.0, 0.8], "irradiance": [3.0, 1.5, 0.75], "angle_deg": 5.0}
+    probe.limelight.lamps = json.dumps([entry])
+    (lamp,) = lamps.apply_lamps(scene, probe)
+    energy, colour, away = lamp.data.energy, tuple(lamp.data.color), lamp.location - probe.location
+    look = scene.world.limelight
+    # On the way to black and back, over many small steps, as a drag makes them.
+    for step in range(101):
+        look.tint, look.rotation, look.strength_ev = (1 - step / 100,) * 3, step / 10, -step / 20
+    for name, value in LOOK.items():
+        setattr(look, name, value)
+    for again in range(2):
+        bpy.context.view_layer.update()
+        turned = Vector((math.cos(2.0) * 0.6, math.sin(2.0) * 0.6, 0.8))
+        assert lamp.data.energy == pytest.approx(energy * 2**1.5, rel=1e-4)
+        assert tuple(lamp.data.color) == pytest.approx(np.multiply(colour, LOOK["tint"]), rel=1e-3)
+        assert (lamp.matrix_world.to_3x3() @ Vector((0, 0, 1)) - turned).length < 1e-4
+        assert (lamp.location - probe.location - turned * away.length).length < 1e-3
+        if not again:
+            (lamp,) = lamps.apply_lamps(scene, probe)
+    lamp.data.energy *= 0.5
+    look.rotation = 0.0
+    assert lamp.data.energy == pytest.approx(energy * 2**0.5, rel=1e-4), "the artist's own change was lost"
+
+
+def test_lamp_and_fill_together_give_what_the_whole_map_gives_also_turned_and_tinted(scene, tmp_path):
+    whole, fill = np.full((32, 64, 3), 0.2, np.float32), np.full((32, 64, 3), 0.2, np.float32)
+    whole[8, 31:33] = 80.0
+    probe = lit_probe(scene, whole)
+    probe.limelight.fill = image_of(fill, "fill")
+    # The two texels in the east, 42 degrees up: their solid angle times what they shine more than the fill.
+    up = math.pi / 2 - 8.5 / 32 * math.pi
+    excess = 79.8 * 2 * (math.pi / 32) * (math.sin(up + math.pi / 64) - math.sin(up - math.pi / 64))
+    direction = [math.cos(up), 0.0, math.sin(up)]
+    entry = {"kind": "sun", "direction": direction, "irradiance": [excess] * 3, "angle_deg": 8.0}
+    probe.limelight.lamps = json.dumps([entry])
+    plane = white_plane(scene)
+    # The plane faces the light as it is after the turn by two radians, and the camera faces the plane.
+    towards = Vector((math.cos(2.0) * math.cos(up), math.sin(2.0) * math.cos(up), math.sin(up)))
+    plane.rotation_euler = towards.to_track_quat("Z", "Y").to_euler()
+    camera_towards(scene, -towards, towards * 0.15).data.lens = 80
+    scene.cycles.samples = 256
+    shown = []
+    for apply in (world.apply_world, lamps.apply_lamps):
+        apply(scene, probe)
+        for name, value in LOOK.items():
+            setattr(scene.world.limelight, name, value)
+        bpy.context.view_layer.update()
+        shown.append(render(scene, tmp_path)[8:24, 12:36, :3].mean((0, 1)))
+    assert shown[1] == pytest.approx(shown[0], rel=0.03)
+
+
 def test_domes_light_the_objects_near_each_probe(scene, tmp_path):
     red, blue = (np.full((8, 16, 3), c, np.float32) for c in ((1, 0, 0), (0, 0, 1)))
     left, right = lit_probe(scene, red, (-1, 0, 0.2), "Left"), lit_probe(scene, blue, (1, 0, 0.2), "Right")
