@@ -81,7 +81,7 @@ def _load(folder: Path, device: str) -> Backbone:
     dtype = network_dtype(device)
     with memory_explained(folder.name, device):
         # The whole VAE in float32: it is small, and in half precision the dark exposures lose their last steps.
-        vae = part(diffusers.AutoencoderKL, folder, "vae", torch_dtype=torch.float32).to(device)
+        vae = part(diffusers.AutoencoderKL, folder, "vae", torch_dtype=torch.float32, use_safetensors=True).to(device)
         denoiser = _denoiser(family, folder, dtype, vae)
         finetuned = _load_limo(denoiser.network, folder)
         denoiser.network.to(device).eval()

@@ -23,7 +23,7 @@ from limelight.backend.optics import exr
 from limelight.backend.optics.camera import Camera
 from limelight.backend.optics.exposure import EVS
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 FAMILIES = ("sd", "sdxl", "flux")
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789[]-"
@@ -187,6 +187,17 @@ def test_a_trained_input_layer_equals_the_narrow_one_for_zero_conditions_only():
         assert not torch.allclose(layer(torch.cat([maps, x], 1)), narrow, atol=1e-2)
 
 
+def test_latents_are_the_posteriors_mean_in_the_models_own_scale(pipelines):
+    backbone = load.load_backbone(pipelines["flux"], "cpu")
+    picture = torch.rand(3, 64, 96) * 2 - 1
+    with torch.no_grad():
+        mean = backbone.vae.encode(picture[None]).latent_dist.mean
+        latents = backbone.to_latents(picture)
+        decoded = backbone.vae.decode(mean).sample[0] / 2 + 0.5
+        assert torch.allclose(latents, (mean - 0.1) * 0.4, atol=1e-6)
+        assert torch.allclose(backbone.to_display(latents), decoded.clamp(0, 1), atol=1e-5)
+
+
 def test_packing_keeps_groups_of_channels_together_and_inverts():
     latents = torch.randn(2, 8, 6, 4)
     halves = [networks.pack(half) for half in latents.split(4, 1)]
@@ -289,6 +300,13 @@ def test_a_batch_that_does_not_fit_is_halved_and_a_hopeless_one_explained(folder
     assert caught.value.code == "memory" and "embedded" in caught.value.remedy and sizes[-3:] == [5, 2, 1]
 
 
+#: What the libraries would look for instead of a safetensors file.
+PICKLES = {
+    "diffusion_pytorch_model.safetensors": "diffusion_pytorch_model.bin",
+    "model.safetensors": "pytorch_model.bin",
+}
+
+
 def broken(folder: Path, how: str) -> None:
     """Damage a pipeline in one way."""
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
@@ -296,8 +314,10 @@ def broken(folder: Path, how: str) -> None:
         shutil.rmtree(folder / how.split()[0])
     elif how == "unet torn":
         weights.write_bytes(weights.read_bytes()[:1000])
-    elif how == "unet pickled":
-        weights.rename(weights.with_suffix(".bin"))
+    elif how.endswith("pickled"):
+        (weights,) = (folder / how.split()[0]).glob("*.safetensors")
+        torch.save(load_file(weights), weights.parent / PICKLES[weights.name])
+        weights.unlink()
     elif how == "unet of inpainting":
         diffusers.UNet2DConditionModel(**{**unet("sd").config, "in_channels": 9}).save_pretrained(folder / "unet")
     elif how == "limo torn":
@@ -315,7 +335,8 @@ def broken(folder: Path, how: str) -> None:
 @pytest.mark.parametrize(
     "how",
     ["unet missing", "vae missing", "tokenizer missing", "text_encoder missing", "scheduler missing", "unet torn",
-     "unet pickled", "unet of inpainting", "limo torn", "limo of another network", "limo without its input",
+     "unet pickled", "vae pickled", "text_encoder pickled",
+     "unet of inpainting", "limo torn", "limo of another network", "limo without its input",
      "scheduler foreign", "index foreign"],
 )  # fmt: skip
 def test_a_broken_folder_is_a_sentence_with_a_remedy(folder, view, probe, how):
