@@ -21,10 +21,10 @@ from ...training.limo.crops import rotation
 
 #: Held out of training (training/limo/crops.py).
 MAP = "interior.exr"
-SIZE, FOV_DEG = (768, 512), 65.0
-YAW_DEG, PITCH_DEG = 20.0, -12.0
-#: U, V, planar depth in metres: a table's height, an arm's length away; small, so that the map is the truth there.
-PROBE, RADIUS = (0.5, 0.66, 1.1), 0.07
+SIZE, FOV_DEG = (768, 512), 80.0
+YAW_DEG, PITCH_DEG = 28.0, -20.0
+#: U, V, planar depth in metres: on the desk, an arm's length away; small, so that the map is nearly the truth there.
+PROBE, RADIUS = (0.24, 0.80, 1.05), 0.05
 
 
 def studio_lights(blender: Path) -> Path:
