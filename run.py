@@ -19,7 +19,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 ENVS = ROOT / ".envs"
 REQUIREMENTS = ROOT / "bridge" / "requirements-engine.txt"
-TOOLS = ["pytest", "pytest-timeout", "pytest-rerunfailures", "ruff", "mypy", "fake-bpy-module-latest"]
+# mypy is pinned for its plugin's sake, the stubs to the oldest Blender that the extension supports. They are stubs only
+# and only in the engine's environment, where there is no Blender: nothing can import them in its place.
+TOOLS = ["pytest", "pytest-timeout", "pytest-rerunfailures", "ruff", "mypy==2.4.1", "fake-bpy-module-4-2==20260730"]
 #: Blender as a Python module: version and the Python it needs.
 BLENDERS = {"bpy-4.2": ("4.2.23", (3, 11)), "bpy-5.0": ("5.0.1", (3, 11)), "bpy-5.2": ("5.2.3", (3, 13))}
 
@@ -38,7 +40,7 @@ _START = time.monotonic()
 
 def call(command: list[str | Path], **options: object) -> None:
     """Run a command, its output shown; raises :class:`Failed` if it fails."""
-    done = subprocess.run([str(part) for part in command], check=False, cwd=ROOT, **options)  # type: ignore[call-overload]
+    done = subprocess.run([str(part) for part in command], check=False, **{"cwd": ROOT, **options})  # type: ignore[call-overload]
     if done.returncode:
         raise Failed(f"{Path(str(command[0])).name} {' '.join(map(str, command[1:4]))} … ended with {done.returncode}.")
 
@@ -140,7 +142,13 @@ def lint() -> None:
     """Style and types."""
     python = engine(tools=True)
     call([python, "-m", "ruff", "check", "."])
-    call([python, "-m", "mypy"])
+    # Modules import each other as parts of the package "limelight", whatever this folder is called.
+    folder = ENVS / "types"
+    folder.mkdir(exist_ok=True)
+    if not (folder / "limelight").exists():
+        (folder / "limelight").unlink(missing_ok=True)
+        (folder / "limelight").symlink_to(ROOT, target_is_directory=True)
+    call([python, "-m", "mypy", "--config-file", ROOT / "pyproject.toml"], cwd=folder)
 
 
 def test(fast: bool) -> None:

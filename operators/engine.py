@@ -29,7 +29,10 @@ def network_refusal() -> str:
 
 
 # Blender wants its own base class last, so the mixin has none; for the type checker it is an operator all the same.
-_Mixin = Operator if TYPE_CHECKING else object
+if TYPE_CHECKING:
+    _Mixin = Operator
+else:
+    _Mixin = object
 
 
 class _SteppedOperator(_Mixin):

@@ -105,6 +105,8 @@ def viewport_pick(
 
 def region_under(context: bpy.types.Context, area_type: str, x: int, y: int) -> tuple | None:
     """The (area, main region) of type ``area_type`` below window pixel (x, y); None over sidebars, headers, others."""
+    if context.window is None:
+        return None
     for area in context.window.screen.areas:
         if area.type != area_type or not _inside(area, x, y):
             continue

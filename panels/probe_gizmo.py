@@ -103,12 +103,14 @@ class LIMELIGHT_GT_ring(Gizmo):
             context, probe.matrix_world.translation, event.mouse_region_x, event.mouse_region_y
         )
         probe.limelight.radius = wanted / scale
-        context.area.header_text_set(f"Radius of {probe.name}: {probe.limelight.radius:.3f} m")
+        if context.area is not None:
+            context.area.header_text_set(f"Radius of {probe.name}: {probe.limelight.radius:.3f} m")
         return {"RUNNING_MODAL"}
 
     def exit(self, context: Context, cancel):
         """End the drag: one undo step, or the old radius if it was cancelled."""
-        context.area.header_text_set(None)
+        if context.area is not None:
+            context.area.header_text_set(None)
         probe = context.scene.objects.get(self.probe_name)
         if probe is None:
             return

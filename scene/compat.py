@@ -28,12 +28,18 @@ def compositor(scene: bpy.types.Scene, name: str) -> tuple[bpy.types.NodeTree, b
         output = tree.nodes.new("NodeGroupOutput")
     else:
         scene.use_nodes = True
+        assert scene.node_tree is not None
         tree = scene.node_tree
-        assert tree is not None
         tree.nodes.clear()
         output = tree.nodes.new("CompositorNodeComposite")
     scene.render.use_compositing = True
     return tree, output
+
+
+def compositor_nodes(scene: bpy.types.Scene) -> list[bpy.types.Node]:
+    """The nodes of the scene's compositor; none if it has no tree."""
+    tree = scene.compositing_node_group if hasattr(scene, "compositing_node_group") else scene.node_tree
+    return [] if tree is None else list(tree.nodes)
 
 
 def set_still_format(settings: bpy.types.ImageFormatSettings, file_format: str) -> None:

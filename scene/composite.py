@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
 from . import compat
@@ -41,7 +43,7 @@ def setup_composite(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     return tree
 
 
-def _fit_to_render(scale: bpy.types.CompositorNodeScale) -> None:
+def _fit_to_render(scale: Any) -> None:
     """The photo fills the render, whatever the percentage."""
     if hasattr(scale, "space"):
         scale.space, scale.frame_method = "RENDER_SIZE", "STRETCH"

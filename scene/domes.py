@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import bpy
 
 from . import compat, own, probes, world
@@ -19,7 +21,7 @@ def apply_domes(scene: bpy.types.Scene, lit: list[bpy.types.Object]) -> list[bpy
         raise RuntimeError("Local domes need the light linking of Blender 4.0 or newer")
     world.clear_other_light(scene)
     objects = [o for o in scene.objects if o.type in _LIT and not o.hide_render]
-    nearest = {o.name: min(lit, key=lambda p, o=o: _distance(p, o)).name for o in objects}
+    nearest = {o.name: min(lit, key=partial(_distance, o)).name for o in objects}
     size = 4 * max([1.0, *(_reach(o, lit) for o in objects)])
     domes = []
     for probe in lit:

@@ -19,7 +19,7 @@ def collection(scene: bpy.types.Scene) -> bpy.types.Collection:
 
 
 def add_probe(
-    scene: bpy.types.Scene, location: tuple[float, float, float], radius: float, name: str = "Probe"
+    scene: bpy.types.Scene, location: Vector | tuple[float, float, float], radius: float, name: str = "Probe"
 ) -> bpy.types.Object:
     """A new probe at a world position; ``radius`` of its sphere in scene units."""
     probe = bpy.data.objects.new(name, None)

@@ -45,6 +45,7 @@ def cover(context: bpy.types.Context, probe: bpy.types.Object) -> Cover | None:
 
 def _behind_geometry(context: bpy.types.Context, probe: bpy.types.Object) -> Cover | None:
     scene = context.scene
+    assert scene.camera is not None
     eye = scene.camera.matrix_world.translation
     line = probe.matrix_world.translation - eye
     direction = line.normalized()
@@ -63,6 +64,7 @@ def _behind_depth_file(scene: bpy.types.Scene, probe: bpy.types.Object) -> Cover
     depths = _depth_file(Path(bpy.path.abspath(scene.limelight.depth_file)))
     if depths is None:
         return None
+    assert scene.camera is not None
     centre, eye = probe.matrix_world.translation, scene.camera.matrix_world.translation
     u, v, depth = cameras.project(scene, scene.camera, centre)
     row, column = (min(int(share * size), size - 1) for share, size in zip((v, u), depths.shape, strict=True))

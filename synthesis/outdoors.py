@@ -129,7 +129,7 @@ def _thing(rng: np.random.Generator, builder: SceneBuilder) -> None:
         r = rng.uniform(0.1, 0.5)
         builder.sphere((*at, r), r, m)
     elif kind == "plant":
-        furniture.plant(rng, builder, *at, rng.uniform(0.4, 1.2))
+        furniture.plant(rng, builder, at[0], at[1], rng.uniform(0.4, 1.2))
     elif kind == "car":
         paint = builder.material(colour(rng, saturation=1.0), roughness=0.08, specular=0.06)
         glass = builder.material((0.02, 0.02, 0.025), roughness=0.02, specular=0.08)

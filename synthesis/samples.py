@@ -150,7 +150,7 @@ def make_sample(
 
 def save_sample(path: Path, sample: dict[str, Any]) -> None:
     """Write a sample as compressed half floats (radiance clipped at 6e4), whole or not at all."""
-    stored = {key: np.asarray(value) for key, value in sample.items() if key != "camera"}
+    stored: dict[str, Any] = {key: np.asarray(value) for key, value in sample.items() if key != "camera"}
     stored["camera"] = np.array([sample["camera"][k] for k in ("width", "height", "fx", "fy", "cx", "cy")], np.float64)
     for key in ("radiance", "probe_panoramas"):
         stored[key] = np.clip(stored[key], 0, HALF_MAX).astype(np.float16)
