@@ -9,6 +9,8 @@ from pathlib import Path
 
 import bpy
 
+from . import compat
+
 DEFAULT_FOV_DEG = 50.0
 _ORIENTATION, _FOCAL_35MM, _EXIF_IFD = 0x0112, 0xA405, 0x8769
 _TURNED = {5, 6, 7, 8}
@@ -17,8 +19,8 @@ _TURNED = {5, 6, 7, 8}
 def set_plate(scene: bpy.types.Scene, filepath: str, fov_deg: float | None = None) -> bpy.types.Object:
     """Make a photo the background of the scene's camera, with its shape and field of view; returns the camera.
 
-    A camera is added at standing height if there is none. A photo that its EXIF says is turned is stored upright.
-    Raises ``RuntimeError`` if Blender cannot read the file.
+    It takes the place of an earlier photo. A camera is added at standing height if there is none. A photo that its EXIF
+    says is turned is stored upright. Raises ``RuntimeError`` if Blender cannot read the file.
     """
     orientation, focal_35mm = read_exif(Path(filepath))
     image = bpy.data.images.load(filepath, check_existing=False)
@@ -36,24 +38,54 @@ def set_plate(scene: bpy.types.Scene, filepath: str, fov_deg: float | None = Non
     camera.data.sensor_fit = "HORIZONTAL"
     camera.data.shift_x = camera.data.shift_y = 0.0
     camera.data.angle_x = math.radians(fov_deg)
+    _replace(scene, image)
     _show_behind(camera.data, image)
     render = scene.render
     render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
     render.pixel_aspect_x = render.pixel_aspect_y = 1.0
     render.film_transparent = True
     settings = scene.limelight
-    settings.source, settings.plate, settings.plate_path = "PLATE", image, filepath
+    settings.source, settings.plate_path = "PLATE", filepath
+    image.name = Path(filepath).name
     return camera
 
 
 def clear_plate(scene: bpy.types.Scene) -> None:
     """Take the photo away from camera and settings; the camera itself stays."""
-    settings = scene.limelight
-    if scene.camera is not None:
-        for background in list(scene.camera.data.background_images):
-            if background.image == settings.plate:
-                scene.camera.data.background_images.remove(background)
-    settings.plate, settings.plate_path, settings.source = None, "", "SCENE"
+    _replace(scene, None)
+    scene.limelight.plate_path, scene.limelight.source = "", "SCENE"
+
+
+def _replace(scene: bpy.types.Scene, image: bpy.types.Image | None) -> None:
+    """Make an image the scene's plate and take the earlier one away from wherever Limelight had put it.
+
+    The earlier one is removed from the file too, unless something of the artist's or another scene still shows it.
+    """
+    old, scene.limelight.plate = scene.limelight.plate, image
+    if old is None:
+        return
+    shared = any(other.limelight.plate == old for other in bpy.data.scenes)
+    # The scene may have had another camera when the old photo was set.
+    for data in bpy.data.cameras:
+        if shared and (scene.camera is None or data != scene.camera.data):
+            continue
+        for background in [b for b in data.background_images if b.image == old]:
+            # Removing a background alone does not count its image's user down.
+            background.image = None
+            data.background_images.remove(background)
+    for node in compat.compositor_nodes(scene):
+        if node.type == "IMAGE" and node.image == old and image is not None:
+            node.image = image
+    for editor in _image_editors():
+        if editor.image == old and not shared:
+            editor.image = image
+    if not old.users:
+        bpy.data.images.remove(old)
+
+
+def _image_editors() -> list[bpy.types.SpaceImageEditor]:
+    spaces = [space for screen in bpy.data.screens for area in screen.areas for space in area.spaces]
+    return [space for space in spaces if space.type == "IMAGE_EDITOR"]
 
 
 def _new_camera(scene: bpy.types.Scene) -> bpy.types.Object:
@@ -66,7 +98,7 @@ def _new_camera(scene: bpy.types.Scene) -> bpy.types.Object:
 
 
 def _show_behind(data: bpy.types.Camera, image: bpy.types.Image) -> None:
-    background = data.background_images[0] if data.background_images else data.background_images.new()
+    background = data.background_images.new()
     background.image, background.alpha, background.display_depth = image, 1.0, "BACK"
     background.frame_method = "STRETCH"
     data.show_background_images = True

@@ -12,7 +12,7 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from limelight.operators import picking
 from limelight.scene import camera as cameras
-from limelight.scene import capture, catcher, compat, domes, lamps, plate, probes, problems, world
+from limelight.scene import capture, catcher, compat, composite, domes, lamps, plate, probes, problems, world
 from mathutils import Vector
 
 
@@ -218,6 +218,44 @@ def test_a_plate_sets_shape_lens_and_background(scene, tmp_path, size):
     assert again == camera and len(camera.data.background_images) == 1
     plate.clear_plate(scene)
     assert scene.limelight.plate is None and not camera.data.background_images
+
+
+def test_a_second_photo_takes_the_place_of_the_first(scene, tmp_path):
+    for name, size in (("first.png", (60, 40)), ("second.png", (40, 60)), ("own.png", (8, 8))):
+        write_png(tmp_path / name, *size)
+    camera = add_camera(scene)
+    reference = camera.data.background_images.new()
+    reference.image = bpy.data.images.load(str(tmp_path / "own.png"))
+    plate.set_plate(scene, str(tmp_path / "first.png"))
+    composite.setup_composite(scene)
+    other = add_camera(scene)
+    for name in ("second.png", "first.png", "first.png", "second.png"):
+        plate.set_plate(scene, str(tmp_path / name))
+        assert sorted(image.name for image in bpy.data.images) == sorted(["own.png", name])
+        assert [b.image.name for b in other.data.background_images] == [name]
+        assert [b.image.name for b in camera.data.background_images] == ["own.png"]
+        assert [n.image.name for n in compat.compositor_nodes(scene) if n.type == "IMAGE"] == [name]
+    # What the artist uses elsewhere, or another scene shows, stays in the file.
+    scene.limelight.plate.use_fake_user = True
+    plate.set_plate(scene, str(tmp_path / "first.png"))
+    assert {image.name for image in bpy.data.images} == {"own.png", "first.png", "second.png"}
+    second = scene.copy()
+    plate.set_plate(second, str(tmp_path / "own.png"))
+    assert scene.limelight.plate.name == "first.png"
+    with pytest.raises(RuntimeError):
+        plate.set_plate(scene, str(tmp_path / "gone.png"))
+    assert scene.limelight.plate.name == "first.png"
+    plate.clear_plate(second)
+    assert second.limelight.plate is None and not other.data.background_images
+
+
+def test_a_turned_photo_leaves_no_packed_copy_behind(scene, tmp_path, monkeypatch):
+    write_png(tmp_path / "turned.png", 60, 40)
+    monkeypatch.setattr(plate, "read_exif", lambda path: (6, None))
+    for _ in range(2):
+        plate.set_plate(scene, str(tmp_path / "turned.png"))
+        (image,) = bpy.data.images
+        assert image.name == "turned.png" and tuple(image.size) == (40, 60) and image.packed_file is not None
 
 
 def exif_jpeg(orientation: int, focal: int) -> bytes:
