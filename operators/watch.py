@@ -89,13 +89,15 @@ _HANDLERS = (
 def register() -> None:
     """Attach the handlers and plan a first look."""
     for name, function in _HANDLERS:
-        getattr(bpy.app.handlers, name).append(function)
+        # Blender before 4.2 lacks some.
+        getattr(bpy.app.handlers, name, []).append(function)
     schedule()
 
 
 def unregister() -> None:
     """Detach everything that ``register`` and ``schedule`` attached."""
     for name, function in reversed(_HANDLERS):
-        getattr(bpy.app.handlers, name).remove(function)
+        if hasattr(bpy.app.handlers, name):
+            getattr(bpy.app.handlers, name).remove(function)
     if bpy.app.timers.is_registered(_refresh_soon):
         bpy.app.timers.unregister(_refresh_soon)
