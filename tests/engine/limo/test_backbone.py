@@ -16,8 +16,9 @@ from limelight.backend.limo.backbone import load, networks, prompts
 from limelight.backend.limo.backbone.frame import close_up, condition_pictures, cut_out
 from limelight.backend.limo.backbone.paint import BackbonePainter, sample
 from limelight.backend.limo.conditions import conditions
-from limelight.backend.limo.estimate import SilentReport, run_light
+from limelight.backend.limo.estimate import run_light
 from limelight.backend.limo.job import LightJob
+from limelight.backend.limo.report import SilentReport
 from limelight.backend.limo.view import Probe, View
 from limelight.backend.optics import exr
 from limelight.backend.optics.camera import Camera
