@@ -10,7 +10,10 @@ from bpy.types import Context, Event, Operator
 
 from . import watch
 
-_EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".exr", ".hdr", ".webp", ".bmp")
+_EXTENSIONS = (
+    *(".jpg", ".jpeg", ".png", ".tif", ".tiff", ".exr", ".hdr", ".webp", ".bmp"),
+    *(".mp4", ".mov", ".mkv", ".avi", ".webm"),
+)
 
 
 def look_through_camera(context: bpy.types.Context) -> None:
@@ -30,7 +33,7 @@ class LIMELIGHT_OT_set_plate(Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     filepath: StringProperty(
-        name="Photo", description="The photo to use; linear EXR and HDR files work too", subtype="FILE_PATH",
+        name="Photo", description="The photo to use; linear EXR and HDR files and movies work too", subtype="FILE_PATH",
         options={"SKIP_SAVE"},
     )
     fov: FloatProperty(
@@ -40,6 +43,9 @@ class LIMELIGHT_OT_set_plate(Operator):
     )
     filter_image: bpy.props.BoolProperty(
         name="Only images", description="Show only image files in the dialogue", default=True, options={"HIDDEN"}
+    )
+    filter_movie: bpy.props.BoolProperty(
+        name="Movies", description="Show movies in the dialogue too", default=True, options={"HIDDEN"}
     )
     filter_folder: bpy.props.BoolProperty(
         name="Folders", description="Show folders in the dialogue", default=True, options={"HIDDEN"}

@@ -71,6 +71,14 @@ def _on_change(*_args: object) -> None:
 
 
 @persistent
+def _on_frame(scene: bpy.types.Scene, *_args: object) -> None:
+    plate = scene.limelight.plate
+    # Only a photo that moves can be missing at another frame. Renders change frames in a thread of their own.
+    if plate is not None and plate.source in {"SEQUENCE", "MOVIE"} and not bpy.app.is_job_running("RENDER"):
+        schedule()
+
+
+@persistent
 def _on_load(*_args: object) -> None:
     # A watcher that outlives its file would write into freed data (a known crash of other add-ons).
     engine_session.abandon()
@@ -82,6 +90,7 @@ _HANDLERS = (
     ("redo_post", _on_change),
     ("load_post", _on_change),
     ("animation_playback_post", _on_change),
+    ("frame_change_post", _on_frame),
     ("load_pre", _on_load),
 )
 

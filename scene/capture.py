@@ -13,7 +13,7 @@ import numpy as np
 from mathutils import Vector
 
 from . import camera as cameras
-from . import compat, own, probes, rays
+from . import compat, frames, own, probes, rays
 
 #: The scene is rendered for the engine at this many pixels on its longer side.
 LONGEST_SIDE = 512
@@ -64,13 +64,10 @@ def capture(context: bpy.types.Context, folder: Path) -> dict[str, Any]:
 
 def _plate(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, int], Path | None]:
     settings = context.scene.limelight
-    image = settings.plate
-    if image is None:
+    if settings.plate is None:
         raise ValueError("there is no photo")
     # The pixels that the artist sees, upright and at the current frame, rather than a file that may have moved.
-    picture = folder / ("plate.exr" if image.is_float else "plate.png")
-    _save_copy(image, picture)
-    size = (image.size[0], image.size[1])
+    picture, size = frames.save_still(context.scene, folder)
     if settings.depth_source == "FILE":
         return picture, size, Path(bpy.path.abspath(settings.depth_file))
     if settings.depth_source == "GEOMETRY":
@@ -81,20 +78,6 @@ def _plate(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, i
         _write_float(path, depth)
         return picture, size, path
     return picture, size, None
-
-
-def _save_copy(image: bpy.types.Image, path: Path) -> None:
-    copy = image.copy()
-    try:
-        if not copy.has_data and len(copy.pixels) == 0:
-            raise ValueError(f"the photo “{image.name}” cannot be read any more")
-        if copy.is_float:
-            compat.keep_values(copy)
-        copy.filepath_raw = str(path)
-        copy.file_format = "OPEN_EXR" if path.suffix == ".exr" else "PNG"
-        copy.save()
-    finally:
-        bpy.data.images.remove(copy)
 
 
 def _render(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, int], Path]:

@@ -42,6 +42,11 @@ def compositor_nodes(scene: bpy.types.Scene) -> list[bpy.types.Node]:
     return [] if tree is None else list(tree.nodes)
 
 
+def strips(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
+    """The strips of a sequencer; they were called sequences before 4.4."""
+    return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
 def set_still_format(settings: bpy.types.ImageFormatSettings, file_format: str) -> None:
     """Choose a still image's file format; 5.x wants the kind of media first."""
     if hasattr(settings, "media_type"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from . import compat
+from . import compat, frames
 
 NAME = "Limelight composite"
 
@@ -27,6 +27,10 @@ def setup_composite(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     tree, output = compat.compositor(scene, NAME)
     photo = tree.nodes.new("CompositorNodeImage")
     photo.image = plate
+    counted = frames.user(scene, plate) if frames.is_animated(plate) else None
+    if counted is not None:
+        for name in ("frame_start", "frame_duration", "frame_offset", "use_cyclic", "use_auto_refresh"):
+            setattr(photo, name, getattr(counted, name))
     fit = tree.nodes.new("CompositorNodeScale")
     _fit_to_render(fit)
     render = tree.nodes.new("CompositorNodeRLayers")

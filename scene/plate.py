@@ -85,7 +85,7 @@ def _replace(scene: bpy.types.Scene, image: bpy.types.Image | None) -> None:
 
 def _image_editors() -> list[bpy.types.SpaceImageEditor]:
     spaces = [space for screen in bpy.data.screens for area in screen.areas for space in area.spaces]
-    return [space for space in spaces if space.type == "IMAGE_EDITOR"]
+    return [space for space in spaces if isinstance(space, bpy.types.SpaceImageEditor)]
 
 
 def _new_camera(scene: bpy.types.Scene) -> bpy.types.Object:
@@ -101,6 +101,8 @@ def _show_behind(data: bpy.types.Camera, image: bpy.types.Image) -> None:
     background = data.background_images.new()
     background.image, background.alpha, background.display_depth = image, 1.0, "BACK"
     background.frame_method = "STRETCH"
+    if image.source == "MOVIE":
+        background.image_user.frame_start, background.image_user.frame_duration = 1, image.frame_duration
     data.show_background_images = True
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from . import camera as cameras
-from . import probes, sight
+from . import frames, probes, sight
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,13 @@ def find_problems(context: bpy.types.Context, *, quick: bool = False) -> list[Pr
     found = []
     if settings.source == "PLATE" and settings.plate is None:
         found.append(Problem("There is no photo", "limelight.set_plate", "Choose a photo"))
+    if settings.source == "PLATE":
+        try:
+            frames.check(scene)
+        except frames.NoFrame as error:
+            to = {"data_path": "scene.frame_current", "value": error.nearest}
+            go = ("wm.context_set_int", f"Go to frame {error.nearest}", to) if error.nearest is not None else ()
+            found.append(Problem(str(error), *go))
     if scene.camera is None:
         found.append(Problem("The scene has no camera", "limelight.add_camera", "Add a camera"))
     elif scene.camera.data.type != "PERSP":

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plate as a still: of an image sequence or a movie, the frame that the scene's current frame shows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import bpy
+
+from . import compat
+
+
+class NoFrame(ValueError):
+    """The plate has no picture at the scene's current frame; at frame ``nearest`` it has one (None: nowhere)."""
+
+    def __init__(self, text: str, nearest: int | None) -> None:
+        super().__init__(text)
+        self.nearest = nearest
+
+
+def is_animated(image: bpy.types.Image) -> bool:
+    """Whether an image shows another picture at another frame."""
+    return image.source in {"SEQUENCE", "MOVIE"}
+
+
+def check(scene: bpy.types.Scene) -> None:
+    """Raise :class:`NoFrame` if the plate shows nothing at the scene's current frame."""
+    image = scene.limelight.plate
+    if image is not None and is_animated(image):
+        _number(scene, image)
+
+
+def save_still(scene: bpy.types.Scene, folder: Path) -> tuple[Path, tuple[int, int]]:
+    """Write the plate as it shows at the current frame: path, and (width, height) in pixels.
+
+    Floating-point pictures become an EXR whose numbers are theirs, others a PNG. Raises :class:`NoFrame`, and
+    ``ValueError`` if the picture cannot be read any more.
+    """
+    image = scene.limelight.plate
+    if image.source == "MOVIE":
+        path = folder / "plate.png"
+        _render_movie_frame(scene, image, _number(scene, image), path)
+        return path, tuple(image.size)
+    still = _sequence_file(scene, image) if image.source == "SEQUENCE" else image.copy()
+    try:
+        if not still.has_data and len(still.pixels) == 0:
+            raise ValueError(f"the photo “{image.name}” cannot be read any more")
+        size = (still.size[0], still.size[1])
+        path = folder / ("plate.exr" if still.is_float else "plate.png")
+        if still.is_float:
+            compat.keep_values(still)
+        still.filepath_raw = str(path)
+        still.file_format = "OPEN_EXR" if still.is_float else "PNG"
+        still.save()
+        return path, size
+    finally:
+        bpy.data.images.remove(still)
+
+
+def user(scene: bpy.types.Scene, image: bpy.types.Image) -> bpy.types.ImageUser | None:
+    """How the camera's background counts the frames of the plate; None if the artist has not set that."""
+    backgrounds = [] if scene.camera is None else scene.camera.data.background_images
+    shown = next((b.image_user for b in backgrounds if b.image == image), None)
+    return shown if shown is not None and shown.frame_duration > 0 else None
+
+
+def _number(scene: bpy.types.Scene, image: bpy.types.Image) -> int:
+    """The movie's frame, counted from 1, or the number in the sequence's file name, at the scene's current frame."""
+    frame, first, offset = scene.frame_current, 1, 0
+    counted = user(scene, image)
+    if counted is not None:
+        first, offset, length = counted.frame_start, counted.frame_offset, counted.frame_duration
+        if counted.use_cyclic:
+            frame = (frame - first) % length + first
+        elif not first <= frame < first + length:
+            last = first + length - 1
+            raise NoFrame(
+                f"“{image.name}” is shown at the frames {first} to {last}, not at {frame}", min(max(frame, first), last)
+            )
+    number = frame - first + 1 + offset
+    there = range(1, image.frame_duration + 1) if image.source == "MOVIE" else _numbers(image, number)
+    if number not in there:
+        if not there:
+            raise NoFrame(f"“{image.name}” has no frame {number}: none of its files is there", None)
+        nearest = min(there, key=lambda other: abs(other - number))
+        raise NoFrame(
+            f"“{image.name}” has no frame {number}, it has {min(there)} to {max(there)}", nearest - offset - 1 + first
+        )
+    return number
+
+
+def _split(image: bpy.types.Image) -> tuple[Path, str, str, str]:
+    """Folder, what stands before the number, the number, what stands after it, as Blender reads a sequence's path."""
+    path = Path(bpy.path.abspath(image.filepath_raw))
+    found = re.fullmatch(r"(.*?)(\d+)(\D*)", path.stem)
+    head, digits, tail = found.groups() if found else (path.stem, "", "")
+    return path.parent, head, digits, tail + path.suffix
+
+
+def _path(image: bpy.types.Image, number: int) -> Path:
+    folder, head, digits, tail = _split(image)
+    return folder / (f"{head}{number:0{len(digits)}}{tail}" if digits else f"{head}{tail}")
+
+
+def _numbers(image: bpy.types.Image, wanted: int) -> list[int]:
+    """The numbers of a sequence's files; only ``wanted`` if it is there, because a folder may be large and far away."""
+    if _path(image, wanted).is_file():
+        return [wanted]
+    folder, head, _digits, tail = _split(image)
+    pattern = re.compile(re.escape(head) + r"(\d+)" + re.escape(tail))
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    return sorted(int(found[1]) for name in names if (found := pattern.fullmatch(name)))
+
+
+def _sequence_file(scene: bpy.types.Scene, image: bpy.types.Image) -> bpy.types.Image:
+    path = _path(image, _number(scene, image))
+    try:
+        still = bpy.data.images.load(str(path), check_existing=False)
+    except RuntimeError as error:
+        raise ValueError(f"“{path.name}” of the photo's sequence cannot be read") from error
+    still.colorspace_settings.name = image.colorspace_settings.name
+    still.alpha_mode = image.alpha_mode
+    return still
+
+
+def _render_movie_frame(scene: bpy.types.Scene, image: bpy.types.Image, number: int, path: Path) -> None:
+    """Blender gives no script a movie's pixels: a sequencer of its own renders the frame."""
+    stage = bpy.data.scenes.new("Limelight movie frame")
+    try:
+        # Rendering takes over the current frame of the artist's scene, so the strip is moved instead.
+        stage.frame_set(scene.frame_current)
+        start = scene.frame_current - number + 1
+        strips = compat.strips(stage.sequence_editor_create())
+        strip = strips.new_movie("plate", bpy.path.abspath(image.filepath_raw), channel=1, frame_start=start)
+        strip.colorspace_settings.name = image.colorspace_settings.name
+        render = stage.render
+        # At any other rate the strip would be stretched in time.
+        render.fps = max(1, round(strip.fps))
+        render.fps_base = render.fps / strip.fps if strip.fps > 0 else 1.0
+        render.resolution_x, render.resolution_y, render.resolution_percentage = *image.size, 100
+        render.use_sequencer, render.use_compositing, render.dither_intensity = True, False, 0.0
+        stage.view_settings.view_transform = "Standard"
+        render.filepath, render.use_file_extension = str(path), False
+        compat.set_still_format(render.image_settings, "PNG")
+        render.image_settings.color_mode, render.image_settings.color_depth = "RGB", "8"
+        bpy.ops.render.render(write_still=True, scene=stage.name)
+    finally:
+        bpy.data.scenes.remove(stage)
+    if not path.is_file():
+        raise ValueError(f"frame {number} of “{image.name}” cannot be read")

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plates that move: the engine gets the frame that the scene's current frame shows."""
+
+import bpy
+import numpy as np
+import pytest
+from limelight.scene import capture, compat, composite, frames, plate, probes, problems
+
+SIZE = (32, 16)
+
+
+def shoot(folder, numbers, name="v2_shot_{:04}x.png"):
+    """Pictures whose grey tells their number: a twentieth of it."""
+    paths = []
+    for number in numbers:
+        image = bpy.data.images.new("frame", *SIZE)
+        image.pixels = [number / 20, number / 20, number / 20, 1.0] * (SIZE[0] * SIZE[1])
+        paths.append(folder / name.format(number))
+        image.filepath_raw, image.file_format = str(paths[-1]), "PNG"
+        image.save()
+        bpy.data.images.remove(image)
+    return paths
+
+
+def film(folder, count):
+    """A movie of the same greys at 12 pictures a second, another rate than the scene's."""
+    stage = bpy.data.scenes.new("film")
+    strips = compat.strips(stage.sequence_editor_create())
+    for number, path in enumerate(shoot(folder, range(1, count + 1), "film_{}.png"), start=1):
+        strips.new_image(path.name, str(path), 1, number)
+    render = stage.render
+    stage.frame_start, stage.frame_end, render.fps = 1, count, 12
+    render.resolution_x, render.resolution_y = SIZE
+    stage.view_settings.view_transform, render.dither_intensity = "Standard", 0.0
+    if hasattr(render.image_settings, "media_type"):
+        render.image_settings.media_type = "VIDEO"
+    render.image_settings.file_format = "FFMPEG"
+    render.ffmpeg.format, render.ffmpeg.codec, render.ffmpeg.constant_rate_factor = "MPEG4", "H264", "LOSSLESS"
+    render.filepath, render.use_file_extension = str(folder / "film ä.mp4"), False
+    bpy.ops.render.render(animation=True, scene=stage.name)
+    bpy.data.scenes.remove(stage)
+    return folder / "film ä.mp4"
+
+
+def captured(scene, folder):
+    """The number told by the grey of the picture that the engine would get."""
+    bpy.context.view_layer.update()
+    params = capture.capture(bpy.context, folder)
+    image = bpy.data.images.load(params["images"][0], check_existing=False)
+    assert tuple(image.size) == SIZE == (params["camera"]["width"], params["camera"]["height"])
+    grey = np.array(image.pixels[:]).reshape(-1, 4)[:, :3].mean()
+    bpy.data.images.remove(image)
+    return pytest.approx(20 * grey, abs=0.15)
+
+
+def told(scene):
+    return [(p.text, p.properties.get("value")) for p in problems.find_problems(bpy.context)]
+
+
+@pytest.fixture
+def sequence(scene, tmp_path):
+    """A scene whose photo is a sequence of the files 3 to 7."""
+    first, *_ = shoot(tmp_path, range(3, 8))
+    camera = plate.set_plate(scene, str(first), 60)
+    scene.limelight.plate.source = "SEQUENCE"
+    probes.add_probe(scene, camera.matrix_world.translation + camera.matrix_world.to_3x3().col[2] * -3, 0.1)
+    bpy.context.view_layer.update()
+    return scene
+
+
+def test_a_sequence_gives_the_file_of_the_current_frame(sequence, tmp_path):
+    before = len(bpy.data.images)
+    for frame in (3, 5, 7):
+        sequence.frame_set(frame)
+        assert told(sequence) == []
+        assert captured(sequence, tmp_path / "job") == frame
+    assert len(bpy.data.images) == before
+
+
+def test_a_sequence_counts_as_the_background_does(sequence, tmp_path):
+    shown = sequence.camera.data.background_images[0].image_user
+    shown.frame_start, shown.frame_duration, shown.frame_offset = 101, 4, 2
+    sequence.frame_set(102)
+    assert captured(sequence, tmp_path / "job") == 4
+    sequence.frame_set(105)
+    name = sequence.limelight.plate.name
+    assert told(sequence) == [(f"“{name}” is shown at the frames 101 to 104, not at 105", 104)]
+    shown.use_cyclic = True
+    assert told(sequence) == [] and captured(sequence, tmp_path / "job") == 3
+    tree = composite.setup_composite(sequence)
+    (photo,) = [node for node in tree.nodes if node.type == "IMAGE"]
+    assert (photo.frame_start, photo.frame_duration, photo.frame_offset, photo.use_cyclic) == (101, 4, 2, True)
+
+
+def test_a_missing_frame_is_a_problem_whose_button_goes_to_the_nearest(sequence, tmp_path):
+    sequence.frame_set(9)
+    name = sequence.limelight.plate.name
+    (problem,) = problems.find_problems(bpy.context)
+    assert problem.text == f"“{name}” has no frame 9, it has 3 to 7"
+    with pytest.raises(frames.NoFrame, match="has no frame 9"):
+        capture.capture(bpy.context, tmp_path / "job")
+    bpy.ops.wm.context_set_int(**problem.properties)
+    assert sequence.frame_current == 7 and told(sequence) == []
+    for path in tmp_path.glob("v2_shot_*"):
+        path.unlink()
+    assert told(sequence) == [(f"“{name}” has no frame 7: none of its files is there", None)]
+
+
+def test_a_movie_gives_the_current_frame_and_tells_its_end(scene, tmp_path):
+    path = film(tmp_path, 6)
+    camera = plate.set_plate(scene, str(path), 60)
+    assert (scene.render.resolution_x, scene.render.resolution_y) == SIZE
+    probes.add_probe(scene, camera.matrix_world.translation + camera.matrix_world.to_3x3().col[2] * -3, 0.1)
+    bpy.context.view_layer.update()
+    scenes = len(bpy.data.scenes)
+    for frame in (1, 4, 6):
+        scene.frame_set(frame)
+        assert told(scene) == []
+        assert captured(scene, tmp_path / "job") == frame
+        assert scene.frame_current == frame
+    assert len(bpy.data.scenes) == scenes
+    scene.frame_set(7)
+    assert told(scene) == [("“film ä.mp4” is shown at the frames 1 to 6, not at 7", 6)]
