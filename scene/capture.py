@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ def _render(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, 
     size = (max(16, round(width * scale)), max(16, round(height * scale)))
     path = folder / "view.exr"
     with own.without_own(scene), _settings_for_capture(scene, size, path):
-        bpy.ops.render.render(write_still=True, scene=scene.name)
+        _render_still(scene, path)
     if own.lights(scene) and not _brightest(path):
         raise ValueError(
             "nothing but Limelight's own light falls on the scene, and an estimate leaves that out: "
@@ -97,6 +97,14 @@ def _render(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, 
     depth_path = folder / "depth.exr"
     _write_float(depth_path, cast_depth(context, DEPTH_SIDE, size))
     return path, size, depth_path
+
+
+def _render_still(scene: bpy.types.Scene, path: Path) -> None:
+    path.unlink(missing_ok=True)
+    done = bpy.ops.render.render(write_still=True, scene=scene.name)
+    # Esc ends a render without any error: there is only no picture then.
+    if "FINISHED" not in done or not path.is_file():
+        raise ValueError("the render of the scene was cancelled")
 
 
 def _brightest(path: Path) -> float:
@@ -113,36 +121,41 @@ def _brightest(path: Path) -> float:
 @contextmanager
 def _settings_for_capture(scene: bpy.types.Scene, size: tuple[int, int], path: Path) -> Iterator[None]:
     """Small linear Cycles render to ``path``; every setting is put back, also after an error."""
+    render, image = scene.render, scene.render.image_settings
     changes: list[tuple[Any, str, Any]] = [
-        (scene.render, "engine", "CYCLES"),
-        (scene.render, "resolution_x", size[0]),
-        (scene.render, "resolution_y", size[1]),
-        (scene.render, "resolution_percentage", 100),
-        (scene.render, "film_transparent", False),
-        (scene.render, "use_compositing", False),
-        (scene.render, "use_sequencer", False),
-        (scene.render, "filepath", str(path)),
-        (scene.render, "use_border", False),
-        (scene.render, "use_file_extension", False),
+        (render, "engine", "CYCLES"),
+        (render, "resolution_x", size[0]),
+        (render, "resolution_y", size[1]),
+        (render, "resolution_percentage", 100),
+        (render, "film_transparent", False),
+        (render, "use_compositing", False),
+        (render, "use_sequencer", False),
+        (render, "filepath", str(path)),
+        (render, "use_border", False),
+        (render, "use_file_extension", False),
+        (render, "use_overwrite", True),
+        (render, "use_placeholder", False),
+        (render, "use_multiview", False),
         (scene.cycles, "samples", SAMPLES),
         (scene.cycles, "use_adaptive_sampling", True),
         (scene.cycles, "use_denoising", True),
     ]
-    image = scene.render.image_settings
-    kept = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
-    names = ("media_type", "file_format", "color_mode", "color_depth", "exr_codec")
-    formats = {name: getattr(image, name) for name in names if hasattr(image, name)}
-    try:
+    # An output with colours of its own may be in another linear space; its name is empty where it never was chosen.
+    if image.color_management == "OVERRIDE" and image.linear_colorspace_settings.name:
+        changes.append((image.linear_colorspace_settings, "name", compat.LINEAR))
+    formats = ("media_type", "file_format", "color_mode", "color_depth", "exr_codec", "use_preview")
+    with ExitStack() as restore:
+        # The stack goes on with the rest if one setting cannot be put back, as an engine that is switched off by now.
+        # The kind of file comes first when it is unwound, because it decides what the others may be.
+        for name in reversed([name for name in formats if hasattr(image, name)]):
+            restore.callback(setattr, image, name, getattr(image, name))
+        for owner, name, _value in changes:
+            restore.callback(setattr, owner, name, getattr(owner, name))
         for owner, name, value in changes:
             setattr(owner, name, value)
         compat.set_still_format(image, "OPEN_EXR")
         image.color_mode, image.color_depth = "RGB", "32"
         yield
-    finally:
-        for owner, name, value in reversed(kept):
-            setattr(owner, name, value)
-        for name, value in formats.items():
-            setattr(image, name, value)
 
 
 def cast_depth(context: bpy.types.Context, side: int, size: tuple[int, int] | None = None) -> np.ndarray:

@@ -5,6 +5,7 @@ import json
 import math
 import random
 import struct
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
@@ -151,6 +152,7 @@ def lit_scene(scene):
     add_cube(scene)
     sun = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))
     sun.rotation_euler = (0.5, 0.3, 0.0)
+    sun.data.color = (1.0, 0.6, 0.2)
     scene.collection.objects.link(sun)
     scene.world = bpy.data.worlds.new("Sky")
     compat.node_tree(scene.world)
@@ -163,6 +165,89 @@ def lit_scene(scene):
     probe.limelight.lamps = json.dumps([lamp])
     bpy.context.view_layer.update()
     return probe
+
+
+def settings_of(scene):
+    """Everything that can be set about a scene's renders, colours and objects, by name."""
+    image = scene.render.image_settings
+    owners = {"render": scene.render, "image": image, "view": scene.view_settings, "display": scene.display_settings,
+              "image view": image.view_settings,
+              "linear": image.linear_colorspace_settings, "cycles": scene.cycles, "scene": scene}  # fmt: skip
+    plain = {"BOOLEAN", "INT", "FLOAT", "STRING", "ENUM"}
+    found = {
+        (owner, p.identifier): getattr(it, p.identifier)
+        for owner, it in owners.items()
+        for p in it.bl_rna.properties
+        if not (p.is_readonly or getattr(p, "is_array", False) or p.identifier == "use_nodes") and p.type in plain
+    }
+    return found | {"world": scene.world, "shown": [(o.name, o.hide_render) for o in scene.objects]}
+
+
+FORMATS = {
+    "JPEG": {"file_format": "JPEG", "color_mode": "BW", "use_preview": True},
+    "PNG": {"file_format": "PNG", "color_mode": "RGBA", "color_depth": "16", "color_management": "OVERRIDE"},
+    "layers": {"media_type": "MULTI_LAYER_IMAGE", "file_format": "OPEN_EXR_MULTILAYER", "exr_codec": "DWAA"},
+    "movie": {"media_type": "VIDEO", "file_format": "FFMPEG", "color_mode": "RGB"},
+}
+
+
+@pytest.mark.parametrize("how", list(FORMATS))
+@pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
+def test_every_setting_is_back_however_the_capture_ends(scene, tmp_path, monkeypatch, how, end):
+    monkeypatch.setattr(capture, "LONGEST_SIDE", 16)
+    world.apply_world(scene, lit_scene(scene))
+    lamps.apply_lamps(scene, probes.probes(scene)[0])
+    image = scene.render.image_settings
+    for name, value in FORMATS[how].items():
+        if hasattr(image, name):
+            setattr(image, name, value)
+    if how == "PNG":
+        image.linear_colorspace_settings.name, image.view_settings.gamma = "ACEScg", 2.0
+    scene.render.engine, scene.render.use_border, scene.render.use_multiview = "BLENDER_WORKBENCH", True, True
+    scene.view_settings.exposure, scene.render.resolution_percentage = 1.5, 50
+    before = settings_of(scene)
+    during = []
+
+    def fail(scene, path):
+        during.append(settings_of(scene))
+        raise RuntimeError("out of memory")
+
+    if end == "failed":
+        monkeypatch.setattr(capture, "_render_still", fail)
+    elif end == "cancelled":
+        rendered = SimpleNamespace(render=lambda **_: {"CANCELLED"})
+        monkeypatch.setattr(capture, "bpy", Stub(ops=SimpleNamespace(render=rendered)))
+    if end == "done":
+        capture.capture(bpy.context, tmp_path)
+    else:
+        words = {"failed": "out of memory", "cancelled": "was cancelled"}[end]
+        with pytest.raises((RuntimeError, ValueError), match=words):
+            capture.capture(bpy.context, tmp_path)
+    assert not during or during[0] != before
+    after = settings_of(scene)
+    assert {name: (value, after[name]) for name, value in before.items() if after[name] != value} == {}
+
+
+def test_the_capture_is_linear_whatever_the_outputs_own_colours_are(scene, tmp_path, monkeypatch):
+    monkeypatch.setattr(capture, "LONGEST_SIDE", 16)
+    lit_scene(scene)
+    image = scene.render.image_settings
+    capture.capture(bpy.context, tmp_path / "plain")
+    image.color_management, image.linear_colorspace_settings.name = "OVERRIDE", "ACEScg"
+    image.view_settings.exposure = scene.view_settings.exposure = 3.0
+    capture.capture(bpy.context, tmp_path / "own")
+    plain, own = (read_picture(tmp_path / name / "view.exr") for name in ("plain", "own"))
+    assert plain.max() > 0.05 and np.allclose(plain, own, atol=1e-3)
+
+
+class Stub:
+    """bpy with some parts replaced."""
+
+    def __init__(self, **parts):
+        vars(self).update(parts)
+
+    def __getattr__(self, name):
+        return getattr(bpy, name)
 
 
 APPLY = {
