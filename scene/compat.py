@@ -42,7 +42,7 @@ def compositor_nodes(scene: bpy.types.Scene) -> list[bpy.types.Node]:
     return [] if tree is None else list(tree.nodes)
 
 
-def strips(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
+def strips(editor: bpy.types.SequenceEditor) -> bpy.types.SequencesTopLevel:
     """The strips of a sequencer; they were called sequences before 4.4."""
     return editor.strips if hasattr(editor, "strips") else editor.sequences
 

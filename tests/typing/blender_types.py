@@ -26,6 +26,7 @@ OURS = {
 #: What exists in Blender, yet not in the stubs: subclasses have it, Cycles registers it, or it is built in.
 ABSENT = {
     "bpy.types.Camera.cycles",
+    "bpy.types.Node.image",
     "bpy.types.NodeSocket.default_value",
     "bpy.types.NodeTreeInterfaceItem.in_out",
     "bpy.types.bpy_struct.__contains__",
@@ -40,6 +41,7 @@ ALWAYS_THERE = {
     "bpy.types.Context.window_manager",
     "bpy.types.Context.workspace",
     "bpy.types.Image.colorspace_settings",
+    "bpy.types.ImageFormatSettings.linear_colorspace_settings",
     "bpy.types.NodeTree.interface",
     "bpy.types.Panel.layout",
     "bpy.types.AddonPreferences.layout",
@@ -61,6 +63,7 @@ LOOSE_ATTRIBUTES = {
     "bpy.types.ImagePreview.image_pixels",
     "bpy.types.ImagePreview.image_pixels_float",
     "bpy.types.ImageFormatSettings.file_format",
+    "bpy.types.Node.type",
     "bpy.types.Object.data",
     "bpy.types.RenderSettings.engine",
 }
@@ -72,6 +75,7 @@ LOOSE_CALLS = {
     "bpy.types.Nodes.new",
     "bpy.types.ObjectModifiers.new",
     "bpy.types.Scene.ray_cast",
+    "bpy.types.SequencesTopLevel.new_movie",
     "bpy.utils.register_cli_command",
     "gpu.shader.from_builtin",
 }
@@ -140,7 +144,9 @@ class BlenderPlugin(Plugin):
         return None
 
     def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
-        return (lambda context: _any()) if fullname in LOOSE_CALLS else None
+        # Operators return a set; the stubs say that they return nothing.
+        loose = fullname in LOOSE_CALLS or fullname.startswith("bpy.ops.")
+        return (lambda context: _any()) if loose else None
 
     def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
         if fullname.startswith("bpy.types.") and fullname.endswith(".get"):
