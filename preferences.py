@@ -59,8 +59,11 @@ def _list_devices(self: "LimelightPreferences", _context: bpy.types.Context) -> 
 
 def _list_pythons(self: "LimelightPreferences", _context: bpy.types.Context) -> list[tuple[str, str, str, int]]:
     _python_items[:] = [("CHOOSE", "Choose…", "Make the environment with a Python that you choose below", 0)]
-    for number, (path, version) in enumerate(json.loads(self.found_pythons or "[]"), start=1):
-        _python_items.append((path, f"Python {version}", f"Make the environment with {path}", number))
+    found = json.loads(self.found_pythons or "[]")
+    versions = [version for _path, version in found]
+    for number, (path, version) in enumerate(found, start=1):
+        where = f" in {Path(path).parent}" if versions.count(version) > 1 else ""
+        _python_items.append((path, f"Python {version}{where}", f"Make the environment with {path}", number))
     return _python_items
 
 

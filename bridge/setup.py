@@ -17,11 +17,18 @@ REQUIREMENTS = Path(__file__).resolve().parent / "requirements-engine.txt"
 #: Marks an environment that this module made, and that it may therefore remove.
 STAMP = "limelight-engine.json"
 OLDEST, NEWEST = (3, 11), (3, 13)
-_QUESTION = "import sys, venv, ensurepip; print('%d.%d.%d' % sys.version_info[:3])"
+# A launcher (pyenv's shim, a virtual environment's link) answers with the interpreter that it starts.
+_QUESTION = (
+    "import os, sys, venv, ensurepip; print('%d.%d.%d' % sys.version_info[:3]); "
+    "print(os.path.realpath(getattr(sys, '_base_executable', '') or sys.executable))"
+)
 
 
 def find_pythons() -> list[tuple[Path, str]]:
-    """Installed Pythons that suit the engine, as (path, version), newest first; each was started and asked."""
+    """Installed Pythons that suit the engine, as (path, version), newest first; each was started and asked.
+
+    Every interpreter is there once, by its real path, however many links, launchers and environments lead to it.
+    """
     names = [f"python3.{minor}" for minor in range(NEWEST[1], OLDEST[1] - 1, -1)] + ["python3", "python"]
     paths = [Path(on_path) for name in names if (on_path := shutil.which(name))]
     paths += sorted(Path.home().glob(".pyenv/versions/3.*/bin/python"))
@@ -29,23 +36,39 @@ def find_pythons() -> list[tuple[Path, str]]:
     paths += [Path(p) for p in ("/opt/homebrew/bin/python3", "/usr/local/bin/python3")]
     found: dict[Path, str] = {}
     for path in paths:
-        version = ask_version(path)
-        if version is not None and OLDEST <= _numbers(version)[:2] <= NEWEST:
-            found.setdefault(Path(os.path.realpath(path)), version)
+        answer = _ask(path)
+        if answer is not None and OLDEST <= _numbers(answer[0])[:2] <= NEWEST:
+            found.setdefault(answer[1], answer[0])
     return sorted(found.items(), key=lambda item: _numbers(item[1]), reverse=True)
 
 
 def ask_version(python: Path) -> str | None:
     """The version of an interpreter that starts and can make environments; None otherwise."""
+    answer = _ask(python)
+    return None if answer is None else answer[0]
+
+
+def _ask(python: Path) -> tuple[str, Path] | None:
+    """Version and real path of the interpreter that a path starts; None if it doesn't, or cannot make environments."""
     if not python.is_file():
         return None
     try:
         answer = subprocess.run(
-            [str(python), "-I", "-c", _QUESTION], capture_output=True, text=True, timeout=20, check=False
+            [str(python), "-I", "-X", "utf8", "-c", _QUESTION],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=20,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return answer.stdout.strip() if answer.returncode == 0 else None
+    lines = answer.stdout.splitlines()
+    if answer.returncode or len(lines) != 2:
+        return None
+    real = Path(lines[1])
+    # An environment may outlive the interpreter that it was made with.
+    return lines[0], real if real.is_file() else Path(os.path.realpath(python))
 
 
 def python_in(environment: Path) -> Path:

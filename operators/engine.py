@@ -191,9 +191,7 @@ class LIMELIGHT_OT_find_pythons(Operator):
         from ..bridge import setup
 
         found = setup.find_pythons()
-        # The same version under several names is one choice for the artist.
-        by_version = {version: str(path) for path, version in reversed(found)}
-        stored.found_pythons = json.dumps([[path, version] for version, path in reversed(by_version.items())])
+        stored.found_pythons = json.dumps([[str(path), version] for path, version in found])
         if not found:
             self.report({"WARNING"}, engine_work.NO_PYTHON)
             return {"FINISHED"}

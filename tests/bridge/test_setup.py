@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -32,6 +35,32 @@ def python() -> Path:
 def test_found_pythons_suit(python: Path) -> None:
     version = setup.ask_version(python)
     assert version and setup.OLDEST <= setup._numbers(version)[:2] <= setup.NEWEST
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links and shell scripts")
+def test_every_interpreter_is_found_once_by_its_real_path(
+    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = setup.ask_version(python)
+    home, shims, links = tmp_path / "home ä", tmp_path / "home ä" / ".pyenv" / "shims", tmp_path / "links"
+    own = home / ".pyenv" / "versions" / f"{version}" / "bin"
+    for folder in (shims, links, own):
+        folder.mkdir(parents=True)
+    subprocess.run([python, "-I", "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    name = f"python{'.'.join(str(version).split('.')[:2])}"
+    (own / "python").symlink_to(python)
+    (links / "python").symlink_to(python)
+    for shim in (shims / name, shims / "python3"):
+        shim.write_text(f'#!/bin/sh\nexec "{own}/python" "$@"\n')
+        shim.chmod(0o755)
+    monkeypatch.setenv("HOME", str(home))
+    found = []
+    for path in ([shims], [links, shims], [tmp_path / "venv" / "bin", shims, links]):
+        monkeypatch.setenv("PATH", ":".join(map(str, path)))
+        found = [where for where, _version in setup.find_pythons()]
+        assert found.count(python) == 1
+        assert len({os.path.realpath(where) for where in found}) == len(found)
+        assert not [where for where in found if tmp_path in where.parents]
 
 
 def test_made_and_removed(python: Path, tmp_path: Path) -> None:

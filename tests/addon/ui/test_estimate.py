@@ -216,6 +216,21 @@ def test_offline_blender_refuses_the_network_with_the_setting_that_allows_it():
     assert "Allow Online Access" in engine_operators.network_refusal()
 
 
+def test_pythons_of_the_same_version_are_told_apart(scene, monkeypatch, tmp_path):
+    found = [(tmp_path / "a" / "python3.13", "3.13.1"), (tmp_path / "b" / "python3.13", "3.13.1")]
+    found.append((tmp_path / "b" / "python3.11", "3.11.9"))
+    monkeypatch.setattr(setup, "find_pythons", lambda: found)
+    assert bpy.ops.limelight.find_pythons() == {"FINISHED"}
+    stored = preferences.addon_preferences(bpy.context)
+    items = preferences._list_pythons(stored, bpy.context)[1:]
+    assert [item[0] for item in items] == [str(path) for path, _version in found]
+    assert [item[1] for item in items] == [
+        f"Python 3.13.1 in {tmp_path / 'a'}", f"Python 3.13.1 in {tmp_path / 'b'}", "Python 3.11.9"
+    ]  # fmt: skip
+    assert stored.base_python == items[0][0]
+    stored.found_pythons = ""
+
+
 def test_setting_up_and_removing_an_engine(scene, monkeypatch, tmp_path):
     stored = preferences.addon_preferences(bpy.context)
     folder = tmp_path / "own engine"
