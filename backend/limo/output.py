@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import numpy as np
 import torch
@@ -24,6 +26,11 @@ from .job import LightJob
 from .lamps import extract_lamps
 from .painter import Spheres
 from .view import Probe, View
+
+# A job's own folder is hidden inside its output folder; the file in it stays locked while the job's process lives.
+_STAGING, _LOCK = ".limelight-", ".lock"
+#: A folder without that file may be one that another process makes at this moment, if it is younger than this.
+_NEW_SECONDS = 60.0
 
 
 def write_preview(path: Path, spheres: Spheres) -> None:
@@ -77,22 +84,60 @@ def write_probe(
 def staged(out: Path) -> Iterator[Path]:
     """A folder inside ``out`` to work in; its files move into ``out`` at the end, and vanish if the job fails.
 
-    So a cancelled or failed job leaves ``out`` as it was: no half-written file, nothing lost.
+    So a cancelled or failed job leaves ``out`` as it was: no half-written file, nothing lost. What a killed one left
+    there is removed by the next.
     """
     existed = out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".limelight-", dir=out))
+        _sweep(out)
+        work = Path(tempfile.mkdtemp(prefix=_STAGING, dir=out))
+        held = _hold(work / _LOCK)
     except OSError as error:
         raise BadInput(f"The folder {out} cannot be written ({error.strerror}).", "Choose another folder.") from error
     try:
         yield work
         for path in sorted(work.iterdir()):
-            os.replace(path, out / path.name)
+            if path.name != _LOCK:
+                os.replace(path, out / path.name)
     finally:
+        if held is not None:
+            held.close()
         shutil.rmtree(work, ignore_errors=True)
         if not existed and not any(out.iterdir()):
             out.rmdir()
+
+
+def _hold(path: Path) -> IO[bytes] | None:
+    """Lock a file until it is closed or this process ends; None if another job holds it."""
+    file = path.open("ab")
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def _sweep(out: Path) -> None:
+    """Remove the staging folders that no living process works in; one that cannot be removed is left."""
+    for folder in out.glob(f"{_STAGING}*"):
+        with suppress(OSError):
+            if (folder / _LOCK).is_file():
+                held = _hold(folder / _LOCK)
+                if held is None:
+                    continue
+                held.close()
+            elif time.time() - folder.stat().st_mtime < _NEW_SECONDS:
+                continue
+            shutil.rmtree(folder)
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
