@@ -68,24 +68,33 @@ def make(out: Path) -> dict[str, Any]:
            [maps["Photo"]], ["Photo"], report)  # fmt: skip
     scene_row = [out / "scene_room.png", out / "scene_estimate.png", out / "scene_truth.png"]
     scenes = [name for name in pairs if name != "Photo"]
-    titles = ("The scene itself", "Still life, estimate (lit probe)", "Still life, baked truth")
-    _sheet(out / "scene_sheet.png", scene_row, titles, [maps[n] for n in scenes], scenes, report)
+    titles = ("In the room's own light (Cycles)", "Lit by the estimate, over the empty room", "Lit by the baked truth")
+    empty = Image.open(out / "scene_empty.png").convert("RGBA")
+    _sheet(out / "scene_sheet.png", scene_row, titles, [maps[n] for n in scenes], scenes, report, empty)
     return report
 
 
-def _sheet(path: Path, pictures: list[Path], titles: tuple[str, ...], maps: list[Any], names: list[str],
-           report: dict[str, Any]) -> None:  # fmt: skip
+def _sheet(
+    path: Path,
+    pictures: list[Path],
+    titles: tuple[str, ...],
+    maps: list[Any],
+    names: list[str],
+    report: dict[str, Any],
+    ground: Image.Image | None = None,
+) -> None:
     width, gap, line = 480, 14, 20
     shown = [Image.open(p).convert("RGBA") for p in pictures]
     tall = max(round(width * p.height / p.width) for p in shown)
     map_tall = width // 2
-    sheet = Image.new("RGB", (3 * width + 4 * gap, tall + 2 * line + len(maps) * (map_tall + 5 * line + gap) + 3 * gap), _PAPER)
+    height = tall + 2 * line + len(maps) * (map_tall + 4 * line + gap) + 2 * gap
+    sheet = Image.new("RGB", (3 * width + 4 * gap, height), _PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
     for i, (picture, title) in enumerate(zip(shown, titles, strict=True)):
         x = gap + i * (width + gap)
         draw.text((x, gap), title, _INK, font)
-        ground = Image.new("RGBA", picture.size, (70, 70, 72, 255))
-        flat = Image.alpha_composite(ground, picture).convert("RGB").resize((width, tall), Image.Resampling.LANCZOS)
+        below = ground or Image.new("RGBA", picture.size, _PAPER)
+        flat = Image.alpha_composite(below, picture).convert("RGB").resize((width, tall), Image.Resampling.LANCZOS)
         sheet.paste(flat, (x, gap + line))
     y = tall + 2 * gap + line
     for name, (estimate, truth) in zip(names, maps, strict=True):
@@ -98,7 +107,7 @@ def _sheet(path: Path, pictures: list[Path], titles: tuple[str, ...], maps: list
             sheet.paste(Image.fromarray(pixels).resize((width, map_tall), Image.Resampling.BILINEAR), (x, y + line))
         for i, text in enumerate(_lines(report["probes"][name])):
             draw.text((gap, y + map_tall + line * (1.2 + i)), text, _INK, font)
-        y += map_tall + 5 * line + gap
+        y += map_tall + 4 * line + gap
     sheet.save(path)
 
 

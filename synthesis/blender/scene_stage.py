@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 
-from ...scene import bake, compat, probes, world
+from ...scene import bake, catcher, compat, probes, world
 from ...scene.command import estimate
 from . import stage
 from .interior import build_interior
@@ -18,7 +18,7 @@ RADIUS = 0.12
 
 
 def main(out: Path, engine: Path) -> None:
-    """Leave the panoramas of both probes, scene_lit.blend and three renders in ``out``."""
+    """Leave the panoramas of both probes, scene_lit.blend and four renders in ``out``."""
     scene = stage.begin()
     room = build_interior(scene)
     lit = probes.add_probe(scene, room.lit, RADIUS, "Lit")
@@ -30,12 +30,14 @@ def main(out: Path, engine: Path) -> None:
     for probe in (lit, shaded):
         save(bake.bake_truth(bpy.context, probe, 256, 96), out / f"scene_{probe.name.lower()}_truth.exr")
         save(probe.limelight.environment, out / f"scene_{probe.name.lower()}.exr")
+    stage.render(scene, out / "scene_empty.png")
     add_still_life(scene, lit.matrix_world.translation, RADIUS, room.camera)
     stage.render(scene, out / "scene_room.png")
-    # The still life alone, in the same place and view, under each environment.
+    # The still life and its shadow alone, in the same place and view, under each environment.
     for thing in list(scene.objects):
         if thing.name.split(".")[0] not in {"Mirror", "Glossy", "Matte", "Diffuse", "Head", "Camera", "Lit", "Shaded"}:
             thing.hide_render = True
+    catcher.add_shadow_catcher(scene, lit)
     scene.render.film_transparent = True
     made = world.apply_world(scene, lit)
     stage.render(scene, out / "scene_estimate.png")
