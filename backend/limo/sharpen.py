@@ -17,7 +17,7 @@ _LARGEST_STEP, _LARGEST_RATIO = 5.0, 10.0
 _DARKEST_SHARE = 0.8
 
 
-def sharpen(panorama: Tensor, renderer: Renderer, seen: Tensor, clipped: Tensor, rounds: int = 14) -> Tensor:
+def sharpen(panorama: Tensor, renderer: Renderer, seen: Tensor, clipped: Tensor, rounds: int = 10) -> Tensor:
     """Richardson–Lucy deconvolution: x ← x · Aᵀ(y / Ax) / Aᵀ1, positive by construction (Richardson 1972, Lucy 1974).
 
     panorama: (N, 2N, 3) positive start. seen: (P, 3) merged radiance of the mirror's masked pixels. clipped: (P, 3)
