@@ -32,9 +32,9 @@ _ROUND_TRIP = """
         return set(dir(bpy.types)), operators, owners, handlers
 
     before = everything()
-    started = time.perf_counter()
+    started = time.process_time()
     limelight.register()
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     during = everything()
     assert "torch" not in sys.modules
     limelight.unregister()
@@ -114,7 +114,7 @@ def test_a_refresh_is_cheap(scene, camera):
         bpy.ops.limelight.add_probe(location=(number, 0, 1), radius=0.1)
     seconds = []
     for _ in range(20):
-        started = time.perf_counter()
+        started = time.process_time()
         watch.refresh(bpy.context)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
     assert sorted(seconds)[10] <= 0.005, f"a refresh took {sorted(seconds)[10] * 1000:.1f} ms"
