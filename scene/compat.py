@@ -42,6 +42,13 @@ def compositor_nodes(scene: bpy.types.Scene) -> list[bpy.types.Node]:
     return [] if tree is None else list(tree.nodes)
 
 
+def use_physical_sky(texture: bpy.types.ShaderNodeTexSky) -> None:
+    """Let a sky texture scatter light as air does, in the way that this version has; no disc of the sun."""
+    kinds = texture.bl_rna.properties["sky_type"].enum_items.keys()
+    texture.sky_type = "SINGLE_SCATTERING" if "SINGLE_SCATTERING" in kinds else "NISHITA"
+    texture.sun_disc = False
+
+
 def strips(editor: bpy.types.SequenceEditor) -> bpy.types.SequencesTopLevel:
     """The strips of a sequencer; they were called sequences before 4.4."""
     return editor.strips if hasattr(editor, "strips") else editor.sequences

@@ -11,9 +11,9 @@ import math
 
 import numpy as np
 
+from .blackbody import blackbody
 from .layout import free_spot
 from .scene import SceneBuilder
-from .sky import blackbody
 
 
 def light_room(rng: np.random.Generator, builder: SceneBuilder, half: np.ndarray, height: float, dark: bool) -> None:

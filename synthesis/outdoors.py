@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from . import furniture, sky
+from .blackbody import blackbody
 from .furniture import colour, some_material
 from .scene import SceneBuilder
 
@@ -83,7 +84,7 @@ def _house(rng: np.random.Generator, builder: SceneBuilder, lit: bool) -> None:
         out = np.array([cosine, sine, 0]) if rng.random() < 0.5 else -np.array([cosine, sine, 0])
         tangent = np.array([-out[1], out[0], 0])
         centre = np.array([*at, 1.6]) + out * (w + 0.05) + tangent * rng.uniform(-0.5, 0.5) * d
-        builder.rect(centre, tangent * 0.5, (0, 0, 0.6), sky.blackbody(rng.uniform(2400, 4000)) * rng.uniform(0.1, 0.5))
+        builder.rect(centre, tangent * 0.5, (0, 0, 0.6), blackbody(rng.uniform(2400, 4000)) * rng.uniform(0.1, 0.5))
 
 
 def _wall(rng: np.random.Generator, builder: SceneBuilder) -> None:
@@ -153,7 +154,7 @@ def _thing(rng: np.random.Generator, builder: SceneBuilder) -> None:
 
 def _street_lamps(rng: np.random.Generator, builder: SceneBuilder) -> None:
     """One to three glowing globes on poles."""
-    tint = sky.blackbody(rng.uniform(2000, 4500))
+    tint = blackbody(rng.uniform(2000, 4500))
     glass = builder.material((0.8, 0.8, 0.8), radiance=tint * rng.uniform(5, 25))
     pole = builder.material((0.05, 0.05, 0.05))
     for _ in range(rng.integers(1, 4)):

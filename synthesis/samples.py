@@ -77,11 +77,11 @@ def render_panorama(
     panorama = denoise(traced, wrap=True)
     seen = tracer.sun_visibility(scene, position)
     if seen > 0:
-        _add_sun(panorama, rotation.T @ scene.sun[:3], scene.sun[3:6] * scene.sun[7] * seen)
+        add_sun(panorama, rotation.T @ scene.sun[:3], scene.sun[3:6] * scene.sun[7] * seen)
     return panorama
 
 
-def _add_sun(panorama: np.ndarray, towards: np.ndarray, irradiance: np.ndarray) -> None:
+def add_sun(panorama: np.ndarray, towards: np.ndarray, irradiance: np.ndarray) -> None:
     """Split the sun's irradiance bilinearly over four texels of a camera-frame panorama, in place."""
     height, width = panorama.shape[:2]
     x = (np.arctan2(towards[0], -towards[2]) / (2 * np.pi) + 0.5) * width - 0.5

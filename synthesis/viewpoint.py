@@ -11,11 +11,10 @@ import numpy as np
 from ..backend.optics.camera import Camera
 from . import tracer
 from .scene import Scene
+from .sphere_grid import depth_share
 
 #: Width and height shares of the longer side.
 ASPECTS = ((1, 1), (1, 3 / 4), (1, 2 / 3), (1, 9 / 16), (3 / 4, 1), (2 / 3, 1))
-#: LIMO's law of the probe's depth as a share of the nearest scene depth around it (methods.md §1.2).
-DEPTH_MIN, DEPTH_MAX, DEPTH_GAMMA = 0.25, 0.98, 0.4
 #: Sky and far surfaces count as this far when a probe is placed, metres.
 FARTHEST = 12.0
 
@@ -124,8 +123,7 @@ def place_probe(
         top, left = max(0, int(v - radius)), max(0, int(u - radius))
         region = depth[top : int(v + radius) + 1, left : int(u + radius) + 1]
         nearest = min(float(region.min()), FARTHEST)
-        share = DEPTH_MIN + (DEPTH_MAX - DEPTH_MIN) * rng.random() ** DEPTH_GAMMA
-        d = share * nearest
+        d = float(depth_share(rng.random())) * nearest
         size = radius / camera.fx * d
         position = np.array([(u - camera.cx) / camera.fx * d, -(v - camera.cy) / camera.fy * d, -d])
         if d > 0.15 and clearance(scene, matrix[:3, :3] @ position + matrix[:3, 3]) > 1.02 * size:

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One sample by Blender: start it, expose what it rendered, write it in the form of a probe set, whole or not at all.
+
+A still is a folder with ``image.exr`` (half, unclipped, display white 1), ``depth.exr``, ``mirror.exr`` and
+``diffuse.exr`` (half, RGBA: the spheres alone), ``env_<id>.exr`` (camera frame) and ``meta.json``; a sequence is a
+folder of such folders. ``python -m limelight.synthesis.sphere_sample TASK`` (JSON) makes one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..backend.errors import LimelightError
+from ..backend.optics import exr
+from ..backend.optics.camera import Camera
+from .samples import add_sun, exposure_gain
+
+LAUNCH = Path(__file__).resolve().parent.parent / "bridge" / "launch.py"
+
+
+def folder_of(task: dict[str, Any]) -> Path:
+    """Where a task's sample goes."""
+    return Path(task["set"]) / f"{'scene' if task['family'] == 'still' else task['family']}_{task['seed']}"
+
+
+def make_sample(task: dict[str, Any]) -> bool:
+    """Make a task's sample unless it is there; true if it was made now. Safe to run twice, even at once."""
+    target = folder_of(task)
+    if (target / "sample.json").is_file():
+        return False
+    start = time.monotonic()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, so that the last step is a rename; hidden, so that no reader takes it for a sample.
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as work:
+        raw, done = Path(work) / "raw", Path(work) / "done"
+        raw.mkdir()
+        done.mkdir()
+        _render(task, raw)
+        note = finish(raw, done, task)
+        note["seconds"] = round(time.monotonic() - start, 1)
+        (done / "sample.json").write_text(json.dumps(note, indent=1), encoding="utf-8")
+        try:
+            done.rename(target)
+        except OSError:
+            # Somebody else was faster. An unfinished folder of this name is not ours to remove.
+            if not (target / "sample.json").is_file():
+                raise
+            return False
+    return True
+
+
+def _render(task: dict[str, Any], raw: Path) -> None:
+    """Run Blender on a job; raises with its last words if it fails."""
+    job = raw / "job.json"
+    job.write_text(json.dumps({**task, "out": str(raw)}), encoding="utf-8")
+    environment = {**os.environ}
+    if task["assets"] != "libraries":
+        environment["BLENDER_USER_RESOURCES"] = str(raw / "user")
+    done = subprocess.run(
+        [task["blender"], str(LAUNCH), "synthesis.blender.sphere_stage", str(job)],
+        check=False, capture_output=True, text=True, env=environment, cwd=LAUNCH.parent.parent,
+    )  # fmt: skip
+    if done.returncode or not (raw / "raw.json").is_file():
+        last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-1:] or ["nothing was said"]
+        raise LimelightError(
+            f"Blender did not make the scene of seed {task['seed']} (exit {done.returncode}): {last[0]}",
+            f"Check that {task['blender']} is a Python with bpy.",
+        )
+
+
+def finish(raw: Path, out: Path, task: dict[str, Any]) -> dict[str, Any]:
+    """Expose raw renders as one, by the first frame's view, and write them; returns the sample's description."""
+    found = json.loads((raw / "raw.json").read_text(encoding="utf-8"))
+    gain = exposure_gain(exr.read_image(raw / "frame_0000" / "view.exr")[..., :3].numpy())
+    for index, frame in enumerate(found["frames"]):
+        name = f"frame_{index:04d}"
+        folder = out if task["family"] == "still" else out / name
+        _finish_frame(raw / name, folder, frame, gain, found["levels"], task["seed"])
+    return {
+        "seed": task["seed"], "family": task["family"], "frames": len(found["frames"]), "blender": found["blender"],
+        "probes": len(found["frames"][0]["spheres"]), **found["words"],
+    }  # fmt: skip
+
+
+def _finish_frame(raw: Path, out: Path, frame: dict[str, Any], gain: float, levels: list[float], seed: int) -> None:
+    size, focal = (frame["width"], frame["height"]), frame["focal"]
+    camera = Camera(*size, focal, focal, size[0] / 2, size[1] / 2)
+    exr.write_image(out / "image.exr", exr.read_image(raw / "view.exr")[..., :3] * gain, half=True)
+    exr.write_depth(out / "depth.exr", torch.from_numpy(np.load(raw / "depth.npy")))
+    for kind in ("mirror", "diffuse"):
+        if (raw / f"{kind}.exr").is_file():
+            scale = torch.tensor([gain, gain, gain, 1.0])
+            exr.write_image(out / f"{kind}.exr", exr.read_image(raw / f"{kind}.exr") * scale, half=True)
+    probes, sun = [], frame["sun"]
+    uv, _ = camera.project(torch.tensor([centre for centre, _ in frame["spheres"]]))
+    for i, (centre, radius) in enumerate(frame["spheres"]):
+        panorama = exr.read_image(raw / f"env_{i}.exr")[..., :3].numpy()
+        if sun and sun["seen"][i] > 0:
+            # Far smaller than a texel: its exact energy is laid in rather than found by chance.
+            add_sun(panorama, np.array(sun["towards"]), np.array(sun["irradiance"]) * sun["seen"][i])
+        exr.write_panorama(
+            out / f"env_{i}.exr", torch.from_numpy(panorama * np.float32(gain)), frame="camera", probe_position=centre
+        )
+        entry = {"id": i, "position_camera": centre, "radius": radius, "uv": uv[i].tolist()}
+        if levels:
+            entry |= {
+                "light": levels[i] * gain,
+                "tag": "lit" if i == 0 else "shade" if i == len(levels) - 1 else "between",
+            }
+        probes.append(entry | ({"sun": sun["seen"][i]} if sun else {}))
+    meta = {
+        "fov_x_deg": camera.fov_x_deg, "camera": camera.to_dict(), "camera_to_world": frame["camera_to_world"],
+        "exposure": gain, "seed": seed, "probes": probes,
+    }  # fmt: skip
+    (out / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    make_sample(json.loads(sys.argv[1]))
