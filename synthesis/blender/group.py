@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 
@@ -90,6 +91,6 @@ class Group:
             t = i / steps
             foot = Vector(start) + way * t + across * math.sin(2 * math.pi * waves * t)
             rows.append((shape.verts.new(foot), shape.verts.new(foot + Vector((0, 0, height)))))
-        for (a, b), (c, d) in zip(rows, rows[1:], strict=False):
+        for (a, b), (c, d) in itertools.pairwise(rows):
             shape.faces.new((a, c, d, b)).smooth = True
         return self.add(shape, material, Matrix.Identity(4))

@@ -17,7 +17,7 @@ from .group import Group, Triple
 from .surfaces import Colour
 
 #: Kelvin of the lamps of a mood.
-TINTS = {"warm": (2000, 3100), "neutral": (3600, 4800), "cold": (5500, 9000)}
+TINTS = {"warm": (2600, 3300), "neutral": (3600, 4800), "cold": (5500, 9000)}
 
 
 @dataclass

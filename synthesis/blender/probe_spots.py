@@ -19,7 +19,7 @@ SIZE = 0.05
 def find_spots(scene: bpy.types.Scene, depth: np.ndarray, count: int, seed: int) -> list[tuple[Sphere, float]]:
     """``count`` spheres (camera frame) in free space near surfaces, with the luminance of a white ball there.
 
-    The first stands in the most light, the last in the least. The light is measured: a white ball in each cell of a
+    The first stands in much light, the last in little. The light is measured: a white ball in each cell of a
     grid is rendered, quickly.
     """
     rng = np.random.default_rng(seed)
@@ -29,7 +29,7 @@ def find_spots(scene: bpy.types.Scene, depth: np.ndarray, count: int, seed: int)
     spheres: list[Sphere] = []
     for row in range(rows):
         for column in range(columns):
-            u = (column + rng.uniform(0.35, 0.65)) * width / columns
+            u = (0.08 + 0.84 * (column + rng.uniform(0.35, 0.65)) / columns) * width
             v = height - (row + rng.uniform(0.35, 0.65)) * height / rows * 0.85
             radius = SIZE * f
             region = depth[max(0, int(v - radius)) : int(v + radius) + 2, max(0, int(u - radius)) : int(u + radius) + 2]
@@ -40,7 +40,9 @@ def find_spots(scene: bpy.types.Scene, depth: np.ndarray, count: int, seed: int)
             spheres.append(([(u - width / 2) / f * d, -(v - height / 2) / f * d, -d], SIZE * d))
     levels = _measure(scene, spheres, seed)
     order = np.argsort(-levels)
-    picked = [int(order[round(i * (len(order) - 1) / max(count - 1, 1))]) for i in range(min(count, len(order)))]
+    # Not the very first and last: those touch a lamp, or stick in a corner.
+    ends = (len(order) - 1) * np.linspace(0.08, 0.95, count)
+    picked = [int(order[round(end)]) for end in ends] if len(order) else []
     return [(spheres[i], float(levels[i])) for i in dict.fromkeys(picked)]
 
 

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sets of Blender samples: which seeds are missing, who makes them, and the manifest of what there is."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from ..backend.errors import BadInput, LimelightError, MissingPart
+from .samples import EVALUATION_SEEDS
+from .sphere_sample import LAUNCH, folder_of, make_sample
+
+FAMILIES = ("still", "sphere", "camera", "light")
+#: Samples that Ray starts again when their worker dies.
+RETRIES = 5
+#: What a set is made with unless told otherwise; sizes in pixels, the diameter as a share of the width.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "spheres": {"width": 512, "samples": 128, "grid": [4, 3], "diameter": 0.2, "panorama": 128, "balls": True},
+    "probes": {"width": 384, "samples": 128, "grid": [4, 3], "diameter": 0.1, "panorama": 128, "balls": False},
+}
+
+Progress = Callable[[float, str], None]
+
+
+def write_set(
+    out: Path, kind: str, first: int, count: int, *, blender: Path | None, workers: int = 1, family: str = "still",
+    frames: int = 21, probes: int = 3, assets: str | None = None, ray: str | None = None,
+    progress: Progress = lambda fraction, stage: None, **settings: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Make the samples of ``count`` seeds that are not there yet, and return the manifest.
+
+    ``kind``: spheres (grids with sphere renders) or probes (evaluation: probes in light and in shade). ``ray``: the
+    address of a cluster, or auto; its machines need this checkout and ``out`` under the same paths. ``settings``
+    override :data:`SETTINGS`.
+    """
+    made_with = {
+        **SETTINGS[kind], **settings, "kind": kind, "family": family, "frames": frames, "probes": probes,
+        "assets": assets if assets in (None, "libraries") else str(Path(assets).resolve()),
+    }  # fmt: skip
+    _check(out, made_with, first, blender)
+    task = {**made_with, "set": str(out.resolve()), "blender": os.path.abspath(str(blender)), "threads": 0}
+    tasks = [{**task, "seed": seed} for seed in range(first, first + count)]
+    missing = [task for task in tasks if not (folder_of(task) / "sample.json").is_file()]
+    out.mkdir(parents=True, exist_ok=True)
+    write_manifest(out, made_with)
+    if ray is None:
+        done = _by_processes([{**task, "threads": _share(workers)} for task in missing], workers)
+    else:
+        done = _by_ray(missing, ray)
+    # The manifest at the end, also of a broken run; what counts is the samples' own descriptions.
+    try:
+        for number, _ in enumerate(done, count - len(missing) + 1):
+            progress(number / count, f"Scene {number} of {count}")
+    finally:
+        manifest = write_manifest(out, made_with)
+    return manifest
+
+
+def _share(workers: int) -> int:
+    """Threads of one of so many Blenders; 0, all, when it is alone."""
+    return 0 if workers == 1 else max(1, (os.cpu_count() or 1) // workers)
+
+
+def _check(out: Path, settings: dict[str, Any], first: int, blender: Path | None) -> None:
+    if blender is None or not blender.is_file():
+        raise BadInput(
+            "Scenes by Blender need --blender, a Python that has bpy."
+            if blender is None
+            else f"There is no {blender}.",
+            "Make one by 'pip install bpy', or by 'python run.py envs' as .envs/bpy-5.2/bin/python.",
+        )
+    if settings["family"] not in FAMILIES:
+        raise BadInput(f"There is no family '{settings['family']}'.", f"Known: {', '.join(FAMILIES)}.")
+    if settings["kind"] == "probes" and first < EVALUATION_SEEDS:
+        raise BadInput(
+            f"Seed {first} may have been used for training; evaluation needs {EVALUATION_SEEDS} or more.",
+            f"Use --first {EVALUATION_SEEDS + first}.",
+        )
+    assets = settings["assets"]
+    if assets not in (None, "libraries") and not Path(assets).is_dir():
+        raise BadInput(f"There is no folder {assets}.", "Name a folder of models, or 'libraries' for Blender's own.")
+    if (out / "manifest.json").is_file():
+        known = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["settings"]
+        other = [key for key in known if known[key] != settings.get(key)]
+        if other:
+            raise BadInput(
+                f"{out} was made with another {', '.join(other)}: {[known[k] for k in other]}, not"
+                f" {[settings.get(k) for k in other]}.",
+                "Go on with the same settings, or use another folder.",
+            )
+
+
+def write_manifest(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Gather the descriptions of all finished samples into ``manifest.json``, sorted by seed."""
+    notes = []
+    for path in out.glob("*/sample.json"):
+        if not path.parent.name.startswith("."):
+            notes.append({"folder": path.parent.name, **json.loads(path.read_text(encoding="utf-8"))})
+    notes.sort(key=lambda note: note["seed"])
+    manifest = {"format": 1, "settings": settings, "seeds": [note["seed"] for note in notes], "samples": notes}
+    partial = out / "manifest.json.partial"
+    partial.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    partial.replace(out / "manifest.json")
+    return manifest
+
+
+def _by_processes(tasks: list[dict[str, Any]], workers: int) -> Iterator[bool]:
+    """So many Blenders at once on this machine."""
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        try:
+            for done in as_completed([pool.submit(make_sample, task) for task in tasks]):
+                yield done.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _by_ray(tasks: list[dict[str, Any]], address: str) -> Iterator[bool]:
+    """One Ray task a sample. A dead worker's is started again; a sample appears whole, so none is lost or doubled."""
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingPart(
+            "Ray is not installed.", f"{sys.executable} -m pip install 'limelight[ray]' (or ray==2.60.0)."
+        ) from error
+    try:
+        ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
+    except ConnectionError as error:
+        raise BadInput(
+            f"There is no Ray cluster at '{address}' ({str(error).splitlines()[0]}).", "Start one by 'ray start --head'."
+        ) from error
+
+    # Defined here so that it travels as a whole: a worker does not know this package. It uses no name from outside.
+    @ray.remote(max_retries=RETRIES, num_cpus=1)
+    def work(command: list[str]) -> str:
+        import subprocess
+
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+
+    command = [sys.executable, str(LAUNCH), "synthesis.sphere_sample"]
+    waiting = [work.remote([*command, json.dumps({**task, "threads": 1})]) for task in tasks]
+    while waiting:
+        ready, waiting = ray.wait(waiting, num_returns=1)
+        trouble = ray.get(ready[0])
+        if trouble:
+            raise LimelightError(f"A worker failed: {trouble}", "The samples that are there stay; start it again.")
+        yield True
