@@ -197,29 +197,46 @@ def serve(device: Device = "auto", seed: Seed = 0, as_json: AsJson = False) -> N
 
 @app.command()
 def synthesize(
-    kind: Annotated[str, typer.Argument(help="rooms: ray-traced scenes with probe panoramas")],
+    kind: Annotated[str, typer.Argument(help="rooms (ray-traced); by Blender: spheres, or probes for evaluation")],
     out: Annotated[Path, typer.Option(help="Folder for the samples")],
     count: Annotated[int, typer.Option(min=1, help="How many scenes")] = 100,
     workers: Annotated[int, typer.Option(min=1, help="Scenes made at once")] = 1,
-    hdris: Annotated[Path | None, typer.Option(help="Folder of panoramas as distant surroundings")] = None,
+    hdris: Annotated[Path | None, typer.Option(help="rooms: folder of panoramas as distant surroundings")] = None,
+    blender: Annotated[Path | None, typer.Option(help="spheres, probes: a Python that has bpy")] = None,
+    family: Annotated[str, typer.Option(help="spheres: still, or what moves: sphere, camera, light")] = "still",
+    frames: Annotated[int, typer.Option(min=2, help="Frames of a sequence")] = 21,
+    assets: Annotated[str | None, typer.Option(help="Folder of models to set down, or 'libraries': Blender's")] = None,
+    width: Annotated[int | None, typer.Option(min=32, help="Pixels across a view by Blender")] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="Cycles samples a pixel")] = None,
+    ray: Annotated[str | None, typer.Option(help="Ray cluster: auto or an address")] = None,
     device: Device = "auto",
     seed: Annotated[
-        int,
+        int | None,
         typer.Option("--seed", "--first", min=0, help="The first scene's; from ten million on they are for evaluation"),
-    ] = 0,
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make training data. Existing samples are kept, so a broken run goes on."""
+    """Make training data and probe sets. Existing samples are kept, so a broken run goes on."""
 
     def command(report: Any) -> dict[str, Any]:
-        if kind != "rooms":
-            raise BadInput(f"There is nothing called '{kind}' to synthesize.", "Known: rooms.")
-        from ..synthesis.samples import write_samples
+        if kind not in ("rooms", "spheres", "probes"):
+            raise BadInput(f"There is nothing called '{kind}' to synthesize.", "Known: rooms, spheres, probes.")
+        from ..synthesis.samples import EVALUATION_SEEDS, write_samples
 
+        first = seed if seed is not None else EVALUATION_SEEDS if kind == "probes" else 0
+        if kind != "rooms":
+            from ..synthesis.sphere_sets import write_set
+
+            changed = {key: value for key, value in (("width", width), ("samples", samples)) if value is not None}
+            manifest = write_set(
+                out, kind, first, count, blender=blender, workers=workers, family=family, frames=frames, assets=assets,
+                ray=ray, progress=report.progress, **changed,
+            )  # fmt: skip
+            return {"out": str(out), "first": first, "count": count, "samples": len(manifest["seeds"])}
         # The tracer knows one GPU; which one that is, CUDA_VISIBLE_DEVICES says.
         where = pick_device(device).partition(":")[0]
-        write_samples(out, seed, count, workers, report.progress, hdri_folder=hdris, device=where)
-        return {"out": str(out), "first": seed, "count": count, "device": where}
+        write_samples(out, first, count, workers, report.progress, hdri_folder=hdris, device=where)
+        return {"out": str(out), "first": first, "count": count, "device": where}
 
     run(command, as_json, lambda answer: typer.echo(answer["out"]), device)
 
