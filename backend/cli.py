@@ -271,10 +271,10 @@ def train(
 def bench(
     model: Annotated[str, typer.Argument(help="limo")],
     folder: Annotated[Path, typer.Argument(help="A probe set: folders of image, depth, meta.json, env_ID.exr")],
-    out: Annotated[Path, typer.Option(help="Folder for table, JSON and contact sheet")],
+    out: Annotated[Path, typer.Option(help="Folder for table, JSON, contact sheet and the worst cases")],
     quality: Annotated[str, typer.Option(help="draft, normal or high")] = "normal",
     limit: Annotated[int, typer.Option(help="At most so many probes; 0 is all")] = 0,
-    given_depth: Annotated[bool, typer.Option(help="Use the set's depth, or estimate it")] = True,
+    depth: Annotated[str, typer.Option(help="both, given (the set's) or guessed (from the picture)")] = "both",
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -287,7 +287,7 @@ def bench(
         from ..benchmarks.limo.run import run_bench
 
         return run_bench(
-            folder, out, quality=quality, limit=limit, given_depth=given_depth, seed=seed, device=device, report=report
+            folder, out, quality=quality, limit=limit, depth=depth, seed=seed, device=device, report=report
         )
 
     run(command, as_json, lambda answer: typer.echo(answer["table"]), device)

@@ -4,42 +4,35 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 
 from ...backend.depth.estimate import estimate_depth
 from ...backend.devices import pick_device
-from ...backend.limo.estimate import estimate, make_painter
-from ...backend.limo.view import View
-from ...backend.optics import metrics, shading
-from ...backend.optics.exposure import expose
-from ...backend.optics.sphere import SphereView
-from .baselines import HEIGHT, baselines
-from .probe_set import Case, read_set
+from ...backend.errors import BadInput
+from ...backend.limo.estimate import EFFORTS, estimate, make_painter
+from ...backend.limo.painter import SpherePainter
+from ...backend.limo.view import Probe, View
+from ...backend.optics import panorama as pano
+from .baselines import grey, partial, training_mean, wrapped
+from .probe_set import HEIGHT, Case, read_set
+from .score import TRUTH, energies, limo_rmse, score
+from .sheet import Picture, write_sheet
+from .statistics import Row, Summary, grounding, summarize
+from .table import as_table
 
-_VIEW = SphereView(torch.tensor([0.0, 0.0, -8.0]), 0.5, 64)
-_SHOWN = ("rmse", "si_rmse_log", "si_rmse_ls", "ssim", "colour_angle")
+#: Which depth the engine and the partial baseline get: the set's, or the engine's own guess from the picture.
+DEPTHS = {"both": ("given", "guessed"), "given": ("given",), "guessed": ("guessed",)}
+#: Cases on the contact sheet, spread evenly over the set; and on the sheet of the worst.
+SHOWN, WORST = 12, 10
 
 
 class _Report(Protocol):
     def progress(self, fraction: float, stage: str) -> None: ...
-
-
-def relight(panorama: Tensor) -> dict[str, Tensor]:
-    """Display pictures at EV 0 of the protocol's four balls under a camera-frame map."""
-    balls = {
-        "mirror": shading.mirror_sphere(panorama, _VIEW),
-        "glossy": shading.glossy_sphere(panorama, _VIEW, 0.25),
-        "matte": shading.glossy_sphere(panorama, _VIEW, 0.5),
-        "diffuse": shading.diffuse_sphere(panorama, _VIEW),
-    }
-    return {name: expose(ball, 0) for name, ball in balls.items()}
 
 
 def run_bench(
@@ -48,83 +41,111 @@ def run_bench(
     *,
     quality: str = "normal",
     limit: int = 0,
-    given_depth: bool = True,
+    depth: str = "both",
     seed: int = 0,
     device: str = "auto",
     report: _Report,
 ) -> dict[str, Any]:
-    """Score every probe of a set; writes scores.json, table.md and contact_sheet.png into ``out``; returns the means.
+    """Score every probe of a set; writes scores.json, table.md and two sheets into ``out``; returns all but the rows.
 
-    ``given_depth`` uses the set's depth, otherwise the engine's own estimate from the picture.
+    ``depth`` is a key of :data:`DEPTHS`. The sheets: contact_sheet.png, and worst_cases.png by the RMSE of the balls.
     """
+    for name, value, known in (("quality", quality, EFFORTS), ("depth", depth, DEPTHS)):
+        if value not in known:
+            raise BadInput(f"The {name} is '{value}'.", f"Use one of {', '.join(known)}.")
+    if limit < 0:
+        raise BadInput(f"The limit is {limit} probes.", "Give a positive number, or 0 for all.")
+    # Everything is read before anything is computed: a broken scene is told at once.
     cases = list(read_set(folder))[: limit or None]
     painter = make_painter("embedded", quality, pick_device(device))
-    rows: list[dict[str, Any]] = []
-    pictures = []
+    rows, pictures = [], []
     start = time.monotonic()
     for index, case in enumerate(cases):
         report.progress(index / len(cases), f"Scoring {case.name}")
-        view = case.view if given_depth else without_depth(case)
-        (answer,) = estimate(view, [case.probe], painter=painter, quality=quality, height=HEIGHT, seed=seed)
-        lights = {"estimate": answer.environment, **baselines(case)}
-        target = relight(case.truth)
-        shown = {name: relight(light) for name, light in lights.items()}
-        scores = {
-            name: {ball: metrics.scores(balls[ball], target[ball], _VIEW.mask) for ball in target}
-            | {"energy_ratio": metrics.energy_ratio(lights[name], case.truth),
-               "peak_direction_error_deg": metrics.peak_direction_error(lights[name], case.truth)}
-            for name, balls in shown.items()
-        }  # fmt: skip
-        rows.append({"name": case.name, "scores": scores})
-        pictures.append(_strip(case, target, shown))
-    means = average(rows)
-    table = as_table(means)
+        lights = make_lights(case, DEPTHS[depth], painter, quality, seed)
+        scores, shown = score(lights)
+        rows.append(Row(case.name, case.scene, scores, energies(lights)))
+        pictures.append(Picture.of(case, lights, shown, scores))
+    estimates = [estimate_name(which) for which in DEPTHS[depth]]
+    summary = summarize(rows, estimates, seed)
+    about = {
+        "set": folder.resolve().name,
+        "probes": len(cases),
+        "scenes": len({case.scene for case in cases}),
+        "quality": quality,
+        "seed": seed,
+        "seconds_per_probe": (time.monotonic() - start) / len(cases),
+    }
+    return _write(out, about, summary, rows, pictures, estimates)
+
+
+def estimate_name(depth: str) -> str:
+    """How the engine's answer by that depth is called in tables."""
+    return f"estimate, {depth} depth"
+
+
+def make_lights(
+    case: Case, depths: tuple[str, ...], painter: SpherePainter, quality: str, seed: int
+) -> dict[str, Tensor]:
+    """Estimates, baselines and truth by name, (128, 256, 3) each, camera frame."""
+    inputs = {which: (case.view, case.probe) if which == "given" else without_depth(case) for which in depths}
+    lights = {}
+    for which, (view, probe) in inputs.items():
+        (answer,) = estimate(view, [probe], painter=painter, quality=quality, height=HEIGHT, seed=seed)
+        lights[estimate_name(which)] = pano.resize(answer.environment, HEIGHT)
+    lights["grey"] = grey(case.truth)
+    lights["wrapped"] = wrapped(case.view.radiance, HEIGHT)
+    for which, (view, probe) in inputs.items():
+        lights[f"partial, {which} depth"] = partial(view, probe, HEIGHT)
+    return {**lights, "training mean": training_mean(HEIGHT), TRUTH: case.truth}
+
+
+def without_depth(case: Case) -> tuple[View, Probe]:
+    """View and probe as of a photo alone: the engine's guess of depth, and the probe's pixel and size in the picture.
+
+    Its distance would tell what the depth map does, so it stands in front of the surface that the guess has there.
+    """
+    camera = case.view.camera
+    depth, notes = estimate_depth(case.view.radiance, camera)
+    view = View(case.view.radiance, depth, camera, None, list(notes))
+    uv, distance = camera.project(case.probe.position)
+    share = case.probe.radius / float(distance)
+    u, v = (min(max(float(x), 0.0), 1.0) for x in uv)
+    surface = -float(Probe.from_pixel(view, u, v, radius=1e-6).position[2])
+    placed = surface / (1 + share)
+    return view, Probe(case.probe.name, case.probe.position * (placed / float(distance)), share * placed)
+
+
+def _write(
+    out: Path, about: dict[str, Any], summary: Summary, rows: list[Row], pictures: list[Picture], estimates: list[str]
+) -> dict[str, Any]:
+    grounded = grounding(rows)
+    table = as_table(about, summary, grounded)
+    found = {
+        **about,
+        "best_baseline": summary.best_baseline,
+        "means": summary.means,
+        "intervals": summary.intervals,
+        "relative": summary.relative,
+        "grounding": grounded,
+    }
+    listed = [vars(row) for row in rows]
     out.mkdir(parents=True, exist_ok=True)
-    seconds = (time.monotonic() - start) / max(1, len(cases))
-    summary = {"set": folder.name, "probes": len(cases), "quality": quality, "given_depth": given_depth,
-               "seconds_per_probe": seconds, "means": means}  # fmt: skip
-    (out / "scores.json").write_text(json.dumps({**summary, "rows": rows}, indent=1), encoding="utf-8")
+    (out / "scores.json").write_text(json.dumps(_finite({**found, "rows": listed}), indent=1), encoding="utf-8")
     (out / "table.md").write_text(table, encoding="utf-8")
-    worst = sorted(range(len(rows)), key=lambda i: -rows[i]["scores"]["estimate"]["mirror"]["rmse"])[:4]
-    chosen = sorted({*range(0, len(rows), max(1, len(rows) // 8)), *worst})
-    Image.fromarray(np.concatenate([pictures[i] for i in chosen])).save(out / "contact_sheet.png")
-    return {**summary, "table": table}
+    columns = [*estimates, TRUTH, summary.best_baseline]
+    spread = [pictures[i * len(pictures) // min(SHOWN, len(pictures))] for i in range(min(SHOWN, len(pictures)))]
+    worst = sorted(pictures, key=lambda picture: -limo_rmse(picture.scores[estimates[0]]))[:WORST]
+    title = f"{about['set']}: {about['probes']} probes, {about['quality']} quality"
+    write_sheet(out / "contact_sheet.png", title, spread, columns)
+    write_sheet(out / "worst_cases.png", f"The {len(worst)} worst, {title}", worst, columns)
+    return _finite({**found, "table": table})
 
 
-def without_depth(case: Case) -> View:
-    """The case's view with the depth that the engine would estimate."""
-    depth, notes = estimate_depth(case.view.radiance, case.view.camera)
-    return View(case.view.radiance, depth, case.view.camera, None, list(notes))
-
-
-def average(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean of every score over the probes, by method and ball."""
-    means: dict[str, Any] = {}
-    for method in rows[0]["scores"]:
-        entries = [row["scores"][method] for row in rows]
-        means[method] = {
-            key: {m: float(np.mean([e[key][m] for e in entries])) for m in value}
-            if isinstance(value, dict)
-            else float(np.mean([e[key] for e in entries]))
-            for key, value in entries[0].items()
-        }
-    return means
-
-
-def as_table(means: dict[str, Any]) -> str:
-    """Markdown: a row a method and ball."""
-    lines = ["| method | ball | " + " | ".join(_SHOWN) + " |", "| --- " * (2 + len(_SHOWN)) + "|"]
-    for method, balls in means.items():
-        for ball in ("mirror", "glossy", "matte", "diffuse"):
-            numbers = " | ".join(f"{balls[ball][name]:.3f}" for name in _SHOWN)
-            lines.append(f"| {method} | {ball} | {numbers} |")
-    return "\n".join(lines)
-
-
-def _strip(case: Case, target: dict[str, Tensor], shown: dict[str, dict[str, Tensor]]) -> np.ndarray:
-    """Photo, true balls, estimated balls, baselines' balls in one row."""
-    photo = case.view.resized(96, 64).radiance
-    tiles = [expose(photo, 0), *(target[ball] for ball in ("mirror", "diffuse"))]
-    for balls in shown.values():
-        tiles += [balls["mirror"], balls["diffuse"]]
-    return (torch.cat(tiles, 1).clamp(0, 1).numpy() * 255 + 0.5).astype(np.uint8)
+def _finite(value: Any) -> Any:
+    """The same for JSON, which knows no NaN: null instead."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
