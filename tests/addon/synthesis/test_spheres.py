@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The made places in Blender: what spheres see and do not see, panoramas' frame, the sun, depth, assets, motion."""
+
+import math
+import random
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from limelight.scene import compat
+from limelight.synthesis.blender import assets, cycles, lights, materials, motion, places
+from limelight.synthesis.blender.group import Group
+from mathutils import Vector
+
+
+@pytest.fixture
+def dark(scene):
+    """A camera at (0, 0, 1) looking along +y in the dark."""
+    scene.world = bpy.data.worlds.new("Dark")
+    tree = compat.node_tree(scene.world)
+    next(node for node in tree.nodes if node.type == "BACKGROUND").inputs["Color"].default_value = (0, 0, 0, 1)
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    camera.location, camera.rotation_euler, camera.data.angle_x = (0, 0, 1), (math.pi / 2, 0, 0), math.radians(60)
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    cycles.prepare(scene, (48, 32), 1)
+    scene.cycles.use_denoising = False
+    bpy.context.view_layer.update()
+    return scene
+
+
+def box(scene, center, size, colour):
+    """A shining box."""
+    return Group(scene, "Lamp").box(center, size, materials.emissive("Lamp", colour, 5.0))
+
+
+def test_a_panorama_has_front_in_the_middle_and_left_at_the_left(dark, tmp_path: Path) -> None:
+    box(dark, (-3, 0, 1), (0.1, 1, 1), (1, 0, 0))
+    box(dark, (0, 3, 1), (1, 0.1, 1), (0, 1, 0))
+    cycles.render_panorama(dark, tmp_path / "env.exr", Vector((0, 0, 1)), 32, 4, 1)
+    seen = cycles.read_exr(tmp_path / "env.exr")
+    assert seen.shape[:2] == (32, 64)
+    centre = [np.average(np.arange(64) + 0.5, weights=seen[..., channel].sum(0)) for channel in (0, 1)]
+    assert centre == pytest.approx([16, 32], abs=1)
+    assert dark.camera.data.type == "PERSP" and dark.render.resolution_x == 48
+
+
+def test_spheres_show_the_place_and_hide_from_it_and_from_each_other(dark, tmp_path: Path) -> None:
+    box(dark, (0, -4, 1), (4, 0.1, 4), (1, 1, 1))
+    wall = Group(dark, "Wall").box((0, 3, 1), (6, 0.1, 6), materials.principled("Wall", (0.8, 0.8, 0.8)))
+    near, behind = ([-0.45, 0, -1.6], 0.3), ([0.45, 0, -1.6], 0.3)
+    pictures = {}
+    for name, spheres in (("one", [near]), ("both", [near, behind])):
+        with cycles.only_balls_seen(dark, spheres, "mirror"):
+            cycles.render_exr(dark, tmp_path / "ball.exr", 8, 1, alpha=True)
+        pictures[name] = cycles.read_exr(tmp_path / "ball.exr")
+    left = pictures["one"][:, :22]
+    assert 0.02 < left[..., 3].mean() < 0.6 and pictures["one"][:, 26:, 3].max() == 0
+    assert left[..., :3].max() > 2, "the lamp behind the camera is not in the mirror"
+    np.testing.assert_allclose(pictures["both"][:, :22], left, atol=1e-4)
+    assert wall.visible_camera and "Probe ball" not in bpy.data.objects
+
+
+def test_depth_is_planar_and_the_sun_is_where_the_sky_glows(dark, tmp_path: Path) -> None:
+    Group(dark, "Wall").box((0, 3.05, 1), (20, 0.1, 20), materials.principled("Wall", (0.5,) * 3))
+    np.testing.assert_allclose(cycles.cast_depth(dark, (12, 8)), 3.0, atol=1e-4)
+    lighting = lights.add_sky(dark, random.Random(1), "golden", "warm", math.radians(100))
+    bpy.context.view_layer.update()
+    towards = lighting.sun.matrix_world.to_3x3().col[2]
+    assert math.degrees(math.atan2(towards.y, towards.x)) == pytest.approx(100, abs=0.1)
+    assert cycles.sun_seen(dark, lighting.sun, Vector((0, 0, 1))) == 0
+    assert cycles.sun_seen(dark, lighting.sun, Vector((0, 5, 1))) == 1
+    cycles.render_panorama(dark, tmp_path / "sky.exr", Vector((0, 5, 1)), 32, 4, 1)
+    row = cycles.read_exr(tmp_path / "sky.exr")[13:16, :, 1].mean(0)
+    # The camera looks along +y, 90°; further left is a larger angle.
+    assert 90 - (float(row.argmax()) + 0.5 - 32) * 360 / 64 == pytest.approx(100, abs=9)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_place_is_the_same_for_the_same_seed_and_its_camera_sees_something(scene, seed: int) -> None:
+    def built():
+        bpy.ops.wm.read_homefile(use_empty=True)
+        place = places.build(bpy.context.scene, seed, 32, 1)
+        corners = [tuple(round(x, 5) for x in thing.matrix_world.translation) for thing in bpy.context.scene.objects]
+        return place, corners, cycles.cast_depth(bpy.context.scene, (12, 8))
+
+    place, corners, depth = built()
+    assert built()[1] == corners and place.indoors == (seed == 1)
+    assert np.median(np.minimum(depth, 20)) > 0.8 and depth.min() > 0.1
+
+
+def test_a_moving_camera_leaves_the_spheres_where_they_are(dark) -> None:
+    move = motion.moving_camera(dark, [([0.2, 0.1, -2.0], 0.1)], 3.0, np.random.default_rng(1))
+    found = [dark.camera.matrix_world @ Vector(move(t)[0][0]) for t in (0.0, 0.5, 1.0)]
+    assert (found[0] - found[2]).length < 1e-5 and (found[0] - found[1]).length < 1e-5
+    assert (dark.camera.matrix_world.translation - Vector((0, 0, 1))).length > 0.05
+
+
+def test_a_users_model_stands_on_the_floor_at_a_believable_size(dark, tmp_path: Path) -> None:
+    (tmp_path / "tall.obj").write_text("v 0 0 0\nv 900 0 0\nv 0 500 0\nf 1 2 3\n")
+    assert assets.find(str(tmp_path)) == [tmp_path / "tall.obj"]
+    before = set(dark.objects)
+    assets.set_down(assets.bring(dark, random.Random(1), tmp_path / "tall.obj"), Vector((1, 2, 0)), 0.0)
+    (thing,) = set(dark.objects) - before
+    corners = np.array([thing.matrix_world @ Vector(corner) for corner in thing.bound_box])
+    assert corners[:, 2].min() == pytest.approx(0, abs=1e-4)
+    assert np.ptp(corners, 0).max() == pytest.approx(assets.LARGEST, rel=1e-3)
+    with pytest.raises(SystemExit, match="nothing to bring in"):
+        assets.find(str(tmp_path / "nowhere"))
