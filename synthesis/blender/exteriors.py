@@ -98,6 +98,8 @@ def car(scene: bpy.types.Scene, rng: random.Random, x: float, y: float, turn: fl
 
 def _street(scene: bpy.types.Scene, rng: random.Random, lighting: Lighting, on: bool) -> None:
     ground, wide = Group(scene, "Street"), rng.uniform(4.5, 7)
+    # Below the horizon is ground everywhere: a panorama sees past the houses.
+    ground.box((0, 0, -0.55), (500, 500, 1.0), surfaces.grass(rng))
     ground.box((0, 15, -0.5), (wide + 0.1, 120, 1.0), surfaces.asphalt(rng))
     paving = surfaces.concrete(rng)
     for side in (-1, 1):
@@ -119,7 +121,7 @@ def _street(scene: bpy.types.Scene, rng: random.Random, lighting: Lighting, on: 
 
 def _courtyard(scene: bpy.types.Scene, rng: random.Random, lighting: Lighting, on: bool) -> None:
     wide, deep = rng.uniform(8, 12), rng.uniform(10, 15)
-    Group(scene, "Paving").box((0, 0, -0.5), (60, 60, 1.0), rng.choice([surfaces.floor, surfaces.concrete])(rng))
+    Group(scene, "Paving").box((0, 0, -0.5), (400, 400, 1.0), rng.choice([surfaces.floor, surfaces.concrete])(rng))
     tall = rng.choice([3.6, 6.5, 9.5])
     house(scene, rng, lighting, (0, deep / 2), 0, (wide + 1, 5, tall), on)
     for side in (-1, 1):
@@ -139,7 +141,7 @@ def _courtyard(scene: bpy.types.Scene, rng: random.Random, lighting: Lighting, o
 
 
 def _garden(scene: bpy.types.Scene, rng: random.Random, lighting: Lighting, on: bool) -> None:
-    Group(scene, "Lawn").box((0, 0, -0.5), (160, 160, 1.0), surfaces.grass(rng))
+    Group(scene, "Lawn").box((0, 0, -0.5), (400, 400, 1.0), surfaces.grass(rng))
     Group(scene, "Terrace").box((0, 3, -0.47), (7, 6, 1.0), surfaces.floor(rng))
     house(scene, rng, lighting, (rng.uniform(-2, 2), 6.5), 0, (rng.uniform(8, 14), 8, rng.choice([3.6, 6.5])), on)
     hedge = surfaces.leaves(rng)

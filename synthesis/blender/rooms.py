@@ -7,8 +7,9 @@ import math
 import random
 
 import bpy
+from mathutils import Vector
 
-from . import furnishing, lights, materials, surfaces
+from . import exteriors, furnishing, lights, materials, surfaces
 from .group import Group
 from .lights import Lighting
 
@@ -31,6 +32,7 @@ def build_room(scene: bpy.types.Scene, rng: random.Random, mood: int) -> tuple[L
     # Sunlight comes through the windows of the left wall, at some angle to it.
     lighting = lights.add_sky(scene, rng, sky, tint, math.pi + rng.uniform(-0.9, 0.9))
     _shell(scene, rng, width, length, height, lighting)
+    _outlook(scene, rng, lighting, width, length)
     _furnish(scene, rng, purpose, width, length, height)
     if lamps_on:
         for _ in range(rng.randint(1, 2)):
@@ -69,6 +71,26 @@ def _shell(
         group.box((side * (width / 2 - 0.01), 0, 0.05), (0.02, length, 0.1), trim)
 
 
+def _outlook(scene: bpy.types.Scene, rng: random.Random, lighting: Lighting, width: float, length: float) -> None:
+    """What the windows show: ground below, which throws light up, and perhaps a house opposite or a tree."""
+    below = rng.choice([-0.3, -0.3, -3.2, -9.0])
+    ground = Group(scene, "Outside", (0, 0, below))
+    ground.box((0, 0, -0.5), (400, 400, 1.0), rng.choice([surfaces.grass, surfaces.asphalt, surfaces.concrete])(rng))
+    if lighting.sky == "golden":
+        # A low sun would not get in.
+        return
+    before = set(scene.objects)
+    if rng.random() < 0.6:
+        place, tall = (-width / 2 - rng.uniform(9, 18), rng.uniform(-0.3, 0.3) * length), rng.choice([3.6, 6.5, 9.5])
+        exteriors.house(
+            scene, rng, lighting, place, math.pi / 2, (rng.uniform(8, 16), 8, tall), lighting.sky != "clear"
+        )
+    for _ in range(rng.randint(0, 2)):
+        exteriors.tree(scene, rng, -width / 2 - rng.uniform(4, 8), rng.uniform(-0.8, 0.8) * length)
+    for thing in set(scene.objects) - before:
+        thing.location.z += below
+
+
 def _windows(rng: random.Random, length: float, height: float, always: bool = True) -> list[Opening]:
     """Openings (start, end, low, high) along a wall."""
     count = rng.randint(1 if always else 0, max(1, int(length / 2.3)))
@@ -99,7 +121,7 @@ def _wall(
         group.box((mid, 0.12, (low + high) / 2), (0.04, 0.05, high - low), frame)
         group.box((mid, 0.12, low + (high - low) * 0.66), (wide, 0.05, 0.035), frame)
         group.box((mid, -0.03, low), (wide + 0.1, 0.3, 0.03), frame)
-        center, inward = group.placed @ _vector(mid, 0.2, (low + high) / 2), group.placed.to_3x3() @ _vector(0, -1, 0)
+        center, inward = group.placed @ Vector((mid, 0.2, (low + high) / 2)), group.placed.to_3x3() @ Vector((0, -1, 0))
         lights.portal(scene, tuple(center), tuple(inward), (wide, high - low))
         if curtain != "none":
             span = wide * 0.28 if curtain == "open" else wide * 0.5
@@ -107,12 +129,6 @@ def _wall(
                 group.sheet(
                     (x, -0.12, low - 0.2 if low > 0.3 else 0.03), (span, 0, 0), high - low + 0.3, cloth, span * 9, 0.03
                 )
-
-
-def _vector(x: float, y: float, z: float):
-    from mathutils import Vector
-
-    return Vector((x, y, z))
 
 
 def _furnish(
