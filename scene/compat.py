@@ -44,8 +44,8 @@ def compositor_nodes(scene: bpy.types.Scene) -> list[bpy.types.Node]:
 
 def use_physical_sky(texture: bpy.types.ShaderNodeTexSky) -> None:
     """Let a sky texture scatter light as air does, in the way that this version has; no disc of the sun."""
-    kinds = texture.bl_rna.properties["sky_type"].enum_items.keys()
-    texture.sky_type = "SINGLE_SCATTERING" if "SINGLE_SCATTERING" in kinds else "NISHITA"
+    # The name changed in 5.0; the stubs are of 4.2.
+    texture.sky_type = "NISHITA" if bpy.app.version < (5, 0, 0) else "SINGLE_SCATTERING"  # type: ignore[assignment]
     texture.sun_disc = False
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 #: LIMO's law of a sphere's depth as a share of the nearest scene depth around it (methods.md §1.2).
@@ -11,7 +13,7 @@ DEPTH_MIN, DEPTH_MAX, DEPTH_GAMMA = 0.25, 0.98, 0.4
 FARTHEST = 20.0
 
 
-def depth_share(u: np.ndarray) -> np.ndarray:
+def depth_share(u: np.ndarray | float) -> Any:
     """d_min + (d_max − d_min)·u^γ for uniform ``u``: mostly close to what is behind the sphere."""
     return DEPTH_MIN + (DEPTH_MAX - DEPTH_MIN) * np.asarray(u) ** DEPTH_GAMMA
 

@@ -45,9 +45,9 @@ def bring(scene: bpy.types.Scene, rng: random.Random, path: Path) -> list[bpy.ty
     """Load one thing of a file into the scene: its objects."""
     before = set(scene.objects)
     if path.suffix.lower() == ".blend":
-        with bpy.data.libraries.load(str(path), assets_only=True) as (available, _):
+        with bpy.data.libraries.load(str(path), assets_only=True) as (available, _):  # type: ignore[attr-defined]
             marked = list(available.objects)
-        with bpy.data.libraries.load(str(path), assets_only=bool(marked)) as (available, wanted):
+        with bpy.data.libraries.load(str(path), assets_only=bool(marked)) as (available, wanted):  # type: ignore[attr-defined]
             wanted.objects = [rng.choice(available.objects)] if marked else list(available.objects)
         for thing in wanted.objects:
             if thing is not None and thing.type in ("MESH", "CURVE", "SURFACE", "FONT", "EMPTY"):

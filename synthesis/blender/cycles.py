@@ -71,15 +71,21 @@ def pilot(scene: bpy.types.Scene, seed: int) -> np.ndarray:
     return pixels[..., :3]
 
 
+def eye(scene: bpy.types.Scene) -> bpy.types.Object:
+    """The scene's camera."""
+    assert scene.camera is not None
+    return scene.camera
+
+
 def focal(scene: bpy.types.Scene) -> float:
     """Focal length in pixels; the camera's angle is across the picture's width."""
-    return 0.5 * scene.render.resolution_x / math.tan(scene.camera.data.angle_x / 2)
+    return 0.5 * scene.render.resolution_x / math.tan(eye(scene).data.angle_x / 2)
 
 
 def cast_depth(scene: bpy.types.Scene, size: tuple[int, int] | None = None) -> np.ndarray:
     """Planar depth (H, W) of the active camera, rows from the top, +inf sky; ``size`` (width, height)."""
     width, height = size or (scene.render.resolution_x, scene.render.resolution_y)
-    graph, matrix = bpy.context.evaluated_depsgraph_get(), scene.camera.matrix_world
+    graph, matrix = bpy.context.evaluated_depsgraph_get(), eye(scene).matrix_world
     turn, origin = np.array(matrix.to_3x3()), matrix.translation
     f = focal(scene) * width / scene.render.resolution_x
     x, y = (np.arange(width) + 0.5 - width / 2) / f, (height / 2 - np.arange(height) - 0.5) / f
@@ -97,7 +103,7 @@ def cast_depth(scene: bpy.types.Scene, size: tuple[int, int] | None = None) -> n
 
 def render_panorama(scene: bpy.types.Scene, path: Path, place: Vector, height: int, samples: int, seed: int) -> None:
     """What surrounds a world position, (N, 2N), in the frame of the scene's camera. Suns are not in it."""
-    view, size = scene.camera, (scene.render.resolution_x, scene.render.resolution_y)
+    view, size = eye(scene), (scene.render.resolution_x, scene.render.resolution_y)
     data = bpy.data.cameras.new("Panorama")
     data.type, data.clip_start = "PANO", 1e-3
     # The projection moved from Cycles' settings to the camera itself in 5.0.
@@ -139,7 +145,7 @@ def only_balls_seen(scene: bpy.types.Scene, spheres: Sequence[Sphere], kind: str
         thing.visible_camera = False
     material, balls = ball_material(kind), []
     for centre, radius in spheres:
-        ball = shapes.ball(scene, "Probe ball", scene.camera.matrix_world @ Vector(centre), radius, material)
+        ball = shapes.ball(scene, "Probe ball", eye(scene).matrix_world @ Vector(centre), radius, material)
         ball.modifiers.new("Round", "SUBSURF").render_levels = 1
         for ray in ("diffuse", "glossy", "transmission", "volume_scatter", "shadow"):
             setattr(ball, f"visible_{ray}", False)

@@ -92,5 +92,5 @@ class Group:
             foot = Vector(start) + way * t + across * math.sin(2 * math.pi * waves * t)
             rows.append((shape.verts.new(foot), shape.verts.new(foot + Vector((0, 0, height)))))
         for (a, b), (c, d) in itertools.pairwise(rows):
-            shape.faces.new((a, c, d, b)).smooth = True
+            shape.faces.new([a, c, d, b]).smooth = True
         return self.add(shape, material, Matrix.Identity(4))

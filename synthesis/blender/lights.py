@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field
+from typing import Any
 
 import bpy
 from mathutils import Vector
@@ -55,7 +56,8 @@ def add_sky(scene: bpy.types.Scene, rng: random.Random, sky: str, tint: str, tow
     world = bpy.data.worlds.new("Sky")
     scene.world = world
     # A small map to sample the sky by: it is smooth, and the map is made anew for each picture.
-    world.cycles.sampling_method, world.cycles.sample_map_resolution = "MANUAL", 128
+    sampling: Any = world.cycles
+    sampling.sampling_method, sampling.sample_map_resolution = "MANUAL", 128
     tree = compat.node_tree(world)
     tree.nodes.clear()
     background, output = tree.nodes.new("ShaderNodeBackground"), tree.nodes.new("ShaderNodeOutputWorld")

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import bpy
 import numpy as np
@@ -17,7 +18,7 @@ from .cycles import Sphere
 from .lights import Lighting
 
 #: Sets the scene for a share of the time (0–1) and says where the spheres are, camera frame.
-Motion = Callable[[float], list[Sphere]]
+Motion = Callable[[float], Sequence[Sphere]]
 
 
 def smooth(t: float) -> float:
@@ -25,7 +26,7 @@ def smooth(t: float) -> float:
     return t * t * (3 - 2 * t)
 
 
-def still(spheres: list[Sphere]) -> Motion:
+def still(spheres: Sequence[Sphere]) -> Motion:
     """Nothing moves."""
     return lambda t: spheres
 
@@ -37,7 +38,7 @@ def moving_spheres(
     f = cycles.focal(scene)
     starts, ends = (place_grid(depth, f, grid, diameter, rng, free_cells=True) for _ in range(2))
 
-    def at(t: float) -> list[Sphere]:
+    def at(t: float) -> Sequence[Sphere]:
         s = smooth(t)
         return [
             ([(1 - s) * p + s * q for p, q in zip(a, b, strict=True)], min(r, k))
@@ -47,16 +48,18 @@ def moving_spheres(
     return at
 
 
-def moving_camera(scene: bpy.types.Scene, spheres: list[Sphere], nearest: float, rng: np.random.Generator) -> Motion:
+def moving_camera(
+    scene: bpy.types.Scene, spheres: Sequence[Sphere], nearest: float, rng: np.random.Generator
+) -> Motion:
     """The camera trucks, rises and pans a little; the spheres stay where they are in the world."""
-    camera = scene.camera
+    camera = cycles.eye(scene)
     start = camera.matrix_world.copy()
     reach = min(0.35, 0.3 * nearest)
     way = Vector((rng.uniform(-1, 1), rng.uniform(-0.4, 0.4), rng.uniform(-1, 0.4))) * reach
     pan, tilt = (math.radians(rng.uniform(-a, a)) for a in (9, 3))
     world = [(start @ Vector(centre), radius) for centre, radius in spheres]
 
-    def at(t: float) -> list[Sphere]:
+    def at(t: float) -> Sequence[Sphere]:
         s = smooth(t)
         turn = Matrix.Rotation(pan * s, 4, "Y") @ Matrix.Rotation(tilt * s, 4, "X")
         camera.matrix_world = start @ Matrix.Translation(way * s) @ turn
@@ -67,12 +70,15 @@ def moving_camera(scene: bpy.types.Scene, spheres: list[Sphere], nearest: float,
     return at
 
 
-def moving_light(scene: bpy.types.Scene, lighting: Lighting, spheres: list[Sphere], rng: np.random.Generator) -> Motion:
+def moving_light(
+    scene: bpy.types.Scene, lighting: Lighting, spheres: Sequence[Sphere], rng: np.random.Generator
+) -> Motion:
     """The sun and its sky turn; lamps and other skies swell and fade, each in its own rhythm."""
     angle = math.radians(rng.uniform(25, 80)) * rng.choice([-1, 1])
     sun_start = lighting.sun.matrix_world.copy() if lighting.sun else None
+    assert scene.world is not None
     nodes = compat.node_tree(scene.world).nodes
-    sky = next((node for node in nodes if node.type == "TEX_SKY"), None)
+    sky: Any = next((node for node in nodes if node.type == "TEX_SKY"), None)
     sky_start = sky.sun_rotation if sky else 0.0
     shining = [n for lamp in lighting.lamps for n in compat.node_tree(lamp).nodes if n.type == "EMISSION"]
     sockets = [node.inputs["Strength"] for node in shining]
@@ -80,7 +86,7 @@ def moving_light(scene: bpy.types.Scene, lighting: Lighting, spheres: list[Spher
     levels = [socket.default_value for socket in sockets]
     swing, phase = rng.uniform(0.3, 0.9, len(sockets)), rng.uniform(0, 2 * math.pi, len(sockets))
 
-    def at(t: float) -> list[Sphere]:
+    def at(t: float) -> Sequence[Sphere]:
         if lighting.sun is not None and sun_start is not None:
             lighting.sun.matrix_world = Matrix.Rotation(angle * t, 4, "Z") @ sun_start
         if sky is not None:

@@ -60,7 +60,7 @@ def _place_camera(scene: bpy.types.Scene, rng: random.Random, inside: dict[str, 
     scene.collection.objects.link(camera)
     scene.camera = camera
     low, high = inside["low"], inside["high"]
-    best = (-math.inf, None)
+    best: tuple[float, Any] = (-math.inf, None)
     for _ in range(24):
         x = rng.uniform(low[0] + 0.35, high[0] - 0.35)
         y = low[1] + rng.uniform(0.3, 0.25 * (high[1] - low[1]) + 0.3)
@@ -81,6 +81,5 @@ def _place_camera(scene: bpy.types.Scene, rng: random.Random, inside: dict[str, 
         )
         if score > best[0]:
             best = (score, (camera.matrix_world.copy(), data.angle_x))
-    assert best[1] is not None
     camera.matrix_world, data.angle_x = best[1]
     bpy.context.view_layer.update()

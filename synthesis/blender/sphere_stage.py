@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def make_frame(
     for kind in ("mirror", "diffuse") if job["balls"] else ():
         with cycles.only_balls_seen(scene, spheres, kind):
             cycles.render_exr(scene, folder / f"{kind}.exr", spp, job["seed"] + 1, alpha=True)
-    matrix = scene.camera.matrix_world
+    matrix = cycles.eye(scene).matrix_world
     for i, (centre, _) in enumerate(spheres):
         where = matrix @ cycles.Vector(centre)
         cycles.render_panorama(scene, folder / f"env_{i}.exr", where, job["panorama"], spp, job["seed"] + 2 + i)
@@ -97,9 +98,9 @@ def make_frame(
     }
 
 
-def describe_sun(scene: bpy.types.Scene, place: Place, spheres: list[Sphere]) -> dict[str, Any] | None:
+def describe_sun(scene: bpy.types.Scene, place: Place, spheres: Sequence[Sphere]) -> dict[str, Any] | None:
     """Direction (camera frame), irradiance, and the share of the disc that each sphere's centre sees."""
-    sun, matrix = place.lighting.sun, scene.camera.matrix_world
+    sun, matrix = place.lighting.sun, cycles.eye(scene).matrix_world
     if sun is None:
         return None
     towards = matrix.to_3x3().inverted() @ sun.matrix_world.to_3x3().col[2]

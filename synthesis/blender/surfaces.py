@@ -101,7 +101,7 @@ def cloth(rng: random.Random) -> bpy.types.Material:
 
 def paint(rng: random.Random) -> bpy.types.Material:
     """Lacquer of any colour."""
-    colour = hsv(rng.random(), rng.uniform(0.0, 0.85), rng.uniform(0.05, 0.85))
+    colour = hsv(rng.random(), 0.85 * rng.random() ** 1.6, rng.uniform(0.05, 0.8))
     return materials.principled("Paint", colour, roughness=rng.uniform(0.08, 0.5))
 
 
