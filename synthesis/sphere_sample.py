@@ -74,7 +74,7 @@ def _render(task: dict[str, Any], raw: Path) -> None:
         last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-1:] or ["nothing was said"]
         raise LimelightError(
             f"Blender did not make the scene of seed {task['seed']} (exit {done.returncode}): {last[0]}",
-            f"Check that {task['blender']} is a Python with bpy.",
+            f"Finished samples stay. Does 'import bpy' work in {task['blender']}?",
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,22 @@ def find(source: str | None) -> list[Path]:
 
 
 def scatter(scene: bpy.types.Scene, rng: random.Random, inside: dict[str, Any], files: list[Path]) -> None:
-    """Set three to six things on the floor of a place, in front of where its camera will stand."""
+    """Set three to six things on the floor of a place, in front of where its camera will stand.
+
+    ``inside["assets"]`` names them. A file that this Blender cannot read, as one of a newer Blender, is left out: it
+    must not end a run of thousands.
+    """
     low, high = inside["low"], inside["high"]
+    inside["assets"] = []
     for _ in range(rng.randint(3, 6)):
-        things = bring(scene, rng, rng.choice(files))
+        path = rng.choice(files)
+        try:
+            things = bring(scene, rng, path)
+        except (OSError, RuntimeError) as error:
+            print(f"{path.name} was left out: {error}", file=sys.stderr)
+            continue
         if things:
+            inside["assets"].append(path.name)
             x = rng.uniform(0.8 * low[0] + 0.2 * high[0], 0.2 * low[0] + 0.8 * high[0])
             y = rng.uniform(0.55 * low[1] + 0.45 * high[1], 0.15 * low[1] + 0.85 * high[1])
             set_down(things, Vector((x, y, 0.0)), rng.uniform(0, 2 * math.pi))

@@ -32,9 +32,9 @@ class Place:
 
     def words(self) -> dict[str, Any]:
         """What the sample's description says."""
-        return {
-            "place": self.inside["room"], "indoors": self.indoors, "sky": self.lighting.sky, "lamps": self.lighting.tint
-        }  # fmt: skip
+        said = {"place": self.inside["room"], "indoors": self.indoors}
+        said |= {"sky": self.lighting.sky, "lamps": self.lighting.tint}
+        return said | ({"assets": self.inside["assets"]} if "assets" in self.inside else {})
 
 
 def build(scene: bpy.types.Scene, seed: int, width: int, threads: int, extra: Any = None) -> Place:

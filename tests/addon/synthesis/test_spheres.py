@@ -108,3 +108,10 @@ def test_a_users_model_stands_on_the_floor_at_a_believable_size(dark, tmp_path: 
     assert np.ptp(corners, 0).max() == pytest.approx(assets.LARGEST, rel=1e-3)
     with pytest.raises(SystemExit, match="nothing to bring in"):
         assets.find(str(tmp_path / "nowhere"))
+
+
+def test_an_unreadable_model_is_left_out(dark, tmp_path: Path) -> None:
+    (tmp_path / "broken.blend").write_text("not a blend file")
+    inside = {"low": (-2, -2), "high": (2, 2)}
+    assets.scatter(dark, random.Random(1), inside, assets.find(str(tmp_path)))
+    assert inside["assets"] == []
