@@ -89,7 +89,7 @@ def _numbers(scores: Scores) -> tuple[str, str]:
     where = "has no brightest spot" if math.isnan(peak) else f"brightest spot off by {peak:.0f}°"
     return (
         f"RMSE mirror {scores['limo.mirror.rmse']:.2f}, white {scores['limo.diffuse.rmse']:.2f}"
-        f"   energy {scores['map.energy_ev'] + 0:+.1f}",
+        f"   energy {scores['map.energy_ev']:+.1f} stops",
         f"{where}   colour {scores['limo.diffuse.colour_angle']:.0f}°",
     )
 
