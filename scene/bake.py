@@ -8,11 +8,13 @@ import tempfile
 from pathlib import Path
 
 import bpy
+import numpy as np
 
-from . import compat
+from . import compat, suns
 from .results import load_image
 
 SAMPLES = 256
+_SUN_SAMPLES = 64
 
 
 def bake_truth(
@@ -35,14 +37,20 @@ def bake_truth(
         stage.collection.objects.link(camera)
         stage.camera = camera
         _set_panoramic(data)
-        data.clip_start = 1e-3
+        data.clip_start, data.clip_end = 1e-3, suns.CLIP_END
         camera.location = probe.matrix_world.translation
         # The centre of the picture looks along +X: Blender's camera looks along −z.
         camera.rotation_euler = (math.radians(90), 0.0, math.radians(-90))
-        with tempfile.TemporaryDirectory(prefix="limelight-") as folder:
+        # A disc smaller than a pixel would be all noise: it is drawn larger and as much darker.
+        with (
+            suns.discs(stage, camera.location, 1.5 * math.pi / size) as discs,
+            tempfile.TemporaryDirectory(prefix="limelight-") as folder,
+        ):
             path = Path(folder) / "truth.exr"
-            _configure(stage, size, samples, path)
-            bpy.ops.render.render(write_still=True, scene=stage.name)
+            _configure(stage, size)
+            _render(stage, path, samples, denoise=True)
+            if discs:
+                _add_suns(stage, discs, path)
             image = load_image(probe.limelight.truth, path, f"{probe.name} truth")
     finally:
         bpy.data.scenes.remove(stage)
@@ -59,13 +67,47 @@ def _set_panoramic(data: bpy.types.Camera) -> None:
     owner.panorama_type = "EQUIRECTANGULAR"
 
 
-def _configure(stage: bpy.types.Scene, size: int, samples: int, path: Path) -> None:
+def _configure(stage: bpy.types.Scene, size: int) -> None:
     render = stage.render
     render.engine = "CYCLES"
     render.resolution_x, render.resolution_y, render.resolution_percentage = size, size // 2, 100
     render.film_transparent = render.use_compositing = render.use_sequencer = False
-    render.filepath, render.use_file_extension = str(path), False
+    render.use_file_extension = False
     compat.set_still_format(render.image_settings, "OPEN_EXR")
     render.image_settings.color_mode, render.image_settings.color_depth = "RGB", "32"
-    stage.cycles.samples, stage.cycles.use_denoising = samples, True
     stage.cycles.sample_clamp_indirect = stage.cycles.sample_clamp_direct = 0.0
+
+
+def _render(stage: bpy.types.Scene, path: Path, samples: int, *, denoise: bool) -> None:
+    stage.render.filepath = str(path)
+    stage.cycles.samples, stage.cycles.use_denoising = samples, denoise
+    bpy.ops.render.render(write_still=True, scene=stage.name)
+
+
+def _add_suns(stage: bpy.types.Scene, discs: list[bpy.types.Object], path: Path) -> None:
+    """Add what the discs change to the picture at ``path``: the denoiser would take their light for noise."""
+    stage.cycles.use_adaptive_sampling = False
+    pictures = []
+    for hidden in (False, True):
+        for disc in discs:
+            disc.hide_render = hidden
+        part = path.with_name(f"suns_{hidden:d}.exr")
+        _render(stage, part, _SUN_SAMPLES, denoise=False)
+        pictures.append(_pixels(_open(part)))
+    image = _open(path)
+    # The seed is the same, so wherever no disc is seen the two are equal.
+    image.pixels.foreach_set(_pixels(image) + pictures[0] - pictures[1])
+    image.save()
+    bpy.data.images.remove(image)
+
+
+def _open(path: Path) -> bpy.types.Image:
+    image = bpy.data.images.load(str(path), check_existing=False)
+    compat.keep_values(image)
+    return image
+
+
+def _pixels(image: bpy.types.Image) -> np.ndarray:
+    values = np.empty(len(image.pixels), np.float32)
+    image.pixels.foreach_get(values)
+    return values

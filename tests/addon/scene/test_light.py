@@ -228,6 +228,33 @@ def test_the_composite_keeps_the_photos_pixels(scene, tmp_path):
     assert np.abs(pixels - values).max() < 2.5 / 255
 
 
+@pytest.mark.parametrize("hidden", [False, True])
+def test_the_bake_holds_the_light_of_a_sun_that_no_camera_sees(scene, hidden):
+    data = bpy.data.lights.new("Sun", "SUN")
+    data.energy, data.angle, data.color = 5.0, math.radians(0.5), (1.0, 0.5, 0.25)
+    sun = bpy.data.objects.new("Sun", data)
+    sun.rotation_euler = (math.radians(40), 0.0, math.radians(70))
+    scene.collection.objects.link(sun)
+    if hidden:
+        bpy.ops.mesh.primitive_plane_add(size=50, location=(0, 0, 20))
+    probe = probes.add_probe(scene, (0, 0, 0), 0.2)
+    bpy.context.view_layer.update()
+    before = {kind: len(getattr(bpy.data, kind)) for kind in ("objects", "meshes", "materials", "scenes", "cameras")}
+    image = bake.bake_truth(bpy.context, probe, 128, 32)
+    assert before == {kind: len(getattr(bpy.data, kind)) for kind in before}
+    pixels = np.array(image.pixels[:], np.float32).reshape(64, 128, 4)[::-1, :, :3]
+    latitude = (0.5 - (np.arange(64) + 0.5) / 64) * np.pi
+    longitude = (0.5 - (np.arange(128) + 0.5) / 128) * 2 * np.pi
+    direction = np.stack(
+        [np.outer(np.cos(latitude), np.cos(longitude)), np.outer(np.cos(latitude), np.sin(longitude)),
+         np.outer(np.sin(latitude), np.ones(128))], -1
+    )  # fmt: skip
+    towards = np.array(sun.matrix_world.to_3x3().col[2])
+    weight = np.cos(latitude)[:, None] * (np.pi / 64) ** 2 * np.clip(direction @ towards, 0, None)
+    irradiance = (pixels * weight[..., None]).sum((0, 1))
+    assert irradiance == pytest.approx([0.0] * 3 if hidden else [5.0, 2.5, 1.25], rel=0.05, abs=0.02)
+
+
 def test_the_bake_is_the_scene_seen_from_the_probe_in_the_world_frame(scene):
     for side, axis in AXES.items():
         wall = white_plane(scene, Vector(axis) * 2, 3.9, f"wall {side}")

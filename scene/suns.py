@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sun lamps that a camera sees: no camera of Cycles sees them, so far discs of the same light stand in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import bpy
+from mathutils import Vector
+
+from . import compat
+
+#: How far a disc stands, and the far end that a camera needs to see it, in metres.
+_DISTANCE, CLIP_END = 5e4, 1e5
+
+
+@contextmanager
+def discs(stage: bpy.types.Scene, place: Vector, least: float) -> Iterator[list[bpy.types.Object]]:
+    """One disc for each Sun of a scene, facing ``place``, as long as the block lasts; hidden in renders at first.
+
+    ``least``: the smallest radius in radians.
+    """
+    lamps = [o for o in stage.objects if o.type == "LIGHT" and o.data.type == "SUN" and not o.hide_render]
+    made = [_disc(stage, lamp, place, least) for lamp in lamps]
+    try:
+        yield made
+    finally:
+        for disc in made:
+            mesh, material = disc.data, disc.active_material
+            bpy.data.objects.remove(disc)
+            bpy.data.meshes.remove(mesh)
+            bpy.data.materials.remove(material)
+
+
+def _disc(stage: bpy.types.Scene, lamp: bpy.types.Object, place: Vector, least: float) -> bpy.types.Object:
+    """A disc that only a camera sees, of the lamp's irradiance and angle (radius at least ``least``), facing ``place``.
+
+    Irradiance E under a disc of radius a is radiance E / (π sin² a).
+    """
+    radius = max(lamp.data.angle / 2, least)
+    turn = lamp.matrix_world.to_quaternion()
+    mesh = bpy.data.meshes.new("Limelight sun")
+    around = [2 * math.pi * i / 64 for i in range(64)]
+    edge = min(math.tan(min(radius, 1.5)), 10.0) * _DISTANCE
+    mesh.from_pydata([(edge * math.cos(a), edge * math.sin(a), 0.0) for a in around], [], [range(64)])
+    disc = bpy.data.objects.new("Limelight sun", mesh)
+    disc.location, disc.rotation_mode = place + turn @ Vector((0.0, 0.0, _DISTANCE)), "QUATERNION"
+    disc.rotation_quaternion = turn
+    for ray in ("diffuse", "glossy", "volume_scatter", "shadow"):
+        setattr(disc, f"visible_{ray}", False)
+    material = bpy.data.materials.new("Limelight sun")
+    tree = compat.node_tree(material)
+    tree.nodes.clear()
+    light, output = tree.nodes.new("ShaderNodeEmission"), tree.nodes.new("ShaderNodeOutputMaterial")
+    tree.links.new(light.outputs[0], output.inputs[0])
+    strength = lamp.data.energy * 2 ** getattr(lamp.data, "exposure", 0.0)
+    tint = lamp.data.temperature_color if getattr(lamp.data, "use_temperature", False) else (1.0, 1.0, 1.0)
+    light.inputs["Color"].default_value = (*(a * b for a, b in zip(lamp.data.color, tint, strict=True)), 1.0)
+    light.inputs["Strength"].default_value = strength / (math.pi * math.sin(min(radius, math.pi / 2)) ** 2)
+    # The lamp itself lights the scene.
+    if hasattr(material, "cycles"):
+        material.cycles.emission_sampling = "NONE"
+    mesh.materials.append(material)
+    disc.hide_render = True
+    stage.collection.objects.link(disc)
+    return disc
