@@ -246,8 +246,9 @@ def train(
     model: Annotated[str, typer.Argument(help="limo")],
     out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and weights")],
     hdris: Annotated[Path | None, typer.Option(help="Folder of CC0 panoramas (EXR)")] = None,
-    scenes: Annotated[int, typer.Option(help="Ray-traced scenes of four probes each")] = 0,
-    steps: Annotated[int, typer.Option(help="Optimiser steps")] = 6000,
+    scenes: Annotated[int, typer.Option(help="Ray-traced scenes of four probes each")] = 2048,
+    steps: Annotated[int, typer.Option(help="Optimiser steps")] = 8000,
+    start: Annotated[Path | None, typer.Option(help="Weights to begin from (.safetensors)")] = None,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -260,8 +261,9 @@ def train(
         from ..training.limo.recipe import reproduce
 
         weights = reproduce(
-            out, hdris=hdris, scenes=scenes, steps=steps, device=pick_device(device), seed=seed, report=report.log
-        )
+            out, hdris=hdris, scenes=scenes, steps=steps, start=start, device=pick_device(device), seed=seed,
+            report=report.log,
+        )  # fmt: skip
         return {"weights": str(weights)}
 
     run(command, as_json, lambda answer: typer.echo(answer["weights"]), device)

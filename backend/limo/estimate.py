@@ -36,7 +36,7 @@ class Effort:
     fit_height: int
 
 
-EFFORTS = {"draft": Effort(3, 1, 64), "normal": Effort(6, 4, 128), "high": Effort(10, 8, 256)}
+EFFORTS = {"draft": Effort(1, 2, 64), "normal": Effort(3, 8, 128), "high": Effort(4, 16, 256)}
 #: Denoising steps of a large backbone; 20 is the paper's.
 BACKBONE_STEPS = {"draft": 8, "normal": 20, "high": 40}
 #: Share of a probe's work that is painting; the rest is the fit.

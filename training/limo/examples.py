@@ -95,10 +95,23 @@ def write_shards(examples: Iterator[Example], folder: Path, prefix: str, count: 
             partial.replace(path)
 
 
-def load_shards(paths: list[Path]) -> Example:
-    """All shards as one dictionary of half-float tensors, first axis = example."""
-    shards = [load_file(path) for path in paths]
-    return {name: torch.cat([s[name] for s in shards]) for name in ("sphere", "context", "target")}
+class Shards:
+    """All examples of some shards, left on disk (memory-mapped): more of them than memory holds can be drawn from."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._shards = [load_file(path) for path in paths]
+        self._ends = np.cumsum([len(shard["target"]) for shard in self._shards])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def pick(self, indices: Tensor) -> Example:
+        """The examples at ``indices`` (B) as one batch of ``sphere``, ``context`` and ``target``, float32."""
+        numbers = indices.numpy()
+        which = np.searchsorted(self._ends, numbers, side="right")
+        starts = np.concatenate([[0], self._ends])
+        rows = [(self._shards[s], int(n - starts[s])) for s, n in zip(which, numbers, strict=True)]
+        return {k: torch.stack([shard[k][row] for shard, row in rows]).float() for k in ("sphere", "context", "target")}
 
 
 def mean_environment(folder: Path) -> Tensor:

@@ -16,25 +16,28 @@ from .train import Recipe, train
 
 #: Ray-traced training scenes start here; evaluation scenes have seeds from ten million.
 FIRST_SCENE = 0
+#: Path counts and panorama rows of a training sample: noisy, then denoised; many scenes teach more than clean ones.
+SAMPLES = {"spp_view": 20, "spp_probe": 12, "probe_height": 48}
 
 
 def reproduce(
     out: Path,
     *,
     hdris: Path | None = None,
-    scenes: int = 1024,
+    scenes: int = 2048,
     crop_shards: int = 48,
     steps: int = Recipe.steps,
     workers: int = 2,
+    start: Path | None = None,
     device: str = "auto",
     seed: int = 0,
     report: Callable[[str], None] = print,
 ) -> Path:
     """Train the embedded painter into ``out`` and return its weights.
 
-    ``hdris``: a folder of CC0 panoramas (EXR), two thirds of the data when given. ``scenes``: ray-traced scenes of four
-    probes each. ``seed`` is the training's, the data are the same for all. The same arguments give the same data; on
-    one device also the same weights.
+    ``hdris``: a folder of CC0 panoramas (EXR): more than half of the data when given, and distant light in some scenes.
+    ``scenes``: ray-traced scenes of four probes each. ``start``: weights to begin from. ``seed`` is the training's, the
+    data are the same for all. The same arguments give the same data; on one device also the same weights.
     """
     if scenes * 4 < SHARD and (hdris is None or crop_shards == 0):
         raise BadInput(f"{scenes} scenes do not fill one shard of {SHARD} probes.", "Use at least 64 scenes.")
@@ -43,7 +46,7 @@ def reproduce(
         from ...synthesis.samples import write_samples
 
         report(f"Ray tracing {scenes} scenes into {samples}")
-        write_samples(samples, FIRST_SCENE, scenes, workers)
+        write_samples(samples, FIRST_SCENE, scenes, workers, hdri_folder=hdris, **SAMPLES)
         prepare_rooms(samples, data)
     if hdris is not None:
         report(f"Cutting {crop_shards * SHARD} views from the panoramas of {hdris}")
@@ -51,4 +54,4 @@ def reproduce(
     exr.write_panorama(out / "mean_environment.exr", mean_environment(data), frame="camera", half=True)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return train(Recipe(data=data, out=out, steps=steps, seed=seed, device=device), report)
+    return train(Recipe(data=data, out=out, steps=steps, start=start, seed=seed, device=device), report)

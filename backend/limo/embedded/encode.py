@@ -22,9 +22,13 @@ CONTEXT = 128
 SPLAT_HEIGHT = 48
 SPHERE_CHANNELS = 18
 CONTEXT_CHANNELS = 11
-#: Mirror RGB and diffuse RGB in encoded radiance.
+#: Mirror and diffuse sphere, three opponent channels each (:func:`to_code`).
 RADIANCE_CHANNELS = 6
 _BLACK = 64.0
+#: Rows: mean of R, G, B; red against blue; green against both. The last two are widened to the spread of the first,
+#: measured on captured panoramas, so that noise in a painted sphere is noise in brightness, never a rainbow.
+_OPPONENT = torch.tensor([[1 / 3, 1 / 3, 1 / 3], [2.0, 0.0, -2.0], [-2.5, 5.0, -2.5]])
+_FROM_OPPONENT = torch.linalg.inv(_OPPONENT)
 
 
 def encode_radiance(radiance: Tensor) -> Tensor:
@@ -35,6 +39,16 @@ def encode_radiance(radiance: Tensor) -> Tensor:
 def decode_radiance(code: Tensor) -> Tensor:
     """The inverse of :func:`encode_radiance`, any shape, bounded at radiance 2^16."""
     return (torch.exp2((code.clamp(-1, 6.4) + 1) * 3) - 1) / _BLACK
+
+
+def to_code(spheres: Tensor) -> Tensor:
+    """What the network paints, from mirror and diffuse RGB in encoded radiance (B, 6, H, W): opponent channels."""
+    return torch.einsum("ij,bsjhw->bsihw", _OPPONENT.to(spheres), spheres.unflatten(1, (2, 3))).flatten(1, 2)
+
+
+def from_code(code: Tensor) -> Tensor:
+    """The inverse of :func:`to_code`, (B, 6, H, W)."""
+    return torch.einsum("ij,bsjhw->bsihw", _FROM_OPPONENT.to(code), code.unflatten(1, (2, 3))).flatten(1, 2)
 
 
 @dataclass(frozen=True)

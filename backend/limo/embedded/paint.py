@@ -17,7 +17,7 @@ from ...optics.exposure import EVS, expose
 from ...optics.sphere import SphereView
 from ..painter import Spheres
 from ..view import Probe, View
-from .encode import CROP, RADIANCE_CHANNELS, Inputs, decode_radiance, encode
+from .encode import CROP, RADIANCE_CHANNELS, Inputs, decode_radiance, encode, from_code, to_code
 from .model import PainterConfig, SphereUNet
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "limo_embedded.safetensors"
@@ -64,24 +64,20 @@ def sample_flow(
     context: Tensor,
     *,
     steps: int,
-    generators: Sequence[torch.Generator],
+    noise: Tensor,
     progress: Callable[[float], None],
 ) -> Tensor:
     """Integrate the flow from noise (t = 1) to the spheres (t = 0) with Heun's method.
 
-    sphere (B, 18, 64, 64) and context (B, 11, 128, 128); returns encoded radiance (B, 6, 64, 64). One generator a
-    batch item, so that a probe's result does not depend on which others are painted with it.
+    sphere (B, 18, 64, 64), context (B or 1, 11, 128, 128), unit noise (B, 6, 64, 64); returns the spheres' code, alike.
     """
     device = sphere.device
-    shape = (1, RADIANCE_CHANNELS, CROP, CROP)
-    noise = torch.cat([torch.randn(shape, generator=g) for g in generators])
-    noise = noise.to(device, memory_format=torch.channels_last)
     times = shifted(torch.linspace(1, 0, steps + 1, device=device))
     on = sphere[:, :1] > 0
-    black = torch.full_like(noise, -1.0)
+    black = to_code(torch.full_like(noise, -1.0))
     x = noise
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
-        tokens = network.encode_context(context)
+        tokens = network.encode_context(context).expand(len(noise), -1, -1)
 
         def flow_at(x: Tensor, t: Tensor) -> Tensor:
             # Off the sphere the answer is known (black), and training showed the network nothing else there.
@@ -98,10 +94,18 @@ def sample_flow(
     return x
 
 
+def opposite_noise(takes: int, seed: int) -> Tensor:
+    """Unit noise (takes, 6, 64, 64) in pairs n, −n: what a spheres' average owes to chance mostly cancels."""
+    generator = torch.Generator().manual_seed(seed)
+    half = torch.randn(((takes + 1) // 2, RADIANCE_CHANNELS, CROP, CROP), generator=generator)
+    return torch.stack([half, -half], 1).flatten(0, 1)[:takes]
+
+
 class EmbeddedPainter:
     """Paints both spheres at 64 pixels; a :class:`limelight.backend.limo.painter.SpherePainter`.
 
-    ``takes`` samples are drawn per probe and averaged in encoded radiance: more takes, calmer spheres.
+    ``takes`` samples are drawn per probe and averaged in encoded radiance. One take shows detail, and lamps, that are
+    made up; the average of many shows what the picture tells.
     """
 
     def __init__(self, device: str = "cpu", weights: Path = WEIGHTS, takes: int = 1) -> None:
@@ -137,10 +141,8 @@ class EmbeddedPainter:
         self, network: SphereUNet, inputs: Inputs, steps: int, seed: int, progress: Callable[[float], None]
     ) -> Tensor:
         layout = torch.channels_last
-        sphere, context = (
-            x[None].expand(self.takes, -1, -1, -1).to(self.device, memory_format=layout)
-            for x in (inputs.sphere, inputs.context)
-        )
-        generators = [torch.Generator().manual_seed(seed * 1009 + take) for take in range(self.takes)]
-        code = sample_flow(network, sphere, context, steps=steps, generators=generators, progress=progress)
-        return code.mean(0).cpu()
+        sphere = inputs.sphere[None].expand(self.takes, -1, -1, -1).to(self.device, memory_format=layout)
+        context = inputs.context[None].to(self.device, memory_format=layout)
+        noise = opposite_noise(self.takes, seed).to(self.device, memory_format=layout)
+        code = sample_flow(network, sphere, context, steps=steps, noise=noise, progress=progress)
+        return from_code(code.mean(0, keepdim=True))[0].cpu()

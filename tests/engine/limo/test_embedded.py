@@ -45,6 +45,15 @@ def test_radiance_code_inverts_from_black_to_the_sun():
     assert torch.allclose(enc.decode_radiance(enc.encode_radiance(radiance)), radiance, rtol=1e-3, atol=1e-6)
 
 
+def test_the_painted_code_inverts_and_holds_grey_in_one_channel_alone():
+    spheres = torch.randn(2, 6, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(enc.from_code(enc.to_code(spheres)), spheres, atol=1e-5)
+    grey = torch.randn(1, 2, 1, 8, 8).expand(1, 2, 3, 8, 8).flatten(1, 2)
+    code = enc.to_code(grey).unflatten(1, (2, 3))
+    assert torch.allclose(code[:, :, 0], grey[:, ::3], atol=1e-6)
+    assert float(code[:, :, 1:].abs().max()) < 1e-5
+
+
 def test_the_seen_part_of_the_mirror_shows_the_photo(view, probe):
     inputs = enc.encode(view, probe)
     towards, seen = inputs.sphere[4:7].permute(1, 2, 0), inputs.sphere[10]

@@ -12,7 +12,7 @@ from limelight.backend.optics import panorama as pano
 from limelight.training.limo import crops, examples
 from limelight.training.limo import train as recipe_module
 from limelight.training.limo.train import Recipe, train
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 
 @pytest.fixture
@@ -46,6 +46,29 @@ def test_the_target_is_the_true_sphere():
 def shards(folder, count=64):
     generator = (examples.example(*crops.random_crop(world_map(), np.random.default_rng(i))) for i in range(count))
     examples.write_shards(generator, folder, "crops", 1)
+
+
+def test_shards_are_drawn_from_as_one_set(tmp_path):
+    for number, count in enumerate((3, 2)):
+        rows = torch.arange(count).reshape(-1, 1, 1, 1) + 10.0 * number
+        parts = {name: rows.expand(-1, 2, 4, 4).half().contiguous() for name in ("sphere", "context", "target")}
+        save_file(parts, tmp_path / f"part_{number}.safetensors")
+    both = examples.Shards(sorted(tmp_path.glob("*.safetensors")))
+    assert len(both) == 5
+    batch = both.pick(torch.tensor([4, 0, 2, 3]))
+    assert batch["target"][:, 0, 0, 0].tolist() == [11.0, 0.0, 2.0, 10.0]
+    assert batch["sphere"].dtype == torch.float32
+
+
+@pytest.mark.usefixtures("tiny")
+def test_training_begins_from_given_weights(tmp_path):
+    shards(tmp_path / "data", 8)
+    common = {"data": tmp_path / "data", "batch": 4, "warmup": 1}
+    first = train(Recipe(out=tmp_path / "first", steps=2, seed=1, **common), lambda line: None)
+    again = recipe_module.Trainer(Recipe(out=tmp_path / "again", seed=2, start=first, **common))
+    weights = load_file(first)
+    assert all(torch.equal(value.half(), weights[name]) for name, value in again.net.state_dict().items())
+    assert all(torch.equal(value.half(), weights[name]) for name, value in again.average.items())
 
 
 @pytest.mark.usefixtures("tiny")
