@@ -20,11 +20,11 @@ from ...backend.optics.exposure import auto_exposure_gain, expose
 from ...training.limo.crops import rotation
 
 #: Held out of training (training/limo/crops.py).
-MAP = "interior.exr"
-SIZE, FOV_DEG = (768, 512), 80.0
-YAW_DEG, PITCH_DEG = 28.0, -20.0
-#: U, V, planar depth in metres: on the desk, an arm's length away; small, so that the map is nearly the truth there.
-PROBE, RADIUS = (0.24, 0.80, 1.05), 0.05
+MAP = "sunset.exr"
+SIZE, FOV_DEG = (768, 512), 65.0
+YAW_DEG, PITCH_DEG = 285.0, -17.0
+#: U, V on the quay's stones, as an artist would click; near, so that the map is nearly the truth there.
+PROBE, RADIUS = (0.5, 0.82), 0.09
 
 
 def studio_lights(blender: Path) -> Path:

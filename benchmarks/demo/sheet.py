@@ -48,8 +48,8 @@ def compare(estimate: Tensor, truth: Tensor, rotation: Tensor) -> dict[str, Any]
 
 def make(out: Path) -> dict[str, Any]:
     """Write contact_sheet.png, scene_sheet.png and brackets.png; returns the report."""
-    placement = torch.tensor(json.loads((out / "camera.json").read_text())["camera_to_world"])
-    rotation = placement[:3, :3]
+    shots = {"Photo": "camera.json", "Scene": "scene_camera.json"}
+    axes = {k: torch.tensor(json.loads((out / f).read_text())["camera_to_world"])[:3, :3] for k, f in shots.items()}
     pairs = {
         "Photo": (out / "photo" / "probe_0.exr", out / "truth.exr"),
         "Scene, lit probe": (out / "scene_lit.exr", out / "scene_lit_truth.exr"),
@@ -59,7 +59,7 @@ def make(out: Path) -> dict[str, Any]:
     maps = {name: tuple(exr.read_image(p)[..., :3] for p in paths) for name, paths in pairs.items()}
     for name, (estimate, truth) in maps.items():
         estimate = pano.resize(estimate, truth.shape[0]) if estimate.shape[0] > truth.shape[0] else estimate
-        report["probes"][name] = compare(estimate, truth, rotation)
+        report["probes"][name] = compare(estimate, truth, axes[name.split(",")[0]])
     result = json.loads((out / "photo" / "result.json").read_text())
     report["seconds"], report["warnings"] = result["seconds"], result["warnings"]
     Image.open(out / "photo" / result["probes"][0]["preview"]).save(out / "brackets.png")

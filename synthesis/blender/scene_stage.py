@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def main(out: Path, engine: Path) -> None:
     lit = probes.add_probe(scene, room.lit, RADIUS, "Lit")
     shaded = probes.add_probe(scene, room.shaded, RADIUS, "Shaded")
     bpy.context.view_layer.update()
+    axes = [list(row) for row in room.camera.matrix_world]
+    (out / "scene_camera.json").write_text(json.dumps({"camera_to_world": axes}), encoding="utf-8")
     job, found = estimate(bpy.context, engine)
     if job.state != "done" or len(found) != 2:
         raise SystemExit(job.error.text if job.error else "The estimate gave no light.")
