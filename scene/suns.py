@@ -28,7 +28,8 @@ def discs(stage: bpy.types.Scene, place: Vector, least: float) -> Iterator[list[
         yield made
     finally:
         for disc in made:
-            mesh, material = disc.data, disc.active_material
+            mesh = disc.data
+            (material,) = mesh.materials
             bpy.data.objects.remove(disc)
             bpy.data.meshes.remove(mesh)
             bpy.data.materials.remove(material)
@@ -60,7 +61,7 @@ def _disc(stage: bpy.types.Scene, lamp: bpy.types.Object, place: Vector, least: 
     light.inputs["Color"].default_value = (*(a * b for a, b in zip(lamp.data.color, tint, strict=True)), 1.0)
     light.inputs["Strength"].default_value = strength / (math.pi * math.sin(min(radius, math.pi / 2)) ** 2)
     # The lamp itself lights the scene.
-    if hasattr(material, "cycles"):
+    if material.cycles is not None:
         material.cycles.emission_sampling = "NONE"
     mesh.materials.append(material)
     disc.hide_render = True

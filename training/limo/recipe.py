@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,7 +18,7 @@ from .train import Recipe, train
 #: Ray-traced training scenes start here; evaluation scenes have seeds from ten million.
 FIRST_SCENE = 0
 #: Path counts and panorama rows of a training sample: noisy, then denoised; many scenes teach more than clean ones.
-SAMPLES = {"spp_view": 20, "spp_probe": 12, "probe_height": 48}
+SAMPLES: dict[str, Any] = {"spp_view": 20, "spp_probe": 12, "probe_height": 48}
 
 
 def reproduce(
