@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bpy
-import numpy as np
 from mathutils import Vector
 
 from . import camera as cameras
 from . import probes, rays
+
+if TYPE_CHECKING:
+    # The panels must come up in a Blender that lacks it.
+    import numpy as np
 
 # Depth maps are noisy: what stands this share nearer than the probe's centre does not hide it yet.
 _SLACK = 0.01
@@ -87,6 +91,8 @@ def _depth_file(path: Path) -> np.ndarray | None:
 
 
 def _load(path: Path) -> np.ndarray | None:
+    import numpy as np
+
     try:
         image = bpy.data.images.load(str(path), check_existing=False)
     except RuntimeError:
