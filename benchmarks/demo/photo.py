@@ -23,8 +23,8 @@ from ...training.limo.crops import rotation
 MAP = "sunset.exr"
 SIZE, FOV_DEG = (768, 512), 65.0
 YAW_DEG, PITCH_DEG = 285.0, -17.0
-#: U, V on the quay's stones, as an artist would click; near, so that the map is nearly the truth there.
-PROBE, RADIUS = (0.5, 0.82), 0.09
+#: U, V, planar depth in metres: on the stones of the quay; near, so that the map is nearly the truth there.
+PROBE, RADIUS = (0.5, 0.82, 0.6), 0.035
 
 
 def studio_lights(blender: Path) -> Path:
