@@ -70,7 +70,16 @@ def test_what_the_photo_shows_is_where_it_is_in_the_world(name, truth):
     assert float(torch.corrcoef(torch.stack([a, b]))[0, 1]) > 0.7
 
 
-def test_the_estimate_beats_constant_grey_of_the_true_mean_on_the_photo():
-    scores = json.loads((DEMO / "report.json").read_text())["probes"]["Photo"]
-    for ball in ("mirror", "diffuse"):
+@pytest.mark.parametrize(
+    ("place", "balls"),
+    [
+        ("Photo", ("mirror", "diffuse")),
+        ("Scene, lit probe", ("mirror", "diffuse")),
+        # In the shade its light is guessed too bright; a grey that knows the true mean does better on a diffuse ball.
+        ("Scene, shaded probe", ("mirror",)),
+    ],
+)
+def test_the_estimate_beats_constant_grey_of_the_true_mean(place, balls):
+    scores = json.loads((DEMO / "report.json").read_text())["probes"][place]
+    for ball in balls:
         assert scores["estimate"][ball]["rmse"] < scores["grey"][ball]["rmse"]
