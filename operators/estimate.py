@@ -61,6 +61,12 @@ def _capture(operator: Operator, context: bpy.types.Context, run: EstimateRun) -
         _show_end(context, str(error))
         operator.report({"ERROR"}, str(error))
         return False
+    except BaseException:
+        # Nothing else would ever end this run, and no other could begin.
+        run.close()
+        engine_session.end(run)
+        _show_end(context, "The estimate failed; the console says why")
+        raise
     return True
 
 

@@ -57,7 +57,9 @@ def play(display, tmp_path):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         environment = {
-            **os.environ, "DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1", "LP_NUM_THREADS": "2",
+            # Debian's Blender takes its Python, and numpy, from the first python3 on the path.
+            **os.environ, "PATH": "/usr/bin:/bin", "DISPLAY": display,
+            "LIBGL_ALWAYS_SOFTWARE": "1", "LP_NUM_THREADS": "2",
             "XDG_RUNTIME_DIR": str(tmp_path), "BLENDER_USER_SCRIPTS": str(tmp_path / "scripts"),
             "BLENDER_USER_CONFIG": str(tmp_path / "config"), "LIMELIGHT_GUI": json.dumps(paths),
         }  # fmt: skip

@@ -143,6 +143,18 @@ def test_cancelling_in_the_middle_keeps_everything(engine, scene):
     assert bpy.ops.limelight.estimate() == {"FINISHED"}
 
 
+def test_a_defect_in_the_capture_leaves_no_estimate_running(engine, scene, monkeypatch):
+    def broken(self, context):
+        raise ImportError("no such module")
+
+    monkeypatch.setattr(EstimateRun, "capture", broken)
+    run = EstimateRun(bpy.context)
+    engine_session.begin(run)
+    with pytest.raises(ImportError):
+        estimate._capture(SimpleNamespace(report=lambda *_: None), bpy.context, run)
+    assert engine_session.running_run() is None and not run.folder.exists()
+
+
 def ticked(**fields):
     """A stand-in for a modal operator's instance."""
     cls = estimate.LIMELIGHT_OT_estimate
