@@ -6,15 +6,12 @@ from __future__ import annotations
 import math
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import bpy
+import numpy as np
 
 from . import compat, suns
 from .results import load_image
-
-if TYPE_CHECKING:
-    import numpy as np
 
 SAMPLES = 256
 _SUN_SAMPLES = 64
@@ -111,8 +108,6 @@ def _open(path: Path) -> bpy.types.Image:
 
 
 def _pixels(image: bpy.types.Image) -> np.ndarray:
-    import numpy as np
-
     values = np.empty(len(image.pixels), np.float32)
     image.pixels.foreach_get(values)
     return values

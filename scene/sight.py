@@ -14,7 +14,7 @@ from . import camera as cameras
 from . import probes, rays
 
 if TYPE_CHECKING:
-    # The panels must come up in a Blender that lacks it.
+    # Only a depth file needs it, so the panels' first look at a scene stays quick.
     import numpy as np
 
 # Depth maps are noisy: what stands this share nearer than the probe's centre does not hide it yet.
