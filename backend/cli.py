@@ -197,13 +197,13 @@ def serve(device: Device = "auto", seed: Seed = 0, as_json: AsJson = False) -> N
 
 @app.command()
 def synthesize(
-    kind: Annotated[str, typer.Argument(help="rooms (ray-traced); by Blender: spheres, or probes for evaluation")],
+    kind: Annotated[str, typer.Argument(help="rooms (ray-traced); by Blender: spheres, views, or probes for evaluation")],
     out: Annotated[Path, typer.Option(help="Folder for the samples")],
     count: Annotated[int, typer.Option(min=1, help="How many scenes")] = 100,
     workers: Annotated[int, typer.Option(min=1, help="Scenes made at once")] = 1,
     hdris: Annotated[Path | None, typer.Option(help="rooms: folder of panoramas as distant surroundings")] = None,
-    blender: Annotated[Path | None, typer.Option(help="spheres, probes: a Python that has bpy")] = None,
-    family: Annotated[str, typer.Option(help="spheres: still, or what moves: sphere, camera, light")] = "still",
+    blender: Annotated[Path | None, typer.Option(help="A Python that has bpy")] = None,
+    family: Annotated[str, typer.Option(help="spheres, views: still, or what moves: sphere, camera, light")] = "still",
     frames: Annotated[int, typer.Option(min=2, help="Frames of a sequence")] = 21,
     assets: Annotated[str | None, typer.Option(help="Folder of models to set down, or 'libraries': Blender's")] = None,
     width: Annotated[int | None, typer.Option(min=32, help="Pixels across a view by Blender")] = None,
@@ -219,8 +219,8 @@ def synthesize(
     """Make training data and probe sets. Existing samples are kept, so a broken run goes on."""
 
     def command(report: Any) -> dict[str, Any]:
-        if kind not in ("rooms", "spheres", "probes"):
-            raise BadInput(f"There is nothing called '{kind}' to synthesize.", "Known: rooms, spheres, probes.")
+        if kind not in ("rooms", "spheres", "views", "probes"):
+            raise BadInput(f"There is nothing called '{kind}' to synthesize.", "Known: rooms, spheres, views, probes.")
         from ..synthesis.samples import EVALUATION_SEEDS, write_samples
 
         first = seed if seed is not None else EVALUATION_SEEDS if kind == "probes" else 0

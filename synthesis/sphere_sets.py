@@ -21,6 +21,7 @@ RETRIES = 5
 #: What a set is made with unless told otherwise; sizes in pixels, the diameter as a share of the width.
 SETTINGS: dict[str, dict[str, Any]] = {
     "spheres": {"width": 512, "samples": 128, "grid": [4, 3], "diameter": 0.2, "panorama": 128, "balls": True},
+    "views": {"width": 128, "samples": 20, "grid": [3, 2], "diameter": 0.14, "panorama": 48, "balls": False},
     "probes": {"width": 384, "samples": 128, "grid": [4, 3], "diameter": 0.1, "panorama": 128, "balls": False},
 }
 
@@ -34,9 +35,9 @@ def write_set(
 ) -> dict[str, Any]:  # fmt: skip
     """Make the samples of ``count`` seeds that are not there yet, and return the manifest.
 
-    ``kind``: spheres (grids with sphere renders) or probes (evaluation: probes in light and in shade). ``ray``: the
-    address of a cluster, or auto; its machines need this checkout and ``out`` under the same paths. ``settings``
-    override :data:`SETTINGS`.
+    ``kind``: spheres (grids with sphere renders), views (small, without those: volume for training) or probes
+    (evaluation: probes in light and in shade). ``ray``: the address of a cluster, or auto; its machines need this
+    checkout and ``out`` under the same paths. ``settings`` override :data:`SETTINGS`.
     """
     made_with = {
         **SETTINGS[kind], **settings, "kind": kind, "family": family, "frames": frames, "probes": probes,
