@@ -82,8 +82,11 @@ def end(run: EstimateRun) -> None:
 def abandon() -> None:
     """Cancel what runs and forget it, without touching the file: before another file is loaded."""
     run = _run
-    if run is not None:
+    if run is None:
+        return
+    try:
         run.cancel()
+    finally:
         run.close()
         end(run)
 

@@ -2,6 +2,8 @@
 """The estimate as an operator: modal with progress when clicked, blocking in scripts and in background mode."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import bpy
 from bpy.types import Context, Event, Operator
@@ -56,18 +58,23 @@ def _capture(operator: Operator, context: bpy.types.Context, run: EstimateRun) -
     try:
         run.capture(context)
     except (OSError, RuntimeError, ValueError) as error:
-        run.close()
-        engine_session.end(run)
+        engine_session.abandon()
         _show_end(context, str(error))
         operator.report({"ERROR"}, str(error))
         return False
+    return True
+
+
+@contextmanager
+def _ended_by_errors(context: bpy.types.Context, run: EstimateRun) -> Iterator[None]:
+    """Whatever goes wrong inside ends the run too: nothing else ever would, and no other could begin."""
+    try:
+        yield
     except BaseException:
-        # Nothing else would ever end this run, and no other could begin.
-        run.close()
-        engine_session.end(run)
+        if engine_session.running_run() is run:
+            engine_session.abandon()
         _show_end(context, "The estimate failed; the console says why")
         raise
-    return True
 
 
 def _finish(operator: Operator, context: bpy.types.Context, run: EstimateRun) -> set[str]:
@@ -108,10 +115,11 @@ class LIMELIGHT_OT_estimate(Operator):
             return {"CANCELLED"}
         run = EstimateRun(context)
         engine_session.begin(run)
-        if not _capture(self, context, run):
-            return {"CANCELLED"}
-        run.wait()
-        return _finish(self, context, run)
+        with _ended_by_errors(context, run):
+            if not _capture(self, context, run):
+                return {"CANCELLED"}
+            run.wait()
+            return _finish(self, context, run)
 
     def invoke(self, context: Context, _event: Event):
         if bpy.app.background or context.window is None:
@@ -131,10 +139,21 @@ class LIMELIGHT_OT_estimate(Operator):
         return {"RUNNING_MODAL"}
 
     def modal(self, context: Context, event: Event):
+        over = True
+        try:
+            with _ended_by_errors(context, self._run):
+                answer = self._advance(context, event)
+            over = answer in ({"FINISHED"}, {"CANCELLED"})
+            return answer
+        finally:
+            if over:
+                self._release(context)
+
+    def _advance(self, context: Context, event: Event):
+        """Go on as far as possible without blocking; what ``modal`` answers."""
         run = self._run
         if engine_session.running_run() is not run:
             # The run was abandoned: another file was loaded or the engine was stopped.
-            self._release(context)
             _show_end(context, "Cancelled; nothing was changed")
             return {"CANCELLED"}
         if event.type == "ESC" and event.value == "PRESS":
@@ -150,13 +169,11 @@ class LIMELIGHT_OT_estimate(Operator):
                 return {"PASS_THROUGH"}
             self._captured = True
             if not _capture(self, context, run):
-                self._release(context)
                 return {"CANCELLED"}
         if run.step() or self._ticks % 5 == 0:
             _show(context, run)
         if not run.over:
             return {"PASS_THROUGH"}
-        self._release(context)
         return _finish(self, context, run)
 
     def cancel(self, context: Context):

@@ -143,16 +143,25 @@ def test_cancelling_in_the_middle_keeps_everything(engine, scene):
     assert bpy.ops.limelight.estimate() == {"FINISHED"}
 
 
-def test_a_defect_in_the_capture_leaves_no_estimate_running(engine, scene, monkeypatch):
-    def broken(self, context):
+@pytest.mark.parametrize("stage", ["capture", "step"])
+def test_a_defect_leaves_no_estimate_running(engine, scene, monkeypatch, stage):
+    def broken(*_):
         raise ImportError("no such module")
 
-    monkeypatch.setattr(EstimateRun, "capture", broken)
-    run = EstimateRun(bpy.context)
+    monkeypatch.setattr(EstimateRun, stage, broken)
+    engine(seconds=20)
+    run, released = EstimateRun(bpy.context), []
     engine_session.begin(run)
+    bpy.context.window_manager.limelight.running = True
+    operator = ticked(_run=run, _captured=False, _ticks=2, _release=lambda *_: released.append(True))
     with pytest.raises(ImportError):
-        estimate._capture(SimpleNamespace(report=lambda *_: None), bpy.context, run)
+        operator.modal(bpy.context, SimpleNamespace(type="TIMER", value="NOTHING"))
     assert engine_session.running_run() is None and not run.folder.exists()
+    manager = bpy.context.window_manager.limelight
+    assert released == [True] and not manager.running and "failed" in manager.message
+    with pytest.raises(RuntimeError, match="no such module"):
+        bpy.ops.limelight.estimate()
+    assert engine_session.running_run() is None and not manager.running
 
 
 def ticked(**fields):
