@@ -36,7 +36,7 @@ def bake_truth(
             stage.collection.objects.link(single)
         stage.collection.objects.link(camera)
         stage.camera = camera
-        _set_panoramic(data)
+        compat.see_all_around(data)
         data.clip_start, data.clip_end = 1e-3, suns.CLIP_END
         camera.location = probe.matrix_world.translation
         # The centre of the picture looks along +X: Blender's camera looks along −z.
@@ -58,13 +58,6 @@ def bake_truth(
         bpy.data.cameras.remove(data)
     probe.limelight.truth = image
     return image
-
-
-def _set_panoramic(data: bpy.types.Camera) -> None:
-    data.type = "PANO"
-    # The projection moved from Cycles' settings to the camera itself in 5.0.
-    owner = data if hasattr(data, "panorama_type") else data.cycles
-    owner.panorama_type = "EQUIRECTANGULAR"
 
 
 def _configure(stage: bpy.types.Scene, size: int) -> None:

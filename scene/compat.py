@@ -61,6 +61,14 @@ def set_still_format(settings: bpy.types.ImageFormatSettings, file_format: str) 
     settings.file_format = file_format
 
 
+def see_all_around(camera: bpy.types.Camera) -> None:
+    """Let Cycles render an equirectangular panorama through a camera."""
+    camera.type = "PANO"
+    # The projection moved from Cycles' settings to the camera itself in 5.0.
+    owner = camera if hasattr(camera, "panorama_type") else camera.cycles
+    owner.panorama_type = "EQUIRECTANGULAR"
+
+
 def keep_values(image: bpy.types.Image) -> None:
     """Let ``image.save()`` write a float image's numbers as they are.
 

@@ -105,10 +105,8 @@ def render_panorama(scene: bpy.types.Scene, path: Path, place: Vector, height: i
     """What surrounds a world position, (N, 2N), in the frame of the scene's camera. Suns are not in it."""
     view, size = eye(scene), (scene.render.resolution_x, scene.render.resolution_y)
     data = bpy.data.cameras.new("Panorama")
-    data.type, data.clip_start = "PANO", 1e-3
-    # The projection moved from Cycles' settings to the camera itself in 5.0.
-    owner = data if hasattr(data, "panorama_type") else data.cycles
-    owner.panorama_type = "EQUIRECTANGULAR"
+    compat.see_all_around(data)
+    data.clip_start = 1e-3
     camera = bpy.data.objects.new("Panorama", data)
     scene.collection.objects.link(camera)
     camera.matrix_world = view.matrix_world.copy()
