@@ -72,9 +72,11 @@ def _on_change(*_args: object) -> None:
 
 @persistent
 def _on_frame(scene: bpy.types.Scene, *_args: object) -> None:
+    from ..scene import frames
+
     plate = scene.limelight.plate
     # Only a photo that moves can be missing at another frame. Renders change frames in a thread of their own.
-    if plate is not None and plate.source in {"SEQUENCE", "MOVIE"} and not bpy.app.is_job_running("RENDER"):
+    if plate is not None and frames.is_animated(plate) and not bpy.app.is_job_running("RENDER"):
         schedule()
 
 
