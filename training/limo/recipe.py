@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from ...backend.devices import pick_device
 from ...backend.errors import BadInput
 from ...backend.optics import exr
 from .examples import SHARD, mean_environment
@@ -53,6 +52,4 @@ def reproduce(
         report(f"Cutting {crop_shards * SHARD} views from the panoramas of {hdris}")
         prepare_crops(hdris, data, 1, crop_shards)
     exr.write_panorama(out / "mean_environment.exr", mean_environment(data), frame="camera", half=True)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return train(Recipe(data=data, out=out, steps=steps, start=start, seed=seed, device=device), report)
+    return train(Recipe(data=data, out=out, steps=steps, start=start, seed=seed, device=pick_device(device)), report)
