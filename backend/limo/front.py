@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -57,13 +59,19 @@ def match_gain(panorama: Tensor, seen: Tensor, valid: Tensor) -> Tensor:
     truth = pano.resize(seen * share, rows) / known.clamp(min=1e-6)
     painted = pano.resize(panorama * share, rows) / known.clamp(min=1e-6)
     ratio = ((truth + floor) / (painted + floor)).log().clamp(-_GAIN_LIMIT, _GAIN_LIMIT)
-    d = pano.directions(rows).reshape(-1, 3)
-    angle = torch.deg2rad(torch.tensor(_GAIN_REACH))
-    near = torch.exp((d @ d.T - 1) / angle**2) * pano.solid_angles(rows).expand(-1, 2 * rows).reshape(1, -1)
-    near = near / near.sum(1, keepdim=True)
+    near = _neighbourhood(rows)
     trust = known.reshape(-1, 1)
     gain = near @ (ratio.reshape(-1, 3) * trust) / (near @ trust + _GAIN_TRUST)
     return panorama * pano.resize(gain.reshape(rows, 2 * rows, 3), panorama.shape[0]).exp()
+
+
+@lru_cache(maxsize=2)
+def _neighbourhood(rows: int) -> Tensor:
+    """How much every texel of a panorama with ``rows`` rows counts around every other: (T, T), rows that sum to one."""
+    d = pano.directions(rows).reshape(-1, 3)
+    angle = torch.deg2rad(torch.tensor(_GAIN_REACH))
+    near = torch.exp((d @ d.T - 1) / angle**2) * pano.solid_angles(rows).expand(-1, 2 * rows).reshape(1, -1)
+    return near / near.sum(1, keepdim=True)
 
 
 def feather(valid: Tensor, radius: int) -> Tensor:
