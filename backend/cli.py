@@ -197,7 +197,9 @@ def serve(device: Device = "auto", seed: Seed = 0, as_json: AsJson = False) -> N
 
 @app.command()
 def synthesize(
-    kind: Annotated[str, typer.Argument(help="rooms (ray-traced); by Blender: spheres, views, or probes for evaluation")],
+    kind: Annotated[
+        str, typer.Argument(help="rooms (ray-traced); by Blender: spheres, views, or probes for evaluation")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the samples")],
     count: Annotated[int, typer.Option(min=1, help="How many scenes")] = 100,
     workers: Annotated[int, typer.Option(min=1, help="Scenes made at once")] = 1,
@@ -247,6 +249,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and weights")],
     hdris: Annotated[Path | None, typer.Option(help="Folder of CC0 panoramas (EXR)")] = None,
     scenes: Annotated[int, typer.Option(help="Ray-traced scenes of four probes each")] = 2048,
+    views: Annotated[Path | None, typer.Option(help="Scenes by Blender ('synthesize views')")] = None,
     steps: Annotated[int, typer.Option(help="Optimiser steps")] = 8000,
     start: Annotated[Path | None, typer.Option(help="Weights to begin from (.safetensors)")] = None,
     device: Device = "auto",
@@ -261,8 +264,8 @@ def train(
         from ..training.limo.recipe import reproduce
 
         weights = reproduce(
-            out, hdris=hdris, scenes=scenes, steps=steps, start=start, device=pick_device(device), seed=seed,
-            report=report.log,
+            out, hdris=hdris, scenes=scenes, views=views, steps=steps, start=start, device=pick_device(device),
+            seed=seed, report=report.log,
         )  # fmt: skip
         return {"weights": str(weights)}
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ...backend.errors import BadInput
 from ...backend.limo.embedded.encode import CROP, decode_radiance, encode, encode_radiance
 from ...backend.limo.view import Probe, View
+from ...backend.optics import exr, shading
 from ...backend.optics import panorama as pano
-from ...backend.optics import shading
 from ...backend.optics.camera import Camera
 from ...backend.optics.sphere import SphereView
+from ...synthesis.samples import EVALUATION_SEEDS
 from .crops import load_panoramas, random_crop
 
 SHARD = 256
@@ -56,24 +59,51 @@ def crop_examples(hdris: Path, seed: int) -> Iterator[Example]:
 
 
 def sample_examples(path: Path) -> Iterator[Example]:
-    """The probes of one ray-traced sample file (synthesis.samples), each with its own exposure and white balance."""
+    """The probes of one ray-traced sample file (synthesis.samples)."""
     with np.load(path) as data:
         sample = {name: data[name] for name in data.files}
-    seed = int(path.stem.split("_")[-1])
+    depth = torch.from_numpy(sample["depth"].astype(np.float32))
+    view = View(
+        torch.from_numpy(sample["radiance"].astype(np.float32)),
+        torch.where(depth > 0, depth, torch.inf),
+        Camera.from_dict(sample_camera(sample)),
+    )
+    probes = [
+        (torch.from_numpy(position.astype(np.float32)), float(radius), torch.from_numpy(environment.astype(np.float32)))
+        for position, radius, environment in zip(
+            sample["probe_positions"], sample["probe_radii"], sample["probe_panoramas"], strict=True
+        )
+    ]
+    yield from _scene_examples(view, probes, int(path.stem.split("_")[-1]))
+
+
+def probe_set_examples(scene: Path) -> Iterator[Example]:
+    """The probes of one folder in the probe-set format, as Blender's generator writes them."""
+    meta = json.loads((scene / "meta.json").read_text(encoding="utf-8"))
+    if meta["seed"] >= EVALUATION_SEEDS:
+        raise BadInput(f"{scene.name} belongs to evaluation.", f"Train on seeds below {EVALUATION_SEEDS}.")
+    camera = Camera.from_dict(meta["camera"])
+    view = View(exr.read_image(scene / "image.exr")[..., :3], exr.read_depth(scene / "depth.exr"), camera)
+    probes = [
+        (
+            torch.tensor(probe["position_camera"]),
+            probe["radius"],
+            exr.read_panorama(scene / f"env_{probe['id']}.exr")[0],
+        )
+        for probe in meta["probes"]
+    ]
+    yield from _scene_examples(view, probes, meta["seed"])
+
+
+def _scene_examples(view: View, probes: list[tuple[Tensor, float, Tensor]], seed: int) -> Iterator[Example]:
+    """Each probe (position, radius, environment) of a scene, with its own exposure and white balance."""
     rng = np.random.default_rng([seed, 77])
     torch.manual_seed(seed)
-    camera = Camera.from_dict(sample_camera(sample))
-    radiance = torch.from_numpy(sample["radiance"].astype(np.float32))
-    depth = torch.from_numpy(sample["depth"].astype(np.float32))
-    depth = torch.where(depth > 0, depth, torch.inf)
-    for position, radius, environment in zip(
-        sample["probe_positions"], sample["probe_radii"], sample["probe_panoramas"], strict=True
-    ):
+    for position, radius, environment in probes:
         balance = torch.exp(torch.from_numpy(rng.normal(0, 0.06, 3)).float())
         gain = 2 ** float(np.clip(rng.normal(0, 0.5), -1.2, 1.2)) * balance
-        probe = Probe("probe", torch.from_numpy(position.astype(np.float32)), float(radius))
-        truth = torch.from_numpy(environment.astype(np.float32)) * gain
-        yield example(View(radiance * gain, depth, camera), probe, truth)
+        exposed = View(view.radiance * gain, view.depth, view.camera)
+        yield example(exposed, Probe("probe", position, radius), environment * gain)
 
 
 def sample_camera(sample: dict[str, np.ndarray]) -> dict[str, float]:
@@ -96,14 +126,32 @@ def write_shards(examples: Iterator[Example], folder: Path, prefix: str, count: 
 
 
 class Shards:
-    """All examples of some shards, left on disk (memory-mapped): more of them than memory holds can be drawn from."""
+    """All examples of some shards, left on disk (memory-mapped): more of them than memory holds can be drawn from.
+
+    A shard's source is its name's first word: crops, rooms or views.
+    """
 
     def __init__(self, paths: list[Path]) -> None:
         self._shards = [load_file(path) for path in paths]
         self._ends = np.cumsum([len(shard["target"]) for shard in self._shards])
+        words = [path.stem.split("_")[0] for path in paths]
+        self.sources = [
+            self._rows([i for i, word in enumerate(words) if word == source]) for source in sorted({*words})
+        ]
+
+    def _rows(self, shards: list[int]) -> Tensor:
+        starts = np.concatenate([[0], self._ends])
+        return torch.cat([torch.arange(starts[i], starts[i + 1]) for i in shards])
 
     def __len__(self) -> int:
         return int(self._ends[-1])
+
+    def draw(self, count: int, generator: torch.Generator) -> Example:
+        """A random batch in which every source counts alike, however many examples it has."""
+        chance = torch.rand(count, generator=generator)
+        which = torch.randint(len(self.sources), (count,), generator=generator).tolist()
+        rows = [self.sources[w][int(c * len(self.sources[w]))] for w, c in zip(which, chance.tolist(), strict=True)]
+        return self.pick(torch.stack(rows))
 
     def pick(self, indices: Tensor) -> Example:
         """The examples at ``indices`` (B) as one batch of ``sphere``, ``context`` and ``target``, float32."""

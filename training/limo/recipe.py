@@ -11,7 +11,7 @@ from ...backend.devices import pick_device
 from ...backend.errors import BadInput
 from ...backend.optics import exr
 from .examples import SHARD, mean_environment
-from .prepare import prepare_crops, prepare_rooms
+from .prepare import prepare_crops, prepare_rooms, prepare_views
 from .train import Recipe, train
 
 #: Ray-traced training scenes start here; evaluation scenes have seeds from ten million.
@@ -26,6 +26,7 @@ def reproduce(
     hdris: Path | None = None,
     scenes: int = 2048,
     crop_shards: int = 48,
+    views: Path | None = None,
     steps: int = Recipe.steps,
     workers: int = 2,
     start: Path | None = None,
@@ -36,7 +37,8 @@ def reproduce(
     """Train the embedded painter into ``out`` and return its weights.
 
     ``hdris``: a folder of CC0 panoramas (EXR): more than half of the data when given, and distant light in some scenes.
-    ``scenes``: ray-traced scenes of four probes each. ``start``: weights to begin from. ``seed`` is the training's, the
+    ``scenes``: ray-traced scenes of four probes each. ``views``: what ``limelight synthesize views`` made, the most
+    realistic third of every batch when given. ``start``: weights to begin from. ``seed`` is the training's, the
     data are the same for all. The same arguments give the same data; on one device also the same weights.
     """
     if scenes * 4 < SHARD and (hdris is None or crop_shards == 0):
@@ -51,5 +53,7 @@ def reproduce(
     if hdris is not None:
         report(f"Cutting {crop_shards * SHARD} views from the panoramas of {hdris}")
         prepare_crops(hdris, data, 1, crop_shards)
+    if views is not None and not prepare_views(views, data):
+        raise BadInput(f"{views} holds too few scenes for a shard.", "Synthesize at least 40 views.")
     exr.write_panorama(out / "mean_environment.exr", mean_environment(data), frame="camera", half=True)
     return train(Recipe(data=data, out=out, steps=steps, start=start, seed=seed, device=pick_device(device)), report)

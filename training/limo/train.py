@@ -130,7 +130,7 @@ def flow_loss(net: SphereUNet, example: Example) -> Tensor:
 
 def batch_of(examples: Shards, recipe: Recipe, generator: torch.Generator) -> Example:
     """A random batch, half of it mirrored left–right."""
-    batch = examples.pick(torch.randint(len(examples), (recipe.batch,), generator=generator))
+    batch = examples.draw(recipe.batch, generator)
     sphere, context, target = batch["sphere"], batch["context"], to_code(batch["target"])
     half = recipe.batch // 2
     turned = flip(sphere[:half], context[:half], target[:half])

@@ -6,9 +6,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from limelight.backend.errors import BadInput
 from limelight.backend.limo.embedded.encode import decode_radiance
 from limelight.backend.limo.embedded.model import PainterConfig
+from limelight.backend.optics import exr, shading
 from limelight.backend.optics import panorama as pano
+from limelight.backend.optics.sphere import SphereView
 from limelight.training.limo import crops, examples
 from limelight.training.limo import train as recipe_module
 from limelight.training.limo.train import Recipe, train
@@ -102,3 +105,43 @@ def test_training_learns_and_resumes_exactly(tmp_path):
     assert resumed.keys() == whole.keys()
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
     assert json.loads((tmp_path / "halted" / "recipe.json").read_text())["steps"] == 40
+
+
+def test_every_source_counts_alike(tmp_path):
+    for source, count in (("crops", 90), ("views", 6)):
+        rows = torch.full((count, 1, 2, 2), float(count)).half()
+        save_file(
+            {name: rows.clone() for name in ("sphere", "context", "target")}, tmp_path / f"{source}_0.safetensors"
+        )
+    both = examples.Shards(sorted(tmp_path.glob("*.safetensors")))
+    drawn = both.draw(2000, torch.Generator().manual_seed(0))["target"][:, 0, 0, 0]
+    assert 0.45 < float((drawn == 6).float().mean()) < 0.55
+
+
+def probe_set_scene(folder, seed):
+    view, probe, truth = crops.random_crop(world_map(), np.random.default_rng(3))
+    exr.write_image(folder / "image.exr", view.radiance)
+    exr.write_depth(folder / "depth.exr", view.depth)
+    exr.write_panorama(folder / "env_0.exr", truth, frame="camera")
+    place = {"id": 0, "position_camera": probe.position.tolist(), "radius": probe.radius}
+    meta = {"seed": seed, "camera": view.camera.to_dict(), "probes": [place]}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    return probe, truth
+
+
+def test_views_by_blender_become_examples(tmp_path):
+    probe, truth = probe_set_scene(tmp_path, seed=5)
+    (made,) = examples.probe_set_examples(tmp_path)
+    on = made["sphere"][0] > 0
+    shown = decode_radiance(made["target"].float())[:3, on]
+    close_up = SphereView(probe.position, probe.radius, examples.CROP)
+    expected = shading.mirror_sphere(truth, close_up, 2)[on].T
+    # One gain a channel: the example's own exposure and white balance.
+    gain = (shown / expected).median(1).values
+    assert torch.allclose(shown / gain[:, None], expected, rtol=0.05, atol=0.01)
+
+
+def test_scenes_kept_for_evaluation_are_refused(tmp_path):
+    probe_set_scene(tmp_path, seed=10_000_000)
+    with pytest.raises(BadInput, match="belongs to evaluation"):
+        list(examples.probe_set_examples(tmp_path))
