@@ -2,6 +2,9 @@
 """The embedded painter's recipe: examples from panoramas, learning, exact resumption."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +19,8 @@ from limelight.training.limo import crops, examples
 from limelight.training.limo import train as recipe_module
 from limelight.training.limo.train import Recipe, train
 from safetensors.torch import load_file, save_file
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -145,3 +150,56 @@ def test_scenes_kept_for_evaluation_are_refused(tmp_path):
     probe_set_scene(tmp_path, seed=10_000_000)
     with pytest.raises(BadInput, match="belongs to evaluation"):
         list(examples.probe_set_examples(tmp_path))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_shards_kept_for_validation_are_not_trained_on(tmp_path):
+    shards(tmp_path / "data", 8)
+    (tmp_path / "data" / "crops_0000.safetensors").rename(tmp_path / "data" / "crops_01_0004_0000.safetensors")
+    shards(tmp_path / "data", 6)
+    (tmp_path / "data" / "crops_0000.safetensors").rename(tmp_path / "data" / "crops_01_0005_0000.safetensors")
+    used, kept = recipe_module.find_shards(tmp_path / "data")
+    assert [path.stem for path in used] == ["crops_01_0004_0000"]
+    assert [path.stem for path in kept] == ["crops_01_0005_0000"]
+    lines: list[str] = []
+    recipe = Recipe(tmp_path / "data", tmp_path / "out", 40, 4, save_every=20, learning_rate=2e-3, warmup=2)
+    train(recipe, lines.append)
+    first, last = (float(line.split()[3]) for line in lines if "validation" in line)
+    assert last < first
+
+
+TWO = """
+import sys
+sys.path.insert(0, {bridge!r})
+import launch
+launch.bind_package()
+from pathlib import Path
+from limelight.backend.limo.embedded.model import PainterConfig
+from limelight.training.limo import train as recipe_module
+recipe_module.PainterConfig = lambda small=PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2): small
+recipe = recipe_module.Recipe(Path({data!r}), Path({data!r}), batch=8)
+trainer = recipe_module.Trainer(recipe)
+examples = recipe_module.Shards(recipe_module.find_shards(recipe.data)[0])
+trainer.update(trainer.part(recipe_module.batch_of(examples, recipe, recipe_module.torch.Generator().manual_seed(0))))
+if trainer.accelerator.is_main_process:
+    recipe_module.save_file({{name: p.grad.contiguous() for name, p in trainer.net.named_parameters()}}, sys.argv[1])
+print(trainer.accelerator.num_processes)
+"""
+
+
+def test_two_processes_find_the_gradient_of_one(tmp_path):
+    shards(tmp_path / "data", 16)
+    script = tmp_path / "step.py"
+    script.write_text(TWO.format(bridge=str(ROOT / "bridge"), data=str(tmp_path / "data")))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
+    found = []
+    for processes in ("1", "2"):
+        out = tmp_path / f"{processes}.safetensors"
+        command = [*launcher, processes, str(script), str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == [processes] * int(processes)
+        found.append(torch.cat([value.flatten() for value in load_file(out).values()]))
+    one, two = found
+    # Half of the batch alone would be off by about as much as the gradient is long.
+    assert float((one - two).norm()) < 0.05 * float(one.norm())
