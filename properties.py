@@ -76,6 +76,11 @@ class SceneSettings(PropertyGroup):
         default="512",
     )
     seed: IntProperty(name="Seed", description="Another number paints another take of what the photo hides", min=0)
+    take: IntProperty(
+        name="Take",
+        description="0 averages several takes; 1, 2, … is one of them alone: sharper, and more of it made up",
+        min=0,
+    )
     use_front: BoolProperty(
         name="Front from photo",
         description="Lay what the photo shows over the estimated map, so that its reflections are sharp",
@@ -116,6 +121,12 @@ class ProbeLight(PropertyGroup):
     lamps: StringProperty(name="Lamps", description="The concentrated lights found, as JSON", default="[]")
     status: StringProperty(name="Status", description="What happened to this probe last")
     seconds: FloatProperty(name="Seconds", description="How long the last estimate took")
+    spread: FloatVectorProperty(
+        name="Spread",
+        description="How far single takes lie apart: brightness in stops, direction in degrees; negative if unknown",
+        size=2,
+        default=(-1.0, -1.0),
+    )
 
 
 class WorldLight(PropertyGroup):

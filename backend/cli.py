@@ -42,6 +42,7 @@ def light(
     model: Annotated[str, typer.Option(help="embedded, or a diffusers folder by path or name")] = "embedded",
     quality: Annotated[str, typer.Option(help="draft, normal or high")] = "normal",
     size: Annotated[int, typer.Option(help="Width of the HDR map in pixels")] = 512,
+    take: Annotated[int, typer.Option(help="One take alone, from 1: sharper, more made up; 0 averages several")] = 0,
     span: Annotated[str | None, typer.Option("--range", help="Frames FIRST-LAST[xSTEP] of a sequence")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do frames again that are there already")] = False,
     front: Annotated[bool, typer.Option(help="Lay the visible surroundings over the map")] = True,
@@ -66,7 +67,7 @@ def light(
             "camera": {k: v for k, v in given.items() if k != "camera_to_world"} or None,
             "camera_to_world": given.get("camera_to_world"),
             **{"frame": frame, "radius": radius, "model": model, "quality": quality, "size": size, "seed": seed},
-            **{"front": front, "device": device, "range": span, "overwrite": overwrite},
+            **{"take": take, "front": front, "device": device, "range": span, "overwrite": overwrite},
         }
         return run_light(LightJob.from_params(params), report)
 
@@ -77,8 +78,13 @@ def light(
             if "frames" in result:
                 typer.echo(f"{out / entry['environment']}  ({result['estimated']} frames new, {result['kept']} kept)")
                 continue
-            lamps = len(entry["lamps"])
-            typer.echo(f"{out / entry['environment']}  ({lamps} lamp{'s' * (lamps != 1)})")
+            lamps, spread = len(entry["lamps"]), entry["spread"]
+            sure = (
+                f", ±{spread['brightness_stops']:.1f} stops, ±{spread['direction_deg']:.0f}° between takes"
+                if spread
+                else ""
+            )
+            typer.echo(f"{out / entry['environment']}  ({lamps} lamp{'s' * (lamps != 1)}{sure})")
 
     run(command, as_json, show, device)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import bpy
+from bpy.props import IntProperty
 from bpy.types import Context, Event, Operator
 
 from . import engine_session, previews, state, watch
@@ -187,6 +188,34 @@ class LIMELIGHT_OT_estimate(Operator):
         context.workspace.status_text_set(None)
 
 
+class LIMELIGHT_OT_estimate_take(Operator):
+    """Estimate the light again with another guess at what the picture hides"""
+
+    bl_idname = "limelight.estimate_take"
+    bl_label = "Another Take"
+    bl_options = {"INTERNAL"}
+
+    take: IntProperty(name="Take", description="Number of the take; 0 averages several", min=0)
+
+    @classmethod
+    def description(cls, _context: Context, properties):
+        if properties.take:
+            return f"Estimate the light again with guess number {properties.take} at what the picture hides, sharper"
+        return "Go back to the average of several guesses: softer, and the likeliest"
+
+    def invoke(self, context: Context, _event: Event):
+        return self._estimate(context, "INVOKE_DEFAULT")
+
+    def execute(self, context: Context):
+        return self._estimate(context, "EXEC_DEFAULT")
+
+    def _estimate(self, context: Context, how: str):
+        context.scene.limelight.take = self.take
+        answer = bpy.ops.limelight.estimate(how)
+        # A modal operator goes on by itself; this one has nothing left to do.
+        return {"FINISHED"} if answer == {"RUNNING_MODAL"} else answer
+
+
 class LIMELIGHT_OT_cancel(Operator):
     """Stop the running estimate; the scene stays as it was"""
 
@@ -204,4 +233,4 @@ class LIMELIGHT_OT_cancel(Operator):
         return {"FINISHED"}
 
 
-CLASSES = (LIMELIGHT_OT_estimate, LIMELIGHT_OT_cancel)
+CLASSES = (LIMELIGHT_OT_estimate, LIMELIGHT_OT_estimate_take, LIMELIGHT_OT_cancel)

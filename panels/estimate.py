@@ -60,6 +60,20 @@ class LIMELIGHT_PT_estimate(Panel):
         picture = previews.icon(f"probe:{probe.name}") if probe is not None else 0
         if picture:
             layout.template_icon(picture, scale=6.0)
+        if probe is not None and probe.limelight.environment is not None:
+            draw_takes(layout, context, probe)
+
+
+def draw_takes(layout: UILayout, context: Context, probe):
+    """How sure the estimate is, and the way to another."""
+    stops, degrees = probe.limelight.spread
+    if stops >= 0:
+        layout.label(text=f"Takes differ by {stops:.1f} stops, {degrees:.0f}°", icon="ARROW_LEFTRIGHT")
+    take = context.scene.limelight.take
+    row = layout.row(align=True)
+    row.operator("limelight.estimate_take", icon="FILE_REFRESH").take = take + 1
+    if take:
+        row.operator("limelight.estimate_take", text="Average").take = 0
 
 
 class LIMELIGHT_PT_estimate_settings(Panel):
@@ -78,7 +92,7 @@ class LIMELIGHT_PT_estimate_settings(Panel):
         column = self.layout.column()
         column.use_property_split = True
         column.use_property_decorate = False
-        for name in ("size", "use_front", "seed", "model"):
+        for name in ("size", "use_front", "seed", "take", "model"):
             column.prop(settings, name)
 
 

@@ -56,6 +56,7 @@ def capture(context: bpy.types.Context, folder: Path) -> dict[str, Any]:
         "quality": settings.quality.lower(),
         "size": int(settings.size),
         "seed": settings.seed,
+        "take": settings.take,
         "front": settings.use_front,
         "model": settings.model,
         "out": str(folder / "result"),

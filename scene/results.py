@@ -24,6 +24,8 @@ def load_results(context: bpy.types.Context, folder: Path, result: dict[str, Any
         light.fill = load_image(light.fill, folder / entry["fill"], f"{probe.name} fill")
         light.spheres = load_image(light.spheres, folder / entry["spheres"], f"{probe.name} spheres")
         light.lamps = json.dumps(entry["lamps"])
+        spread = entry.get("spread") or {"brightness_stops": -1.0, "direction_deg": -1.0}
+        light.spread = spread["brightness_stops"], spread["direction_deg"]
         light.seconds = sum(result["seconds"].values()) / len(result["probes"])
         notes = [*result.get("warnings", []), *entry.get("warnings", [])]
         light.status = notes[0] if notes else "Estimated"

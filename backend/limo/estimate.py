@@ -65,10 +65,10 @@ class Stopwatch:
         self.seconds[name], self._start = round(now - self._start, 3), now
 
 
-def make_painter(model: str, quality: str, device: str) -> SpherePainter:
-    """The sphere painter that a job's ``model`` names."""
+def make_painter(model: str, quality: str, device: str, take: int = 0) -> SpherePainter:
+    """The sphere painter that a job's ``model`` names; ``take`` as in :class:`LightJob`."""
     if model == EMBEDDED:
-        return EmbeddedPainter(device, takes=EFFORTS[quality].takes)
+        return EmbeddedPainter(device, takes=EFFORTS[quality].takes, take=take)
     return BackbonePainter(find_backbone(model), device)
 
 
@@ -133,7 +133,7 @@ def light_picture(job: LightJob, report: Report) -> dict[str, Any]:
     view, source = read_view(job)
     probes = [place_probe(view, spec, job.radius) for spec in job.probes]
     report.check()
-    painter = make_painter(job.model, job.quality, pick_device(job.device))
+    painter = make_painter(job.model, job.quality, pick_device(job.device), job.take)
     clock.lap("read")
     with staged(job.out) as work:
 
@@ -153,7 +153,8 @@ def light_picture(job: LightJob, report: Report) -> dict[str, Any]:
             quality=job.quality,
             steps=None if job.model == EMBEDDED else BACKBONE_STEPS[job.quality],
             height=job.size // 2,
-            seed=job.seed,
+            # A backbone paints one take at a time: another is another seed.
+            seed=job.seed if job.model == EMBEDDED else job.seed + job.take,
             front=job.front,
             progress=progress,
             on_spheres=show,
@@ -171,6 +172,7 @@ def light_picture(job: LightJob, report: Report) -> dict[str, Any]:
             "model": job.model,
             "quality": job.quality,
             "seed": job.seed,
+            "take": job.take,
             "camera": view.camera.to_dict(),
             "camera_to_world": None if view.camera_to_world is None else view.camera_to_world.tolist(),
             "depth_source": source,

@@ -63,7 +63,8 @@ class LightJob:
     """One light estimation. Angles in degrees, lengths in metres, ``size`` is the panorama's width in pixels.
 
     ``images`` is one picture or a sequence (:func:`limelight.backend.limo.frames.find_frames`), ``range`` the part of
-    it that is wanted. Frames that are there already are kept unless ``overwrite``.
+    it that is wanted. Frames that are there already are kept unless ``overwrite``. ``take`` n paints the n-th of the
+    takes that 0 averages: sharper, and more of it made up.
     """
 
     images: list[Path]
@@ -79,6 +80,7 @@ class LightJob:
     quality: str = "normal"
     size: int = 512
     seed: int = 0
+    take: int = 0
     front: bool = True
     device: str = "auto"
     range: str | None = None
@@ -95,6 +97,8 @@ class LightJob:
             find_backbone(self.model)
         if self.size not in SIZES:
             raise BadInput(f"The panorama's width is {self.size} pixels.", f"Use one of {', '.join(map(str, SIZES))}.")
+        if self.take < 0:
+            raise BadInput(f"Take {self.take} was asked for.", "Use 1, 2, …, or 0 for the average of several.")
         if self.radius is not None and not (math.isfinite(self.radius) and self.radius > 0):
             raise BadInput(f"The sphere's radius is {self.radius:g} m.", "The radius must be positive.")
         if self.frame == "world" and self.camera_to_world is None:
@@ -117,7 +121,7 @@ class LightJob:
             if "depth" in values:
                 values["depth"] = Path(values["depth"])
             values["size"] = int(values.get("size", 512))
-            values["seed"] = int(values.get("seed", 0))
+            values["seed"], values["take"] = int(values.get("seed", 0)), int(values.get("take", 0))
             if "range" in values:
                 values["range"] = str(values["range"])
         except (KeyError, TypeError, ValueError) as error:

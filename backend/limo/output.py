@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -76,6 +77,7 @@ def write_probe(
         "preview": f"probe_{index}_preview.png",
         "lamps": [lamp.to_dict() for lamp in lamps],
         "mean_radiance": pano.mean_radiance(environment).tolist(),
+        "spread": None if spheres.spread is None else dataclasses.asdict(spheres.spread),
         "warnings": [],
     }
 

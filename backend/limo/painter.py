@@ -14,18 +14,32 @@ from ..optics.sphere import SphereView
 from .view import Probe, View
 
 
+@dataclass(frozen=True)
+class Spread:
+    """How far single takes lie apart, root mean square.
+
+    In stops the diffuse sphere's brightness, in degrees the direction from where most of its light comes. What the
+    photo shows clearly differs little from take to take; what is guessed differs much.
+    """
+
+    brightness_stops: float
+    direction_deg: float
+
+
 @dataclass(frozen=True, eq=False)
 class Spheres:
     """A mirror and a diffuse sphere at one probe, painted at several exposures.
 
     mirror, diffuse: (E, S, S, 3) display values in [0, 1] (sRGB curve, clipped), one picture per exposure in ``evs``.
-    ``view`` says which ray, normal and reflected direction each pixel has. The diffuse sphere has albedo 1.
+    ``view`` says which ray, normal and reflected direction each pixel has. The diffuse sphere has albedo 1. ``spread``
+    is known where the spheres are the average of several takes.
     """
 
     view: SphereView
     mirror: Tensor
     diffuse: Tensor
     evs: tuple[int, ...] = EVS
+    spread: Spread | None = None
 
 
 class SpherePainter(Protocol):

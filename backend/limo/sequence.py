@@ -137,7 +137,7 @@ def _summary(job: LightJob, frames: Frames, estimated: int) -> dict[str, Any]:
         if record is not None and all(record["settings"].get(k) == v for k, v in ours.items()):
             records[int(record["number"])] = record
     # What is the same for all frames stands once, above them.
-    shared = {"settings", "version", "frame", "model", "quality", "seed"}
+    shared = {"settings", "version", "frame", "model", "quality", "seed", "take"}
     shown = [{k: v for k, v in records[n].items() if k not in shared} for n in sorted(records)]
     mask = "#" * frames.digits
     probes = [
@@ -151,6 +151,7 @@ def _summary(job: LightJob, frames: Frames, estimated: int) -> dict[str, Any]:
         "model": job.model,
         "quality": job.quality,
         "seed": job.seed,
+        "take": job.take,
         "estimated": estimated,
         "kept": len(frames.paths) - estimated,
         "warnings": list(dict.fromkeys(text for record in shown for text in record["warnings"])),

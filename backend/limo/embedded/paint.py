@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from torch.nn import functional as F
 
 from ...errors import MissingPart
-from ...optics.exposure import EVS, expose
+from ...optics.exposure import EVS, expose, luminance
 from ...optics.sphere import SphereView
-from ..painter import Spheres
+from ..painter import Spheres, Spread
 from ..view import Probe, View
 from .encode import CROP, RADIANCE_CHANNELS, Inputs, decode_radiance, encode, from_code, to_code
 from .model import PainterConfig, SphereUNet
@@ -97,19 +98,29 @@ def sample_flow(
 def opposite_noise(takes: int, seed: int) -> Tensor:
     """Unit noise (takes, 6, 64, 64) in pairs n, −n: what a spheres' average owes to chance mostly cancels."""
     generator = torch.Generator().manual_seed(seed)
-    half = torch.randn(((takes + 1) // 2, RADIANCE_CHANNELS, CROP, CROP), generator=generator)
-    return torch.stack([half, -half], 1).flatten(0, 1)[:takes]
+    halves = [torch.randn(RADIANCE_CHANNELS, CROP, CROP, generator=generator) for _ in range((takes + 1) // 2)]
+    return torch.stack([noise for half in halves for noise in (half, -half)])[:takes]
+
+
+def spread_of(radiance: Tensor, close_up: SphereView) -> Spread:
+    """How far the diffuse spheres (T, 3, S, S) of several takes lie apart."""
+    shown = luminance(radiance.permute(0, 2, 3, 1))[:, close_up.mask].clamp(min=1e-6)
+    stops = shown.mean(1).log2()
+    towards = F.normalize(shown @ close_up.normals[close_up.mask], dim=-1)
+    cosine = towards @ F.normalize(towards.mean(0), dim=0)
+    angles = torch.rad2deg(cosine.clamp(-1, 1).acos())
+    return Spread(float(stops.std()), float(angles.square().mean().sqrt()))
 
 
 class EmbeddedPainter:
     """Paints both spheres at 64 pixels; a :class:`limelight.backend.limo.painter.SpherePainter`.
 
     ``takes`` samples are drawn per probe and averaged in encoded radiance. One take shows detail, and lamps, that are
-    made up; the average of many shows what the picture tells.
+    made up; the average of many shows what the picture tells. ``take`` paints that one alone, counted from 1.
     """
 
-    def __init__(self, device: str = "cpu", weights: Path = WEIGHTS, takes: int = 1) -> None:
-        self.device, self.weights, self.takes = device, weights, takes
+    def __init__(self, device: str = "cpu", weights: Path = WEIGHTS, takes: int = 1, take: int = 0) -> None:
+        self.device, self.weights, self.takes, self.take = device, weights, takes, take
 
     def paint(
         self,
@@ -129,20 +140,23 @@ class EmbeddedPainter:
             def tell(fraction: float, done: float = index / len(probes)) -> None:
                 progress(done + fraction / len(probes))
 
-            code = self._code(network, encode(view, probe), steps, seed, tell)
+            codes = self._codes(network, encode(view, probe), steps, seed, tell)
             close_up = SphereView(probe.position, probe.radius, CROP)
-            radiance = decode_radiance(code).permute(1, 2, 0) * close_up.mask[..., None]
+            radiance = decode_radiance(codes.mean(0)).permute(1, 2, 0) * close_up.mask[..., None]
+            spread = spread_of(decode_radiance(codes[:, 3:]), close_up) if len(codes) > 1 else None
             bracket = [expose(radiance, ev) for ev in exposures]
             mirror, diffuse = torch.stack(bracket).split(3, -1)
-            painted.append(Spheres(close_up, mirror, diffuse, tuple(exposures)))
+            painted.append(Spheres(close_up, mirror, diffuse, tuple(exposures), spread))
         return painted
 
-    def _code(
+    def _codes(
         self, network: SphereUNet, inputs: Inputs, steps: int, seed: int, progress: Callable[[float], None]
     ) -> Tensor:
+        """Encoded radiance (T, 6, S, S) of every take."""
         layout = torch.channels_last
-        sphere = inputs.sphere[None].expand(self.takes, -1, -1, -1).to(self.device, memory_format=layout)
+        wanted = opposite_noise(self.take or self.takes, seed)
+        noise = (wanted[-1:] if self.take else wanted).to(self.device, memory_format=layout)
+        sphere = inputs.sphere[None].expand(len(noise), -1, -1, -1).to(self.device, memory_format=layout)
         context = inputs.context[None].to(self.device, memory_format=layout)
-        noise = opposite_noise(self.takes, seed).to(self.device, memory_format=layout)
         code = sample_flow(network, sphere, context, steps=steps, noise=noise, progress=progress)
-        return from_code(code.mean(0, keepdim=True))[0].cpu()
+        return from_code(code).cpu()

@@ -105,8 +105,12 @@ def draw(scene):
         recorder = Recorder()
         instance = type(panel.__name__, (), {**functions, "layout": recorder})()
         context = SimpleNamespace(
-            scene=bpy.context.scene, view_layer=bpy.context.view_layer, window_manager=bpy.context.window_manager,
-            preferences=bpy.context.preferences, region=None, space_data=None,
+            scene=bpy.context.scene,
+            view_layer=bpy.context.view_layer,
+            window_manager=bpy.context.window_manager,
+            preferences=bpy.context.preferences,
+            region=None,
+            space_data=None,
         )
         vars(context).update(extra)
         instance.draw(context)

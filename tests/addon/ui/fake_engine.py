@@ -79,6 +79,8 @@ def answer(params):
             "name": probe["name"], "position_camera": [0.0, 0.0, -4.0], "position_world": [0.0, 0.0, 1.0],
             "radius": probe.get("radius", 0.1), **names, "spheres": f"probe_{index}_spheres.exr",
             "preview": f"probe_{index}_preview.png", "lamps": [LAMP], "mean_radiance": [0.5, 0.5, 0.5], "warnings": [],
+            # One take alone has no spread; its number stands in for the other's.
+            "spread": None if params["take"] else {"brightness_stops": 0.5, "direction_deg": 11.0},
         })  # fmt: skip
     result = {
         "version": 1, "image": str(params["images"][0]), "frame": params.get("frame", "world"),

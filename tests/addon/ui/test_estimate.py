@@ -90,6 +90,16 @@ def test_the_result_survives_without_the_engines_files(engine, scene):
     assert not list(Path(bpy.app.tempdir).glob("limelight-*"))
 
 
+def test_another_take_is_asked_for_and_the_average_comes_back(engine, scene):
+    bpy.ops.limelight.estimate()
+    light = bpy.data.objects["Probe"].limelight
+    assert tuple(light.spread) == (0.5, 11.0)
+    assert bpy.ops.limelight.estimate_take(take=2) == {"FINISHED"}
+    assert scene.limelight.take == 2 and light.spread[0] < 0
+    bpy.ops.limelight.estimate_take(take=0)
+    assert tuple(light.spread) == (0.5, 11.0)
+
+
 def test_missing_parts_are_told_before_anything_starts(engine, scene):
     scene.camera = None
     with pytest.raises(RuntimeError, match="camera"):

@@ -62,6 +62,19 @@ def test_problems_come_with_their_buttons(draw, scene):
     assert "limelight.estimate" in recorder.operators()
 
 
+def test_an_estimate_says_how_sure_it_is_and_offers_another_take(draw, scene, two_probes):
+    first, _ = two_probes
+    bpy.ops.limelight.select_probe(name=first.name)
+    first.limelight.spread = 0.6, 12.0
+    recorder = draw(bpy.types.LIMELIGHT_PT_estimate)
+    assert "0.6 stops, 12°" in " ".join(recorder.texts())
+    assert recorder.operators().count("limelight.estimate_take") == 1
+    scene.limelight.take, first.limelight.spread = 1, (-1.0, -1.0)
+    recorder = draw(bpy.types.LIMELIGHT_PT_estimate)
+    assert "Takes differ" not in " ".join(recorder.texts())
+    assert recorder.operators().count("limelight.estimate_take") == 2
+
+
 def test_a_running_estimate_shows_progress_and_a_way_out(draw, scene):
     manager = bpy.context.window_manager.limelight
     manager.running, manager.fraction, manager.stage, manager.eta = True, 0.42, "Painting the spheres", 12.0

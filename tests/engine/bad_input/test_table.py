@@ -101,7 +101,7 @@ def test_bad_input_is_a_sentence_and_loses_nothing(tmp_path, name, monkeypatch):
     if name == "missing weights":
         monkeypatch.setattr(paint, "WEIGHTS", tmp_path / "none.safetensors")
         monkeypatch.setattr(
-            estimation, "make_painter", lambda m, q, d: paint.EmbeddedPainter(d, tmp_path / "none.safetensors")
+            estimation, "make_painter", lambda m, q, d, t: paint.EmbeddedPainter(d, tmp_path / "none.safetensors")
         )
     params = {"images": [picture(tmp_path / "in")], "probes": [{"u": 0.5, "v": 0.6}], "out": str(out)}
     with pytest.raises(LimelightError) as caught:

@@ -12,6 +12,7 @@ from limelight.backend.limo.embedded.model import PainterConfig, SphereUNet
 from limelight.backend.limo.view import Probe, View
 from limelight.backend.optics.camera import Camera
 from limelight.backend.optics.exposure import EVS, unexpose
+from limelight.backend.optics.sphere import SphereView
 from safetensors.torch import save_file
 
 TINY = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2)
@@ -99,6 +100,38 @@ def test_painting_is_reproducible_bracketed_and_independent_of_company(view, pro
     darker = unexpose(first.mirror[1], -3)
     assert torch.allclose(darker[unclipped], unexpose(first.mirror[0], 0)[unclipped], rtol=1e-3, atol=1e-5)
     assert float(first.diffuse[:, ~first.view.mask].abs().max()) == 0.0
+
+
+def test_takes_are_painted_alone_averaged_and_compared(view, probe, weights):
+    takes = [
+        paint.EmbeddedPainter(weights=weights, take=n).paint(view, [probe], steps=2, seed=5)[0] for n in (1, 2, 3, 4)
+    ]
+    (average,) = paint.EmbeddedPainter(weights=weights, takes=4).paint(view, [probe], steps=2, seed=5)
+    assert takes[0].spread is None
+    assert not torch.equal(takes[0].mirror, takes[1].mirror)
+    on = average.view.mask
+    levels = torch.stack([enc.encode_radiance(unexpose(take.diffuse[-1], take.evs[-1])[on]) for take in takes])
+    mean = enc.decode_radiance(levels.mean(0))
+    shown = unexpose(average.diffuse[-1], average.evs[-1])[on]
+    assert float(((mean - shown).abs() / (shown + 1)).mean()) < 0.05
+    assert average.spread is not None
+    assert average.spread.brightness_stops > 0
+    assert average.spread.direction_deg > 0
+
+
+def test_the_spread_of_takes_is_in_stops_and_degrees(probe):
+    close_up = SphereView(probe.position, probe.radius, 64)
+
+    def lit(towards, level):
+        facing = (close_up.normals @ torch.tensor(towards)).clamp(min=0) * close_up.mask
+        return level * facing.expand(3, -1, -1)
+
+    front, side = (0.0, 0.0, 1.0), (0.5**0.5, 0.0, 0.5**0.5)
+    doubled = paint.spread_of(torch.stack([lit(front, 1.0), lit(front, 2.0)]), close_up)
+    assert doubled.brightness_stops == pytest.approx(0.5**0.5, abs=1e-3)
+    assert doubled.direction_deg == pytest.approx(0, abs=0.1)
+    turned = paint.spread_of(torch.stack([lit(front, 1.0), lit(side, 1.0)]), close_up)
+    assert 5 < turned.direction_deg < 23
 
 
 def test_cancel_passes_through_a_denoising_step(view, probe, weights):
