@@ -204,12 +204,17 @@ def serve(device: Device = "auto", seed: Seed = 0, as_json: AsJson = False) -> N
 @app.command()
 def synthesize(
     kind: Annotated[
-        str, typer.Argument(help="rooms (ray-traced); by Blender: spheres, views, or probes for evaluation")
+        str,
+        typer.Argument(
+            help="rooms (ray-traced); by Blender: spheres, views; for evaluation: probes (by Blender), crops (of HDRIs)"
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the samples")],
     count: Annotated[int, typer.Option(min=1, help="How many scenes")] = 100,
     workers: Annotated[int, typer.Option(min=1, help="Scenes made at once")] = 1,
-    hdris: Annotated[Path | None, typer.Option(help="rooms: folder of panoramas as distant surroundings")] = None,
+    hdris: Annotated[
+        Path | None, typer.Option(help="rooms: folder of panoramas as surroundings; crops: of those kept out")
+    ] = None,
     blender: Annotated[Path | None, typer.Option(help="A Python that has bpy")] = None,
     family: Annotated[str, typer.Option(help="spheres, views: still, or what moves: sphere, camera, light")] = "still",
     frames: Annotated[int, typer.Option(min=2, help="Frames of a sequence")] = 21,
@@ -227,8 +232,12 @@ def synthesize(
     """Make training data and probe sets. Existing samples are kept, so a broken run goes on."""
 
     def command(report: Any) -> dict[str, Any]:
+        if kind == "crops":
+            return synthesize_crops(out, count, hdris, blender)
         if kind not in ("rooms", "spheres", "views", "probes"):
-            raise BadInput(f"There is nothing called '{kind}' to synthesize.", "Known: rooms, spheres, views, probes.")
+            raise BadInput(
+                f"There is nothing called '{kind}' to synthesize.", "Known: rooms, spheres, views, probes, crops."
+            )
         from ..synthesis.samples import EVALUATION_SEEDS, write_samples
 
         first = seed if seed is not None else EVALUATION_SEEDS if kind == "probes" else 0
@@ -302,6 +311,18 @@ def bench(
         )
 
     run(command, as_json, lambda answer: typer.echo(answer["table"]), device)
+
+
+def synthesize_crops(out: Path, count: int, hdris: Path | None, blender: Path | None) -> dict[str, Any]:
+    """A probe set of perspective crops of captured panoramas, by default of Blender's studio lights."""
+    from ..benchmarks.demo.photo import studio_lights
+    from ..benchmarks.limo.probe_set import kept_maps, write_crops
+
+    if hdris is None and blender is None:
+        raise BadInput("Crops need panoramas.", "Give --hdris FOLDER, or --blender for Blender's studio lights.")
+    maps = kept_maps(hdris if hdris is not None else studio_lights(blender))
+    write_crops(maps, out, count)
+    return {"out": str(out), "count": count, "maps": [path.stem for path in maps]}
 
 
 def parse_probe(text: str, index: int) -> dict[str, Any]:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +24,8 @@ from ...backend.optics import exr
 from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
 from ...backend.optics.photo import read_photo
-from ...training.limo.crops import random_crop
+from ...synthesis.samples import EVALUATION_SEEDS
+from ...training.limo.crops import HELD_OUT, random_crop
 
 #: Rows of the truth, and of every map that is scored against it.
 HEIGHT = 128
@@ -109,14 +109,27 @@ def _read_truth(path: Path) -> Tensor:
     return pano.resize(truth, HEIGHT)
 
 
-def write_crops(maps: list[Path], folder: Path, count: int, seed: int = 10_000_000) -> None:
-    """Write a set of ``count`` perspective crops of captured panoramas (world frame), kept from training."""
+def kept_maps(folder: Path) -> list[Path]:
+    """The panoramas of a folder that training never sees: those of the places held out. Raises :class:`BadInput`."""
+    maps = sorted(path for path in folder.glob("*.exr") if path.stem in HELD_OUT)
+    if not maps:
+        raise BadInput(
+            f"{folder} holds no panorama that is kept out of training.",
+            f"Name a folder with {', '.join(f'{name}.exr' for name in HELD_OUT)}: Blender's studio lights are some.",
+        )
+    return maps
+
+
+def write_crops(maps: list[Path], folder: Path, count: int, seed: int = EVALUATION_SEEDS) -> None:
+    """Write a set of ``count`` perspective crops of captured panoramas (world frame); those that are there are kept."""
     panoramas = [pano.resize(exr.read_image(path)[..., :3].clamp(min=0), 256) for path in maps]
     for index in range(count):
         rng = np.random.default_rng([seed, index])
         which = index % len(maps)
         view, probe, truth = random_crop(panoramas[which], rng, HEIGHT)
         scene = folder / f"{maps[which].stem}_{index:03d}"
+        if (scene / "meta.json").is_file():
+            continue
         exr.write_image(scene / "image.exr", view.radiance, half=True)
         exr.write_depth(scene / "depth.exr", view.depth)
         exr.write_panorama(scene / "env_0.exr", truth, frame="camera", half=True)
@@ -128,17 +141,3 @@ def write_crops(maps: list[Path], folder: Path, count: int, seed: int = 10_000_0
             "probes": [{"id": 0, "position_camera": probe.position.tolist(), "radius": probe.radius}],
         }
         (scene / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-
-
-def main() -> None:
-    """``python -m limelight.benchmarks.limo.probe_set MAP… --out FOLDER --count N``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("maps", type=Path, nargs="+")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=30)
-    options = parser.parse_args()
-    write_crops(options.maps, options.out, options.count)
-
-
-if __name__ == "__main__":
-    main()

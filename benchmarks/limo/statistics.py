@@ -54,9 +54,7 @@ def summarize(rows: list[Row], estimates: list[str], seed: int = 0) -> Summary:
         resampled = np.tensordot(draws, total, 1) / np.tensordot(draws, count, 1)
     enough = len(scenes) > 1
     means = {m: {k: float(mean[i, j]) for j, k in enumerate(keys)} for i, m in enumerate(methods)}
-    bounds = {
-        m: {k: _interval(resampled[:, i, j], enough) for j, k in enumerate(keys)} for i, m in enumerate(methods)
-    }
+    bounds = {m: {k: _interval(resampled[:, i, j], enough) for j, k in enumerate(keys)} for i, m in enumerate(methods)}
     baselines = [m for m in methods if m not in estimates]
     relative: dict[str, dict[str, dict[str, Any]]] = {m: {} for m in estimates}
     for j, key in enumerate(keys):

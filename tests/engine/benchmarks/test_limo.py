@@ -19,7 +19,7 @@ from limelight.backend.optics.exposure import expose
 from limelight.backend.optics.sphere import SphereView
 from limelight.benchmarks.limo import baselines, run, sheet, spheres, statistics
 from limelight.benchmarks.limo import score as scoring
-from limelight.benchmarks.limo.probe_set import HEIGHT, Case, read_set
+from limelight.benchmarks.limo.probe_set import HEIGHT, Case, kept_maps, read_set, write_crops
 from limelight.benchmarks.limo.score import TRUTH, energies, score
 from PIL import Image
 
@@ -157,6 +157,22 @@ class _Painted:
     """Stands for the engine: answers what the photo's mean says."""
 
     environment = torch.full((HEIGHT, 2 * HEIGHT, 3), 0.3)
+
+
+def test_crops_are_cut_from_kept_panoramas_alone_and_once(tmp_path: Path) -> None:
+    exr.write_image(tmp_path / "maps" / "meadow.exr", sky())
+    with pytest.raises(BadInput, match="kept out of training"):
+        kept_maps(tmp_path / "maps")
+    exr.write_image(tmp_path / "maps" / "courtyard.exr", sky())
+    maps = kept_maps(tmp_path / "maps")
+    assert [path.stem for path in maps] == ["courtyard"]
+    write_crops(maps, tmp_path / "set", 1)
+    first = (tmp_path / "set" / "courtyard_000" / "image.exr").stat().st_mtime_ns
+    write_crops(maps, tmp_path / "set", 2)
+    assert (tmp_path / "set" / "courtyard_000" / "image.exr").stat().st_mtime_ns == first
+    for case in read_set(tmp_path / "set"):
+        shown = pano.sample(case.truth, case.view.camera.rays()).clamp(0, 1)
+        assert float((shown - case.view.radiance).abs().mean()) < 0.03
 
 
 def test_baselines_see_no_truth_but_greys_mean(monkeypatch) -> None:
