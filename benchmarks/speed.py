@@ -171,6 +171,12 @@ def circumstances(device: str, quick: bool) -> dict[str, Any]:
     return {"device": device, "quick": quick, "cores": os.cpu_count(), "load": load}
 
 
+def find_blender() -> Path | None:
+    """The newest Python with bpy that this project made for itself."""
+    found = sorted(ROOT.glob(".envs/bpy-*/bin/python")) + sorted(ROOT.glob(".envs/bpy-*/Scripts/python.exe"))
+    return next(reversed(found), None)
+
+
 def take_picture(blender: Path | None, out: Path) -> tuple[Path, float]:
     """A photo and its horizontal field of view in degrees: a crop of Blender's HDRI, else the window test's photo."""
     if blender is None:
@@ -189,8 +195,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="each time once, in draft, without Blender")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    found = sorted(ROOT.glob(".envs/bpy-*/bin/python")) + sorted(ROOT.glob(".envs/bpy-*/Scripts/python.exe"))
-    blender = None if options.quick else options.blender or next(reversed(found), None)
+    blender = None if options.quick else options.blender or find_blender()
     archive = options.zip or next(reversed(sorted((ROOT / "dist").glob("limelight-*.zip"))), None)
     around = circumstances(options.device, options.quick)
     with tempfile.TemporaryDirectory(prefix="limelight-speed-") as folder:
