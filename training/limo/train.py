@@ -12,7 +12,7 @@ import math
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -51,6 +51,7 @@ class Recipe:
     device: str = "cpu"
     save_every: int = 100
     start: Path | None = None
+    network: PainterConfig = field(default_factory=PainterConfig)
 
 
 class Trainer:
@@ -63,7 +64,7 @@ class Trainer:
         several = self.accelerator.num_processes > 1
         self.device = self.accelerator.device if several else torch.device(recipe.device)
         layout = torch.channels_last
-        self.net = SphereUNet(PainterConfig()).to(self.device, memory_format=layout)  # type: ignore[call-overload]
+        self.net = SphereUNet(recipe.network).to(self.device, memory_format=layout)  # type: ignore[call-overload]
         self.flow_loss = self.accelerator.prepare_model(FlowLoss(self.net), device_placement=False)
         if recipe.start is not None:
             self.net.load_state_dict(load_file(recipe.start, device=str(self.device)))
@@ -147,13 +148,15 @@ class FlowLoss(nn.Module):
     def __init__(self, net: SphereUNet) -> None:
         super().__init__()
         self.net = net
+        painted = net.config.painted
+        self.importance = IMPORTANCE if painted == len(IMPORTANCE) else (1.0,) * painted
 
     def forward(self, sphere: Tensor, context: Tensor, clean: Tensor, noise: Tensor, time: Tensor) -> Tensor:
         """The loss (scalar) of inputs, code ``clean`` and unit ``noise`` (B, 6, S, S) at flow times (B,)."""
         at = time[:, None, None, None]
         with torch.autocast(clean.device.type, torch.bfloat16):
             flow = self.net((1 - at) * clean + at * noise, time, sphere, self.net.encode_context(context))
-        mask = sphere[:, :1] * torch.tensor(IMPORTANCE, device=clean.device)[:, None, None]
+        mask = sphere[:, :1] * torch.tensor(self.importance, device=clean.device)[:, None, None]
         return ((flow.float() - (noise - clean)) ** 2 * mask).sum() / mask.sum()
 
 

@@ -20,12 +20,13 @@ from .encode import CONTEXT_CHANNELS, RADIANCE_CHANNELS, SPHERE_CHANNELS
 
 @dataclass(frozen=True)
 class PainterConfig:
-    """Sizes of the network; ``widths`` are channels at 32, 16 and 8 pixels."""
+    """Sizes of the network; ``widths`` are channels at 32, 16 and 8 pixels, ``painted`` those of the spheres."""
 
     widths: tuple[int, int, int] = (80, 160, 240)
     tokens: int = 160
     embedding: int = 256
     heads: int = 4
+    painted: int = RADIANCE_CHANNELS
 
     def to_dict(self) -> dict[str, object]:
         """The JSON form kept in the weights' header."""
@@ -113,7 +114,7 @@ class SphereUNet(nn.Module):
         self.encoder = ContextEncoder(tok)
         self.time = nn.Sequential(nn.Linear(64, e), nn.SiLU(), nn.Linear(e, e), nn.SiLU())
         self.pool = nn.Linear(tok, e)
-        self.enter = nn.Conv2d(4 * (RADIANCE_CHANNELS + SPHERE_CHANNELS), w0, 3, padding=1)
+        self.enter = nn.Conv2d(4 * (config.painted + SPHERE_CHANNELS), w0, 3, padding=1)
         self.down0 = nn.ModuleList([ResBlock(w0, w0, e), ResBlock(w0, w0, e)])
         self.shrink0 = nn.Conv2d(w0, w1, 4, stride=2, padding=1)
         self.down1 = nn.ModuleList([ResBlock(w1, w1, e), ResBlock(w1, w1, e)])
@@ -126,7 +127,7 @@ class SphereUNet(nn.Module):
         self.look3 = Attention(w1, tok, heads)
         self.grow0 = nn.Conv2d(w1, w0, 3, padding=1)
         self.up0 = nn.ModuleList([ResBlock(2 * w0, w0, e), ResBlock(w0, w0, e)])
-        self.leave = nn.Sequential(_norm(w0), nn.SiLU(), nn.Conv2d(w0, 4 * RADIANCE_CHANNELS, 3, padding=1))
+        self.leave = nn.Sequential(_norm(w0), nn.SiLU(), nn.Conv2d(w0, 4 * config.painted, 3, padding=1))
 
     def encode_context(self, context: Tensor) -> Tensor:
         """Condition maps (B, 11, 128, 128) to tokens, once for all denoising steps."""

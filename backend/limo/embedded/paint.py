@@ -66,16 +66,18 @@ def sample_flow(
     *,
     steps: int,
     noise: Tensor,
-    progress: Callable[[float], None],
+    progress: Callable[[float], None] = lambda fraction: None,
+    black: Tensor | None = None,
 ) -> Tensor:
     """Integrate the flow from noise (t = 1) to the spheres (t = 0) with Heun's method.
 
     sphere (B, 18, 64, 64), context (B or 1, 11, 128, 128), unit noise (B, 6, 64, 64); returns the spheres' code, alike.
+    ``black`` is the code off the sphere, by default that of no radiance.
     """
     device = sphere.device
     times = shifted(torch.linspace(1, 0, steps + 1, device=device))
     on = sphere[:, :1] > 0
-    black = to_code(torch.full_like(noise, -1.0))
+    black = to_code(torch.full_like(noise, -1.0)) if black is None else black
     x = noise
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
         tokens = network.encode_context(context).expand(len(noise), -1, -1)

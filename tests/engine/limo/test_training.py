@@ -23,10 +23,7 @@ from safetensors.torch import load_file, save_file
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture
-def tiny(monkeypatch):
-    small = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2)
-    monkeypatch.setattr(recipe_module, "PainterConfig", lambda: small)
+TINY = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2)
 
 
 def world_map() -> torch.Tensor:
@@ -68,10 +65,9 @@ def test_shards_are_drawn_from_as_one_set(tmp_path):
     assert batch["sphere"].dtype == torch.float32
 
 
-@pytest.mark.usefixtures("tiny")
 def test_training_begins_from_given_weights(tmp_path):
     shards(tmp_path / "data", 8)
-    common = {"data": tmp_path / "data", "batch": 4, "warmup": 1}
+    common = {"data": tmp_path / "data", "batch": 4, "warmup": 1, "network": TINY}
     first = train(Recipe(out=tmp_path / "first", steps=2, seed=1, **common), lambda line: None)
     again = recipe_module.Trainer(Recipe(out=tmp_path / "again", seed=2, start=first, **common))
     weights = load_file(first)
@@ -79,10 +75,16 @@ def test_training_begins_from_given_weights(tmp_path):
     assert all(torch.equal(value.half(), weights[name]) for name, value in again.average.items())
 
 
-@pytest.mark.usefixtures("tiny")
 def test_training_learns_and_resumes_exactly(tmp_path):
     shards(tmp_path / "data", 24)
-    common = {"data": tmp_path / "data", "batch": 8, "warmup": 2, "save_every": 5, "learning_rate": 2e-3}
+    common = {
+        "data": tmp_path / "data",
+        "batch": 8,
+        "warmup": 2,
+        "save_every": 5,
+        "learning_rate": 2e-3,
+        "network": TINY,
+    }
     lines: list[str] = []
     train(Recipe(out=tmp_path / "whole", steps=40, **common), lines.append)
     first, last = (float(line.split()[3]) for line in (lines[0], lines[-1]))
@@ -152,7 +154,6 @@ def test_scenes_kept_for_evaluation_are_refused(tmp_path):
         list(examples.probe_set_examples(tmp_path))
 
 
-@pytest.mark.usefixtures("tiny")
 def test_shards_kept_for_validation_are_not_trained_on(tmp_path):
     shards(tmp_path / "data", 8)
     (tmp_path / "data" / "crops_0000.safetensors").rename(tmp_path / "data" / "crops_01_0004_0000.safetensors")
@@ -162,7 +163,9 @@ def test_shards_kept_for_validation_are_not_trained_on(tmp_path):
     assert [path.stem for path in used] == ["crops_01_0004_0000"]
     assert [path.stem for path in kept] == ["crops_01_0005_0000"]
     lines: list[str] = []
-    recipe = Recipe(tmp_path / "data", tmp_path / "out", 40, 4, save_every=20, learning_rate=2e-3, warmup=2)
+    recipe = Recipe(
+        tmp_path / "data", tmp_path / "out", 40, 4, save_every=20, learning_rate=2e-3, warmup=2, network=TINY
+    )
     train(recipe, lines.append)
     first, last = (float(line.split()[3]) for line in lines if "validation" in line)
     assert last < first
@@ -176,8 +179,8 @@ launch.bind_package()
 from pathlib import Path
 from limelight.backend.limo.embedded.model import PainterConfig
 from limelight.training.limo import train as recipe_module
-recipe_module.PainterConfig = lambda small=PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2): small
-recipe = recipe_module.Recipe(Path({data!r}), Path({data!r}), batch=8)
+tiny = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2)
+recipe = recipe_module.Recipe(Path({data!r}), Path({data!r}), batch=8, network=tiny)
 trainer = recipe_module.Trainer(recipe)
 examples = recipe_module.Shards(recipe_module.find_shards(recipe.data)[0])
 trainer.update(trainer.part(recipe_module.batch_of(examples, recipe, recipe_module.torch.Generator().manual_seed(0))))
