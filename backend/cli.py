@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: ``limelight light | fit | depth | models | doctor | serve | synthesize | train | bench``."""
+"""The command line: ``limelight light | fit | depth | direction | models | doctor | serve | synthesize | train …``."""
 
 from __future__ import annotations
 
@@ -133,6 +133,51 @@ def depth(
         for warning in answer["warnings"]:
             typer.echo(f"Note: {warning}", err=True)
         typer.echo(answer["depth"])
+
+    run(command, as_json, show, device)
+
+
+@app.command()
+def direction(
+    image: Path,
+    probe: Annotated[list[str] | None, typer.Option(help="U,V: a point in the picture; without one, the view")] = None,
+    fov: Annotated[float | None, typer.Option(help="Horizontal field of view in degrees")] = None,
+    depth: Annotated[Path | None, typer.Option(help="Depth map (EXR, planar metres), for --model shading")] = None,
+    camera: Annotated[Path | None, typer.Option(help="Camera as JSON: intrinsics, camera_to_world")] = None,
+    model: Annotated[str, typer.Option(help="auto, embedded, shading, or the folder of a trained backbone")] = "auto",
+    with_hdri: Annotated[bool, typer.Option("--with-hdri", help="Also fit an HDRI and tell its direction")] = False,
+    quality: Annotated[str, typer.Option(help="Of the HDRI: draft, normal or high")] = "normal",
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Tell where the key light of a photo comes from: unit vector (camera frame), spread, key-to-fill ratio."""
+
+    def command(report: Any) -> dict[str, Any]:
+        from .direction.job import DirectionJob, run_direction
+
+        given = read_camera(camera)
+        points = [parse_probe(text, i) for i, text in enumerate(probe or [])]
+        params = {
+            "image": str(image),
+            "probes": [(point["u"], point["v"]) for point in points],
+            "fov_deg": fov,
+            "depth": None if depth is None else str(depth),
+            "camera": {k: v for k, v in given.items() if k != "camera_to_world"} or None,
+            "camera_to_world": given.get("camera_to_world"),
+            **{"model": model, "with_hdri": with_hdri, "quality": quality, "device": device, "seed": seed},
+        }
+        return run_direction(DirectionJob.from_params(params), report)
+
+    def show(answer: dict[str, Any]) -> None:
+        for warning in [*answer["warnings"], *(w for entry in answer["directions"] for w in entry["warnings"])]:
+            typer.echo(f"Note: {warning}", err=True)
+        for entry in answer["directions"]:
+            x, y, z = entry["direction"]
+            typer.echo(
+                f"{x:+.3f} {y:+.3f} {z:+.3f}  ± {entry['spread_deg']:.0f}°  key/fill {entry['key_to_fill']:.2g}"
+                + (f"  HDRI differs by {entry['hdri']['agreement_deg']:.0f}°" if "hdri" in entry else "")
+            )
 
     run(command, as_json, show, device)
 

@@ -34,6 +34,12 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return estimate_depth_file(Path(_needed(params, "image")), Path(_needed(params, "out")), params.get("fov_deg"))
 
+    def direction(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
+        report.progress(0.0, "Loading the engine's libraries")
+        from .direction.job import DirectionJob, run_direction
+
+        return run_direction(DirectionJob.from_params({"device": device, "seed": seed, **params}), report)
+
     def doctor(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         report.progress(0.0, "Checking the engine")
         from .doctor import examine
@@ -45,7 +51,7 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return {"models": listing() + backbones()}
 
-    return {"light": light, "fit": fit, "depth": depth, "doctor": doctor, "models": models}
+    return {"light": light, "fit": fit, "depth": depth, "direction": direction, "doctor": doctor, "models": models}
 
 
 def _needed(params: dict[str, Any], name: str) -> str:
@@ -56,10 +62,10 @@ def _needed(params: dict[str, Any], name: str) -> str:
 
 def unload() -> None:
     """Free the models that are loaded."""
-    for name in ("embedded.paint", "backbone.load"):
-        painter = sys.modules.get(f"{__package__}.limo.{name}")
-        if painter is not None:
-            painter.unload()
+    for name in ("limo.embedded.paint", "limo.backbone.load", "direction.embedded", "direction.backbone"):
+        module = sys.modules.get(f"{__package__}.{name}")
+        if module is not None:
+            module.unload()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

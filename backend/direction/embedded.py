@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The embedded network with its trained weights: logits and values of a picture, averaged with its mirror image's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ..errors import MissingPart
+from . import bins
+from .network import DirectionConfig, DirectionNet, Inputs
+
+WEIGHTS = Path(__file__).resolve().parent / "weights" / "direction_embedded.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A network ready to run, and the temperature that its logits are divided by."""
+
+    network: torch.nn.Module
+    temperature: float
+
+
+@lru_cache(maxsize=2)
+def load_network(weights: Path = WEIGHTS, device: str = "cpu") -> Loaded:
+    """The embedded network; kept in memory until :func:`unload`."""
+    if not weights.is_file():
+        raise MissingPart(
+            f"The embedded direction model is missing ({weights.name}).",
+            "Install the extension again, train the model, or use --model shading.",
+        )
+    try:
+        with safe_open(weights, "pt") as file:
+            header = file.metadata()
+            sizes = json.loads(header["config"])
+            sizes["widths"] = tuple(sizes["widths"])
+            network = DirectionNet(DirectionConfig(**sizes))
+            network.load_state_dict({name: file.get_tensor(name).float() for name in file.keys()})  # noqa: SIM118
+            temperature = float(header.get("temperature", 1.0))
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise MissingPart(
+            f"The weights {weights.name} are damaged or of another version ({type(error).__name__}).",
+            "Install the extension again.",
+        ) from error
+    return Loaded(network.eval().to(device), temperature)
+
+
+def unload() -> None:
+    """Free the network's memory."""
+    load_network.cache_clear()
+
+
+@torch.inference_mode()
+def predict(loaded: Loaded, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    """Probabilities of the bins (B, 642) and encoded values (B, 5): a picture and its mirror image agree exactly."""
+    device = next(loaded.network.parameters()).device
+    answers = []
+    for seen in (inputs, inputs.flipped()):
+        moved = Inputs(seen.picture.to(device), seen.lens.to(device), seen.probe.to(device))
+        logits, values = loaded.network(moved)
+        answers.append((logits.cpu(), values.cpu()))
+    (logits, values), (turned, again) = answers
+    mean = (logits + turned[:, bins.mirrored()]) / 2
+    return torch.softmax(mean / loaded.temperature, -1), (values + again) / 2

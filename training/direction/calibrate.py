@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the spread honest: fit the temperature on the validation shards and write it into the weights' header."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from ...backend.direction.embedded import load_network
+from .examples import Shards
+from .prepare import by_kind
+from .validate import answers, errors, fit_temperature
+
+
+def calibrate(weights: Path, data: Path, report: Callable[[str], None] = print) -> float:
+    """Rewrite ``weights`` with the temperature at which expected and observed error agree; returns it.
+
+    Captured and traced places count alike, however many of each there are.
+    """
+    network = load_network.__wrapped__(weights).network
+    found = [answers(network, Shards(paths)) for paths in by_kind(data, validation=True).values()]
+    count = min((len(logits) for logits, _ in found), default=0)
+    if count == 0:
+        return 1.0
+    spread = [torch.linspace(0, len(logits) - 1, count).long() for logits, _ in found]
+    logits = torch.cat([answer[rows] for (answer, _), rows in zip(found, spread, strict=True)])
+    truth = torch.cat([batch.towards[rows] for (_, batch), rows in zip(found, spread, strict=True)])
+    temperature = fit_temperature(logits, truth)
+    error, expected = errors(logits, truth, temperature)
+    report(
+        f"temperature {temperature:.3f}: expected {float(expected.mean()):.1f}°, observed {float(error.mean()):.1f}°"
+    )
+    with safe_open(weights, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header = {**file.metadata(), "temperature": f"{temperature:.4f}"}
+    partial = weights.with_suffix(".partial")
+    save_file(tensors, partial, header)
+    partial.replace(weights)
+    return temperature

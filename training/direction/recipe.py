@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole recipe in one call: make the data, train, calibrate, export. Every stage resumes where it stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from ...backend.devices import pick_device
+from ...backend.direction.network import DirectionNet
+from ...backend.errors import BadInput
+from .calibrate import calibrate
+from .prepare import prepare_crops, prepare_scenes
+from .train import Recipe, train
+
+
+def reproduce(
+    out: Path,
+    *,
+    hdris: Path | None = None,
+    scenes: int = 2048,
+    crop_shards: int = 64,
+    steps: int = Recipe.steps,
+    batch: int = Recipe.batch,
+    workers: int = 2,
+    form: str = "embedded",
+    backbone: Path | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    report: Callable[[str], None] = print,
+) -> Path:
+    """Train into ``out`` and return the weights. The same arguments give the same data.
+
+    ``hdris``: a folder of CC0 panoramas (EXR). ``scenes``: ray-traced scenes of four probes each, in ``out/scenes``.
+    ``form``: embedded, or one of the textbook's (:mod:`.textbook`); ``backbone``: the folder of a frozen network, on
+    which only a pooled head is trained.
+    """
+    if scenes == 0 and hdris is None:
+        raise BadInput("There is nothing to train on.", "Give --scenes above 0, or --hdris.")
+    data, samples = out / "data", out / "scenes"
+    if scenes:
+        from ...synthesis.samples import write_samples
+        from ..limo.recipe import FIRST_SCENE, SAMPLES
+
+        report(f"Ray tracing {scenes} scenes into {samples}")
+        write_samples(samples, FIRST_SCENE, scenes, workers, hdri_folder=hdris, **SAMPLES)
+        prepare_scenes(samples, data)
+    if hdris is not None:
+        report(f"Cutting views from the panoramas of {hdris}")
+        prepare_crops(hdris, data, crop_shards)
+    make, header = network_of(form, backbone)
+    recipe = Recipe(data=data, out=out, steps=steps, batch=batch, seed=seed, device=pick_device(device))
+    weights = train(make, recipe, header, report)
+    if form == "embedded":
+        calibrate(weights, data, report)
+    return weights
+
+
+def network_of(form: str, backbone: Path | None) -> tuple[Callable[[], nn.Module], dict[str, str]]:
+    """What makes the network that is trained, and what its weights' header says of it."""
+    if backbone is not None:
+        from ...backend.direction.backbone import FrozenBackbone
+
+        folder = backbone.resolve()
+        return lambda: FrozenBackbone(folder), {"form": "backbone", "backbone": folder.name}
+    if form == "embedded":
+        return DirectionNet, {"form": form, "config": json.dumps(DirectionNet().config.to_dict())}
+    from .textbook import FORMS
+
+    if form not in FORMS:
+        raise BadInput(f"There is no form '{form}'.", f"Known: embedded, {', '.join(FORMS)}.")
+    return FORMS[form], {"form": form}
