@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
+from . import pixels
 from . import world as worlds
 
 _SIDE = 256
@@ -34,9 +35,7 @@ def mark_asset(scene: bpy.types.Scene, probe: bpy.types.Object) -> bpy.types.Wor
 def thumbnail(image: bpy.types.Image) -> np.ndarray:
     """(256, 256, 4) display values of a panorama: its median brightness becomes a middle grey."""
     width, height = image.size
-    pixels = np.empty(width * height * 4, np.float32)
-    image.pixels.foreach_get(pixels)
-    rgb = pixels.reshape(height, width, 4)[..., :3]
+    rgb = pixels.of(image)[..., :3]
     rgb = rgb[np.arange(_SIDE) * height // _SIDE][:, np.arange(_SIDE) * width // _SIDE]
     exposed = rgb * (0.18 / max(float(np.median(rgb)), 1e-6))
     # A soft shoulder keeps lamps from being white blots; the square root stands in for a display's curve.

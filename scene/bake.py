@@ -8,9 +8,8 @@ import tempfile
 from pathlib import Path
 
 import bpy
-import numpy as np
 
-from . import compat, suns
+from . import compat, pixels, suns
 from .results import load_image
 
 SAMPLES = 256
@@ -86,21 +85,10 @@ def _add_suns(stage: bpy.types.Scene, discs: list[bpy.types.Object], path: Path)
             disc.hide_render = hidden
         part = path.with_name(f"suns_{hidden:d}.exr")
         _render(stage, part, _SUN_SAMPLES, denoise=False)
-        pictures.append(_pixels(_open(part)))
-    image = _open(path)
-    # The seed is the same, so wherever no disc is seen the two are equal.
-    image.pixels.foreach_set(_pixels(image) + pictures[0] - pictures[1])
-    image.save()
-    bpy.data.images.remove(image)
-
-
-def _open(path: Path) -> bpy.types.Image:
+        pictures.append(pixels.read(part))
     image = bpy.data.images.load(str(path), check_existing=False)
     compat.keep_values(image)
-    return image
-
-
-def _pixels(image: bpy.types.Image) -> np.ndarray:
-    values = np.empty(len(image.pixels), np.float32)
-    image.pixels.foreach_get(values)
-    return values
+    # The seed is the same, so wherever no disc is seen the two are equal.
+    image.pixels.foreach_set((pixels.of(image) + (pictures[0] - pictures[1])[::-1]).ravel())
+    image.save()
+    bpy.data.images.remove(image)

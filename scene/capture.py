@@ -13,7 +13,7 @@ import numpy as np
 from mathutils import Vector
 
 from . import camera as cameras
-from . import compat, frames, own, probes, rays
+from . import compat, frames, own, pixels, probes, rays
 
 #: The scene is rendered for the engine at this many pixels on its longer side.
 LONGEST_SIDE = 512
@@ -110,13 +110,7 @@ def _render_still(scene: bpy.types.Scene, path: Path) -> None:
 
 def _brightest(path: Path) -> float:
     """The largest value of a picture's colours."""
-    image = bpy.data.images.load(str(path), check_existing=False)
-    try:
-        pixels = np.empty(len(image.pixels), np.float32)
-        image.pixels.foreach_get(pixels)
-        return float(pixels.reshape(-1, 4)[:, :3].max())
-    finally:
-        bpy.data.images.remove(image)
+    return float(pixels.read(path)[..., :3].max())
 
 
 @contextmanager

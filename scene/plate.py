@@ -110,11 +110,10 @@ def _upright(image: bpy.types.Image, orientation: int) -> bpy.types.Image:
     """A packed copy of the image with its pixels turned as the EXIF orientation (2–8) asks."""
     import numpy as np
 
-    width, height = image.size
-    pixels = np.empty(width * height * 4, np.float32)
-    image.pixels.foreach_get(pixels)
+    from . import pixels
+
     # Blender's rows go up; the tag speaks of rows that go down.
-    grid = turn(pixels.reshape(height, width, 4)[::-1], orientation)[::-1]
+    grid = turn(pixels.of(image)[::-1], orientation)[::-1]
     name, space = image.name, image.colorspace_settings.name
     bpy.data.images.remove(image)
     turned = bpy.data.images.new(name, grid.shape[1], grid.shape[0], alpha=True)

@@ -91,20 +91,11 @@ def _depth_file(path: Path) -> np.ndarray | None:
 
 
 def _load(path: Path) -> np.ndarray | None:
-    import numpy as np
+    from . import pixels
 
     try:
-        image = bpy.data.images.load(str(path), check_existing=False)
+        values = pixels.read(path)
     except RuntimeError:
         return None
-    try:
-        image.colorspace_settings.name = "Non-Color"
-        width, height = image.size
-        values = np.empty(len(image.pixels), np.float32)
-        if not values.size:
-            return None
-        image.pixels.foreach_get(values)
-        step = -(-max(width, height) // _DEPTH_SIDE)
-        return values.reshape(height, width, -1)[::-1, :, 0][::step, ::step].copy()
-    finally:
-        bpy.data.images.remove(image)
+    step = -(-max(values.shape[:2]) // _DEPTH_SIDE)
+    return values[::step, ::step, 0].copy()

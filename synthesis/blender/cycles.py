@@ -13,7 +13,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from ...scene import compat
+from ...scene import compat, pixels
 from . import materials, shapes
 
 Sphere = tuple[Sequence[float], float]
@@ -46,17 +46,6 @@ def render_exr(scene: bpy.types.Scene, path: Path, samples: int, seed: int, *, a
     bpy.ops.render.render(write_still=True, scene=scene.name)
 
 
-def read_exr(path: Path) -> np.ndarray:
-    """Pixels (H, W, 4) float32 of an EXR, rows from the top."""
-    image = bpy.data.images.load(str(path), check_existing=False)
-    try:
-        pixels = np.empty(len(image.pixels), np.float32)
-        image.pixels.foreach_get(pixels)
-        return pixels.reshape(image.size[1], image.size[0], 4)[::-1].copy()
-    finally:
-        bpy.data.images.remove(image)
-
-
 def pilot(scene: bpy.types.Scene, seed: int) -> np.ndarray:
     """A quick small picture (H, W, 3), to judge a view and to learn its exposure."""
     full = scene.render.resolution_percentage
@@ -66,9 +55,9 @@ def pilot(scene: bpy.types.Scene, seed: int) -> np.ndarray:
     with tempfile.TemporaryDirectory(prefix="limelight-") as folder:
         path = Path(folder) / "pilot.exr"
         render_exr(scene, path, 8, seed)
-        pixels = read_exr(path)
+        picture = pixels.read(path)
     scene.render.resolution_percentage = full
-    return pixels[..., :3]
+    return picture[..., :3]
 
 
 def eye(scene: bpy.types.Scene) -> bpy.types.Object:

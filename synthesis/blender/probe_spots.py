@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ...scene import pixels
 from . import cycles
 from .cycles import Sphere
 
@@ -51,14 +52,14 @@ def _measure(scene: bpy.types.Scene, spheres: list[Sphere], seed: int) -> np.nda
     with tempfile.TemporaryDirectory(prefix="limelight-") as folder, cycles.only_balls_seen(scene, spheres, "diffuse"):
         path = Path(folder) / "levels.exr"
         cycles.render_exr(scene, path, 8, seed, alpha=True)
-        pixels = cycles.read_exr(path)
+        picture = pixels.read(path)
     scene.render.resolution_percentage = full
-    height, width = pixels.shape[:2]
+    height, width = picture.shape[:2]
     f = cycles.focal(scene) * width / scene.render.resolution_x
     levels = []
     for (x, y, z), radius in spheres:
         u, v, r = width / 2 - f * x / z, height / 2 + f * y / z, max(1.0, 0.7 * f * radius / -z)
-        patch = pixels[max(0, int(v - r)) : int(v + r) + 1, max(0, int(u - r)) : int(u + r) + 1]
+        patch = picture[max(0, int(v - r)) : int(v + r) + 1, max(0, int(u - r)) : int(u + r) + 1]
         inside = patch[..., 3] > 0.9
         levels.append(float((patch[..., :3] @ [0.2126, 0.7152, 0.0722])[inside].mean()) if inside.any() else 0.0)
     return np.array(levels)

@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import compat
+from limelight.scene import compat, pixels
 from limelight.synthesis.blender import assets, cycles, lights, materials, motion, places
 from limelight.synthesis.blender.group import Group
 from mathutils import Vector
@@ -39,7 +39,7 @@ def test_a_panorama_has_front_in_the_middle_and_left_at_the_left(dark, tmp_path:
     box(dark, (-3, 0, 1), (0.1, 1, 1), (1, 0, 0))
     box(dark, (0, 3, 1), (1, 0.1, 1), (0, 1, 0))
     cycles.render_panorama(dark, tmp_path / "env.exr", Vector((0, 0, 1)), 32, 4, 1)
-    seen = cycles.read_exr(tmp_path / "env.exr")
+    seen = pixels.read(tmp_path / "env.exr")
     assert seen.shape[:2] == (32, 64)
     centre = [np.average(np.arange(64) + 0.5, weights=seen[..., channel].sum(0)) for channel in (0, 1)]
     assert centre == pytest.approx([16, 32], abs=1)
@@ -54,7 +54,7 @@ def test_spheres_show_the_place_and_hide_from_it_and_from_each_other(dark, tmp_p
     for name, spheres in (("one", [near]), ("both", [near, behind])):
         with cycles.only_balls_seen(dark, spheres, "mirror"):
             cycles.render_exr(dark, tmp_path / "ball.exr", 8, 1, alpha=True)
-        pictures[name] = cycles.read_exr(tmp_path / "ball.exr")
+        pictures[name] = pixels.read(tmp_path / "ball.exr")
     left = pictures["one"][:, :22]
     assert 0.02 < left[..., 3].mean() < 0.6 and pictures["one"][:, 26:, 3].max() == 0
     assert left[..., :3].max() > 2, "the lamp behind the camera is not in the mirror"
@@ -72,7 +72,7 @@ def test_depth_is_planar_and_the_sun_is_where_the_sky_glows(dark, tmp_path: Path
     assert cycles.sun_seen(dark, lighting.sun, Vector((0, 0, 1))) == 0
     assert cycles.sun_seen(dark, lighting.sun, Vector((0, 5, 1))) == 1
     cycles.render_panorama(dark, tmp_path / "sky.exr", Vector((0, 5, 1)), 32, 4, 1)
-    row = cycles.read_exr(tmp_path / "sky.exr")[13:16, :, 1].mean(0)
+    row = pixels.read(tmp_path / "sky.exr")[13:16, :, 1].mean(0)
     # The camera looks along +y, 90°; further left is a larger angle.
     assert 90 - (float(row.argmax()) + 0.5 - 32) * 360 / 64 == pytest.approx(100, abs=9)
 
