@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one engine of this Blender session and the one estimate that may run on it.
+"""The one engine of this Blender session and the one job that may run on it.
 
 Operators hold no engine of their own: they ask here, so that two windows, a script and a repeated click share a
 process, and so that unregistering or loading a file ends what runs in one place.
@@ -16,11 +16,11 @@ from .. import preferences
 
 if TYPE_CHECKING:
     from ..bridge import Engine
-    from .estimate_run import EstimateRun
+    from .engine_run import EngineRun
 
 _engine: Engine | None = None
 _made_for: preferences.EngineSettings | None = None
-_run: EstimateRun | None = None
+_run: EngineRun | None = None
 
 
 def engine(context: bpy.types.Context) -> Engine:
@@ -61,18 +61,18 @@ def engine_problem(context: bpy.types.Context) -> object | None:
     return Problem(missing_engine_text(wanted), "limelight.show_preferences", "Set up the engine", {})
 
 
-def running_run() -> EstimateRun | None:
-    """The estimate that runs at the moment, if any."""
+def running_run() -> EngineRun | None:
+    """What runs on the engine at the moment, if anything."""
     return _run
 
 
-def begin(run: EstimateRun) -> None:
-    """Remember ``run`` as the session's estimate."""
+def begin(run: EngineRun) -> None:
+    """Remember ``run`` as what the session's engine does."""
     global _run
     _run = run
 
 
-def end(run: EstimateRun) -> None:
+def end(run: EngineRun) -> None:
     """Forget ``run`` when it is over; a newer one stays."""
     global _run
     if _run is run:

@@ -6,7 +6,7 @@ import json
 from bpy.types import Context, Panel, UILayout
 
 from ..operators import previews, state, watch
-from ..operators.estimate import time_left_text
+from ..operators.run_operator import time_left_text
 from . import wording
 
 

@@ -15,7 +15,7 @@ import pytest
 from limelight import preferences
 from limelight.bridge import setup
 from limelight.operators import engine as engine_operators
-from limelight.operators import engine_session, estimate, state
+from limelight.operators import engine_session, estimate, run_operator, state
 from limelight.operators.estimate_run import EstimateRun
 from limelight.scene import capture, results
 
@@ -146,7 +146,7 @@ def test_cancelling_in_the_middle_keeps_everything(engine, scene):
     run.wait()
     assert run.cancelled and not run.succeeded and time.monotonic() - started < 3
     operator = SimpleNamespace(report=lambda *_: None)
-    assert estimate._finish(operator, bpy.context, run) == {"CANCELLED"}
+    assert run_operator._finish(operator, bpy.context, run) == {"CANCELLED"}
     assert np.array_equal(environment_of(), before) and sorted(bpy.data.images.keys()) == names
     assert not run.folder.exists() and engine_session.running_run() is None
     engine(seconds=0.1)
@@ -177,7 +177,7 @@ def test_a_defect_leaves_no_estimate_running(engine, scene, monkeypatch, stage):
 def ticked(**fields):
     """A stand-in for a modal operator's instance."""
     cls = estimate.LIMELIGHT_OT_estimate
-    functions = {k: v for k, v in vars(cls).items() if callable(v)}
+    functions = {k: v for part in (run_operator.RunOperator, cls) for k, v in vars(part).items() if callable(v)}
     return type("Ticked", (), {**functions, "report": lambda *_: None, "_release": lambda *_: None, **fields})()
 
 

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One job of the engine from the click to the loaded result, without any operator: modal, script and test tick it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from . import engine_session
+
+if TYPE_CHECKING:
+    from ..bridge import Engine, Job
+
+# The engine answers from another process; asking it more often than this only burns the processor.
+_PAUSE = 0.02
+
+
+class EngineRun:
+    """Writes down what the engine needs, submits it, follows the job, loads its result; kinds of jobs derive from it.
+
+    Only names and paths are kept, never references into the file: undo and file loading may free what they point to.
+    Stages: ``capture`` once, ``step`` until ``over``, then ``load`` if ``succeeded``; ``close`` always.
+    """
+
+    #: The job's kind on the wire, and what happens before the engine has it, as a phrase for the artist.
+    kind = ""
+    first_stage = "Writing down what the camera sees"
+
+    def params(self, context: bpy.types.Context) -> dict[str, Any]:
+        """The job's parameters, files in ``folder``.
+
+        Raises ``OSError``/``RuntimeError``/``ValueError`` with a sentence for the artist.
+        """
+        raise NotImplementedError
+
+    def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        """Bring the engine's result into the scene; what to tell the artist, without a full stop."""
+        raise NotImplementedError
+
+    def __init__(self, context: bpy.types.Context) -> None:
+        self.scene_name: str = context.scene.name
+        self.folder = Path(tempfile.mkdtemp(prefix="limelight-", dir=bpy.app.tempdir or None))
+        self.started = time.monotonic()
+        self._job: Job | None = None
+        self._engine: Engine | None = None
+        self._cancelled = False
+
+    def capture(self, context: bpy.types.Context) -> None:
+        """Write down what the camera sees and hand it to the engine.
+
+        Raises ``FileNotFoundError`` without an engine, ``OSError``/``RuntimeError``/``ValueError`` if the view can't be
+        captured; each message is a sentence for the artist.
+        """
+        engine = engine_session.engine(context)
+        params = self.params(context)
+        self._engine = engine
+        self._job = engine.submit(self.kind, params)
+
+    def step(self) -> bool:
+        """Take what the engine answered since the last call; True if something to show changed. Never blocks."""
+        return bool(self._engine.step()) if self._engine is not None else False
+
+    def cancel(self) -> None:
+        """Ask the engine to stop this job; ``over`` turns true as soon as it has."""
+        self._cancelled = True
+        if self._engine is not None and self._job is not None and not self._job.over:
+            self._engine.cancel(self._job)
+
+    def wait(self) -> None:
+        """Block until the job is over: what ``execute`` and background mode do."""
+        while not self.over:
+            self.step()
+            time.sleep(_PAUSE)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come: done, failed or cancelled."""
+        if self._job is None:
+            return self._cancelled
+        return self._job.over
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether there is a result to load."""
+        return self._job is not None and self._job.state == "done" and not self._cancelled
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was the artist who ended it."""
+        return self._cancelled or (self._job is not None and self._job.state == "cancelled")
+
+    @property
+    def fraction(self) -> float:
+        """How much is done, 0 to 1."""
+        return float(self._job.fraction) if self._job is not None else 0.0
+
+    @property
+    def stage(self) -> str:
+        """What happens right now, as a phrase for the artist."""
+        if self._job is None:
+            return self.first_stage
+        return self._job.stage or "Starting the engine"
+
+    @property
+    def eta(self) -> float:
+        """Seconds left as the engine guesses them; negative while unknown."""
+        return -1.0 if self._job is None or self._job.eta is None else float(self._job.eta)
+
+    @property
+    def preview(self) -> str:
+        """Path of the newest picture of the spheres, or an empty string."""
+        return str(self._job.previews[-1]) if self._job is not None and self._job.previews else ""
+
+    @property
+    def error_text(self) -> str:
+        """Why it failed and what helps, in one or two sentences."""
+        error = self._job.error if self._job is not None else None
+        if error is None:
+            return "The engine ended without a result: see its log in the preferences"
+        return f"{error.text.rstrip('.')}. {error.remedy}".strip() if error.remedy else error.text
+
+    def load(self, context: bpy.types.Context) -> str:
+        """Load the result into the scene that the run began in; what to tell the artist.
+
+        Raises ``RuntimeError`` if that scene is gone.
+        """
+        if self.scene_name not in bpy.data.scenes:
+            raise RuntimeError(f"The scene “{self.scene_name}” is gone, so the result could not be stored")
+        assert self._job is not None and self._job.result is not None
+        return self.store(context, self._job.result)
+
+    def close(self) -> None:
+        """Remove the job's folder; the results were packed into the file."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators that let the engine work: modal with progress when clicked, blocking in scripts and in background mode."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import bpy
+from bpy.types import Context, Event, Operator
+
+from . import engine_session, previews, watch
+from .engine_run import EngineRun
+
+_TICK = 0.1
+
+
+def time_left_text(seconds: float) -> str:
+    """``seconds`` as the panels say it; empty while unknown (negative)."""
+    if seconds < 0:
+        return ""
+    if seconds < 90:
+        return f"about {max(round(seconds), 1)} s left"
+    return f"about {round(seconds / 60)} min left"
+
+
+def _show(context: bpy.types.Context, run: EngineRun) -> None:
+    """Copy the run's state to where the panels read it."""
+    manager = context.window_manager.limelight
+    manager.running = not run.over
+    manager.fraction, manager.stage, manager.eta = run.fraction, run.stage, run.eta
+    if run.preview:
+        previews.show_file("running", run.preview)
+    watch.redraw(context)
+
+
+def _show_end(context: bpy.types.Context, message: str) -> None:
+    manager = context.window_manager.limelight
+    manager.running, manager.fraction, manager.eta = False, 0.0, -1.0
+    manager.stage, manager.message = "", message
+    watch.refresh(context)
+    watch.redraw(context)
+
+
+def _refused(operator: RunOperator, context: bpy.types.Context) -> bool:
+    """Report what keeps the job from starting; True if there is anything."""
+    if engine_session.running_run() is not None:
+        operator.report({"ERROR"}, "The engine is running already: wait for it or cancel it first")
+        return True
+    problems = operator.problems(context)
+    if problems:
+        watch.redraw(context)
+        operator.report({"ERROR"}, "; ".join(problems))
+    return bool(problems)
+
+
+def _capture(operator: Operator, context: bpy.types.Context, run: EngineRun) -> bool:
+    try:
+        run.capture(context)
+    except (OSError, RuntimeError, ValueError) as error:
+        engine_session.abandon()
+        _show_end(context, str(error))
+        operator.report({"ERROR"}, str(error))
+        return False
+    return True
+
+
+@contextmanager
+def _ended_by_errors(context: bpy.types.Context, run: EngineRun) -> Iterator[None]:
+    """Whatever goes wrong inside ends the run too: nothing else ever would, and no other could begin."""
+    try:
+        yield
+    except BaseException:
+        if engine_session.running_run() is run:
+            engine_session.abandon()
+        _show_end(context, "It failed; the console says why")
+        raise
+
+
+def _finish(operator: Operator, context: bpy.types.Context, run: EngineRun) -> set[str]:
+    """Load what came out, say how it ended; the scene is touched only by a run that succeeded."""
+    engine_session.end(run)
+    try:
+        if run.cancelled:
+            _show_end(context, "Cancelled; nothing was changed")
+            operator.report({"INFO"}, "Cancelled; nothing was changed")
+            return {"CANCELLED"}
+        if not run.succeeded:
+            _show_end(context, run.error_text)
+            operator.report({"ERROR"}, run.error_text)
+            return {"CANCELLED"}
+        told = run.load(context)
+    except (OSError, RuntimeError, ValueError) as error:
+        _show_end(context, str(error))
+        operator.report({"ERROR"}, f"The result could not be stored: {error}")
+        return {"CANCELLED"}
+    finally:
+        run.close()
+    seconds = time.monotonic() - run.started
+    message = f"{told} in {seconds:.0f} s"
+    _show_end(context, message)
+    operator.report({"INFO"}, message)
+    return {"FINISHED"}
+
+
+class RunOperator(Operator):
+    """What every operator that lets the engine work is: modal with progress when clicked, blocking otherwise"""
+
+    #: What the status bar says meanwhile.
+    running_text = ""
+
+    def make_run(self, context: bpy.types.Context) -> EngineRun:
+        """A fresh run of the operator's kind."""
+        raise NotImplementedError
+
+    def problems(self, context: bpy.types.Context) -> list[str]:
+        """What keeps it from starting, a sentence each."""
+        return []
+
+    def execute(self, context: Context):
+        if _refused(self, context):
+            return {"CANCELLED"}
+        run = self.make_run(context)
+        engine_session.begin(run)
+        with _ended_by_errors(context, run):
+            if not _capture(self, context, run):
+                return {"CANCELLED"}
+            run.wait()
+            return _finish(self, context, run)
+
+    def invoke(self, context: Context, _event: Event):
+        if bpy.app.background or context.window is None:
+            return self.execute(context)
+        if _refused(self, context):
+            return {"CANCELLED"}
+        self._run = self.make_run(context)
+        self._captured = False
+        self._ticks = 0
+        engine_session.begin(self._run)
+        self._timer = context.window_manager.event_timer_add(_TICK, window=context.window)
+        context.workspace.status_text_set(f"{self.running_text}     Esc: cancel")
+        context.window_manager.modal_handler_add(self)
+        context.window_manager.limelight.message = ""
+        previews.forget("running")
+        _show(context, self._run)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: Context, event: Event):
+        over = True
+        try:
+            with _ended_by_errors(context, self._run):
+                answer = self._advance(context, event)
+            over = answer in ({"FINISHED"}, {"CANCELLED"})
+            return answer
+        finally:
+            if over:
+                self._release(context)
+
+    def _advance(self, context: Context, event: Event):
+        """Go on as far as possible without blocking; what ``modal`` answers."""
+        run = self._run
+        if engine_session.running_run() is not run:
+            # The run was abandoned: another file was loaded or the engine was stopped.
+            _show_end(context, "Cancelled; nothing was changed")
+            return {"CANCELLED"}
+        if event.type == "ESC" and event.value == "PRESS":
+            run.cancel()
+            _show(context, run)
+            return {"RUNNING_MODAL"}
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        self._ticks += 1
+        if not self._captured and not run.over:
+            # Let the panel draw once, so that the artist sees why the window holds still during the render.
+            if self._ticks < 3:
+                return {"PASS_THROUGH"}
+            self._captured = True
+            if not _capture(self, context, run):
+                return {"CANCELLED"}
+        if run.step() or self._ticks % 5 == 0:
+            _show(context, run)
+        if not run.over:
+            return {"PASS_THROUGH"}
+        return _finish(self, context, run)
+
+    def cancel(self, context: Context):
+        """Blender calls this when it ends the operator itself, for example on quitting."""
+        if engine_session.running_run() is self._run:
+            engine_session.abandon()
+        self._release(context)
+
+    def _release(self, context: Context):
+        context.window_manager.event_timer_remove(self._timer)
+        context.workspace.status_text_set(None)
