@@ -305,13 +305,14 @@ def synthesize(
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="limo")],
+    model: Annotated[str, typer.Argument(help="limo or direction")],
     out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and weights")],
     hdris: Annotated[Path | None, typer.Option(help="Folder of CC0 panoramas (EXR)")] = None,
     scenes: Annotated[int, typer.Option(help="Ray-traced scenes of four probes each")] = 2048,
     views: Annotated[Path | None, typer.Option(help="Scenes by Blender ('synthesize views')")] = None,
     steps: Annotated[int, typer.Option(help="Optimiser steps")] = 8000,
-    start: Annotated[Path | None, typer.Option(help="Weights to begin from (.safetensors)")] = None,
+    start: Annotated[Path | None, typer.Option(help="limo: weights to begin from (.safetensors)")] = None,
+    backbone: Annotated[Path | None, typer.Option(help="direction: a frozen transformers model to build on")] = None,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -319,8 +320,16 @@ def train(
     """Reproduce the weights that ship: make the data, train, export. Goes on where it stopped."""
 
     def command(report: Any) -> dict[str, Any]:
+        if model == "direction":
+            from ..training.direction import recipe
+
+            weights = recipe.reproduce(
+                out, hdris=hdris, scenes=scenes, steps=steps, backbone=backbone, device=device, seed=seed,
+                report=report.log,
+            )  # fmt: skip
+            return {"weights": str(weights)}
         if model != "limo":
-            raise BadInput(f"There is no recipe for '{model}'.", "Known: limo.")
+            raise BadInput(f"There is no recipe for '{model}'.", "Known: limo, direction.")
         from ..training.limo.recipe import reproduce
 
         weights = reproduce(
@@ -334,12 +343,13 @@ def train(
 
 @app.command()
 def bench(
-    model: Annotated[str, typer.Argument(help="limo")],
+    model: Annotated[str, typer.Argument(help="limo or direction")],
     folder: Annotated[Path, typer.Argument(help="A probe set: folders of image, depth, meta.json, env_ID.exr")],
     out: Annotated[Path, typer.Option(help="Folder for table, JSON, contact sheet and the worst cases")],
     quality: Annotated[str, typer.Option(help="draft, normal or high")] = "normal",
     limit: Annotated[int, typer.Option(help="At most so many probes; 0 is all")] = 0,
-    depth: Annotated[str, typer.Option(help="both, given (the set's) or guessed (from the picture)")] = "both",
+    depth: Annotated[str, typer.Option(help="limo: both, given (the set's) or guessed (from the picture)")] = "both",
+    textbook: Annotated[Path | None, typer.Option(help="direction: folder of trained textbook forms")] = None,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -347,8 +357,14 @@ def bench(
     """Score the light estimation against the truth and the baselines."""
 
     def command(report: Any) -> dict[str, Any]:
+        if model == "direction":
+            from ..benchmarks.direction.run import run_bench as bench_direction
+
+            return bench_direction(
+                folder, out, quality=quality, limit=limit, seed=seed, device=device, textbook=textbook, report=report
+            )
         if model != "limo":
-            raise BadInput(f"There is no benchmark for '{model}'.", "Known: limo.")
+            raise BadInput(f"There is no benchmark for '{model}'.", "Known: limo, direction.")
         from ..benchmarks.limo.run import run_bench
 
         return run_bench(

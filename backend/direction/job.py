@@ -94,7 +94,7 @@ def run_direction(job: DirectionJob, report: Report) -> dict[str, Any]:
     }
 
 
-def hdri_direction(view: View, probe: Probe, quality: str, seed: int, device: str) -> Tensor:
+def hdri_environment(view: View, probe: Probe, quality: str, seed: int, device: str) -> Tensor:
     """The environment (128, 256, 3), camera frame, that LIMO fits at a probe; its key light is the HDRI's answer."""
     (answer,) = estimate_light(
         view, [probe], painter=make_painter(LIMO, quality, device), quality=quality, height=128, seed=seed
@@ -108,7 +108,7 @@ def _by_hdri(
     """The key light of the fitted HDRI, and how far it is from the direct answer."""
     report.progress(0.5, "Fitting an HDRI to compare with")
     probe = Probe.from_pixel(view, *at, name="view")
-    environment = hdri_direction(view, probe, job.light.quality, job.light.seed, device)
+    environment = hdri_environment(view, probe, job.light.quality, job.light.seed, device)
     key = find_key_light(environment)
     return {
         "direction": key.direction.tolist(),

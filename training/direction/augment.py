@@ -78,12 +78,11 @@ def augmented(examples: Example, generator: torch.Generator) -> Batch:
     gain = torch.exp2((0.7 * normal(count, 1)).clamp(-1.6, 1.6)) * torch.exp(0.1 * normal(count, 3))
     lit = {**examples, "picture": examples["picture"] * gain[..., None, None]}
     lit["key"] = examples["key"] * gain[:, None]
-    # A camera's curve: contrast about middle grey, and a shoulder of its own.
-    curve = torch.exp(0.12 * normal(count, 1, 1, 1))
-    picture = 0.18 * (lit["picture"].clamp(min=0) / 0.18 + 1e-6) ** curve
-    shoulder = (0.5 * normal(count, 1, 1, 1)).clamp(0, 0.8)
-    picture = picture * (1 + shoulder * picture) / (1 + shoulder * picture**2 + shoulder * picture)
-    noise = torch.exp(normal(count, 1, 1, 1) - 4.5)
-    picture = picture + noise * normal(*picture.shape) * (0.02 + picture.clamp(0, 1)).sqrt()
+    # A camera's shoulder, between none and one that keeps half of the highlights under white.
+    bent = (0.5 * normal(count, 1, 1, 1)).clamp(0, 0.8)
+    picture = lit["picture"].clamp(0, 8)
+    picture = picture * (1 + bent * picture) / (1 + bent * (picture + picture**2))
+    noise = 0.02 * torch.exp(normal(count, 1, 1, 1) - 1)
+    picture = picture + noise * normal(count, 1, *picture.shape[2:]) * (0.02 + picture.clamp(max=1))
     half, batch = count // 2, plain({**lit, "picture": picture}, asked)
     return Batch.joined([batch.part(slice(0, half)).flipped(), batch.part(slice(half, None))])

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from ...backend.direction.embedded import load_network
 from .examples import Shards
@@ -36,8 +37,15 @@ def calibrate(weights: Path, data: Path, report: Callable[[str], None] = print) 
     )
     with safe_open(weights, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        header = {**file.metadata(), "temperature": f"{temperature:.4f}"}
+        header = {**file.metadata(), "temperature": f"{temperature:.4f}", "mean_direction": json.dumps(mean(data))}
     partial = weights.with_suffix(".partial")
     save_file(tensors, partial, header)
     partial.replace(weights)
     return temperature
+
+
+def mean(data: Path) -> list[float]:
+    """The mean of the training directions, captured and traced places alike: a baseline of the benchmark."""
+    kinds = [torch.cat([load_file(p)["towards"][:, 0] for p in paths])
+             for paths in by_kind(data, validation=False).values()]  # fmt: skip
+    return torch.stack([towards.mean(0) for towards in kinds]).mean(0).tolist()

@@ -37,13 +37,13 @@ class Recipe:
     data: Path
     out: Path
     steps: int = 8000
-    batch: int = 64
-    learning_rate: float = 1e-3
+    batch: int = 32
+    learning_rate: float = 1.5e-3
     warmup: int = 200
     ema: float = 0.998
     seed: int = 0
     device: str = "cpu"
-    save_every: int = 250
+    save_every: int = 500
 
 
 def direction_loss(net: nn.Module, batch: Batch) -> Tensor:
