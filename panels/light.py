@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From the estimate to light in the scene."""
 
-from bpy.types import Context, Panel
+from bpy.types import Context, Panel, UILayout
 
 from ..operators import state
+from ..scene import sun
 from . import wording
 from .world import draw_world
+
+
+def draw_sun(layout: UILayout, context: Context):
+    """The button for a sun by itself, and how sure the last one is."""
+    layout.operator("limelight.sun_from_photo", icon="LIGHT_SUN")
+    lamp = sun.find(context.scene)
+    if lamp is not None:
+        wording.wrapped(layout, context, sun.told(lamp), icon="INFO")
 
 
 class LIMELIGHT_PT_light(Panel):
@@ -28,6 +37,7 @@ class LIMELIGHT_PT_light(Panel):
         column.operator("limelight.apply_world", icon="WORLD")
         column.operator("limelight.apply_lamps", icon="LIGHT_AREA")
         column.operator("limelight.apply_domes", icon="SHADING_RENDERED")
+        draw_sun(layout, context)
         layout.operator("limelight.setup_composite", icon="NODE_COMPOSITING")
         world = context.scene.world
         if world is not None and world.limelight.probe:

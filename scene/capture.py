@@ -34,16 +34,10 @@ def capture(context: bpy.types.Context, folder: Path) -> dict[str, Any]:
     wanted = probes.used(scene)
     if not wanted:
         raise ValueError("no probe is switched on")
-    folder.mkdir(parents=True, exist_ok=True)
-    if settings.source == "PLATE":
-        picture, size, depth = _plate(context, folder)
-    else:
-        picture, size, depth = _render(context, folder)
+    seen = view(context, folder)
     return {
-        "images": [str(picture)],
-        "depth": None if depth is None else str(depth),
-        "camera": cameras.seen(scene, camera, *size),
-        "camera_to_world": cameras.placement(camera),
+        "images": [seen.pop("image")],
+        **seen,
         "frame": "world",
         "probes": [
             {
@@ -60,6 +54,22 @@ def capture(context: bpy.types.Context, folder: Path) -> dict[str, Any]:
         "front": settings.use_front,
         "model": settings.model,
         "out": str(folder / "result"),
+    }
+
+
+def view(context: bpy.types.Context, folder: Path) -> dict[str, Any]:
+    """Write the picture that the engine sees, and its depth where it is not estimated, into ``folder``: ``image``,
+    ``depth``, ``camera`` and ``camera_to_world`` of any request. Raises as :func:`capture` does."""
+    scene, camera = context.scene, context.scene.camera
+    if camera is None:
+        raise ValueError("the scene has no camera")
+    folder.mkdir(parents=True, exist_ok=True)
+    picture, size, depth = (_plate if scene.limelight.source == "PLATE" else _render)(context, folder)
+    return {
+        "image": str(picture),
+        "depth": None if depth is None else str(depth),
+        "camera": cameras.seen(scene, camera, *size),
+        "camera_to_world": cameras.placement(camera),
     }
 
 

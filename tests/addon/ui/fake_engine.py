@@ -109,6 +109,12 @@ def main():
         say("accepted", id=message["id"])
         if message["kind"] == "light":
             light(message["id"], message["params"], behaviour)
+        elif message["kind"] == "direction":
+            if behaviour.get("fail"):
+                text, remedy = behaviour["fail"]
+                say("error", id=message["id"], code="bad_input", text=text, remedy=remedy)
+            else:
+                say("result", id=message["id"], data={"warnings": [], "directions": [behaviour["direction"]]})
         elif message["kind"] == "doctor":
             devices = [{"id": "cpu", "name": "Processor", "memory_gb": 8.0}]
             say("result", id=message["id"], data={"devices": devices, "problems": behaviour.get("problems", [])})

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The photo's key light as a Sun lamp: one lamp, in the world's frame, as the engine says, undone in one step."""
+
+import json
+import math
+import shutil
+import sys
+from pathlib import Path
+
+import bpy
+import pytest
+from limelight import preferences
+from limelight.operators import engine_session
+from limelight.panels import light
+from limelight.scene import own, sun
+from mathutils import Vector
+
+ANSWER = {
+    "direction": [0.0, 0.6, -0.8], "direction_world": [0.0, 0.8, 0.6], "spread_deg": 18.2, "key_to_fill": 2.5,
+    "colour": [1.0, 0.9, 0.7], "irradiance": [4.0, 3.6, 2.8], "angular_size_deg": 3.0, "warnings": ["It is dim."],
+}  # fmt: skip
+
+
+@pytest.fixture
+def engine(scene, camera, tmp_path, monkeypatch):
+    """The stand-in engine, configured in the preferences; returns ``behave(**behaviour)``."""
+    root = tmp_path / "engine"
+    (root / "bridge").mkdir(parents=True)
+    shutil.copy(Path(__file__).with_name("fake_engine.py"), root / "bridge" / "launch.py")
+    monkeypatch.setattr(preferences, "ROOT", root)
+    monkeypatch.setattr(sun, "_ROOT", root)
+    stored = preferences.addon_preferences(bpy.context)
+    stored.engine_source, stored.existing_python = "EXISTING", sys.executable
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 32, 24, 100
+    scene.world = bpy.data.worlds.new("Day")
+    mesh = bpy.data.meshes.new("Floor")
+    mesh.from_pydata([(-5, -5, 0), (5, -5, 0), (5, 5, 0), (-5, 5, 0)], [], [(0, 1, 2, 3)])
+    scene.collection.objects.link(bpy.data.objects.new("Floor", mesh))
+
+    def behave(**behaviour):
+        (root / "behaviour.json").write_text(json.dumps(behaviour))
+
+    behave(direction=ANSWER)
+    yield behave
+    engine_session.stop()
+    stored.engine_source, stored.existing_python = "OWN", ""
+
+
+def suns(scene):
+    """All Sun lamps of a scene."""
+    return [thing for thing in scene.objects if thing.type == "LIGHT" and thing.data.type == "SUN"]
+
+
+def shines_from(lamp):
+    """Unit vector towards a lamp's light, in the world."""
+    bpy.context.view_layer.update()
+    return lamp.matrix_world.to_3x3() @ Vector((0.0, 0.0, 1.0))
+
+
+def test_the_lamp_is_what_the_engine_says_in_the_world(engine, scene):
+    assert bpy.ops.limelight.sun_from_photo() == {"FINISHED"}
+    (lamp,) = suns(scene)
+    assert (shines_from(lamp) - Vector(ANSWER["direction_world"])).length < 1e-5
+    assert lamp.data.energy == pytest.approx(4.0)
+    assert tuple(lamp.data.color) == pytest.approx((1.0, 0.9, 0.7))
+    assert math.degrees(lamp.data.angle) == pytest.approx(3.0)
+    message = bpy.context.window_manager.limelight.message
+    assert "± 18°" in message and "It is dim" in message
+    assert own.is_own(lamp), "an estimate of the scene would see the lamp that it gave"
+
+
+def test_a_second_run_updates_the_lamp_whatever_became_of_it(engine, scene):
+    bpy.ops.limelight.sun_from_photo()
+    (lamp,) = suns(scene)
+    lamp.data.type, lamp.name, lamp.rotation_mode = "POINT", "Key", "QUATERNION"
+    engine(direction={**ANSWER, "direction_world": [1.0, 0.0, 0.0], "irradiance": [1.0, 2.0, 0.0]})
+    assert bpy.ops.limelight.sun_from_photo() == {"FINISHED"}
+    assert [thing.name for thing in suns(scene)] == ["Key"]
+    assert (shines_from(scene.objects["Key"]) - Vector((1.0, 0.0, 0.0))).length < 1e-5
+    assert scene.objects["Key"].data.energy == pytest.approx(2.0)
+
+
+def test_it_is_one_undo_step(engine, scene):
+    bpy.context.preferences.edit.use_global_undo = True
+    bpy.ops.ed.undo_push(message="before")
+    bpy.ops.limelight.sun_from_photo("EXEC_DEFAULT", True)
+    assert len(suns(bpy.context.scene)) == 1
+    bpy.ops.ed.undo()
+    assert suns(bpy.context.scene) == []
+
+
+def test_scripts_get_the_lamp_without_an_operator(engine, scene):
+    lamp = sun.sun_from_photo(bpy.context, Path(sys.executable))
+    assert suns(scene) == [lamp]
+    engine(fail=["The picture is black.", "Brighten it."])
+    with pytest.raises(RuntimeError, match=r"The picture is black\. Brighten it"):
+        sun.sun_from_photo(bpy.context, Path(sys.executable))
+
+
+def test_the_request_tells_camera_and_probe(engine, scene, tmp_path):
+    bpy.ops.limelight.add_probe(location=(0.0, 0.0, 1.0), radius=0.1)
+    params = sun.request(bpy.context, tmp_path, bpy.data.objects["Probe"])
+    assert params["probes"] == [(pytest.approx(0.5), pytest.approx(0.5))]
+    assert Path(params["image"]).is_file() and len(params["camera_to_world"]) == 4
+    bpy.data.objects["Probe"].location = (0.0, -20.0, 1.0)
+    bpy.context.view_layer.update()
+    assert "probes" not in sun.request(bpy.context, tmp_path, bpy.data.objects["Probe"])
+
+
+def test_what_is_missing_is_said_with_its_remedy(engine, scene):
+    scene.limelight.source = "PLATE"
+    with pytest.raises(RuntimeError, match="There is no photo: choose one"):
+        bpy.ops.limelight.sun_from_photo()
+    scene.limelight.source = "SCENE"
+    engine(fail=["The picture is black.", "Brighten it."])
+    with pytest.raises(RuntimeError, match=r"The picture is black\. Brighten it"):
+        bpy.ops.limelight.sun_from_photo()
+    assert suns(scene) == []
+    scene.camera = None
+    with pytest.raises(RuntimeError, match="has no camera: add one"):
+        bpy.ops.limelight.sun_from_photo()
+
+
+def test_the_panel_offers_it_and_says_how_sure_it_is(engine, scene, draw):
+    drawn = draw(light.LIMELIGHT_PT_light)
+    assert "limelight.sun_from_photo" in drawn.operators()
+    assert not any("±" in text for text in drawn.texts())
+    sun.put(scene, {"directions": [ANSWER]})
+    assert "± 18°" in " ".join(draw(light.LIMELIGHT_PT_light).texts())
