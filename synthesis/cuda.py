@@ -41,7 +41,7 @@ def trace_picture(
     """Fill ``picture`` (H, W, 14) as :func:`.kernels.trace_span` does, on the device."""
     if not available():
         raise MissingPart("No CUDA device answers.", "Trace on the CPU instead, or install the CUDA driver.")
-    # A device array cannot be empty: a scene without spheres gets one of no size, far below everything.
+    # A device array cannot be empty; no node leads to the row of zeros.
     filled = [a if a.size else np.zeros((1, *a.shape[1:]), np.float32) for a in scene]
     on_device = Scene(*(cuda.to_device(a) for a in filled))
     target = cuda.to_device(picture)

@@ -1,95 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Inner functions of the path tracer, part one: random numbers, patterns, and what a ray meets.
+"""Inner functions of the path tracer: what a ray meets, and the surface there.
 
-Plain scalar Python for a just-in-time compiler (see :mod:`.kernels`). Lengths in metres; distances along unit
-directions; FAR stands for infinity, because the compiled code assumes finite numbers.
+Scalar Python for a just-in-time compiler (see :mod:`.kernels`). Lengths in metres; distances along unit directions.
+Solids are met from outside only, so that light which entered a thin sheet or a pane leaves it unseen.
 """
-
-# The compilers turn neither any() nor a generator into a loop, and CUDA's floor() is no integer.
-# ruff: noqa: RUF046, SIM110
 
 import math
 
-import numpy as np
+from .arithmetic import FAR, HALF, ONE, RECT, ROOM, SKY, SOLID, SPHERE, ZERO, F, inverse
+from .patterns import GRAIN, PLANKS
 
-F = np.float32
-ZERO, ONE, TWO, HALF = F(0.0), F(1.0), F(2.0), F(0.5)
-PI, INV_PI, TWO_PI = F(math.pi), F(1 / math.pi), F(2 * math.pi)
-TINY, FAR = F(1e-9), F(1e9)
-SKY, ROOM, BOX, SPHERE, RECT = 0, 1, 2, 3, 4
-
-
-def advance(state):
-    """Next state of a 32-bit PCG held in a 64-bit integer."""
-    return (state * 747796405 + 2891336453) & 0xFFFFFFFF
-
-
-def uniform(state):
-    """The state's output in [0, 1) (O'Neill 2014, RXS-M-XS)."""
-    word = (((state >> ((state >> 28) + 4)) ^ state) * 277803737) & 0xFFFFFFFF
-    return F(((word >> 22) ^ word) >> 8) * F(2.0**-24)
-
-
-def lattice(x, y):
-    """Hash of a lattice point to [0, 1)."""
-    return uniform(advance((advance(x & 0xFFFFFFFF) + (y & 0xFFFFFFFF)) & 0xFFFFFFFF))
-
-
-def value_noise(x, y):
-    """Smooth noise in [0, 1] with features of unit size."""
-    fx, fy = math.floor(x), math.floor(y)
-    ix, iy = int(fx), int(fy)
-    a, b = x - F(fx), y - F(fy)
-    a, b = a * a * (F(3.0) - TWO * a), b * b * (F(3.0) - TWO * b)
-    low = lattice(ix, iy) * (ONE - a) + lattice(ix + 1, iy) * a
-    high = lattice(ix, iy + 1) * (ONE - a) + lattice(ix + 1, iy + 1) * a
-    return low * (ONE - b) + high * b
-
-
-def pattern(kind, x, y):
-    """Share of the second colour in [0, 1]: 1 checker, 2 tiles with joints, 3 noise, 4 planks, 5 bricks, 6 patches."""
-    if kind == 1:
-        return F((int(math.floor(x)) + int(math.floor(y))) & 1)
-    if kind == 2:
-        a, b = x - F(math.floor(x)), y - F(math.floor(y))
-        return ONE if a < F(0.04) or b < F(0.04) else F(0.3) * lattice(int(math.floor(x)), int(math.floor(y)))
-    if kind == 3:
-        return HALF * (value_noise(x, y) + value_noise(x * F(4.3), y * F(4.3)))
-    if kind == 4:
-        grain = value_noise(x * F(1.5), y * F(25.0))
-        return F(0.6) * lattice(int(math.floor(y * F(5.0))), int(math.floor(x * F(0.4)))) + F(0.4) * grain
-    if kind == 5:
-        row = math.floor(y * F(3.0))
-        a, b = x + HALF * F(int(row) & 1), y * F(3.0) - F(row)
-        a = a - F(math.floor(a))
-        return ONE if a < F(0.05) or b < F(0.12) else F(0.4) * lattice(int(math.floor(x + HALF * F(row))), int(row))
-    n = value_noise(x, y) + F(0.4) * value_noise(x * F(2.7), y * F(2.7))
-    return ONE if n > F(0.7) else ZERO
-
-
-def surface_colour(materials, m, px, py, pz, nx, ny, nz):
-    """Albedo of material ``m`` at a point: its two colours mixed by a pattern laid on the facing axis plane."""
-    r, g, b = materials[m, 0], materials[m, 1], materials[m, 2]
-    kind = int(materials[m, 6])
-    if kind > 0:
-        scale = materials[m, 7]
-        ax, ay, az = abs(nx), abs(ny), abs(nz)
-        if az >= ax and az >= ay:
-            x, y = px, py
-        elif ax > ay:
-            x, y = py, pz
-        else:
-            x, y = px, pz
-        mix = pattern(kind, x * scale, y * scale)
-        r += (materials[m, 3] - r) * mix
-        g += (materials[m, 4] - g) * mix
-        b += (materials[m, 5] - b) * mix
-    return r, g, b
-
-
-def inverse(d):
-    """1/d without a division by zero."""
-    return ONE / d if abs(d) > TINY else (FAR if d >= ZERO else -FAR)
+#: Shapes inscribed in a solid's box: DRUM + axis is a cylinder or cone, SHELL its open mantle about z, seen both ways.
+BLOCK, BALL, DRUM, SHELL = 0, 1, 2, 5
 
 
 def slab(table, i, j, ox, oy, oz, ix, iy, iz):
@@ -130,52 +52,119 @@ def rect_entry(rects, i, ox, oy, oz, dx, dy, dz):
     return t if inside and abs(qx * vx + qy * vy + qz * vz) <= vx * vx + vy * vy + vz * vz else FAR
 
 
+def turned(solids, i, x, y, z):
+    """A vector in the axes of solid i."""
+    return (
+        solids[i, 6] * x + solids[i, 7] * y + solids[i, 8] * z,
+        solids[i, 9] * x + solids[i, 10] * y + solids[i, 11] * z,
+        solids[i, 12] * x + solids[i, 13] * y + solids[i, 14] * z,
+    )
+
+
+def rotated(shape, x, y, z):
+    """Coordinates with a drum's axis last; rotated again they need :func:`rotated_back`."""
+    if shape == DRUM:
+        return y, z, x
+    if shape == DRUM + 1:
+        return z, x, y
+    return x, y, z
+
+
+def rotated_back(shape, x, y, z):
+    """Undoes :func:`rotated`."""
+    if shape == DRUM:
+        return z, x, y
+    if shape == DRUM + 1:
+        return y, z, x
+    return x, y, z
+
+
+def drum_entry(shape, start, end, qx, qy, qz, ex, ey, ez):
+    """Distance to a drum of radius ``start`` at z = −1 and ``end`` at z = 1, in coordinates scaled to its box."""
+    middle, slope = HALF * (start + end), HALF * (end - start)
+    # From the point nearest to the middle: squares of far origins would lose their digits.
+    back = -(qx * ex + qy * ey + qz * ez) / (ex * ex + ey * ey + ez * ez)
+    qx, qy, qz = qx + back * ex, qy + back * ey, qz + back * ez
+    radius = middle + slope * qz
+    a = ex * ex + ey * ey - slope * slope * ez * ez
+    b = qx * ex + qy * ey - slope * ez * radius
+    under = b * b - a * (qx * qx + qy * qy - radius * radius)
+    if under <= ZERO:
+        return FAR
+    a = a if abs(a) > F(1e-7) else F(1e-7)
+    root = math.sqrt(under)
+    first, second = (-b - root) / a, (-b + root) / a
+    first, second = min(first, second), max(first, second)
+    if shape == SHELL:
+        z = qz + first * ez
+        if back + first > ZERO and abs(z) <= ONE and middle + slope * z > ZERO:
+            return back + first
+        z = qz + second * ez
+        seen = back + second > ZERO and abs(z) <= ONE and middle + slope * z > ZERO
+        return back + second if seen else FAR
+    if a < ZERO:
+        # Along the cone: within it beyond one root, on the side where the radius is positive.
+        if slope * ez > ZERO:
+            first, second = second, FAR
+        else:
+            first, second = -FAR, first
+    iz = inverse(ez)
+    low, high = (-ONE - qz) * iz, (ONE - qz) * iz
+    first, second = max(first, min(low, high)), min(second, max(low, high))
+    return back + first if first <= second and back + first > ZERO else FAR
+
+
+def solid_entry(solids, i, ox, oy, oz, dx, dy, dz):
+    """Distance to where a ray enters solid i, FAR when missed, behind or begun inside."""
+    qx, qy, qz = turned(solids, i, ox - solids[i, 0], oy - solids[i, 1], oz - solids[i, 2])
+    ex, ey, ez = turned(solids, i, dx, dy, dz)
+    hx, hy, hz = solids[i, 3], solids[i, 4], solids[i, 5]
+    shape = int(solids[i, 16])
+    if shape == BLOCK:
+        ix, iy, iz = inverse(ex), inverse(ey), inverse(ez)
+        mx, my, mz, sx, sy, sz = -qx * ix, -qy * iy, -qz * iz, abs(hx * ix), abs(hy * iy), abs(hz * iz)
+        near, far = max(max(mx - sx, my - sy), mz - sz), min(min(mx + sx, my + sy), mz + sz)
+        return near if near <= far and near > ZERO else FAR
+    qx, qy, qz, ex, ey, ez = qx / hx, qy / hy, qz / hz, ex / hx, ey / hy, ez / hz
+    if shape == BALL:
+        square = ex * ex + ey * ey + ez * ez
+        back = -(qx * ex + qy * ey + qz * ez) / square
+        qx, qy, qz = qx + back * ex, qy + back * ey, qz + back * ez
+        under = ONE - (qx * qx + qy * qy + qz * qz)
+        t = back - math.sqrt(max(ZERO, under) / square)
+        return t if under > ZERO and t > ZERO else FAR
+    qx, qy, qz = rotated(shape, qx, qy, qz)
+    ex, ey, ez = rotated(shape, ex, ey, ez)
+    return drum_entry(shape, solids[i, 17], solids[i, 18], qx, qy, qz, ex, ey, ez)
+
+
 def closest(scene, ox, oy, oz, dx, dy, dz):
-    """First thing along the ray: (distance, kind, index, group of a box). Sky has distance FAR."""
-    best, kind, index, group = FAR, SKY, 0, 0
-    for g in range(scene.groups.shape[0]):
-        c, s = scene.groups[g, 0], scene.groups[g, 1]
-        gx, gy, ex, ey = c * ox + s * oy, c * oy - s * ox, c * dx + s * dy, c * dy - s * dx
-        ix, iy, iz = inverse(ex), inverse(ey), inverse(dz)
-        near, far = slab(scene.groups, g, 4, gx, gy, oz, ix, iy, iz)
-        if near > far or far < ZERO or near > best:
-            continue
-        for i in range(int(scene.groups[g, 2]), int(scene.groups[g, 3])):
-            near, far = slab(scene.boxes, i, 0, gx, gy, oz, ix, iy, iz)
-            if near <= far and near > ZERO and near < best:
-                best, kind, index, group = near, BOX, i, g
-    for i in range(scene.spheres.shape[0]):
-        t = sphere_entry(scene.spheres, i, ox, oy, oz, dx, dy, dz)
-        if t < best:
-            best, kind, index = t, SPHERE, i
-    for i in range(scene.rects.shape[0]):
-        t = rect_entry(scene.rects, i, ox, oy, oz, dx, dy, dz)
-        if t < best:
-            best, kind, index = t, RECT, i
+    """First thing along the ray: (distance, kind, index). Sky has distance FAR."""
+    best, kind, index = FAR, SKY, 0
+    ix, iy, iz = inverse(dx), inverse(dy), inverse(dz)
     if scene.room[0, 6] > ZERO:
-        near, far = slab(scene.room, 0, 0, ox, oy, oz, inverse(dx), inverse(dy), inverse(dz))
-        if far > ZERO and far < best:
+        _, far = slab(scene.room, 0, 0, ox, oy, oz, ix, iy, iz)
+        if far > ZERO:
             best, kind = far, ROOM
-    return best, kind, index, group
-
-
-def occluded(scene, ox, oy, oz, dx, dy, dz, reach):
-    """Whether a box or sphere lies on the ray nearer than ``reach``; lamps and windows block nothing."""
-    for g in range(scene.groups.shape[0]):
-        c, s = scene.groups[g, 0], scene.groups[g, 1]
-        gx, gy, ex, ey = c * ox + s * oy, c * oy - s * ox, c * dx + s * dy, c * dy - s * dx
-        ix, iy, iz = inverse(ex), inverse(ey), inverse(dz)
-        near, far = slab(scene.groups, g, 4, gx, gy, oz, ix, iy, iz)
-        if near > far or far < ZERO or near > reach:
+    node, count = 0, scene.nodes.shape[0]
+    while node < count:
+        near, far = slab(scene.nodes, node, 0, ox, oy, oz, ix, iy, iz)
+        if near > far or far < ZERO or near > best:
+            node = int(scene.nodes[node, 6])
             continue
-        for i in range(int(scene.groups[g, 2]), int(scene.groups[g, 3])):
-            near, far = slab(scene.boxes, i, 0, gx, gy, oz, ix, iy, iz)
-            if near <= far and near > ZERO and near < reach:
-                return True
-    for i in range(scene.spheres.shape[0]):
-        if sphere_entry(scene.spheres, i, ox, oy, oz, dx, dy, dz) < reach:
-            return True
-    return False
+        what, i = int(scene.nodes[node, 7]), int(scene.nodes[node, 8])
+        node += 1
+        if what == SOLID:
+            t = solid_entry(scene.solids, i, ox, oy, oz, dx, dy, dz)
+        elif what == SPHERE:
+            t = sphere_entry(scene.spheres, i, ox, oy, oz, dx, dy, dz)
+        elif what == RECT:
+            t = rect_entry(scene.rects, i, ox, oy, oz, dx, dy, dz)
+        else:
+            continue
+        if t < best:
+            best, kind, index = t, what, i
+    return best, kind, index
 
 
 def first_window(scene, ox, oy, oz, dx, dy, dz):
@@ -187,29 +176,53 @@ def first_window(scene, ox, oy, oz, dx, dy, dz):
     return nearest
 
 
-def open_to_sky(scene, ox, oy, oz, dx, dy, dz):
-    """Whether the sky is seen along the ray: nothing in the way and, inside a room, a window to look through."""
-    reach = FAR
-    if scene.room[0, 6] > ZERO:
-        reach = first_window(scene, ox, oy, oz, dx, dy, dz)
-        if reach >= FAR:
-            return False
-    return not occluded(scene, ox, oy, oz, dx, dy, dz, reach)
+def drum_normal(shape, start, end, x, y, z):
+    """Outward normal of a drum, not of unit length, at a surface point; axis last, coordinates scaled to its box."""
+    slope = HALF * (end - start)
+    radius = HALF * (start + end) + slope * z
+    if shape != SHELL and abs(ONE - abs(z)) < abs(radius - math.sqrt(x * x + y * y)):
+        return ZERO, ZERO, z
+    return x, y, -slope * radius
 
 
-def around(nx, ny, nz, u, v, w):
-    """The vector u·t + v·b + w·n in an orthonormal frame of the unit normal (Duff et al. 2017)."""
-    sign = ONE if nz >= ZERO else -ONE
-    a = -ONE / (sign + nz)
-    c = nx * ny * a
-    x = u * (ONE + sign * nx * nx * a) + v * c + w * nx
-    y = u * sign * c + v * (sign + ny * ny * a) + w * ny
-    z = -u * sign * nx - v * ny + w * nz
-    return x, y, z
+def solid_frame(solids, materials, i, px, py, pz):
+    """(unit normal 3, material, texture coordinates 2) of a point on solid i; the texture goes with the solid."""
+    qx, qy, qz = turned(solids, i, px - solids[i, 0], py - solids[i, 1], pz - solids[i, 2])
+    hx, hy, hz = solids[i, 3], solids[i, 4], solids[i, 5]
+    x, y, z = qx / hx, qy / hy, qz / hz
+    shape, m = int(solids[i, 16]), int(solids[i, 15])
+    if shape == BLOCK:
+        gx, gy, gz = hx - abs(qx), hy - abs(qy), hz - abs(qz)
+        across, flat = gx <= gy and gx <= gz, gz < gx and gz < gy
+        nx, ny, nz = (x if across else ZERO), (ZERO if across or flat else y), (z if flat else ZERO)
+    else:
+        nx, ny, nz = x, y, z
+        if shape != BALL:
+            nx, ny, nz = rotated(shape, x, y, z)
+            nx, ny, nz = drum_normal(shape, solids[i, 17], solids[i, 18], nx, ny, nz)
+            nx, ny, nz = rotated_back(shape, nx, ny, nz)
+        nx, ny, nz = nx / hx, ny / hy, nz / hz
+    k = ONE / math.sqrt(nx * nx + ny * ny + nz * nz + F(1e-20))
+    nx, ny, nz = nx * k, ny * k, nz * k
+    u, v, wide, tall = qx, qz, hx, hz
+    if abs(nz) >= abs(nx) and abs(nz) >= abs(ny):
+        u, v, wide, tall = qx, qy, hx, hy
+    elif abs(nx) > abs(ny):
+        u, v, wide, tall = qy, qz, hy, hz
+    texture = int(materials[m, 6])
+    if (texture == PLANKS or texture == GRAIN) and tall > wide:
+        u, v = v, u
+    if materials[m, 17] > ZERO:
+        u, v = u + F(1.37) * F(i), v + F(2.71) * F(i)
+    wx = solids[i, 6] * nx + solids[i, 9] * ny + solids[i, 12] * nz
+    wy = solids[i, 7] * nx + solids[i, 10] * ny + solids[i, 13] * nz
+    return wx, wy, solids[i, 8] * nx + solids[i, 11] * ny + solids[i, 14] * nz, m, u, v
 
 
-def hit_frame(scene, kind, index, group, px, py, pz):
-    """(outward unit normal, material) of a surface hit; a room's normal points inwards."""
+def hit_frame(scene, kind, index, px, py, pz):
+    """(unit normal 3, material, texture coordinates 2) of a surface hit; a room's normal points inwards."""
+    if kind == SOLID:
+        return solid_frame(scene.solids, scene.materials, index, px, py, pz)
     if kind == SPHERE:
         r = ONE / scene.spheres[index, 3]
         nx, ny, nz = (
@@ -217,29 +230,26 @@ def hit_frame(scene, kind, index, group, px, py, pz):
             (py - scene.spheres[index, 1]) * r,
             (pz - scene.spheres[index, 2]) * r,
         )
-        return nx, ny, nz, int(scene.spheres[index, 4])
-    c, s, table, i = ONE, ZERO, scene.room, 0
-    if kind == BOX:
-        c, s, table, i = scene.groups[group, 0], scene.groups[group, 1], scene.boxes, index
-    qx, qy = c * px + s * py, c * py - s * px
-    best, side = FAR, 0
-    for face in range(6):
-        axis = face % 3
-        q = qx if axis == 0 else (qy if axis == 1 else pz)
-        gap = abs(q - table[i, face])
-        if gap < best:
-            best, side = gap, face
-    sign = -ONE if side < 3 else ONE
-    if kind == ROOM:
-        sign = -sign
-    axis = side % 3
-    lx, ly, lz = (sign if axis == 0 else ZERO), (sign if axis == 1 else ZERO), (sign if axis == 2 else ZERO)
-    m = int(scene.room[0, 7 + side]) if kind == ROOM else int(scene.boxes[index, 6])
-    return c * lx - s * ly, c * ly + s * lx, lz, m
+        m = int(scene.spheres[index, 4])
+    else:
+        best, side = FAR, 0
+        for face in range(6):
+            q = px if face % 3 == 0 else (py if face % 3 == 1 else pz)
+            gap = abs(q - scene.room[0, face])
+            if gap < best:
+                best, side = gap, face
+        sign, axis = (ONE if side < 3 else -ONE), side % 3
+        nx, ny, nz = (sign if axis == 0 else ZERO), (sign if axis == 1 else ZERO), (sign if axis == 2 else ZERO)
+        m = int(scene.room[0, 7 + side])
+    if abs(nz) >= abs(nx) and abs(nz) >= abs(ny):
+        return nx, ny, nz, m, px, py
+    if abs(nx) > abs(ny):
+        return nx, ny, nz, m, py, pz
+    return nx, ny, nz, m, px, pz
 
 
 #: In order of use: what a function calls comes before it.
 FUNCTIONS = (
-    advance, uniform, lattice, value_noise, pattern, surface_colour, inverse, slab, sphere_entry, rect_entry, closest,
-    occluded, first_window, open_to_sky, around, hit_frame,
+    slab, sphere_entry, rect_entry, turned, rotated, rotated_back, drum_entry, solid_entry, closest, first_window,
+    drum_normal, solid_frame, hit_frame,
 )  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Procedural places under the open sky: streets, yards, gardens. World frame, z up, metres."""
+"""Procedural places under the open sky: streets, courtyards, gardens, squares, arcades. World frame, z up, metres."""
 
 from __future__ import annotations
 
@@ -8,41 +8,162 @@ from pathlib import Path
 
 import numpy as np
 
-from . import furniture, sky
+from . import furniture, sky, surfaces
 from .blackbody import blackbody
-from .furniture import colour, some_material
+from .greenery import hedge, tree
 from .scene import SceneBuilder
+from .solids import ball, box, post
+from .streets import car, house, street_lamp
+from .surfaces import colour, some_material
 
 #: Half size of the square in front of the camera that holds things.
 REACH = 14.0
 
 
 def make_outdoors(rng: np.random.Generator, hdris: list[Path]) -> SceneBuilder:
-    """Ground, houses, walls, trees and small things under a sky; a captured one in three of four scenes when given."""
+    """A place under a sky by day, dusk or night; a captured sky in most of the scenes by day when given."""
     builder = SceneBuilder()
-    night = rng.random() < 0.08
-    if hdris and not night and rng.random() < 0.75:
+    night = rng.random() < 0.16
+    if hdris and not night and rng.random() < 0.65:
         sky.hdri_sky(rng, builder, hdris[rng.integers(len(hdris))], rng.uniform(1, 6))
+    elif night:
+        sky.procedural_sky(rng, builder, "dusk" if rng.random() < 0.4 else "night")
     else:
-        mood = "dusk" if night else str(rng.choice(["clear", "overcast", "golden", "dusk"], p=[0.42, 0.28, 0.22, 0.08]))
+        mood = str(rng.choice(["clear", "overcast", "golden", "dusk"], p=[0.4, 0.25, 0.26, 0.09]))
         sky.procedural_sky(rng, builder, mood)
-    c = colour(rng, saturation=0.6, low=0.06, high=0.45)
-    if rng.random() < 0.3:
-        c = np.array([rng.uniform(0.05, 0.15), rng.uniform(0.1, 0.25), rng.uniform(0.02, 0.06)])
-    kind = str(rng.choice(["noise", "tiles", "patches", "bricks"], p=[0.5, 0.25, 0.15, 0.1]))
-    ground = builder.material(c, c * rng.uniform(0.4, 0.9), texture=kind, scale=rng.uniform(0.5, 3))
-    builder.group([((-80, -80, -1), (80, 80, 0), ground)])
-    for _ in range(int(rng.choice([0, 1, 2, 3, 5], p=[0.15, 0.25, 0.25, 0.2, 0.15]))):
-        _house(rng, builder, lit=night)
-    for _ in range(rng.integers(0, 3)):
-        _wall(rng, builder)
-    for _ in range(rng.integers(0, 4)):
-        _tree(rng, builder)
+    place = rng.choice(["street", "court", "garden", "square", "arcade"], p=[0.3, 0.18, 0.24, 0.16, 0.12])
+    {"street": _street, "court": _court, "garden": _garden, "square": _square, "arcade": _arcade}[place](
+        rng, builder, night
+    )
     for _ in range(rng.integers(1, 7)):
         _thing(rng, builder)
     if night:
-        _street_lamps(rng, builder)
+        tint = blackbody(rng.uniform(1900, 5000))
+        for _ in range(rng.integers(1, 4)):
+            at = _spot(rng, builder, 0.3, 1.0, 9.0)
+            if at is not None:
+                mixed = tint if rng.random() < 0.7 else blackbody(rng.uniform(1900, 7000))
+                street_lamp(rng, builder, at, mixed)
     return builder
+
+
+def _ground(rng: np.random.Generator, builder: SceneBuilder, *kinds: str) -> None:
+    """A plane of paving, gravel, grass, earth or asphalt."""
+    kind = str(rng.choice(kinds))
+    c = colour(rng, saturation=0.35, low=0.07, high=0.45)
+    if kind == "grass":
+        c = np.array([rng.uniform(0.06, 0.16), rng.uniform(0.12, 0.25), rng.uniform(0.02, 0.06)])
+    scale = {"grass": 2.0, "noise": rng.uniform(8, 30), "bricks": rng.uniform(2, 4)}.get(kind, rng.uniform(0.8, 2.5))
+    wet = 0.04 if kind in ("paving", "tiles") and rng.random() < 0.3 else 0.0
+    m = builder.material(c, c * rng.uniform(0.35, 0.75), texture=kind, scale=scale, roughness=0.3, specular=wet)
+    builder.group([box((-80, -80, -1), (80, 80, 0), m)])
+
+
+def _street(rng: np.random.Generator, builder: SceneBuilder, night: bool) -> None:
+    """Two rows of houses along x, pavements with kerbs, parked cars, trees."""
+    _ground(rng, builder, "noise", "noise", "bricks")
+    wide, side = rng.uniform(3.5, 6), rng.uniform(1.2, 2.5)
+    stone = builder.material((0.35, 0.34, 0.33), (0.2, 0.2, 0.2), texture="paving", scale=rng.uniform(0.8, 2))
+    for y in (-1, 1):
+        near, far = y * wide, y * (wide + side)
+        builder.group([box((-60, min(near, far), -0.1), (60, max(near, far), 0.13), stone)])
+        x = -30.0 + rng.uniform(0, 4)
+        while x < 30 and rng.random() < 0.95:
+            w, h = rng.uniform(3, 6), rng.choice([4.0, 7.0, 10.0, 16.0]) * rng.uniform(0.9, 1.15)
+            depth = rng.uniform(3, 5)
+            house(rng, builder, (x + w, far + y * depth, 0), (w, depth, h), 0.0 if y > 0 else math.pi, night)
+            x += 2 * w + (0.0 if rng.random() < 0.7 else rng.uniform(1, 5))
+        for x in np.arange(-16, 17, rng.uniform(5.5, 9)):
+            kind = rng.random()
+            if kind < 0.45:
+                car(rng, builder, (x, y * (wide - 1.0), 0), 0.0 if rng.random() < 0.5 else math.pi)
+                builder.placed.append((x, y * (wide - 1.0), 0, 2.2))
+            elif kind < 0.65:
+                tree(rng, builder, np.array([x, y * (wide + 0.6)]), rng.uniform(0.9, 1.8))
+
+
+def _court(rng: np.random.Generator, builder: SceneBuilder, night: bool) -> None:
+    """Houses on three or four sides of a yard."""
+    _ground(rng, builder, "paving", "bricks", "noise", "grass")
+    reach = rng.uniform(4.5, 9)
+    for quarter in range(4 if rng.random() < 0.5 else 3):
+        yaw = quarter * math.pi / 2
+        depth, h = rng.uniform(2, 4), rng.choice([3.5, 6.5, 10.0]) * rng.uniform(0.9, 1.2)
+        at = (reach + depth) * np.array([-math.sin(yaw), math.cos(yaw)])
+        house(rng, builder, (*at, 0), (reach * rng.uniform(0.8, 1.1), depth, h), yaw, night)
+    for _ in range(rng.integers(0, 3)):
+        _tree_somewhere(rng, builder)
+
+
+def _garden(rng: np.random.Generator, builder: SceneBuilder, night: bool) -> None:
+    """Lawn, trees, bushes, hedges, a wall or a house."""
+    _ground(rng, builder, "grass", "grass", "noise")
+    if rng.random() < 0.5:
+        path = builder.material((0.4, 0.37, 0.32), (0.22, 0.2, 0.18), texture="paving", scale=rng.uniform(1, 3))
+        builder.group([box((-30, -0.9, -0.1), (30, 0.9, 0.02), path)], (0, rng.uniform(-3, 3), 0), rng.uniform(0, 3))
+    for _ in range(rng.integers(2, 6)):
+        _tree_somewhere(rng, builder)
+    for _ in range(rng.integers(0, 3)):
+        at = _spot(rng, builder, 2.0, 1.5)
+        if at is not None:
+            hedge(rng, builder, at)
+    for _ in range(rng.integers(0, 3)):
+        _wall(rng, builder)
+    if rng.random() < 0.5:
+        at = _spot(rng, builder, 6.0, 4.0, 1.5 * REACH)
+        if at is not None:
+            house(rng, builder, (*at, 0), (rng.uniform(3, 5), 3.0, rng.uniform(3, 7)), rng.uniform(0, 6), night)
+
+
+def _square(rng: np.random.Generator, builder: SceneBuilder, night: bool) -> None:
+    """Houses here and there around paving, a few trees and a monument."""
+    _ground(rng, builder, "paving", "tiles", "noise", "bricks")
+    for _ in range(int(rng.integers(2, 7))):
+        w, d = rng.uniform(2.5, 6, 2)
+        at = _spot(rng, builder, math.hypot(w, d), 3.5, 2 * REACH)
+        if at is not None:
+            yaw = math.atan2(at[0], -at[1]) + math.pi if rng.random() < 0.5 else 0.0
+            house(rng, builder, (*at, 0), (w, d, rng.choice([3.5, 7.0, 12.0])), yaw, night)
+    if rng.random() < 0.4:
+        at, m = _spot(rng, builder, 0.8, 1.5), some_material(rng, builder)
+        if at is not None:
+            h = rng.uniform(1, 3)
+            builder.group([box((-0.6, -0.6, 0), (0.6, 0.6, 0.5), m), post(0, 0, 0.5, h, 0.3, m, 1.0, 0.7),
+                           ball((0, 0, h + 0.4), (0.35, 0.3, 0.5), m)], (*at, 0))  # fmt: skip
+    for _ in range(rng.integers(0, 4)):
+        _tree_somewhere(rng, builder)
+
+
+def _arcade(rng: np.random.Generator, builder: SceneBuilder, night: bool) -> None:
+    """Shade under a bridge or a colonnade, the light beyond."""
+    _ground(rng, builder, "paving", "bricks", "noise")
+    c = colour(rng, saturation=0.35, low=0.2, high=0.7)
+    m = builder.material(c, c * 0.6, texture=str(rng.choice(["bricks", "noise", "paving"])), scale=rng.uniform(1, 3))
+    depth, h, r = rng.uniform(1.8, 3.5), rng.uniform(2.6, 4.5), rng.uniform(0.15, 0.4)
+    parts = [box((-20, -depth, h), (20, depth, h + rng.uniform(0.3, 4)), m)]
+    if rng.random() < 0.6:
+        parts.append(box((-20, depth - 0.2, 0), (20, depth, h), m))
+    for x in np.arange(-15, 15.1, rng.uniform(2.2, 5)):
+        parts += [post(x, -depth + r, 0, h, r, m, 1.0, 0.85), box((x - r, -depth, 0), (x + r, -depth + 2 * r, 0.2), m)]
+    builder.group(parts)
+    for y in (-1, 1):
+        far = y * rng.uniform(9, 15)
+        house(
+            rng, builder, (0, far, 0), (rng.uniform(6, 14), 2.5, rng.uniform(4, 12)), 0.0 if y > 0 else math.pi, night
+        )
+    for _ in range(rng.integers(0, 3)):
+        _tree_somewhere(rng, builder)
+    if night or rng.random() < 0.2:
+        tint = blackbody(rng.uniform(2200, 5000)) * rng.uniform(3, 20)
+        for x in (-4.0, 0.0, 4.0):
+            builder.rect((x, 0, h - 0.01), (0.15, 0, 0), (0, -0.15, 0), tint)
+
+
+def _tree_somewhere(rng: np.random.Generator, builder: SceneBuilder) -> None:
+    size = rng.uniform(0.6, 2.2)
+    at = _spot(rng, builder, size, 1.5)
+    if at is not None:
+        tree(rng, builder, at, size)
 
 
 def _spot(
@@ -59,34 +180,6 @@ def _spot(
     return None
 
 
-def _house(rng: np.random.Generator, builder: SceneBuilder, lit: bool) -> None:
-    """A block with a base, a roof slab and rows of dark or lit windows on its four sides."""
-    w, d, h = rng.uniform(2, 6), rng.uniform(2, 6), rng.choice([3.0, 6.0, 9.0, 15.0]) * rng.uniform(0.9, 1.2)
-    at = _spot(rng, builder, math.hypot(w, d), 3.0, 2 * REACH)
-    if at is None:
-        return
-    c = colour(rng, saturation=0.5, low=0.15, high=0.8)
-    kind = str(rng.choice(["plain", "bricks", "noise", "tiles"], p=[0.3, 0.35, 0.25, 0.1]))
-    wall = builder.material(c, c * 0.6, texture=kind, scale=rng.uniform(0.5, 2))
-    roof = builder.material(colour(rng, low=0.05, high=0.4), roughness=0.5)
-    glass = builder.material((0.03, 0.035, 0.04), roughness=0.03, specular=0.08)
-    yaw = rng.uniform(0, math.pi) if rng.random() < 0.4 else rng.choice([0, math.pi / 2])
-    boxes: list[furniture.Box] = [
-        ((-w, -d, 0), (w, d, h), wall),
-        ((-w - 0.25, -d - 0.25, h), (w + 0.25, d + 0.25, h + 0.3), roof),
-    ]
-    for z in np.arange(1.0, h - 1.5, 3.0)[:3]:
-        boxes.append(((-w * 0.85, -d - 0.02, z), (w * 0.85, d + 0.02, z + 1.2), glass))
-        boxes.append(((-w - 0.02, -d * 0.85, z), (w + 0.02, d * 0.85, z + 1.2), glass))
-    builder.group(boxes, (*at, 0), yaw)
-    if lit and rng.random() < 0.8:
-        cosine, sine = math.cos(yaw), math.sin(yaw)
-        out = np.array([cosine, sine, 0]) if rng.random() < 0.5 else -np.array([cosine, sine, 0])
-        tangent = np.array([-out[1], out[0], 0])
-        centre = np.array([*at, 1.6]) + out * (w + 0.05) + tangent * rng.uniform(-0.5, 0.5) * d
-        builder.rect(centre, tangent * 0.5, (0, 0, 0.6), blackbody(rng.uniform(2400, 4000)) * rng.uniform(0.1, 0.5))
-
-
 def _wall(rng: np.random.Generator, builder: SceneBuilder) -> None:
     """A long low wall or fence."""
     length, h = rng.uniform(1.5, 6), rng.uniform(0.5, 2.6)
@@ -95,70 +188,37 @@ def _wall(rng: np.random.Generator, builder: SceneBuilder) -> None:
         return
     c = colour(rng, saturation=0.5, low=0.1, high=0.75)
     m = builder.material(c, c * 0.5, texture=str(rng.choice(["bricks", "planks", "noise"])), scale=rng.uniform(0.8, 2))
-    builder.group([((-length, -0.12, 0), (length, 0.12, h), m)], (*at, 0), rng.uniform(0, math.pi))
-
-
-def _tree(rng: np.random.Generator, builder: SceneBuilder) -> None:
-    """A trunk under a cluster of leafy balls, or a bush without one."""
-    size = rng.uniform(0.5, 2.2)
-    at = _spot(rng, builder, size, 1.5)
-    if at is None:
-        return
-    green = np.array([rng.uniform(0.03, 0.25), rng.uniform(0.09, 0.3), rng.uniform(0.01, 0.08)])
-    leaf = builder.material(
-        green, green * 0.25, texture="patches", scale=rng.uniform(4, 12), roughness=0.6, specular=0.02
-    )
-    bark = builder.material((0.12, 0.08, 0.05), (0.05, 0.03, 0.02), texture="planks", scale=4)
-    crown = rng.uniform(1.3, 2.5) * size if rng.random() < 0.75 else 0.4 * size
-    if crown > size:
-        w = 0.08 * size + 0.04
-        builder.group([((-w, -w, 0), (w, w, crown), bark)], (*at, 0), rng.uniform(0, 1.5))
-    for _ in range(rng.integers(4, 8)):
-        x, y, z = rng.normal(0, 0.38, 3) * size
-        builder.sphere((at[0] + x, at[1] + y, crown + 0.7 * z), size * rng.uniform(0.3, 0.6), leaf)
+    builder.group([box((-length, -0.12, 0), (length, 0.12, h), m)], (*at, 0), rng.uniform(0, math.pi))
 
 
 def _thing(rng: np.random.Generator, builder: SceneBuilder) -> None:
-    """A bench, a crate stack, a table, a chair, a ball or a parked car, near the camera."""
-    kind = rng.choice(["table", "chair", "crate", "ball", "car", "plant"])
+    """A bench, a crate stack, a table, a chair, a ball, a bin or a parked car, near the camera."""
+    kind = rng.choice(["table", "chair", "crate", "ball", "car", "plant", "bench", "bin"])
     m, other = some_material(rng, builder), some_material(rng, builder)
-    at = _spot(rng, builder, {"car": 2.2, "table": 1.0}.get(kind, 0.5), 0.6, 6.0)
+    at = _spot(rng, builder, {"car": 2.2, "table": 1.0, "bench": 0.9}.get(kind, 0.5), 0.6, 6.0)
     if at is None:
         return
     yaw = rng.uniform(0, 2 * math.pi)
     if kind == "ball":
         r = rng.uniform(0.1, 0.5)
-        builder.sphere((*at, r), r, m)
+        parts = [ball((0, 0, r), r, m)]
     elif kind == "plant":
         furniture.plant(rng, builder, at[0], at[1], rng.uniform(0.4, 1.2))
+        return
     elif kind == "car":
-        paint = builder.material(colour(rng, saturation=1.0), roughness=0.08, specular=0.06)
-        glass = builder.material((0.02, 0.02, 0.025), roughness=0.02, specular=0.08)
-        tyre = builder.material((0.02, 0.02, 0.02))
-        builder.group([
-            ((-2.1, -0.85, 0.3), (2.1, 0.85, 0.85), paint), ((-1.3, -0.75, 0.85), (0.9, 0.75, 1.35), glass),
-            ((-1.25, -0.72, 1.35), (0.85, 0.72, 1.42), paint), ((-1.7, -0.87, 0), (-1.1, 0.87, 0.6), tyre),
-            ((1.1, -0.87, 0), (1.7, 0.87, 0.6), tyre),
-        ], (*at, 0), yaw)  # fmt: skip
+        car(rng, builder, (*at, 0), yaw)
+        return
     elif kind == "crate":
         w = rng.uniform(0.2, 0.5)
-        builder.group(
-            [((-w, -w, 0), (w, w, 2 * w), m), ((-0.6 * w, -0.6 * w, 2 * w), (0.6 * w, 0.6 * w, 3 * w), other)],
-            (*at, 0),
-            yaw,
-        )
+        parts = [box((-w, -w, 0), (w, w, 2 * w), m), box((-0.6 * w, -0.6 * w, 2 * w), (0.6 * w, 0.6 * w, 3 * w), other)]
+    elif kind == "bench":
+        plank = surfaces.wood(rng, builder)
+        parts = [box((-0.8, y, 0.42), (0.8, y + 0.1, 0.46), plank) for y in (-0.25, -0.12, 0.01)]
+        parts += [box((-0.8, 0.16, z), (0.8, 0.19, z + 0.1), plank) for z in (0.55, 0.72)]
+        parts += [box((x - 0.04, -0.22, 0), (x + 0.04, 0.16, 0.42), other) for x in (-0.65, 0.65)]
+    elif kind == "bin":
+        h = rng.uniform(0.6, 1.1)
+        parts = [post(0, 0, 0, h, 0.25, m, 0.8, 1.0), post(0, 0, h, h + 0.05, 0.28, other)]
     else:
-        boxes = furniture.table(rng, m, other)[0] if kind == "table" else furniture.chair(rng, m, other)
-        builder.group(boxes, (*at, 0), yaw)
-
-
-def _street_lamps(rng: np.random.Generator, builder: SceneBuilder) -> None:
-    """One to three glowing globes on poles."""
-    tint = blackbody(rng.uniform(2000, 4500))
-    glass = builder.material((0.8, 0.8, 0.8), radiance=tint * rng.uniform(5, 25))
-    pole = builder.material((0.05, 0.05, 0.05))
-    for _ in range(rng.integers(1, 4)):
-        x, y = rng.uniform(-7, 7, 2)
-        z = rng.uniform(2.5, 4.5)
-        builder.sphere((x, y, z), 0.15, glass)
-        builder.group([((-0.05, -0.05, 0), (0.05, 0.05, z - 0.16), pole)], (x, y, 0))
+        parts = furniture.table(rng, builder, m, other)[0] if kind == "table" else furniture.chair(rng, m, other)
+    builder.group(parts, (*at, 0), yaw)

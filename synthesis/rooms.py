@@ -1,164 +1,166 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Procedural rooms: walls, windows, furniture and lamps from one random generator. World frame, z up, metres."""
+"""Procedural rooms: walls, openings, furniture and lamps from one random generator. World frame, z up, metres."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 
-from . import furniture, sky
-from .furniture import colour, some_material
-from .lamps import light_room
-from .layout import WALLS, free_spot, on_wall
+from . import furniture, openings, sky, surfaces
+from .blackbody import blackbody
+from .lamps import fireplace, light_room
+from .layout import WALLS, YAWS, free_spot, on_wall
 from .scene import SceneBuilder
+from .solids import box
+from .surfaces import some_material
 
 
 def make_room(rng: np.random.Generator, hdris: list[Path]) -> SceneBuilder:
-    """A furnished, lit room with its floor at z = 0, centred on the z axis."""
+    """A furnished, lit room with its floor at z = 0, centred on the z axis; often another space opens off it."""
     builder = SceneBuilder()
     half = np.array([rng.uniform(1.4, 4.2), rng.uniform(1.4, 4.2)])
     height = rng.uniform(2.3, 3.0) if rng.random() < 0.75 else rng.uniform(3.0, 4.5)
-    _enclose(rng, builder, half, height)
-    mood = str(rng.choice(["clear", "overcast", "golden", "dusk", "night"], p=[0.3, 0.24, 0.14, 0.1, 0.22]))
+    moods, shares = ["clear", "overcast", "golden", "dusk", "night"], [0.28, 0.22, 0.18, 0.1, 0.22]
+    mood = str(rng.choice(moods, p=shares))
     if hdris and mood != "night" and rng.random() < 0.6:
         sky.hdri_sky(rng, builder, hdris[rng.integers(len(hdris))], rng.uniform(0.8, 5))
     else:
         sky.procedural_sky(rng, builder, mood)
     daylight = mood in ("clear", "overcast", "golden")
-    windows = _windows(rng, builder, half, height, daylight)
+    closed = _enclose(rng, builder, half, height, daylight)
+    count = openings.windows(rng, builder, half, height, daylight, closed)
+    _trim(rng, builder, half, height)
     _wall_things(rng, builder, half, height)
     furnish(rng, builder, half)
-    light_room(rng, builder, half, height, dark=not daylight or windows == 0)
+    if rng.random() < 0.1:
+        fireplace(rng, builder, half, height)
+    light_room(rng, builder, half, height, dark=not daylight or count == 0)
     return builder
 
 
-def _enclose(rng: np.random.Generator, builder: SceneBuilder, half: np.ndarray, height: float) -> None:
-    """Walls, floor and ceiling."""
-
-    def paint() -> int:
-        c = colour(rng, saturation=0.25, low=0.5, high=0.88) if rng.random() < 0.72 else colour(rng, saturation=0.9)
-        kind = rng.choice(["plain", "noise", "bricks", "tiles"], p=[0.62, 0.22, 0.08, 0.08])
-        return builder.material(c, c * rng.uniform(0.5, 0.92), texture=kind, scale=rng.uniform(0.6, 4))
-
-    wall = paint()
-    walls = [wall if rng.random() < 0.75 else paint() for _ in range(4)]
-    kind = rng.choice(["planks", "tiles", "noise", "checker", "patches"], p=[0.45, 0.22, 0.2, 0.07, 0.06])
-    c = colour(rng, saturation=0.7, low=0.06, high=0.6)
-    glossy = kind in ("planks", "tiles", "checker") and rng.random() < 0.7
-    floor = builder.material(
-        c, c * rng.uniform(0.3, 0.85), texture=str(kind), scale=rng.uniform(0.7, 3),
-        roughness=rng.uniform(0.05, 0.45), specular=0.04 if glossy else 0.0,
-    )  # fmt: skip
-    ceiling = builder.material(colour(rng, saturation=0.12, low=0.6, high=0.88))
-    order = [walls[0], walls[1], floor, walls[2], walls[3], ceiling]
-    builder.set_room((-half[0], -half[1], 0), (half[0], half[1], height), order)
-
-
-def _windows(rng: np.random.Generator, builder: SceneBuilder, half: np.ndarray, height: float, daylight: bool) -> int:
-    """Cut up to four windows; returns how many."""
-    wanted = int(
-        rng.choice([0, 1, 2, 3, 4], p=[0.08, 0.37, 0.3, 0.17, 0.08] if daylight else [0.3, 0.35, 0.2, 0.1, 0.05])
-    )
-    frame = builder.material(colour(rng, saturation=0.3, low=0.2, high=0.9), roughness=0.4, specular=0.03)
-    cloth = colour(rng, saturation=0.7, low=0.2)
-    curtain = builder.material(cloth, cloth * 0.7, texture="planks", scale=3)
-    taken: list[tuple[int, int]] = []
-    for _ in range(wanted):
-        axis, side = WALLS[rng.integers(4)]
-        if (axis, side) in taken:
-            continue
-        taken.append((axis, side))
-        tall = rng.random() < 0.3
-        bottom = rng.uniform(0.02, 0.15) if tall else rng.uniform(0.6, 1.1)
-        top = min(height - 0.15, bottom + (rng.uniform(1.8, 2.4) if tall else rng.uniform(0.8, 1.6)))
-        width = min(half[1 - axis] - 0.25, rng.uniform(0.3, 0.9) if rng.random() < 0.6 else rng.uniform(0.9, 2.4))
-        along = rng.uniform(-1, 1) * (half[1 - axis] - 0.2 - width)
-        _window(rng, builder, half, (axis, side), along, width, (bottom, top), (frame, curtain))
-    return len(taken)
+def _enclose(
+    rng: np.random.Generator, builder: SceneBuilder, half: np.ndarray, height: float, daylight: bool
+) -> set[tuple[int, int]]:
+    """Walls, floor and ceiling, and in two of five rooms a passage; returns the walls that are taken."""
+    wall = surfaces.wall(rng, builder)
+    walls = [wall if rng.random() < 0.75 else surfaces.wall(rng, builder) for _ in range(4)]
+    ceiling = builder.material(surfaces.colour(rng, saturation=0.12, low=0.6, high=0.88))
+    order = [walls[0], walls[1], surfaces.floor(rng, builder), walls[2], walls[3], ceiling]
+    low, high = np.array([-half[0], -half[1], 0]), np.array([half[0], half[1], height])
+    if rng.random() > 0.4:
+        builder.set_room(low, high, order)
+        return set()
+    axis, side = WALLS[rng.integers(4)]
+    depth = rng.uniform(0.5, 1.0) if rng.random() < 0.35 else rng.uniform(1.5, 3.5)
+    if side < 0:
+        low[axis] -= depth
+    else:
+        high[axis] += depth
+    builder.set_room(low, high, order)
+    middle, wide = openings.passage(rng, builder, half, height, (axis, side), depth, walls[0])
+    _behind(rng, builder, half, height, (axis, side), depth, middle, wide, daylight)
+    return {(axis, side)}
 
 
-def _window(
-    rng: np.random.Generator, builder: SceneBuilder, half: np.ndarray, wall: tuple[int, int], along: float, width: float,
-    span: tuple[float, float], materials: tuple[int, int],
+def _behind(
+    rng: np.random.Generator, builder: SceneBuilder, half: np.ndarray, height: float, wall: tuple[int, int],
+    depth: float, middle: np.ndarray, wide: float, daylight: bool,
 ) -> None:  # fmt: skip
-    """One window of half width ``width`` with its frame, bars, and perhaps curtains."""
-    (bottom, top), (frame, curtain) = span, materials
-    centre, tangent, inward = on_wall(half, *wall, along, (bottom + top) / 2, 0.004)
-    rise = np.array([0, 0, (top - bottom) / 2])
-    u = tangent * width
-    if np.cross(u, rise) @ inward < 0:
-        u = -u
-    tint = np.full(3, rng.uniform(0.75, 0.95)) if rng.random() < 0.8 else rng.uniform(0.2, 0.7) * np.ones(3)
-    builder.rect(centre, u, rise, tint, window=True)
-    bars: list[furniture.Box] = []
+    """Light and things in the space behind a passage: its own window by day, or its own lamp."""
+    far = half.copy()
+    far[wall[0]] += depth
+    frame, curtain = some_material(rng, builder), surfaces.cloth(rng, builder, sheet=0.4)
+    along = float(middle[1 - wall[0]])
+    if daylight and rng.random() < 0.7:
+        room = min(wide, far[1 - wall[0]] - 0.3 - abs(along))
+        if room > 0.2:
+            openings.window(
+                rng, builder, far, wall, along, room, (rng.uniform(0.3, 0.9), height - 0.3), (frame, curtain)
+            )
+    if depth > 1.2 and (not daylight or rng.random() < 0.5):
+        tint = blackbody(rng.uniform(2500, 6500)) * rng.uniform(2, 10)
+        builder.rect((*middle[:2], height - 0.01), (0.2, 0, 0), (0, -0.2, 0), tint)
+    if rng.random() < 0.6:
+        furniture.plant(rng, builder, middle[0], middle[1], rng.uniform(0.5, 1.2))
 
-    def bar(a: float, b: float, low: float, high: float, depth: float, m: int) -> None:
-        # 5 mm off the glass, so that no bar shares a plane with it.
-        p, q = centre + tangent * a + inward * 0.005, centre + tangent * b + inward * depth
-        bars.append(((p[0], p[1], low), (q[0], q[1], high), m))
 
-    bar(-width - 0.05, width + 0.05, bottom - 0.04, bottom, rng.uniform(0.05, 0.2), frame)
-    bar(-width - 0.05, width + 0.05, top, top + 0.05, 0.05, frame)
-    bar(-width - 0.05, -width, bottom, top, 0.05, frame)
-    bar(width, width + 0.05, bottom, top, 0.05, frame)
-    for x in np.linspace(-width, width, int(rng.integers(1, 4)) + 1)[1:-1]:
-        bar(x - 0.02, x + 0.02, bottom, top, 0.04, frame)
-    if rng.random() < 0.35:
-        z = rng.uniform(bottom + 0.3, top - 0.2)
-        bar(-width, width, z - 0.02, z + 0.02, 0.035, frame)
-    if rng.random() < 0.35:
-        cover = rng.uniform(0.05, 0.5) * width
-        for end in (-1, 1):
-            bar(end * (width + 0.2), end * (width - cover), max(0.02, bottom - 0.5), top + 0.1, 0.12, curtain)
-    if rng.random() < 0.15:
-        for z in np.arange(bottom + 0.06, top, 0.16):
-            bar(-width, width, z, z + 0.05, 0.06, frame)
-    builder.group(bars)
+def _trim(rng: np.random.Generator, builder: SceneBuilder, half: np.ndarray, height: float) -> None:
+    """Skirting boards, beams or columns."""
+    m = surfaces.wood(rng, builder) if rng.random() < 0.5 else builder.material((0.75, 0.74, 0.7), roughness=0.4)
+    if rng.random() < 0.6 and builder.room[3] == half[0] and builder.room[4] == half[1] and len(builder.solids) < 400:
+        x, y, h = half[0], half[1], rng.uniform(0.06, 0.14)
+        if builder.room[0] == -x and builder.room[1] == -y:
+            builder.group([
+                box((-x - 1, y - 0.015, 0), (x + 1, y + 1, h), m), box((-x - 1, -y - 1, 0), (x + 1, -y + 0.015, h), m),
+                box((x - 0.015, -y, 0), (x + 1, y, h), m), box((-x - 1, -y, 0), (-x + 0.015, y, h), m),
+            ])  # fmt: skip
+    if rng.random() < 0.14:
+        w = rng.uniform(0.05, 0.12)
+        beams = np.arange(-half[0] + 0.4, half[0], rng.uniform(0.6, 1.2))
+        builder.group([box((x - w, -half[1], height - 2.4 * w), (x + w, half[1], height + 0.1), m) for x in beams])
 
 
 def _wall_things(rng: np.random.Generator, builder: SceneBuilder, half: np.ndarray, height: float) -> None:
-    """Pictures, mirrors and a door."""
-    for _ in range(rng.integers(1, 5)):
+    """Framed pictures, mirrors, doors and shelf boards."""
+    for _ in range(rng.integers(2, 6)):
         axis, side = WALLS[rng.integers(4)]
-        door, mirror = rng.random() < 0.25, rng.random() < 0.12
-        w, h = (rng.uniform(0.38, 0.5), 1.0) if door else rng.uniform(0.15, 0.6, 2)
-        z = h if door else rng.uniform(1.2, max(1.3, min(1.8, height - h)))
-        centre, tangent, inward = on_wall(half, axis, side, rng.uniform(-1, 1) * max(0.1, half[1 - axis] - w), z, 0)
-        if mirror:
-            m = builder.material(np.full(3, 0.88), roughness=0.0, metal=True)
-        elif door:
-            m = some_material(rng, builder)
-        else:
-            m = builder.material(
-                colour(rng, saturation=1.0), colour(rng, saturation=1.0), texture="patches", scale=rng.uniform(2, 8)
-            )
-        a, b = centre - tangent * w, centre + tangent * w + inward * 0.03
-        builder.group([((a[0], a[1], z - h), (b[0], b[1], z + h), m)])
+        m, rim = some_material(rng, builder), some_material(rng, builder)
+        kind = rng.choice(["door", "mirror", "board", "picture"], p=[0.22, 0.16, 0.15, 0.47])
+        w, h = rng.uniform(0.15, 0.6, 2)
+        along = rng.uniform(-1, 1) * max(0.1, half[1 - axis] - w - 0.1)
+        point, _, _ = on_wall(half, axis, side, along, 0.0, 0.0)
+        yaw = YAWS[(axis, side)]
+        if kind == "door":
+            builder.group(openings.door(rng, m, rim), point, yaw)
+            continue
+        z = rng.uniform(1.2, max(1.3, min(1.8, height - h)))
+        if kind == "board":
+            covers = [some_material(rng, builder) for _ in range(3)]
+            goods = furniture.books(rng, covers, -w + 0.03, 0.5 * w, z, 0.28)
+            goods = [s._replace(low=(s.low[0], s.low[1] - 0.13, s.low[2]), high=(s.high[0], s.high[1] - 0.13, s.high[2]))
+                     for s in goods]  # fmt: skip
+            builder.group([box((-w, -0.25, z - 0.025), (w, 0, z), m), *goods], point, yaw)
+            continue
+        front = builder.material(np.full(3, 0.88), roughness=0.0, metal=True)
+        if kind == "picture":
+            kinds = ["patches", "marble", "carpet", "stripes", "noise"]
+            front = builder.material(surfaces.colour(rng, saturation=1.0), surfaces.colour(rng, saturation=1.0),
+                                     texture=str(rng.choice(kinds)), scale=rng.uniform(2, 8))  # fmt: skip
+        parts = [box((-w - 0.03, -0.02, z - h - 0.03), (w + 0.03, 0, z + h + 0.03), rim)]
+        builder.group([*parts, box((-w, -0.025, z - h), (w, -0.01, z + h), front)], point, yaw)
 
 
 def furnish(rng: np.random.Generator, builder: SceneBuilder, half: np.ndarray) -> None:
     """Fill the room in proportion to its floor."""
-    count = int(np.clip(rng.poisson(1.5 + 0.16 * 4 * half[0] * half[1]), 1, 9))
-    kinds = ["table", "chair", "sofa", "shelf", "cabinet", "bed", "plant", "crate"]
-    for kind in rng.choice(kinds, count, p=[0.24, 0.2, 0.13, 0.13, 0.1, 0.06, 0.08, 0.06]):
+    count = int(np.clip(rng.poisson(2.0 + 0.2 * 4 * half[0] * half[1]), 2, 11))
+    kinds = ["table", "chair", "sofa", "shelf", "cabinet", "bed", "plant", "crate", "rug", "column"]
+    for kind in rng.choice(kinds, count, p=[0.21, 0.18, 0.12, 0.13, 0.1, 0.05, 0.08, 0.03, 0.07, 0.03]):
         m, other = some_material(rng, builder), some_material(rng, builder)
         top = None
         if kind == "table":
-            boxes, top, radius = furniture.table(rng, m, other)
+            parts, top, radius = furniture.table(rng, builder, m, other)
         elif kind == "chair":
-            boxes, radius = furniture.chair(rng, m, other), 0.32
+            parts, radius = furniture.chair(rng, m, other), 0.32
         elif kind == "sofa":
-            boxes, radius = furniture.sofa(rng, m, other), 1.0
+            parts, radius = furniture.sofa(rng, surfaces.cloth(rng, builder), surfaces.cloth(rng, builder)), 1.0
         elif kind == "shelf":
-            boxes, radius = furniture.shelf(rng, builder, m), 0.6
+            parts, radius = furniture.shelf(rng, builder, m), 0.6
         elif kind == "cabinet":
-            boxes, radius = furniture.cabinet(rng, m, other), 0.6
+            parts, radius = furniture.cabinet(rng, m, other), 0.6
         elif kind == "bed":
-            boxes, radius = furniture.bed(rng, m, other), 1.1
+            parts, radius = furniture.bed(rng, m, surfaces.cloth(rng, builder)), 1.1
+        elif kind == "rug":
+            x, y = rng.uniform(-0.3, 0.3, 2) * half
+            w, d = rng.uniform(0.3, 0.7, 2) * np.minimum(half, 2.4)
+            builder.group([box((-w, -d, 0), (w, d, 0.012), surfaces.cloth(rng, builder))], (x, y, 0))
+            continue
+        elif kind == "column":
+            parts, radius = [furniture.post(0, 0, 0, builder.room[5], 0.14, m)], 0.2
         else:
             w = rng.uniform(0.15, 0.45)
-            boxes, radius = [((-w, -w, 0), (w, w, 2 * w), m)], 1.42 * w
+            parts, radius = [box((-w, -w, 0), (w, w, 2 * w), m)], 1.42 * w
         backed = {"sofa": 0.48, "shelf": 0.17, "cabinet": 0.34, "bed": 1.08}
         spot = free_spot(rng, builder, half, radius, wall=backed.get(str(kind)))
         if spot is None:
@@ -166,6 +168,20 @@ def furnish(rng: np.random.Generator, builder: SceneBuilder, half: np.ndarray) -
         if kind == "plant":
             furniture.plant(rng, builder, spot[0], spot[1], rng.uniform(0.5, 1.3))
             continue
-        builder.group(boxes, (spot[0], spot[1], 0), spot[2])
-        if top is not None:
+        builder.group(parts, (spot[0], spot[1], 0), spot[2])
+        if top is not None and rng.random() < 0.85:
             furniture.decoration(rng, builder, np.array([spot[0], spot[1], top]), 0.22)
+        if kind == "table" and rng.random() < 0.5:
+            _chairs(rng, builder, spot, radius, m, other)
+
+
+def _chairs(
+    rng: np.random.Generator, builder: SceneBuilder, spot: tuple[float, float, float], radius: float, m: int, leg: int
+) -> None:
+    """One or two chairs drawn up to a table, where there is room."""
+    x0, y0, x1, y1 = builder.room[0], builder.room[1], builder.room[3], builder.room[4]
+    for turn in rng.permutation([0.5, 1.5])[: rng.integers(1, 3)] * math.pi:
+        yaw = spot[2] + float(turn)
+        x, y = spot[0] - (radius + 0.1) * math.sin(yaw), spot[1] + (radius + 0.1) * math.cos(yaw)
+        if x0 + 0.35 < x < x1 - 0.35 and y0 + 0.35 < y < y1 - 0.35:
+            builder.group(furniture.chair(rng, m, leg), (x, y, 0), yaw)

@@ -13,27 +13,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import geometry
+from . import arithmetic
+from .hierarchy import build_nodes
+from .patterns import TEXTURES
+from .solids import Solid, Vector, ball, tilt
 
-Vector = Sequence[float] | np.ndarray
-#: Texture numbers of :func:`.geometry.pattern`.
-TEXTURES = {"plain": 0, "checker": 1, "tiles": 2, "noise": 3, "planks": 4, "bricks": 5, "patches": 6}
+#: Textures that start elsewhere on every solid, so that no two look alike.
+VARIED = ("planks", "grain", "noise", "patches", "marble", "grass")
 REC709 = np.array([0.2126, 0.7152, 0.0722])
 
 
 class Scene(NamedTuple):
     """What the kernels read. Columns of each array:
 
-    ``boxes`` low 3, high 3, material; ``groups`` cos and sin of the yaw, first and last box + 1, bounds low 3, high 3
-    (boxes and bounds in axes turned by the yaw); ``spheres`` centre 3, radius, material; ``rects`` centre 3, half edges
-    u 3 and v 3, unit normal 3, radiance or tint 3, 1 for a window onto the sky, area; ``room`` low 3, high 3, 1 where
-    there is one, materials of −x −y −z +x +y +z; ``materials`` colour 3, second colour 3, texture, repeats a metre,
-    roughness, reflectance at normal incidence, metal, radiance 3, lamp; ``lights`` kind, index, power; ``sun`` direction
-    3, radiance 3, cosine of the angular radius, solid angle; ``sky`` (N, 2N, 3) panorama in the world frame.
+    ``nodes`` as :func:`.hierarchy.build_nodes` makes them, over all that follows but the room; ``solids`` centre 3,
+    half box 3, axes 9 (rows, in the world), material, shape, radius at a drum's ends 2; ``spheres`` centre 3, radius,
+    material; ``rects`` centre 3, half edges u 3 and v 3, unit normal 3, radiance or tint 3, 1 for a window onto the
+    sky, area; ``room`` low 3, high 3, 1 where there is one, materials of −x −y −z +x +y +z; ``materials`` colour 3,
+    second colour 3, texture, repeats a metre, roughness, reflectance at normal incidence, metal, radiance 3, lamp, share
+    of a thin sheet's light that goes through, 1 where clear, 1 where each solid has its own piece of the texture;
+    ``lights`` kind, index, power; ``sun`` direction 3, radiance 3, cosine of the angular radius, solid angle; ``sky``
+    (N, 2N, 3) panorama in the world frame.
     """
 
-    boxes: np.ndarray
-    groups: np.ndarray
+    nodes: np.ndarray
+    solids: np.ndarray
     spheres: np.ndarray
     rects: np.ndarray
     room: np.ndarray
@@ -53,8 +57,7 @@ class SceneBuilder:
     """Collects things, then :meth:`build` packs them."""
 
     materials: list[list[float]] = field(default_factory=list)
-    boxes: list[list[float]] = field(default_factory=list)
-    groups: list[list[float]] = field(default_factory=list)
+    solids: list[list[float]] = field(default_factory=list)
     spheres: list[list[float]] = field(default_factory=list)
     rects: list[list[float]] = field(default_factory=list)
     lights: list[list[float]] = field(default_factory=list)
@@ -75,30 +78,42 @@ class SceneBuilder:
         specular: float = 0.0,
         metal: bool = False,
         radiance: Vector = (0.0, 0.0, 0.0),
+        glow: Vector | None = None,
+        sheet: float = 0.0,
+        clear: bool = False,
     ) -> int:
-        """Add a material and return its number. Colours in [0, 1]; ``specular`` is the reflectance at 0°."""
+        """Add a material and return its number. Colours in [0, 1]; ``specular`` is the reflectance at 0°.
+
+        ``radiance``: of a sphere that is a lamp. ``glow``: of a solid that shines dimly, times the texture's share of
+        the second colour where it has one; paths find it by chance. ``sheet``: share of the light that a thin thing
+        scatters through. ``clear``: a thin pane that reflects by ``specular`` and passes the rest, tinted.
+        """
         second = colour if second is None else second
         numbers = [TEXTURES[texture], scale, roughness, specular, float(metal)]
-        self.materials.append([*colour, *second, *numbers, *radiance, float(luminance(radiance) > 0)])
+        self.materials.append([*colour, *second, *numbers, *(radiance if glow is None else glow)])
+        self.materials[-1] += [float(luminance(radiance) > 0), sheet, float(clear), float(texture in VARIED)]
         return len(self.materials) - 1
 
-    def group(self, boxes: Sequence[tuple[Vector, Vector, int]], at: Vector = (0, 0, 0), yaw: float = 0.0) -> None:
-        """Add boxes (low corner, high corner, material) given around the origin, turned by ``yaw``, moved to ``at``."""
-        c, s = math.cos(yaw), math.sin(yaw)
-        moved = np.array([c * at[0] + s * at[1], c * at[1] - s * at[0], at[2]])
-        rows = [[*(np.minimum(lo, hi) + moved), *(np.maximum(lo, hi) + moved), m] for lo, hi, m in boxes]
-        start = len(self.boxes)
-        self.boxes += rows
-        bounds = np.array(rows)
-        low, high = bounds[:, :3].min(0), bounds[:, 3:6].max(0)
-        self.groups.append([c, s, start, len(self.boxes), *low, *high])
+    def group(
+        self, solids: Sequence[tuple[Vector, Vector, int] | Solid], at: Vector = (0, 0, 0), yaw: float = 0.0
+    ) -> None:
+        """Add solids, or boxes (low corner, high corner, material), given around the origin, turned, moved to ``at``."""
+        frame = tilt(yaw)
+        for item in solids:
+            solid = item if isinstance(item, Solid) else Solid(*item)
+            low, high = np.asarray(solid.low, float), np.asarray(solid.high, float)
+            centre, half = np.asarray(at, float) + frame @ ((low + high) / 2), np.maximum(abs(high - low) / 2, 1e-4)
+            axes = (frame if solid.turn is None else frame @ solid.turn).T
+            self.solids.append([*centre, *half, *axes.ravel(), solid.material, solid.shape, solid.start, solid.end])
 
     def sphere(self, centre: Vector, radius: float, material: int) -> None:
         """Add a sphere; one of a radiant material is a lamp."""
+        if not self.materials[material][14]:
+            self.group([ball(centre, radius, material)])
+            return
         self.spheres.append([*centre, radius, material])
         power = luminance(self.materials[material][11:14]) * math.pi * radius**2
-        if power > 0:
-            self.lights.append([geometry.SPHERE, len(self.spheres) - 1, power])
+        self.lights.append([arithmetic.SPHERE, len(self.spheres) - 1, power])
 
     def rect(self, centre: Vector, u: Vector, v: Vector, radiance: Vector, *, window: bool = False) -> None:
         """Add a rectangle of half edges ``u``, ``v`` that shines towards u × v; a window tints the sky by ``radiance``."""
@@ -108,7 +123,7 @@ class SceneBuilder:
         self.rects.append([*centre, *u, *v, *(cross / length), *radiance, float(window), area])
         shine = luminance(radiance) * (self._mean_sky(cross / length) if window else 1.0)
         if shine > 0:
-            self.lights.append([geometry.RECT, len(self.rects) - 1, shine * area])
+            self.lights.append([arithmetic.RECT, len(self.rects) - 1, shine * area])
 
     def _mean_sky(self, inward: np.ndarray) -> float:
         """Mean luminance of the half of the sky that a window sees; set the sky before the windows."""
@@ -130,7 +145,7 @@ class SceneBuilder:
         # 2π(1 − cos) loses its digits for a small disc; 4π sin²(r/2) does not.
         solid_angle = 4 * math.pi * math.sin(angular_radius / 2) ** 2
         self.sun = [*towards, *(np.asarray(irradiance, float) / solid_angle), cosine, solid_angle]
-        self.lights.append([geometry.SKY, 0, luminance(irradiance)])
+        self.lights.append([arithmetic.SKY, 0, luminance(irradiance)])
 
     def build(self) -> Scene:
         """Pack into contiguous float32 arrays."""
@@ -138,8 +153,21 @@ class SceneBuilder:
         def table(rows: list[list[float]], columns: int) -> np.ndarray:
             return np.array(rows, np.float32).reshape(-1, columns)
 
+        solids, spheres, rects = table(self.solids, 19), table(self.spheres, 5), table(self.rects, 17)
         return Scene(
-            table(self.boxes, 7), table(self.groups, 10), table(self.spheres, 5), table(self.rects, 17),
-            table([self.room], 13), table(self.materials or [[0.0] * 15], 15), table(self.lights, 3),
+            _nodes(solids, spheres, rects), solids, spheres, rects, table([self.room], 13),
+            table(self.materials or [[0.0] * 18], 18), table(self.lights, 3),
             np.array(self.sun, np.float32), np.ascontiguousarray(self.sky, np.float32),
         )  # fmt: skip
+
+
+def _nodes(solids: np.ndarray, spheres: np.ndarray, rects: np.ndarray) -> np.ndarray:
+    """The tree over everything that has bounds."""
+    reach = np.einsum("nij,ni->nj", abs(solids[:, 6:15].reshape(-1, 3, 3)), solids[:, 3:6])
+    reaches = [reach, np.repeat(spheres[:, 3:4], 3, 1), abs(rects[:, 3:6]) + abs(rects[:, 6:9])]
+    centre = np.concatenate([table[:, :3] for table in (solids, spheres, rects)])
+    kinds = np.repeat([arithmetic.SOLID, arithmetic.SPHERE, arithmetic.RECT], [len(r) for r in reaches])
+    indices = np.concatenate([np.arange(len(r)) for r in reaches])
+    # A hair wider than exact: a flat rectangle's bounds must not be missed by rounding.
+    half = np.concatenate(reaches) + 1e-4
+    return build_nodes(centre - half, centre + half, kinds, indices)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from . import geometry, kernels
+from . import arithmetic, kernels
 from .scene import Scene
 
 
@@ -46,7 +46,7 @@ class Traced(NamedTuple):
 
 def link(compile_function: Callable[[FunctionType], Any]) -> dict[str, Any]:
     """Compile every kernel function with ``compile_function``, each calling the compiled ones before it."""
-    namespace = {**vars(geometry), **vars(kernels)}
+    namespace = {k: v for module in (*kernels.MODULES, kernels) for k, v in vars(module).items()}
     for function in kernels.FUNCTIONS:
         namespace[function.__name__] = compile_function(rebind(function, namespace))
     return namespace
@@ -78,7 +78,7 @@ def cached_njit(sources: tuple[Any, ...], **options: Any) -> Callable[[FunctionT
 
 # The kernels allocate nothing. Without Numba's run time they also count no references to the scene's arrays, which
 # costs a third of the time and makes threads fight over the counters.
-_jit = cached_njit((geometry, kernels), _nrt=False)
+_jit = cached_njit((*kernels.MODULES, kernels), _nrt=False)
 _compiled = link(_jit)
 _trace_span = _jit(rebind(kernels.trace_span, _compiled))
 #: Pixels that a thread takes at a time.
@@ -124,26 +124,28 @@ def trace(
         with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
             list(pool.map(work, range(0, pixels, SPAN)))
     distance = picture[..., 9]
-    distance[distance >= geometry.FAR] = np.inf
+    distance[distance >= arithmetic.FAR] = np.inf
     return Traced(
         picture[..., :3], picture[..., 3:6], picture[..., 6:9], distance, picture[..., 10:13], picture[..., 13]
     )
 
 
 def sun_visibility(scene: Scene, origin: np.ndarray, samples: int = 32) -> float:
-    """Share in [0, 1] of the sun's disc that ``origin`` (3,) sees."""
+    """Share in [0, 1] of the sun's light that reaches ``origin`` (3,), panes counted by what they let pass."""
     if scene.sun[7] <= 0:
         return 0.0
     rng = np.random.default_rng(samples)
-    seen = 0
+    seen = 0.0
     for a, b in rng.random((samples, 2)).astype(np.float32):
         d = _compiled["sample_cap"](*scene.sun[:3], scene.sun[6], a, b)
-        seen += _compiled["open_to_sky"](scene, *np.asarray(origin, np.float32), *map(np.float32, d))
-    return seen / samples
+        ray = (*np.asarray(origin, np.float32), *map(np.float32, d))
+        reach = _compiled["sky_reach"](scene, *ray)
+        seen += np.mean(_compiled["shadow"](scene, *ray, reach)) if reach > 0 else 0.0
+    return float(seen / samples)
 
 
 def first_hit(scene: Scene, origin: np.ndarray, direction: np.ndarray) -> float:
     """Distance in metres along a unit direction to the first surface; +inf for the sky."""
     ray = np.concatenate([origin, direction]).astype(np.float32)
     distance = _compiled["closest"](scene, *ray)[0]
-    return float("inf") if distance >= geometry.FAR else float(distance)
+    return float("inf") if distance >= arithmetic.FAR else float(distance)

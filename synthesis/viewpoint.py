@@ -27,14 +27,15 @@ class Viewpoint(NamedTuple):
 
 
 def clearance(scene: Scene, point: np.ndarray) -> float:
-    """Distance in metres from ``point`` (3,) to the nearest surface; negative inside a box or outside the room."""
+    """Distance in metres from ``point`` (3,) to the nearest surface; negative inside one or outside the room.
+
+    Rounded solids count as their boxes.
+    """
     gaps = [np.inf]
-    for row in scene.groups:
-        c, s = row[:2]
-        local = np.array([c * point[0] + s * point[1], c * point[1] - s * point[0], point[2]])
-        for box in scene.boxes[int(row[2]) : int(row[3])]:
-            outside = np.maximum(box[:3] - local, local - box[3:6])
-            gaps.append(float(np.linalg.norm(np.maximum(outside, 0)) + min(outside.max(), 0)))
+    if len(scene.solids):
+        local = np.einsum("nij,nj->ni", scene.solids[:, 6:15].reshape(-1, 3, 3), point - scene.solids[:, :3])
+        outside = abs(local) - scene.solids[:, 3:6]
+        gaps.append(float((np.linalg.norm(np.maximum(outside, 0), axis=1) + np.minimum(outside.max(1), 0)).min()))
     for sphere in scene.spheres:
         gaps.append(float(np.linalg.norm(point - sphere[:3]) - sphere[3]))
     if scene.room[0, 6] > 0:
@@ -90,7 +91,7 @@ def place_camera(rng: np.random.Generator, scene: Scene, size: int) -> Viewpoint
         score = _score(scene, camera, matrix) + 0.3 * rng.random()
         if score > best_score:
             best, best_score = matrix, score
-        if score > 1.0:
+        if score > 1.75:
             break
     assert best is not None
     return Viewpoint(camera, best)
@@ -105,7 +106,10 @@ def _score(scene: Scene, camera: Camera, matrix: np.ndarray) -> float:
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     seen = np.array([tracer.first_hit(scene, matrix[:3, 3], d) for d in directions[::3]])
     near = np.minimum(seen, 8.0)
-    return float(min(np.median(near) / 1.6, 1.0) + min(near.min() / 0.45, 1.0) - 0.9 - (np.mean(np.isinf(seen)) > 0.8))
+    # A bare wall has one slope of depths; a view with things in it, many.
+    variety = min(float(np.std(np.diff(np.log(near), 2))) / 0.5, 1.0)
+    room = min(np.median(near) / 1.6, 1.0) + min(near.min() / 0.45, 1.0)
+    return float(room + 0.8 * variety - 0.9 - (np.mean(np.isinf(seen)) > 0.8))
 
 
 def place_probe(
