@@ -82,8 +82,11 @@ def read_size(path: Path) -> tuple[int, int]:
 
 
 def write_depth(path: Path | str, depth: Tensor) -> None:
-    """Write planar depth (H, W) in metres, +inf = sky, as channel Z."""
-    write_image(path, depth[..., None], ["Z"])
+    """Write planar depth (H, W) in metres, +inf = sky, as channel Z; as Y too, for what shows only pictures.
+
+    Blender before 5.0 is of that kind: it reads an EXR with nothing but Z as black.
+    """
+    write_image(path, depth[..., None].expand(-1, -1, 2), ["Y", "Z"])
 
 
 def read_depth(path: Path | str) -> Tensor:

@@ -3,7 +3,7 @@
 
 It is copied to ``ROOT/bridge/launch.py`` of a folder that the tests give as the engine's root. ``ROOT/behaviour.json``
 says how it acts: ``seconds`` a job takes, ``fail`` an error's [text, remedy], ``die`` whether it ends in the middle.
-``ROOT/answer`` holds ``environment.exr``, ``spheres.exr`` and ``preview.png``.
+``ROOT/answer`` holds ``environment.exr``, ``spheres.exr``, ``depth.exr`` and ``preview.png``.
 """
 
 import json
@@ -109,6 +109,10 @@ def main():
         say("accepted", id=message["id"])
         if message["kind"] == "light":
             light(message["id"], message["params"], behaviour)
+        elif message["kind"] == "depth":
+            shutil.copy(ROOT / "answer" / "depth.exr", message["params"]["out"])
+            said = {"depth": message["params"]["out"], "range_m": [2.0, 4.0], "warnings": ["The scale is a guess."]}
+            say("result", id=message["id"], data=said)
         elif message["kind"] == "direction":
             if behaviour.get("fail"):
                 text, remedy = behaviour["fail"]

@@ -17,13 +17,14 @@ from limelight.bridge import setup
 from limelight.operators import engine as engine_operators
 from limelight.operators import engine_session, estimate, run_operator, state
 from limelight.operators.estimate_run import EstimateRun
-from limelight.scene import capture, results
+from limelight.scene import capture, compat, results
 
 
 def write_exr(path, pixels):
     """Write ``pixels`` (H, W, 3) linear float as an EXR file."""
     height, width, _ = pixels.shape
     image = bpy.data.images.new("out", width, height, float_buffer=True)
+    compat.keep_values(image)
     rgba = np.ones((height, width, 4), np.float32)
     rgba[..., :3] = pixels[::-1]
     image.pixels.foreach_set(rgba.ravel())
@@ -43,6 +44,9 @@ def engine(scene, camera, tmp_path, monkeypatch):
     write_exr(root / "answer" / "environment.exr", rng.random((32, 64, 3), dtype=np.float32) * 4)
     write_exr(root / "answer" / "spheres.exr", rng.random((16, 80, 3), dtype=np.float32))
     write_exr(root / "answer" / "preview.png", rng.random((16, 80, 3), dtype=np.float32))
+    depth = np.full((36, 64, 3), 4.0, np.float32)
+    depth[:10] = 1e10
+    write_exr(root / "answer" / "depth.exr", depth)
     monkeypatch.setattr(preferences, "ROOT", root)
     stored = preferences.addon_preferences(bpy.context)
     stored.engine_source, stored.existing_python = "EXISTING", sys.executable
@@ -98,6 +102,19 @@ def test_another_take_is_asked_for_and_the_average_comes_back(engine, scene):
     assert scene.limelight.take == 2 and light.spread[0] < 0
     bpy.ops.limelight.estimate_take(take=0)
     assert tuple(light.spread) == (0.5, 11.0)
+
+
+def test_the_engines_depth_becomes_a_mesh_that_the_estimate_reads(engine, scene):
+    with pytest.raises(RuntimeError, match="There is no photo"):
+        bpy.ops.limelight.show_depth()
+    scene.limelight.source, scene.limelight.plate = "PLATE", bpy.data.images.new("photo", 64, 36)
+    assert bpy.ops.limelight.show_depth() == {"FINISHED"}
+    assert scene.limelight.depth_source == "GEOMETRY"
+    assert "2.0 to 4.0 m" in bpy.context.window_manager.limelight.message
+    bpy.data.objects["Floor"].hide_viewport = True
+    bpy.context.view_layer.update()
+    depth = capture.cast_depth(bpy.context, 64, (64, 36))
+    assert np.isinf(depth[:9]).all() and np.allclose(depth[12:], 4.0, rtol=1e-3)
 
 
 def test_missing_parts_are_told_before_anything_starts(engine, scene):

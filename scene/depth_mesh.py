@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A photo's depth as a mesh that can be seen, measured, mended, and clicked: what "Geometry" reads depth from.
+
+The mesh is a grid of the photo's pixels, torn where the depth jumps, with the photo on it; it is kept out of renders.
+"""
+
+from __future__ import annotations
+
+import math
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Vector
+
+from . import camera as cameras
+from . import compat, probes
+
+#: The custom property that marks the mesh, and vertices along the photo's longer side.
+MARK, SIDE = "limelight_depth", 192
+#: Neighbours that differ by more than this factor belong to different things.
+_TEAR = 1.12
+#: A face counts as ground if it is level to within this angle, in radians; the plane may pass it at this share of the
+#: camera's height.
+_LEVEL, _NEAR = math.radians(20), 0.04
+
+
+def find(scene: bpy.types.Scene) -> bpy.types.Object | None:
+    """The scene's depth mesh, if there is one."""
+    return next((thing for thing in scene.objects if MARK in thing and thing.type == "MESH"), None)
+
+
+def show(scene: bpy.types.Scene, depth: np.ndarray) -> bpy.types.Object:
+    """Make planar ``depth`` (H, W), rows from the top, metres, +inf sky, seen by the scene's camera, the depth mesh.
+
+    An earlier one is replaced. Raises ``ValueError`` if nothing of it is finite.
+    """
+    camera = scene.camera
+    if camera is None:
+        raise ValueError("the scene has no camera")
+    points, uv, faces = grid(scene, camera, depth)
+    if not len(faces):
+        raise ValueError("the depth shows nothing but sky")
+    mesh = bpy.data.meshes.new("Photo depth")
+    mesh.from_pydata(points.tolist(), [], faces.tolist())
+    layer = mesh.uv_layers.new(name="Photo")
+    layer.data.foreach_set("uv", uv[faces.ravel()].astype(np.float32).ravel())
+    thing = find(scene)
+    if thing is None:
+        thing = bpy.data.objects.new("Photo depth", mesh)
+        thing[MARK] = True
+        probes.collection(scene).objects.link(thing)
+    else:
+        old = thing.data
+        thing.data = mesh
+        bpy.data.meshes.remove(old)
+    mesh.materials.append(_material(scene))
+    thing.matrix_world = camera.matrix_world.normalized()
+    thing.hide_render = True
+    return thing
+
+
+def grid(
+    scene: bpy.types.Scene, camera: bpy.types.Object, depth: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points (P, 3) in the camera's frame, their place on the photo (P, 2) from its bottom left, and faces (F, 4)."""
+    stride = max(1, math.ceil(max(depth.shape) / SIDE))
+    depth = depth[stride // 2 :: stride, stride // 2 :: stride]
+    rows, columns = depth.shape
+    view = cameras.seen(scene, camera, columns, rows)
+    u, v = _to_the_edges(columns), _to_the_edges(rows)
+    rays = np.stack(
+        [*np.meshgrid((u - view["cx"]) / view["fx"], (view["cy"] - v) / view["fy"]), -np.ones(depth.shape)], -1
+    )
+    places = np.stack(np.meshgrid(u / columns, 1 - v / rows), -1).reshape(-1, 2)
+    finite = (depth > 0) & (depth < 1e9)
+    far = np.where(finite, depth, 1.0).ravel()
+    number = np.arange(rows * columns).reshape(rows, columns)
+    corners = np.stack([number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]], -1).reshape(-1, 4)
+    corners = corners[finite.ravel()[corners].all(1)]
+    at = far[corners]
+    torn = at.max(1) >= _TEAR * at.min(1)
+    # Between a near thing and a far one lies the far one: such faces get corners of their own at its depth.
+    own = corners[torn].ravel()
+    points = np.concatenate(
+        [rays.reshape(-1, 3) * far[:, None], rays.reshape(-1, 3)[own] * at[torn].max(1).repeat(4)[:, None]]
+    )
+    places = np.concatenate([places, places[own]])
+    faces = np.concatenate([corners[~torn], rows * columns + np.arange(len(own)).reshape(-1, 4)])
+    # Only what some face uses stays.
+    used = np.unique(faces)
+    renumbered = np.full(len(points), -1)
+    renumbered[used] = np.arange(len(used))
+    return points[used], places[used], renumbered[faces]
+
+
+def _to_the_edges(count: int) -> np.ndarray:
+    """Centres of so many pixels, in pixels; the first and the last lie on the picture's edges, so that none is bare."""
+    centres = np.arange(count) + 0.5
+    centres[0], centres[-1] = 0.0, count
+    return centres
+
+
+def _material(scene: bpy.types.Scene) -> bpy.types.Material:
+    """The photo, shining by itself."""
+    material = bpy.data.materials.get("Photo depth") or bpy.data.materials.new("Photo depth")
+    tree = compat.node_tree(material)
+    tree.nodes.clear()
+    picture = tree.nodes.new("ShaderNodeTexImage")
+    picture.image = scene.limelight.plate
+    shine = tree.nodes.new("ShaderNodeEmission")
+    out = tree.nodes.new("ShaderNodeOutputMaterial")
+    tree.links.new(picture.outputs["Color"], shine.inputs["Color"])
+    tree.links.new(shine.outputs["Emission"], out.inputs["Surface"])
+    return material
+
+
+def rescale(scene: bpy.types.Scene, factor: float) -> None:
+    """Make everything that was measured in the photo ``factor`` times as far and large: the mesh and the probes.
+
+    From the camera it all looks as before. Raises ``ValueError`` for a factor that is not positive and finite.
+    """
+    if not (math.isfinite(factor) and factor > 0):
+        raise ValueError("the distance must be larger than zero")
+    camera = scene.camera
+    assert camera is not None
+    eye = camera.matrix_world.translation
+    about = Matrix.Translation(eye) @ Matrix.Scale(factor, 4) @ Matrix.Translation(-eye)
+    thing = find(scene)
+    if thing is not None:
+        thing.matrix_world = about @ thing.matrix_world
+    for probe in probes.probes(scene):
+        probe.matrix_world.translation = about @ probe.matrix_world.translation
+        probe.limelight.radius *= factor
+
+
+def ground(points: np.ndarray, faces: np.ndarray, rounds: int = 300, seed: int = 0) -> tuple[np.ndarray, float] | None:
+    """The largest level surface below the eye: unit normal (3,) and its distance under the origin, or None.
+
+    points (P, 3) relative to the camera's place, z up; faces (F, 4). RANSAC over the faces that look up, weighted by
+    area, then least squares.
+    """
+    a, b, c = (points[faces[:, i]] for i in (0, 1, 2))
+    normals = np.cross(b - a, c - a)
+    area = np.linalg.norm(normals, axis=1)
+    normals = normals / np.maximum(area, 1e-12)[:, None]
+    middle = points[faces].mean(1)
+    level = (np.abs(normals[:, 2]) > math.cos(2 * _LEVEL)) & (middle[:, 2] < 0) & (area > 0)
+    if level.sum() < 8:
+        return None
+    middle, area = middle[level], area[level]
+    # Seen from far a face is large; what counts is how much of the picture it fills.
+    weight = area / np.maximum((middle**2).sum(1), 1e-9)
+    rng = np.random.default_rng(seed)
+    best, inside = -1.0, None
+    for _ in range(rounds):
+        p, q, r = middle[rng.choice(len(middle), 3, p=weight / weight.sum())]
+        normal = np.cross(q - p, r - p)
+        length = np.linalg.norm(normal)
+        if length < 1e-9:
+            continue
+        normal *= np.sign(normal[2]) / length
+        if normal[2] < math.cos(_LEVEL):
+            continue
+        near = np.abs((middle - p) @ normal) < _NEAR * abs(p @ normal)
+        score = float(weight[near].sum())
+        if score > best:
+            best, inside = score, near
+    if inside is None:
+        return None
+    centre = np.average(middle[inside], axis=0, weights=weight[inside])
+    spread = (middle[inside] - centre) * np.sqrt(weight[inside])[:, None]
+    normal = np.linalg.svd(spread, full_matrices=False)[2][-1]
+    normal = normal * np.sign(normal[2])
+    return normal, float(-centre @ normal)
+
+
+def snap_to_ground(scene: bpy.types.Scene) -> float:
+    """Turn and lift the camera, with the mesh and the probes, so that the photo's ground lies at z = 0; its height.
+
+    Raises ``ValueError`` without a mesh or without any ground in it.
+    """
+    thing, camera = find(scene), scene.camera
+    if thing is None or camera is None:
+        raise ValueError("there is no depth mesh: press Depth as Mesh first")
+    matrix = np.array(thing.matrix_world)
+    corners = np.empty(len(thing.data.vertices) * 3, np.float32)
+    thing.data.vertices.foreach_get("co", corners)
+    eye = camera.matrix_world.translation.copy()
+    points = corners.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3] - np.array(eye)
+    faces = np.empty(len(thing.data.loops), np.int32)
+    thing.data.loops.foreach_get("vertex_index", faces)
+    found = ground(points, faces.reshape(-1, 4))
+    if found is None:
+        raise ValueError("no level ground was found in the photo; turn the camera roughly upright, or use Geometry")
+    normal, height = found
+    turn = Vector(normal).rotation_difference(Vector((0, 0, 1))).to_matrix().to_4x4()
+    place = Vector((eye.x, eye.y, height))
+    move = Matrix.Translation(place) @ turn @ Matrix.Translation(-eye)
+    camera.matrix_world = move @ camera.matrix_world
+    thing.matrix_world = move @ thing.matrix_world
+    for probe in probes.probes(scene):
+        probe.matrix_world.translation = move @ probe.matrix_world.translation
+    return height
