@@ -22,7 +22,7 @@ def light_room(rng: np.random.Generator, builder: SceneBuilder, half: np.ndarray
     """Add one to four kinds of lamps; in a dark room at least one that is strong enough to see by."""
     if not dark and rng.random() < 0.4:
         return
-    base = rng.choice([2500, 2800, 3200, 4000, 5000, 6500, 8000], p=[0.14, 0.25, 0.23, 0.14, 0.1, 0.09, 0.05])
+    base = rng.choice([2500, 2800, 3200, 4000, 5000, 6500, 8000], p=[0.09, 0.17, 0.2, 0.2, 0.16, 0.13, 0.05])
     makers = [panels, downlights, pendants, floor_lamp, shaded_lamp, sconces, screen, neon, candles]
     weights = np.array([0.13, 0.12, 0.18, 0.08, 0.2, 0.1, 0.09, 0.05, 0.05])
     # One single lamp, a few, or many of all kinds.
