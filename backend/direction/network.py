@@ -20,15 +20,17 @@ from . import bins
 SIZE = 128
 #: What is told beside the direction: see :func:`encode_values`.
 VALUES = 5
-#: Each place in the picture votes for its own direction and two images of it, in lobes of this concentration.
-VOTES, _VOTE_KAPPA = 3, 60.0
+#: Each place in the picture votes for its own direction, in a lobe of this concentration.
+_VOTE_KAPPA = 60.0
+#: Lobes of the mixture that tells of all other directions.
+LOBES = 8
 
 
 @dataclass(frozen=True)
 class DirectionConfig:
-    """Sizes of the network: channels at 32 (one convolution), 16 and 8 pixels, attention layers and their heads."""
+    """Sizes of the network: channels at 16 and 8 pixels, attention layers and their heads."""
 
-    widths: tuple[int, int, int] = (64, 96, 128)
+    widths: tuple[int, int] = (96, 128)
     layers: int = 2
     heads: int = 4
     dropout: float = 0.1
@@ -135,19 +137,19 @@ class DirectionNet(nn.Module):
     def __init__(self, config: DirectionConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or DirectionConfig()
-        w0, w1, w2 = config.widths
+        w0, w1 = config.widths
         self.body = nn.Sequential(
-            nn.Conv2d(5, w0, 8, stride=4, padding=2), nn.SiLU(),
-            nn.Conv2d(w0, w1, 4, stride=2, padding=1), Block(w1),
-            nn.Conv2d(w1, w2, 2, stride=2), Block(w2), PixelNorm(w2),
+            nn.Conv2d(5, w0, 12, stride=8, padding=2), Block(w0),
+            nn.Conv2d(w0, w1, 2, stride=2), Block(w1), PixelNorm(w1),
         )  # fmt: skip
-        self.place = nn.Linear(3, w2)
-        self.probe = nn.Linear(4, w2)
-        self.ask = nn.Parameter(torch.randn(w2) * 0.02)
-        self.mix = nn.Sequential(*(Attention(w2, config.heads) for _ in range(config.layers)))
-        self.norm, self.drop = nn.LayerNorm(w2), nn.Dropout(config.dropout)
-        self.bins, self.values = nn.Linear(w2, bins.BINS), nn.Linear(w2, VALUES)
-        self.vote = nn.Linear(w2, VOTES)
+        self.place = nn.Linear(3, w1)
+        self.probe = nn.Linear(4, w1)
+        self.ask = nn.Parameter(torch.randn(w1) * 0.02)
+        self.mix = nn.Sequential(*(Attention(w1, config.heads) for _ in range(config.layers)))
+        self.norm, self.drop = nn.LayerNorm(w1), nn.Dropout(config.dropout)
+        self.lobes, self.values = nn.Linear(w1, 4 * LOBES), nn.Linear(w1, VALUES)
+        self.prior = nn.Parameter(torch.zeros(bins.BINS))
+        self.vote = nn.Linear(w1, 1)
         self.register_buffer("places", bins.directions(), persistent=False)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
@@ -159,18 +161,27 @@ class DirectionNet(nn.Module):
         query = self.ask + self.probe(probe_features(lens, inputs.probe))
         mixed = self.norm(self.mix(torch.cat([query[:, None], tokens], 1)))
         answer = self.drop(mixed[:, 0] + mixed[:, 1:].mean(1))
-        logits = self.bins(answer) + self._votes(mixed[:, 1:], seen)
-        return logits.float(), self.values(answer).float()
+        logits = self._mixture(self.lobes(answer).float()) + self.prior + self._votes(mixed[:, 1:], seen).float()
+        return logits, self.values(answer).float()
+
+    def _mixture(self, lobes: Tensor) -> Tensor:
+        """Log density at the bins (B, 642) of von Mises–Fisher lobes (B, 4·LOBES): κμ and a log weight of each.
+
+        Whatever moves a lobe moves all bins around it, which a layer with a row for every bin would learn one by one.
+        """
+        natural, weight = (2 * lobes).unflatten(-1, (LOBES, 4)).split((3, 1), -1)
+        kappa = natural.norm(dim=-1, keepdim=True).clamp(min=1e-3)
+        # log(sinh κ / κ), without overflow.
+        scale = kappa + torch.log(-torch.expm1(-2 * kappa)) - torch.log(2 * kappa)
+        return torch.logsumexp(natural @ self.places.T + torch.log_softmax(weight, 1) - scale, 1)
 
     def _votes(self, tokens: Tensor, seen: Tensor) -> Tensor:
-        """What the places in the picture say of the directions there, opposite and mirrored fore and aft: (B, 642).
+        """What the places in the picture say of the directions there: (B, 642).
 
         A lamp that is seen is where it is seen; so the network need not learn the lens anew for every direction.
         """
-        images = torch.stack([seen, -seen, seen * seen.new_tensor((1.0, 1.0, -1.0))], 1)
-        near = torch.exp(_VOTE_KAPPA * (images @ self.places.T - 1))
-        votes = self.vote(tokens).transpose(1, 2)
-        return (votes[:, :, None] @ near.to(votes)).sum((1, 2))
+        near = torch.exp(_VOTE_KAPPA * (seen @ self.places.T) - _VOTE_KAPPA)
+        return (self.vote(tokens).float().transpose(1, 2) @ near)[:, 0]
 
 
 def probe_features(lens: Tensor, probe: Tensor) -> Tensor:

@@ -83,6 +83,6 @@ def augmented(examples: Example, generator: torch.Generator) -> Batch:
     picture = lit["picture"].clamp(0, 8)
     picture = picture * (1 + bent * picture) / (1 + bent * (picture + picture**2))
     noise = 0.02 * torch.exp(normal(count, 1, 1, 1) - 1)
-    picture = picture + noise * normal(count, 1, *picture.shape[2:]) * (0.02 + picture.clamp(max=1))
+    picture = picture + noise * normal(1, 1, *picture.shape[2:]) * picture
     half, batch = count // 2, plain({**lit, "picture": picture}, asked)
     return Batch.joined([batch.part(slice(0, half)).flipped(), batch.part(slice(half, None))])
