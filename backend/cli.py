@@ -118,21 +118,23 @@ def depth(
     image: Path,
     out: Annotated[Path, typer.Option(help="The depth map to write (.exr)")],
     fov: Annotated[float | None, typer.Option(help="Horizontal field of view in degrees")] = None,
+    model: Annotated[str | None, typer.Option(help="embedded, guess, or a MoGe or transformers folder")] = None,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Guess the depth of a photo from its perspective."""
+    """Estimate depth and field of view of a photo."""
 
     def command(report: Any) -> dict[str, Any]:
-        from .depth.estimate import estimate_depth_file
+        from .depth.estimate import DEFAULT_MODEL, estimate_depth_file
 
-        return estimate_depth_file(image, out, fov)
+        return estimate_depth_file(image, out, fov, model or DEFAULT_MODEL, pick_device(device))
 
     def show(answer: dict[str, Any]) -> None:
         for warning in answer["warnings"]:
             typer.echo(f"Note: {warning}", err=True)
-        typer.echo(answer["depth"])
+        spread = f" ± {answer['fov_spread_deg']:.0f}" if answer["fov_spread_deg"] else ""
+        typer.echo(f"{answer['depth']}  (field of view {answer['fov_x_deg']:.1f}{spread} degrees; {answer['model']})")
 
     run(command, as_json, show, device)
 

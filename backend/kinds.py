@@ -30,9 +30,13 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
                          report=report)  # fmt: skip
 
     def depth(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
-        from .depth.estimate import estimate_depth_file
+        report.progress(0.0, "Loading the engine's libraries")
+        from .depth.estimate import DEFAULT_MODEL, estimate_depth_file
+        from .devices import pick_device
 
-        return estimate_depth_file(Path(_needed(params, "image")), Path(_needed(params, "out")), params.get("fov_deg"))
+        where, model = str(params.get("device", device)), str(params.get("model") or DEFAULT_MODEL)
+        image, out = Path(_needed(params, "image")), Path(_needed(params, "out"))
+        return estimate_depth_file(image, out, params.get("fov_deg"), model, pick_device(where))
 
     def direction(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         report.progress(0.0, "Loading the engine's libraries")
@@ -62,7 +66,8 @@ def _needed(params: dict[str, Any], name: str) -> str:
 
 def unload() -> None:
     """Free the models that are loaded."""
-    for name in ("limo.embedded.paint", "limo.backbone.load", "direction.embedded", "direction.backbone"):
+    models = ("limo.embedded.paint", "limo.backbone.load", "direction.embedded", "direction.backbone", "depth.embedded")
+    for name in models:
         module = sys.modules.get(f"{__package__}.{name}")
         if module is not None:
             module.unload()

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..backend.depth.estimate import GUESS, Perspective, estimate_depth
+from ..backend.depth.perspective import GUESS, Perspective, guess_depth
 from ..backend.errors import BadInput
 from ..backend.optics.camera import Camera
 
@@ -78,7 +78,7 @@ def loss(pictures: list[Picture], guess: Perspective) -> float:
     """Mean log error over the pictures."""
     errors = []
     for picture in pictures:
-        found, _ = estimate_depth(picture.radiance, picture.camera, guess)
+        found, _ = guess_depth(picture.radiance, picture.camera, guess)
         errors.append(log_error(found, picture.depth))
     return float(np.mean(errors))
 
@@ -132,7 +132,7 @@ def measure(folder: Path, fit: bool, report: Callable[[str], None] = print) -> d
         guesses["fitted"] = search(small, GUESS, report)
     scores = {f"constant {median:.2f} m": evaluate(pictures, lambda picture: torch.full_like(picture.depth, median))}
     for name, guess in guesses.items():
-        scores[name] = evaluate(pictures, lambda p, g=guess: estimate_depth(p.radiance, p.camera, g)[0])  # type: ignore[misc]
+        scores[name] = evaluate(pictures, lambda p, g=guess: guess_depth(p.radiance, p.camera, g)[0])  # type: ignore[misc]
     constants = {name: dataclasses.asdict(guess) for name, guess in guesses.items()}
     return {"fitted_to": len(rest), "held_out": len(held), "constants": constants, "scores": scores}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import torch
 
-from ..depth.estimate import estimate_depth
+from ..depth.estimate import estimate, exif_fov
+from ..devices import pick_device
 from ..errors import BadInput
 from ..optics import exr
 from ..optics.camera import Camera
@@ -13,17 +14,24 @@ from ..optics.photo import read_photo
 from .job import LightJob, ProbeSpec
 from .view import DEFAULT_IMAGE_RADIUS, Probe, View
 
-#: The field of view assumed when neither the job nor the photo's EXIF says one.
-DEFAULT_FOV_DEG = 50.0
-
 
 def read_view(job: LightJob) -> tuple[View, str]:
     """The job's picture with camera and depth; also where the depth came from, ``file`` or ``estimate``."""
     photo = read_photo(job.images[0])
     height, width = photo.radiance.shape[:2]
     warnings = list(photo.warnings)
-    camera = _camera(job, width, height, photo.focal_35mm, warnings)
+    camera = _camera(job, width, height, photo.focal_35mm)
+    found = None
+    if camera is None or job.depth is None:
+        found = estimate(photo, None if camera is None else camera.fov_x_deg, device=pick_device(job.device))
+    if camera is None:
+        assert found is not None
+        camera = found.camera
     if job.depth is not None:
+        if found is not None:
+            warnings.append(
+                f"The field of view is unknown; {camera.fov_x_deg:.0f} degrees was estimated. Give it for a better result."
+            )
         depth = exr.read_depth(job.depth)
         if abs(depth.shape[1] / depth.shape[0] - width / height) > 0.02:
             raise BadInput(
@@ -38,11 +46,12 @@ def read_view(job: LightJob) -> tuple[View, str]:
             job.camera_to_world,
             warnings,
         ), "file"
-    depth, notes = estimate_depth(photo.radiance, camera)
-    return View(photo.radiance, depth, camera, job.camera_to_world, warnings + list(notes)), "estimate"
+    assert found is not None
+    return View(photo.radiance, found.depth, camera, job.camera_to_world, warnings + found.warnings), "estimate"
 
 
-def _camera(job: LightJob, width: int, height: int, focal_35mm: float | None, warnings: list[str]) -> Camera:
+def _camera(job: LightJob, width: int, height: int, focal_35mm: float | None) -> Camera | None:
+    """The job's camera or the one that EXIF tells of; None where neither says anything."""
     if job.camera is not None:
         given = Camera.from_dict({"width": width, "height": height, **job.camera})
         if abs(given.width / given.height - width / height) > 0.02:
@@ -51,15 +60,10 @@ def _camera(job: LightJob, width: int, height: int, focal_35mm: float | None, wa
                 "Give the camera of this very picture.",
             )
         return given.resized(width, height)
-    if job.fov_deg is not None:
-        return Camera.from_fov(width, height, job.fov_deg)
-    if focal_35mm:
-        focal = focal_35mm / 36 * max(width, height)
-        return Camera(width, height, focal, focal, width / 2, height / 2)
-    warnings.append(
-        f"The field of view is unknown; {DEFAULT_FOV_DEG:g} degrees was assumed. Give it for a better result."
-    )
-    return Camera.from_fov(width, height, DEFAULT_FOV_DEG)
+    fov = job.fov_deg
+    if fov is None and focal_35mm:
+        fov = exif_fov(width, height, focal_35mm)
+    return None if fov is None else Camera.from_fov(width, height, fov)
 
 
 def place_probe(view: View, spec: ProbeSpec, radius: float | None) -> Probe:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -87,13 +88,17 @@ class Trainer:
         done = min(1.0, (self.step - r.warmup) / max(1, r.steps - r.warmup))
         return r.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
 
-    def update(self, batch: Batch) -> float:
+    def loss(self, batch: Any) -> Tensor:
+        """What is made small; recipes of other models put theirs here."""
+        return direction_loss(self.net, batch)
+
+    def update(self, batch: Any) -> float:
         """One optimiser step; returns the loss."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         self.net.train()
         with self.accelerator.autocast():
-            loss = direction_loss(self.net, batch)
+            loss = self.loss(batch)
         self.optimiser.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_([p for p in self.plain.parameters() if p.requires_grad], 1.0)

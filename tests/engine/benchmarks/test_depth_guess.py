@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from limelight.backend.depth.estimate import GUESS, Perspective, estimate_depth
+from limelight.backend.depth.perspective import GUESS, Perspective, guess_depth
 from limelight.backend.errors import BadInput
 from limelight.backend.optics.camera import Camera
 from limelight.benchmarks import depth_guess
@@ -23,7 +23,7 @@ def write(folder: Path, seed: int) -> None:
     radiance = torch.full((32, 48, 3), 0.2)
     if seed % 2:
         radiance[:8] = 3.0
-    depth, _ = estimate_depth(radiance.clamp(0, 1), camera, TRUE)
+    depth, _ = guess_depth(radiance.clamp(0, 1), camera, TRUE)
     np.savez(folder / f"sample_{seed}.npz", radiance=radiance.numpy().astype(np.float16),
              depth=depth.numpy().astype(np.float16), camera=np.array(list(camera.to_dict().values())))  # fmt: skip
 
@@ -61,13 +61,13 @@ def test_a_folder_without_samples_is_a_sentence(tmp_path: Path) -> None:
 def test_the_guess_is_a_room_without_its_sky() -> None:
     camera = Camera.from_fov(64, 48, 60)
     radiance = torch.full((48, 64, 3), 0.2)
-    depth, notes = estimate_depth(radiance, camera)
+    depth, notes = guess_depth(radiance, camera)
     assert notes and float(depth.max()) == pytest.approx(GUESS.wall) and bool(torch.isfinite(depth).all())
     points = camera.unproject(depth)
     bottom = depth[-1] < GUESS.wall - 1e-3
     assert torch.allclose(points[-1, bottom, 1], torch.tensor(-GUESS.floor), atol=1e-4)
     radiance[:20] = 1.0
-    sky, _ = estimate_depth(radiance, camera)
+    sky, _ = guess_depth(radiance, camera)
     assert bool(torch.isinf(sky[:20]).all()) and torch.equal(sky[20:], depth[20:])
     radiance[:, 30:40] = 1.0
-    assert torch.equal(estimate_depth(radiance, camera)[0], depth), "a white wall is not the sky"
+    assert torch.equal(guess_depth(radiance, camera)[0], depth), "a white wall is not the sky"
