@@ -92,7 +92,7 @@ def shelf(rng: np.random.Generator, builder: SceneBuilder, m: int) -> Furniture:
         split = rng.uniform(-w, w)
         if split > -0.5 * w:
             parts += books(rng, covers, -w + 0.02, split, z, space)
-        if split < 0.5 * w:
+        if split < min(0.5 * w, w - 0.2):
             x, r = rng.uniform(split + 0.1, w - 0.1), rng.uniform(0.04, 0.09)
             parts += vessel(rng, x, 0, z, r, min(space * 0.8, r * rng.uniform(1, 4)), covers[0])
     return parts
