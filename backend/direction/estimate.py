@@ -10,16 +10,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..depth.estimate import estimate_depth
+from ..depth.estimate import estimate as estimate_depth
 from ..errors import BadInput
 from ..limo.view import View
 from ..optics.camera import Camera
 from ..optics.exposure import luminance
+from ..optics.photo import Photo
 from . import bins, embedded
 from .backbone import is_trained_backbone, load_backbone
 from .key_light import DOMINANT
 from .network import SIZE, Inputs, decode_values
-from .shading import as_distribution, estimate_shading
+from .shading import estimate_shading
 
 #: ``auto`` is the embedded network, or shading where its weights are missing.
 AUTO, EMBEDDED, SHADING = "auto", "embedded", "shading"
@@ -149,12 +150,13 @@ def _by_network(
 
 
 def _by_shading(photo: Tensor, camera: Camera, depth: Tensor | None) -> Direction:
-    warnings = []
+    warnings: list[str] = []
     if depth is None:
-        depth, warnings = estimate_depth(photo, camera)
+        guess = estimate_depth(Photo(photo), camera.fov_x_deg)
+        depth, warnings = guess.depth, guess.warnings
     found = estimate_shading(View(photo.clamp(min=0), depth, camera))
     colour = found.irradiance / found.irradiance.max().clamp(min=1e-6)
     return Direction(
-        found.direction, found.spread_deg, as_distribution(found.direction, found.spread_deg), found.key_to_fill,
+        found.direction, found.spread_deg, found.distribution, found.key_to_fill,
         colour, found.irradiance, _SHADING_SIZE_DEG, SHADING, list(warnings),
     )  # fmt: skip

@@ -14,7 +14,6 @@ from safetensors import safe_open
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...backend.depth.estimate import estimate_depth
 from ...backend.direction.embedded import WEIGHTS
 from ...backend.direction.estimate import EMBEDDED, SHADING, estimate
 from ...backend.direction.job import hdri_environment
@@ -23,7 +22,6 @@ from ...backend.direction.network import Inputs
 from ...backend.errors import BadInput
 from ...backend.optics.exposure import luminance
 from ..limo.probe_set import Case
-from ..limo.run import without_depth
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +42,7 @@ def methods(quality: str, device: str, seed: int, textbook: Path | None, hdri: b
     def engine(model: str, probe: bool, given_depth: bool) -> Method:
         def answer(case: Case, at: tuple[float, float]) -> Answer:
             view = case.view
-            depth = view.depth if given_depth else estimate_depth(view.radiance, view.camera)[0]
+            depth = view.depth if given_depth else None
             try:
                 found = estimate(
                     view.radiance, view.camera, at if probe else None, model=model, depth=depth, device=device
@@ -57,6 +55,8 @@ def methods(quality: str, device: str, seed: int, textbook: Path | None, hdri: b
         return answer
 
     def by_hdri(case: Case, at: tuple[float, float]) -> Answer:
+        from ..limo.run import without_depth
+
         key = find_key_light(hdri_environment(*without_depth(case), quality, seed, device))
         return Answer(key.direction, key_to_fill=key.key_to_fill)
 

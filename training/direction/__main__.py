@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ...backend.direction.embedded import load_network
 from .calibrate import calibrate
 from .recipe import network_of
 from .train import Recipe, train
@@ -23,4 +24,4 @@ if __name__ == "__main__":
     recipe = Recipe(arguments.data, arguments.out, arguments.steps, arguments.batch, device=arguments.device)
     weights = train(make, recipe, header)
     if arguments.form == "embedded":
-        calibrate(weights, arguments.data)
+        calibrate(load_network.__wrapped__(weights).network, weights, arguments.data)

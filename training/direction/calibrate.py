@@ -10,19 +10,18 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch import nn
 
-from ...backend.direction.embedded import load_network
 from .examples import Shards
 from .prepare import by_kind
 from .validate import answers, errors, fit_temperature
 
 
-def calibrate(weights: Path, data: Path, report: Callable[[str], None] = print) -> float:
-    """Rewrite ``weights`` with the temperature at which expected and observed error agree; returns it.
+def calibrate(network: nn.Module, weights: Path, data: Path, report: Callable[[str], None] = print) -> float:
+    """Rewrite the ``weights`` of a network with the temperature at which expected and observed error agree; returns it.
 
     Captured and traced places count alike, however many of each there are.
     """
-    network = load_network.__wrapped__(weights).network
     found = [answers(network, Shards(paths)) for paths in by_kind(data, validation=True).values()]
     count = min((len(logits) for logits, _ in found), default=0)
     if count == 0:

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from torch import nn
 
 from ...backend.devices import pick_device
+from ...backend.direction.backbone import HEAD, FrozenBackbone, load_backbone, read_backbone
+from ...backend.direction.embedded import load_network
 from ...backend.direction.network import DirectionNet
 from ...backend.errors import BadInput
 from .calibrate import calibrate
@@ -54,18 +57,29 @@ def reproduce(
     make, header = network_of(form, backbone)
     recipe = Recipe(data=data, out=out, steps=steps, batch=batch, seed=seed, device=pick_device(device))
     weights = train(make, recipe, header, report)
-    if form == "embedded":
-        calibrate(weights, data, report)
+    if backbone is not None:
+        weights = _place_backbone(backbone, weights, out)
+        calibrate(load_backbone.__wrapped__(out).network, weights, data, report)
+    elif form == "embedded":
+        calibrate(load_network.__wrapped__(weights).network, weights, data, report)
     return weights
+
+
+def _place_backbone(backbone: Path, weights: Path, out: Path) -> Path:
+    """Leave in ``out`` what :func:`load_backbone` reads: the backbone as it is, and the trained head beside it."""
+    (out / "backbone").mkdir(exist_ok=True)
+    for file in (*backbone.glob("*.json"), *backbone.glob("*.safetensors")):
+        shutil.copy(file, out / "backbone" / file.name)
+    return Path(shutil.copy(weights, out / HEAD))
 
 
 def network_of(form: str, backbone: Path | None) -> tuple[Callable[[], nn.Module], dict[str, str]]:
     """What makes the network that is trained, and what its weights' header says of it."""
     if backbone is not None:
-        from ...backend.direction.backbone import FrozenBackbone
-
-        folder = backbone.resolve()
-        return lambda: FrozenBackbone(folder), {"form": "backbone", "backbone": folder.name}
+        return lambda: FrozenBackbone(read_backbone(backbone)), {
+            "form": "backbone",
+            "backbone": backbone.resolve().name,
+        }
     if form == "embedded":
         return DirectionNet, {"form": form, "config": json.dumps(DirectionNet().config.to_dict())}
     from .textbook import FORMS
