@@ -11,13 +11,14 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from ...backend.depth.estimate import estimate_depth
+from ...backend.depth.estimate import estimate as estimate_depth
 from ...backend.devices import pick_device
 from ...backend.errors import BadInput
 from ...backend.limo.estimate import EFFORTS, estimate, make_painter
 from ...backend.limo.painter import SpherePainter
 from ...backend.limo.view import Probe, View
 from ...backend.optics import panorama as pano
+from ...backend.optics.photo import Photo
 from .baselines import grey, partial, training_mean, wrapped
 from .probe_set import HEIGHT, Case, read_set
 from .score import TRUTH, energies, limo_rmse, score
@@ -106,8 +107,8 @@ def without_depth(case: Case) -> tuple[View, Probe]:
     Its distance would tell what the depth map does, so it stands in front of the surface that the guess has there.
     """
     camera = case.view.camera
-    depth, notes = estimate_depth(case.view.radiance, camera)
-    view = View(case.view.radiance, depth, camera, None, list(notes))
+    found = estimate_depth(Photo(case.view.radiance), camera.fov_x_deg)
+    view = View(case.view.radiance, found.depth, camera, None, list(found.warnings))
     uv, distance = camera.project(case.probe.position)
     share = case.probe.radius / float(distance)
     u, v = (min(max(float(x), 0.0), 1.0) for x in uv)
