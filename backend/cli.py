@@ -307,7 +307,7 @@ def synthesize(
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="limo or direction")],
+    model: Annotated[str, typer.Argument(help="limo, direction or depth")],
     out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and weights")],
     hdris: Annotated[Path | None, typer.Option(help="Folder of CC0 panoramas (EXR)")] = None,
     scenes: Annotated[int, typer.Option(help="Ray-traced scenes of four probes each")] = 2048,
@@ -330,8 +330,15 @@ def train(
                 report=report.log,
             )  # fmt: skip
             return {"weights": str(weights)}
+        if model == "depth":
+            from ..training.depth.recipe import reproduce as reproduce_depth
+
+            weights = reproduce_depth(
+                out, hdris=hdris, scenes=scenes, views=views, steps=steps, device=device, seed=seed, report=report.log
+            )
+            return {"weights": str(weights)}
         if model != "limo":
-            raise BadInput(f"There is no recipe for '{model}'.", "Known: limo, direction.")
+            raise BadInput(f"There is no recipe for '{model}'.", "Known: limo, direction, depth.")
         from ..training.limo.recipe import reproduce
 
         weights = reproduce(
@@ -345,7 +352,7 @@ def train(
 
 @app.command()
 def bench(
-    model: Annotated[str, typer.Argument(help="limo or direction")],
+    model: Annotated[str, typer.Argument(help="limo, direction or depth")],
     folder: Annotated[Path, typer.Argument(help="A probe set: folders of image, depth, meta.json, env_ID.exr")],
     out: Annotated[Path, typer.Option(help="Folder for table, JSON, contact sheet and the worst cases")],
     quality: Annotated[str, typer.Option(help="draft, normal or high")] = "normal",
@@ -365,8 +372,12 @@ def bench(
             return bench_direction(
                 folder, out, quality=quality, limit=limit, seed=seed, device=device, textbook=textbook, report=report
             )
+        if model == "depth":
+            from ..benchmarks.depth.run import run_bench as bench_depth
+
+            return bench_depth(folder, out, limit=limit, device=pick_device(device), report=report)
         if model != "limo":
-            raise BadInput(f"There is no benchmark for '{model}'.", "Known: limo, direction.")
+            raise BadInput(f"There is no benchmark for '{model}'.", "Known: limo, direction, depth.")
         from ..benchmarks.limo.run import run_bench
 
         return run_bench(

@@ -71,7 +71,7 @@ class MoGe:
         # Normalised by the picture's width.
         focal = float(found["intrinsics"][0, 0])
         fov = fov_x_deg if fov_x_deg is not None else math.degrees(2 * math.atan(0.5 / focal))
-        mask &= torch.isfinite(depth) & (depth > 0)
+        mask = mask & torch.isfinite(depth) & (depth > 0)
         return Depth(torch.where(mask, depth, torch.inf), fov, 0.0, (~mask).float(), False, "moge", [])
 
 

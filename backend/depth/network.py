@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The embedded depth network: log depth, sky, field of view and the horizon from one small picture.
 
-Convolutions down to 1/16, attention there, convolutions up to 1/2. Shapes are (B, C, H, W); H and W are multiples of 16.
+Convolutions down to 1/16, attention there, convolutions up to 1/2. Shapes are (B, C, H, W), H and W multiples of 16.
 """
 
 from __future__ import annotations

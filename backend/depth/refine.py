@@ -24,8 +24,9 @@ def carry(coarse: Tensor, picture: Tensor, weight: Tensor | None = None) -> Tens
     share = min(1.0, WORK_SIDE / max(height, width))
     size = max(1, round(height * share)), max(1, round(width * share))
     guide = F.interpolate(picture.movedim(-1, 0)[None], size, mode="area")[0]
-    smooth = _resized(coarse, size)
-    weights = torch.ones(size) if weight is None else _resized(weight, size).clamp(min=1e-4)
+    share_of = torch.ones_like(coarse) if weight is None else weight.clamp(min=1e-4)
+    weights = _resized(share_of, size)
+    smooth = _resized(coarse * share_of, size) / weights
     radius = max(1, round(RADIUS * max(size)))
     slope, offset = _coefficients(guide, smooth, weights, radius)
     slope, offset = (F.interpolate(m[None], (height, width), mode="bilinear", align_corners=False)[0]

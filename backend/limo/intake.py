@@ -29,9 +29,8 @@ def read_view(job: LightJob) -> tuple[View, str]:
         camera = found.camera
     if job.depth is not None:
         if found is not None:
-            warnings.append(
-                f"The field of view is unknown; {camera.fov_x_deg:.0f} degrees was estimated. Give it for a better result."
-            )
+            estimated = f"{camera.fov_x_deg:.0f} degrees was estimated"
+            warnings.append(f"The field of view is unknown; {estimated}. Give it for a better result.")
         depth = exr.read_depth(job.depth)
         if abs(depth.shape[1] / depth.shape[0] - width / height) > 0.02:
             raise BadInput(

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from ...backend.errors import BadInput
 from ...backend.optics import exr
-from ...backend.optics.camera import Camera
 from ...backend.optics import panorama as pano
+from ...backend.optics.camera import Camera
 from ...backend.optics.exposure import auto_exposure_gain
 from ..limo.crops import load_panoramas, rotation
 
