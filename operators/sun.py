@@ -6,6 +6,7 @@ from typing import Any
 import bpy
 from bpy.types import Context
 
+from .. import preferences
 from . import engine_session, watch
 from .engine_run import EngineRun
 from .run_operator import RunOperator
@@ -44,8 +45,9 @@ class LIMELIGHT_OT_sun_from_photo(RunOperator):
     def problems(self, context: Context):
         from ..scene import sun
 
-        missing = engine_session.engine_problem(context)
-        engine = [f"{missing.text}: press {missing.operator_label}"] if missing is not None else []
+        wanted = preferences.settings(context)
+        ready = wanted.python is not None and wanted.python.is_file()
+        engine = [] if ready else [f"{engine_session.missing_engine_text(wanted)}: set it up in the preferences"]
         return engine + sun.problems(context.scene)
 
 

@@ -18,6 +18,8 @@ from . import bins
 
 #: Pictures are squeezed to so many pixels squared.
 SIZE = 128
+#: Places that the encoder sees the picture in, eight squared.
+_TOKENS = 64
 #: What is told beside the direction: see :func:`encode_values`.
 VALUES = 5
 #: Each place in the picture votes for its own direction, in a lobe of this concentration.
@@ -134,6 +136,8 @@ class Attention(nn.Module):
 class DirectionNet(nn.Module):
     """forward(:class:`Inputs`) -> logits of the bins (B, 642) and values (B, 5)."""
 
+    places: Tensor
+
     def __init__(self, config: DirectionConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or DirectionConfig()
@@ -150,6 +154,10 @@ class DirectionNet(nn.Module):
         self.lobes, self.values = nn.Linear(w1, 4 * LOBES), nn.Linear(w1, VALUES)
         self.prior = nn.Parameter(torch.zeros(bins.BINS))
         self.vote = nn.Linear(w1, 1)
+        # Where in the picture something is says more of the light than how much of it there is.
+        last = nn.Linear(16 * _TOKENS, w1)
+        nn.init.zeros_(last.weight)
+        self.read = nn.Sequential(nn.Linear(w1, 16), nn.GELU(), nn.Flatten(), last)
         self.register_buffer("places", bins.directions(), persistent=False)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
@@ -160,7 +168,7 @@ class DirectionNet(nn.Module):
         tokens = features.flatten(2).transpose(1, 2) + self.place(seen)
         query = self.ask + self.probe(probe_features(lens, inputs.probe))
         mixed = self.norm(self.mix(torch.cat([query[:, None], tokens], 1)))
-        answer = self.drop(mixed[:, 0] + mixed[:, 1:].mean(1))
+        answer = self.drop(mixed[:, 0] + mixed[:, 1:].mean(1) + self.read(mixed[:, 1:]))
         logits = self._mixture(self.lobes(answer).float()) + self.prior + self._votes(mixed[:, 1:], seen).float()
         return logits, self.values(answer).float()
 

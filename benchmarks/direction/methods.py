@@ -55,9 +55,7 @@ def methods(quality: str, device: str, seed: int, textbook: Path | None, hdri: b
         return answer
 
     def by_hdri(case: Case, at: tuple[float, float]) -> Answer:
-        from ..limo.run import without_depth
-
-        key = find_key_light(hdri_environment(*without_depth(case), quality, seed, device))
+        key = find_key_light(hdri_environment(case.view, case.probe, quality, seed, device))
         return Answer(key.direction, key_to_fill=key.key_to_fill)
 
     made: dict[str, Method] = {
@@ -67,7 +65,7 @@ def methods(quality: str, device: str, seed: int, textbook: Path | None, hdri: b
         "shading, guessed depth": engine(SHADING, False, False),
     }
     if hdri:
-        made["HDRI fit"] = by_hdri
+        made["HDRI fit, given depth"] = by_hdri
     if textbook is not None:
         made |= _textbook(textbook)
     return made | {"straight up": _up, "brightest part": _brightest, "training mean": _training_mean()}

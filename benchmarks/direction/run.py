@@ -127,7 +127,7 @@ def _calibration(expected: np.ndarray, error: np.ndarray) -> dict[str, Any]:
     order = np.argsort(expected, kind="stable")
     thirds = [{"expected": float(expected[part].mean()), "observed": float(error[part].mean())}
               for part in np.array_split(order, 3) if len(part)]  # fmt: skip
-    ranks = [np.argsort(np.argsort(x, kind="stable")) for x in (expected, error)]
+    ranks = [np.argsort(np.argsort(x, kind="stable")).astype(float) for x in (expected, error)]
     varied = len(set(expected.tolist())) > 1
     return {
         "expected": float(expected.mean()),

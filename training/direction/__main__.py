@@ -19,9 +19,12 @@ if __name__ == "__main__":
     parser.add_argument("--batch", type=int, default=Recipe.batch)
     parser.add_argument("--form", default="embedded")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--start", type=Path, help="weights to begin from")
     arguments = parser.parse_args()
     make, header = network_of(arguments.form, None)
-    recipe = Recipe(arguments.data, arguments.out, arguments.steps, arguments.batch, device=arguments.device)
+    recipe = Recipe(
+        arguments.data, arguments.out, arguments.steps, arguments.batch, device=arguments.device, start=arguments.start
+    )
     weights = train(make, recipe, header)
     if arguments.form == "embedded":
         calibrate(load_network.__wrapped__(weights).network, weights, arguments.data)

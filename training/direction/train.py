@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import AdamW
@@ -33,7 +33,10 @@ _VALUES = 0.5
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is trained, on what, for how long. ``data`` holds the shards of :mod:`.examples`."""
+    """What is trained, on what, for how long. ``data`` holds the shards of :mod:`.examples`.
+
+    ``start`` names exported weights to begin from, what they lack being new; a checkpoint in ``out`` goes before it.
+    """
 
     data: Path
     out: Path
@@ -45,6 +48,7 @@ class Recipe:
     seed: int = 0
     device: str = "cpu"
     save_every: int = 500
+    start: Path | None = None
 
 
 def direction_loss(net: nn.Module, batch: Batch) -> Tensor:
@@ -65,6 +69,8 @@ class Trainer:
     def __init__(self, net: nn.Module, recipe: Recipe) -> None:
         self.recipe, self.step = recipe, 0
         self.accelerator = Accelerator(mixed_precision="bf16", cpu=recipe.device == "cpu")
+        if recipe.start is not None:
+            net.load_state_dict({k: v.float() for k, v in load_file(recipe.start).items()}, strict=False)
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         learnt = [p for p in net.parameters() if p.requires_grad]
         optimiser = AdamW(learnt, lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.05)
@@ -81,11 +87,12 @@ class Trainer:
         return {name: p.detach() for name, p in self.plain.named_parameters() if p.requires_grad}
 
     def learning_rate(self) -> float:
-        """Linear warm-up, then cosine to a fiftieth."""
+        """Linear warm-up for at most an eighth of all steps, then cosine to a fiftieth."""
         r = self.recipe
-        if self.step < r.warmup:
-            return r.learning_rate * (self.step + 1) / r.warmup
-        done = min(1.0, (self.step - r.warmup) / max(1, r.steps - r.warmup))
+        warmup = min(r.warmup, r.steps // 8)
+        if self.step < warmup:
+            return r.learning_rate * (self.step + 1) / warmup
+        done = min(1.0, (self.step - warmup) / max(1, r.steps - warmup))
         return r.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
 
     def loss(self, batch: Any) -> Tensor:
