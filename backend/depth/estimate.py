@@ -18,7 +18,7 @@ from .perspective import guess_depth
 #: The field of view that the perspective guess assumes.
 DEFAULT_FOV_DEG = 50.0
 #: The model that is used when none is named.
-DEFAULT_MODEL = "guess"
+DEFAULT_MODEL = "embedded"
 
 
 class PerspectiveGuess:
