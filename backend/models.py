@@ -20,6 +20,12 @@ EMBEDDED = (
         "purpose": "paints the spheres from which the light is fitted",
     },
     {
+        "name": "direction",
+        "file": "direction/weights/direction_embedded.safetensors",
+        "licence": "GPL-3.0-or-later",
+        "purpose": "tells where the key light of a photo comes from",
+    },
+    {
         "name": "depth",
         "file": "depth/weights/depth_embedded.safetensors",
         "licence": "GPL-3.0-or-later",
