@@ -91,8 +91,8 @@ class EmbeddedDepth:
         said = load_network(self.weights, self.device)(channels)
         shape, sky, scale, focal, up = (part.float().cpu() for part in said)
         up = F.normalize(up[:1] + up[1:] * up.new_tensor([-1.0, 1.0, 1.0]), dim=-1)
-        joined = ((maps[:1] + maps[1:].flip(-1)) / 2 for maps in (shape, sky))
-        return Answer(*joined, scale.mean(0, keepdim=True), focal.mean(0, keepdim=True), up)
+        shape, sky = ((maps[:1] + maps[1:].flip(-1)) / 2 for maps in (shape, sky))
+        return Answer(shape, sky, scale.mean(0, keepdim=True), focal.mean(0, keepdim=True), up)
 
 
 def _degrees(focal: float, aspect: float) -> float:
