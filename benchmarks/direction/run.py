@@ -133,7 +133,7 @@ def _calibration(expected: np.ndarray, error: np.ndarray) -> dict[str, Any]:
         "expected": float(expected.mean()),
         "observed": float(error.mean()),
         "thirds": thirds,
-        "rank_correlation": float(np.corrcoef(*ranks)[0, 1]) if varied else math.nan,
+        "rank_correlation": float(np.corrcoef(np.stack(ranks))[0, 1]) if varied else math.nan,
     }
 
 
