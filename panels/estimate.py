@@ -68,7 +68,8 @@ def draw_takes(layout: UILayout, context: Context, probe):
     """How sure the estimate is, and the way to another."""
     stops, degrees = probe.limelight.spread
     if stops >= 0:
-        layout.label(text=f"Takes differ by {stops:.1f} stops, {degrees:.0f}°", icon="ARROW_LEFTRIGHT")
+        text = f"Takes differ by {stops:.1f} stops, {degrees:.0f}°"
+        wording.wrapped(layout, context, text, icon="ARROW_LEFTRIGHT")
     take = context.scene.limelight.take
     row = layout.row(align=True)
     row.operator("limelight.estimate_take", icon="FILE_REFRESH").take = take + 1
