@@ -13,18 +13,15 @@ import typer
 from .console import fail, run
 from .devices import pick_device
 from .errors import BadInput, LimelightError
+from .options import AsJson, Device, Seed
+from .workshop import app as workshop_app
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 models_app = typer.Typer(no_args_is_help=True, help="The models that ship with the engine.")
 app.add_typer(models_app, name="models")
+app.add_typer(workshop_app)
 # Typer names the children of this class in public, not the class itself.
 _WrongUse: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]
-
-# Every command takes these three (architecture.md §4). What runs on the processor alone, or leaves nothing to chance,
-# takes them too and refuses the same values.
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda[:N]")]
-Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, progress on stderr")]
 
 
 @app.command()
@@ -246,157 +243,6 @@ def serve(device: Device = "auto", seed: Seed = 0, as_json: AsJson = False) -> N
     from .serve import serve as loop
 
     loop(device, seed)
-
-
-@app.command()
-def synthesize(
-    kind: Annotated[
-        str,
-        typer.Argument(
-            help="rooms (ray-traced); by Blender: spheres, views; for evaluation: probes (by Blender), crops (of HDRIs)"
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the samples")],
-    count: Annotated[int, typer.Option(min=1, help="How many scenes")] = 100,
-    workers: Annotated[int, typer.Option(min=1, help="Scenes made at once")] = 1,
-    hdris: Annotated[
-        Path | None, typer.Option(help="rooms: folder of panoramas as surroundings; crops: of those kept out")
-    ] = None,
-    blender: Annotated[Path | None, typer.Option(help="A Python that has bpy")] = None,
-    family: Annotated[str, typer.Option(help="spheres, views: still, or what moves: sphere, camera, light")] = "still",
-    frames: Annotated[int, typer.Option(min=2, help="Frames of a sequence")] = 21,
-    assets: Annotated[str | None, typer.Option(help="Folder of models to set down, or 'libraries': Blender's")] = None,
-    width: Annotated[int | None, typer.Option(min=32, help="Pixels across a view by Blender")] = None,
-    samples: Annotated[int | None, typer.Option(min=1, help="Cycles samples a pixel")] = None,
-    ray: Annotated[str | None, typer.Option(help="Ray cluster: auto or an address")] = None,
-    device: Device = "auto",
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", "--first", min=0, help="The first scene's; from ten million on they are for evaluation"),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make training data and probe sets. Existing samples are kept, so a broken run goes on."""
-
-    def command(report: Any) -> dict[str, Any]:
-        if kind == "crops":
-            return synthesize_crops(out, count, hdris, blender)
-        if kind not in ("rooms", "spheres", "views", "probes"):
-            raise BadInput(
-                f"There is nothing called '{kind}' to synthesize.", "Known: rooms, spheres, views, probes, crops."
-            )
-        from ..synthesis.samples import EVALUATION_SEEDS, write_samples
-
-        first = seed if seed is not None else EVALUATION_SEEDS if kind == "probes" else 0
-        if kind != "rooms":
-            from ..synthesis.sphere_sets import write_set
-
-            changed = {key: value for key, value in (("width", width), ("samples", samples)) if value is not None}
-            manifest = write_set(
-                out, kind, first, count, blender=blender, workers=workers, family=family, frames=frames, assets=assets,
-                ray=ray, progress=report.progress, **changed,
-            )  # fmt: skip
-            return {"out": str(out), "first": first, "count": count, "samples": len(manifest["seeds"])}
-        # The tracer knows one GPU; which one that is, CUDA_VISIBLE_DEVICES says.
-        where = pick_device(device).partition(":")[0]
-        write_samples(out, first, count, workers, report.progress, hdri_folder=hdris, device=where)
-        return {"out": str(out), "first": first, "count": count, "device": where}
-
-    run(command, as_json, lambda answer: typer.echo(answer["out"]), device)
-
-
-@app.command()
-def train(
-    model: Annotated[str, typer.Argument(help="limo, direction or depth")],
-    out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and weights")],
-    hdris: Annotated[Path | None, typer.Option(help="Folder of CC0 panoramas (EXR)")] = None,
-    scenes: Annotated[int, typer.Option(help="Ray-traced scenes of four probes each")] = 2048,
-    views: Annotated[Path | None, typer.Option(help="Scenes by Blender ('synthesize views')")] = None,
-    steps: Annotated[int, typer.Option(help="Optimiser steps")] = 8000,
-    start: Annotated[Path | None, typer.Option(help="limo: weights to begin from (.safetensors)")] = None,
-    backbone: Annotated[Path | None, typer.Option(help="direction: a frozen transformers model to build on")] = None,
-    device: Device = "auto",
-    seed: Seed = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Reproduce the weights that ship: make the data, train, export. Goes on where it stopped."""
-
-    def command(report: Any) -> dict[str, Any]:
-        if model == "direction":
-            from ..training.direction import recipe
-
-            weights = recipe.reproduce(
-                out, hdris=hdris, scenes=scenes, steps=steps, backbone=backbone, device=device, seed=seed,
-                report=report.log,
-            )  # fmt: skip
-            return {"weights": str(weights)}
-        if model == "depth":
-            from ..training.depth.recipe import reproduce as reproduce_depth
-
-            weights = reproduce_depth(
-                out, hdris=hdris, scenes=scenes, views=views, steps=steps, device=device, seed=seed, report=report.log
-            )
-            return {"weights": str(weights)}
-        if model != "limo":
-            raise BadInput(f"There is no recipe for '{model}'.", "Known: limo, direction, depth.")
-        from ..training.limo.recipe import reproduce
-
-        weights = reproduce(
-            out, hdris=hdris, scenes=scenes, views=views, steps=steps, start=start, device=pick_device(device),
-            seed=seed, report=report.log,
-        )  # fmt: skip
-        return {"weights": str(weights)}
-
-    run(command, as_json, lambda answer: typer.echo(answer["weights"]), device)
-
-
-@app.command()
-def bench(
-    model: Annotated[str, typer.Argument(help="limo, direction or depth")],
-    folder: Annotated[Path, typer.Argument(help="A probe set: folders of image, depth, meta.json, env_ID.exr")],
-    out: Annotated[Path, typer.Option(help="Folder for table, JSON, contact sheet and the worst cases")],
-    quality: Annotated[str, typer.Option(help="draft, normal or high")] = "normal",
-    limit: Annotated[int, typer.Option(help="At most so many probes; 0 is all")] = 0,
-    depth: Annotated[str, typer.Option(help="limo: both, given (the set's) or guessed (from the picture)")] = "both",
-    textbook: Annotated[Path | None, typer.Option(help="direction: folder of trained textbook forms")] = None,
-    device: Device = "auto",
-    seed: Seed = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Score the light estimation against the truth and the baselines."""
-
-    def command(report: Any) -> dict[str, Any]:
-        if model == "direction":
-            from ..benchmarks.direction.run import run_bench as bench_direction
-
-            return bench_direction(
-                folder, out, quality=quality, limit=limit, seed=seed, device=device, textbook=textbook, report=report
-            )
-        if model == "depth":
-            from ..benchmarks.depth.run import run_bench as bench_depth
-
-            return bench_depth(folder, out, limit=limit, device=pick_device(device), report=report)
-        if model != "limo":
-            raise BadInput(f"There is no benchmark for '{model}'.", "Known: limo, direction, depth.")
-        from ..benchmarks.limo.run import run_bench
-
-        return run_bench(
-            folder, out, quality=quality, limit=limit, depth=depth, seed=seed, device=device, report=report
-        )
-
-    run(command, as_json, lambda answer: typer.echo(answer["table"]), device)
-
-
-def synthesize_crops(out: Path, count: int, hdris: Path | None, blender: Path | None) -> dict[str, Any]:
-    """A probe set of perspective crops of captured panoramas, by default of Blender's studio lights."""
-    from ..benchmarks.demo.photo import studio_lights
-    from ..benchmarks.limo.probe_set import kept_maps, write_crops
-
-    if hdris is None and blender is None:
-        raise BadInput("Crops need panoramas.", "Give --hdris FOLDER, or --blender for Blender's studio lights.")
-    maps = kept_maps(hdris if hdris is not None else studio_lights(blender))
-    write_crops(maps, out, count)
-    return {"out": str(out), "count": count, "maps": [path.stem for path in maps]}
 
 
 def parse_probe(text: str, index: int) -> dict[str, Any]:
