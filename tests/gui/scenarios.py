@@ -2,19 +2,16 @@
 """What the artist does in the window tests: each scenario is a generator of pauses, played by ``drive.py``."""
 
 import json
-import os
-import shutil
+import math
 import sys
-from pathlib import Path
 
 import bpy
 from bpy_extras.object_utils import world_to_camera_view
 from bpy_extras.view3d_utils import location_3d_to_region_2d
 from drive import until
 from mathutils import Vector
-
-# Paths that the test hands over: photo, preview, engine (the stand-in's file), root (to make for it), python.
-ROOM = json.loads(os.environ.get("LIMELIGHT_GUI", "{}"))
+from stand_in import ROOM, behave, prepare_engine, use_python
+from still_life import stand_where
 
 
 def open_tab(artist, panel="LIMELIGHT_PT_probes"):
@@ -128,47 +125,19 @@ def drag_ring(artist, probe):
     yield 0.5
 
 
-def prepare_engine(seconds):
-    """Make a root for the stand-in engine, with pictures to answer with, and name it in the preferences."""
-    root = Path(ROOM["root"])
-    for name in ("bridge", "answer"):
-        (root / name).mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOM["engine"], root / "bridge" / "launch.py")
-    shutil.copy(ROOM["preview"], root / "answer" / "preview.png")
-    for name, width, height in (("environment", 128, 64), ("spheres", 160, 32)):
-        write_sky(root / "answer" / f"{name}.exr", width, height)
-    behave(seconds)
-    preferences = sys.modules["limelight.preferences"]
-    preferences.ROOT = root
-    use_python(ROOM["python"])
+def fill_view(artist):
+    """Zoom and shift the camera's view until the photo fills what the sidebar leaves free."""
+    view = artist.area("VIEW_3D").spaces.active.region_3d
+    view.view_camera_zoom, view.view_camera_offset = 10.0, (0.1, 0.0)
 
 
-def use_python(path):
-    """Let the preferences name an existing environment."""
-    stored = bpy.context.preferences.addons["limelight"].preferences
-    stored.engine_source, stored.existing_python = "EXISTING", path
-
-
-def behave(seconds):
-    """How long the stand-in engine takes."""
-    (Path(ROOM["root"]) / "behaviour.json").write_text(json.dumps({"seconds": seconds}))
-
-
-def write_sky(path, width, height):
-    """A blue sky over a brown ground with one bright sun, as EXR."""
-    image = bpy.data.images.new("sky", width, height, float_buffer=True)
-    pixels = []
-    for y in range(height):
-        for x in range(width):
-            up = y / height
-            colour = (0.4, 0.6, 1.0) if up > 0.5 else (0.25, 0.18, 0.12)
-            if abs(x - width * 0.3) < width / 40 and abs(up - 0.75) < 0.04:
-                colour = (90.0, 80.0, 60.0)
-            pixels += [*colour, 1.0]
-    image.pixels[:] = pixels
-    image.filepath_raw, image.file_format = str(path), "OPEN_EXR"
-    image.save()
-    bpy.data.images.remove(image)
+def over_photo(artist, u, v):
+    """Where the mouse has to be to point at (u, v) of the photo, both from 0 to 1, origin bottom left."""
+    region, view, camera = artist.region("WINDOW"), artist.area("VIEW_3D").spaces.active, bpy.context.scene.camera
+    corners = [camera.matrix_world @ corner for corner in camera.data.view_frame(scene=bpy.context.scene)]
+    right, left = corners[0].lerp(corners[1], 1 - v), corners[3].lerp(corners[2], 1 - v)
+    x, y = location_3d_to_region_2d(region, view.region_3d, left.lerp(right, u))
+    return region.x + x, region.y + y
 
 
 def estimated():
@@ -183,6 +152,12 @@ def ready():
     return interface.checked and not interface.problems
 
 
+def spheres_shown():
+    """Whether the running estimate is on its way and has sent a picture of its spheres."""
+    run = sys.modules["limelight.operators.engine_session"].running_run()
+    return run is not None and run.fraction > 0.05 and bool(run.preview)
+
+
 def photo_to_light(artist):
     """The way of the guide: photo, probe by a click, an estimate cancelled by Esc, one finished, the World applied."""
     yield from close_splash(artist)
@@ -195,12 +170,12 @@ def photo_to_light(artist):
         bpy.data.objects.remove(bpy.data.objects[name])
     yield 0.3
     artist.shot("a_empty")
-    artist.operator("limelight.set_plate", filepath=ROOM["photo"])
+    artist.operator("limelight.set_plate", filepath=ROOM["photo"], fov=math.radians(60))
+    fill_view(artist)
     yield 0.6
     artist.shot("b_photo")
     artist.operator("limelight.add_probe")
-    region = artist.region("WINDOW")
-    x, y = region.x + region.width * 0.42, region.y + region.height * 0.36
+    x, y = over_photo(artist, 0.52, 0.13)
     artist.move(x, y)
     yield 0.3
     artist.move(x + 2, y)
@@ -211,7 +186,11 @@ def photo_to_light(artist):
     artist.notes["problems"] = [p.text for p in bpy.context.window_manager.limelight_interface.problems]
     artist.shot("d_probe")
     artist.operator("limelight.estimate")
-    yield from until(lambda: bpy.context.window_manager.limelight.fraction > 0.05, 120)
+    yield from until(spheres_shown, 120)
+    # A panel that has grown settles in the drawing after the next.
+    yield 0.6
+    artist.region("UI").tag_redraw()
+    yield 0.4
     manager = bpy.context.window_manager.limelight
     artist.notes["while_running"] = {"fraction": manager.fraction, "stage": manager.stage, "eta": manager.eta}
     artist.shot("e_running")
@@ -237,22 +216,19 @@ def photo_to_light(artist):
 
 
 def finish_pictures(artist):
-    """A shining ball in the light in place of the probe, and the sidebar scrolled to its end."""
-    probe = bpy.context.active_object
-    bpy.ops.mesh.primitive_uv_sphere_add(radius=probe.limelight.radius * 1.5, location=probe.location, segments=64)
-    ball = bpy.context.active_object
-    bpy.ops.object.shade_smooth()
-    material = bpy.data.materials.new("Metal")
-    material.use_nodes = True
-    material.node_tree.nodes["Principled BSDF"].inputs["Metallic"].default_value = 1.0
-    material.node_tree.nodes["Principled BSDF"].inputs["Roughness"].default_value = 0.1
-    ball.data.materials.append(material)
-    ball.select_set(False)
+    """A still life in the light in place of the probe, and the sidebar scrolled to its end."""
+    artist.operator("limelight.setup_composite")
+    probe, scene = bpy.context.active_object, bpy.context.scene
+    stand_where(probe)
+    bpy.context.view_layer.objects.active = probe
     probe.hide_set(True)
+    scene.render.engine, scene.cycles.preview_samples = "CYCLES", 100
     space = artist.area("VIEW_3D").spaces.active
-    space.shading.type = "MATERIAL"
-    space.shading.use_scene_world = True
-    yield 12.0
+    for part in ("floor", "axis_x", "axis_y"):
+        setattr(space.overlay, f"show_{part}", False)
+    space.shading.type = "RENDERED"
+    # Blender tells no script how far a viewport is; the picture for the guide should be calm.
+    yield 12.0 if "engine" in ROOM else 150.0
     artist.shot("g_lit")
     sidebar = artist.region("UI")
     x, y = sidebar.x + 60, sidebar.y + 200
