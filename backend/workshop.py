@@ -162,6 +162,8 @@ def synthesize_crops(out: Path, count: int, hdris: Path | None, blender: Path | 
 
     if hdris is None and blender is None:
         raise BadInput("Crops need panoramas.", "Give --hdris FOLDER, or --blender for Blender's studio lights.")
-    maps = kept_maps(hdris if hdris is not None else studio_lights(blender))
+    folder = hdris if blender is None or hdris is not None else studio_lights(blender)
+    assert folder is not None
+    maps = kept_maps(folder)
     write_crops(maps, out, count)
     return {"out": str(out), "count": count, "maps": [path.stem for path in maps]}

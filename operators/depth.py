@@ -25,6 +25,8 @@ class DepthRun(EngineRun):
 
         scene = context.scene
         picture, size = frames.save_still(scene, self.folder)
+        if scene.camera is None:
+            raise ValueError("the scene has no camera")
         view = cameras.seen(scene, scene.camera, *size)
         fov_deg = math.degrees(2 * math.atan(view["width"] / 2 / view["fx"]))
         return {"image": str(picture), "out": str(self.folder / "depth.exr"), "fov_deg": fov_deg}
@@ -105,8 +107,10 @@ class LIMELIGHT_OT_scale_depth(Operator):
         return context.window_manager.invoke_props_dialog(self)
 
     def draw(self, _context: Context):
-        self.layout.label(text=f"Measured {getattr(self, '_between', 'in the scene')}")
-        self.layout.prop(self, "distance")
+        layout = self.layout
+        assert layout is not None
+        layout.label(text=f"Measured {getattr(self, '_between', 'in the scene')}")
+        layout.prop(self, "distance")
 
     def execute(self, context: Context):
         from ..scene import depth_mesh

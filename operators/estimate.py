@@ -50,7 +50,7 @@ class LIMELIGHT_OT_estimate_take(Operator):
 
     def _estimate(self, context: Context, how: str):
         context.scene.limelight.take = self.take
-        answer = bpy.ops.limelight.estimate(how)
+        answer = bpy.ops.limelight.estimate(how)  # type: ignore[attr-defined]
         # A modal operator goes on by itself; this one has nothing left to do.
         return {"FINISHED"} if answer == {"RUNNING_MODAL"} else answer
 

@@ -193,7 +193,7 @@ def snap_to_ground(scene: bpy.types.Scene) -> float:
     if found is None:
         raise ValueError("no level ground was found in the photo; turn the camera roughly upright, or use Geometry")
     normal, height = found
-    turn = Vector(normal).rotation_difference(Vector((0, 0, 1))).to_matrix().to_4x4()
+    turn = Vector(normal.tolist()).rotation_difference(Vector((0, 0, 1))).to_matrix().to_4x4()
     place = Vector((eye.x, eye.y, height))
     move = Matrix.Translation(place) @ turn @ Matrix.Translation(-eye)
     camera.matrix_world = move @ camera.matrix_world

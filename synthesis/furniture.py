@@ -57,8 +57,8 @@ def sofa(rng: np.random.Generator, m: int, cushion: int) -> Furniture:
         parts.append(drum((x * (w + 0.07) - 0.1, -0.46, 0.43), (x * (w + 0.07) + 0.1, 0.45, 0.63), m, axis=1))
     seats = max(1, round(w / 0.4))
     for i in range(seats):
-        x = (2 * i + 1) * w / seats - w
-        parts.append(ball((x, -0.08, 0.38), (0.98 * w / seats, 0.4, 0.12), m))
+        middle = (2 * i + 1) * w / seats - w
+        parts.append(ball((middle, -0.08, 0.38), (0.98 * w / seats, 0.4, 0.12), m))
     for _ in range(rng.integers(0, 4)):
         lean = tilt(rng.uniform(-0.3, 0.3), rng.uniform(-0.2, 0.2), -0.35)
         parts.append(ball((rng.uniform(-0.7, 0.7) * w, 0.12, 0.58), (0.22, 0.09, 0.19), cushion, lean))
