@@ -22,7 +22,7 @@ RETRIES = 5
 SETTINGS: dict[str, dict[str, Any]] = {
     "spheres": {"width": 512, "samples": 128, "grid": [4, 3], "diameter": 0.2, "panorama": 128, "balls": True},
     "views": {"width": 128, "samples": 20, "grid": [3, 2], "diameter": 0.14, "panorama": 48, "balls": False},
-    "probes": {"width": 384, "samples": 128, "grid": [4, 3], "diameter": 0.1, "panorama": 128, "balls": False},
+    "probes": {"width": 256, "samples": 64, "grid": [4, 3], "diameter": 0.1, "panorama": 128, "balls": False},
 }
 
 Progress = Callable[[float, str], None]
