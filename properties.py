@@ -95,6 +95,9 @@ class SceneSettings(PropertyGroup):
     own_world: PointerProperty(
         type=bpy.types.World, name="Own world", description="The World that lit the scene before Limelight's did"
     )
+    world: PointerProperty(
+        type=bpy.types.World, name="Limelight's world", description="The World that Limelight made for this scene"
+    )
     active_probe: IntProperty(name="Active probe", description="Number of the probe that the list highlights", min=0)
 
 

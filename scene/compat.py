@@ -17,23 +17,42 @@ def node_tree(owner: bpy.types.World | bpy.types.Material | bpy.types.Light) -> 
     return owner.node_tree
 
 
-def compositor(scene: bpy.types.Scene, name: str) -> tuple[bpy.types.NodeTree, bpy.types.Node]:
-    """An empty compositor tree for the scene and its output node."""
+def compositor(scene: bpy.types.Scene, name: str, mark: str) -> tuple[bpy.types.NodeTree, bpy.types.Node]:
+    """A compositor tree for the scene, without nodes that carry the custom property ``mark``, and its output node.
+
+    What the artist composited stays in the file: since 5.0 as a node group, before that as nodes beside ours.
+    """
     if hasattr(scene, "compositing_node_group"):
-        tree = bpy.data.node_groups.get(name) or bpy.data.node_groups.new(name, "CompositorNodeTree")
+        tree = _node_group(scene, name)
         tree.nodes.clear()
         if not any(item.in_out == "OUTPUT" for item in tree.interface.items_tree):
             tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
         scene.compositing_node_group = tree
         output = tree.nodes.new("NodeGroupOutput")
     else:
+        # Blender puts two nodes of its own into a tree that it makes.
+        fresh = scene.node_tree is None
         scene.use_nodes = True
         assert scene.node_tree is not None
         tree = scene.node_tree
-        tree.nodes.clear()
+        for node in [node for node in tree.nodes if fresh or mark in node]:
+            tree.nodes.remove(node)
         output = tree.nodes.new("CompositorNodeComposite")
+        # Of several outputs the active one is rendered.
+        tree.nodes.active = output
     scene.render.use_compositing = True
     return tree, output
+
+
+def _node_group(scene: bpy.types.Scene, name: str) -> bpy.types.NodeTree:
+    """The scene's own compositing group of this name, made unless it has one that no other scene shows."""
+    tree = scene.compositing_node_group
+    ours = tree is not None and tree.library is None and tree.name.partition(".")[0] == name
+    if ours and not any(other.compositing_node_group == tree for other in bpy.data.scenes if other != scene):
+        return tree
+    if tree is not None and not ours:
+        tree.use_fake_user = True
+    return bpy.data.node_groups.new(name, "CompositorNodeTree")
 
 
 def compositor_nodes(scene: bpy.types.Scene) -> list[bpy.types.Node]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from . import compat, frames
+from . import compat, frames, own
 
 NAME = "Limelight composite"
 
@@ -24,7 +24,8 @@ def setup_composite(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     scene.view_settings.view_transform = "Standard"
     scene.view_settings.look = "None"
     scene.view_settings.exposure, scene.view_settings.gamma = 0.0, 1.0
-    tree, output = compat.compositor(scene, NAME)
+    tree, output = compat.compositor(scene, NAME, own.NODE)
+    below = min((node.location.y - 600 for node in tree.nodes if node != output), default=0.0)
     photo = tree.nodes.new("CompositorNodeImage")
     photo.image = plate
     counted = frames.user(scene, plate) if frames.is_animated(plate) else None
@@ -42,8 +43,10 @@ def setup_composite(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     tree.links.new(render.outputs["Image"], pictures[1])
     tree.links.new(over.outputs[0], output.inputs[0])
     for column, node in enumerate((photo, fit, over, output)):
-        node.location = (260 * column, 0)
-    render.location = (130, -320)
+        node.location = (260 * column, below)
+    render.location = (130, below - 320)
+    for node in (photo, fit, over, output, render):
+        node[own.NODE] = True
     return tree
 
 

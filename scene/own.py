@@ -10,6 +10,7 @@ import bpy
 
 #: Custom properties that mark what Limelight made.
 LAMP, DOME, CATCHER, DARK = "limelight_probe", "limelight_dome", "limelight_catcher", "limelight_dark"
+NODE = "limelight_node"
 
 
 def is_own(thing: bpy.types.Object) -> bool:
@@ -18,8 +19,10 @@ def is_own(thing: bpy.types.Object) -> bool:
 
 
 def is_own_world(world: bpy.types.World | None) -> bool:
-    """Whether Limelight made this world."""
-    return world is not None and bool(world.limelight.probe or DARK in world)
+    """Whether Limelight made this world; one that the artist took from the assets or another file is the artist's."""
+    if world is None or world.library is not None or world.asset_data is not None:
+        return False
+    return bool(world.limelight.probe or DARK in world)
 
 
 def assign_world(scene: bpy.types.Scene, world: bpy.types.World) -> None:

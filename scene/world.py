@@ -24,14 +24,24 @@ def apply_world(scene: bpy.types.Scene, probe: bpy.types.Object, *, fill: bool =
     if image is None:
         raise ValueError(f"{probe.name} has no estimated light yet")
     clear_other_light(scene)
-    world = scene.world
-    if world is None or not world.limelight.probe:
-        # After local domes the scene has a dark world, but its Limelight world and its settings are still in the file.
-        world = next((w for w in bpy.data.worlds if w.name == NAME and w.limelight.probe), None)
-        world = world or bpy.data.worlds.new(NAME)
-        own.assign_world(scene, world)
+    world = _world_of(scene)
+    own.assign_world(scene, world)
     world.limelight.probe = probe.name
     show(world, image)
+    return world
+
+
+def _world_of(scene: bpy.types.Scene) -> bpy.types.World:
+    """The scene's Limelight world, made at the first call; a world that another scene shows is never it."""
+    others = [other for other in bpy.data.scenes if other != scene]
+    # After local domes the scene shows a dark world; its Limelight world is remembered, with its settings.
+    for world in (scene.limelight.world, scene.world):
+        shared = any(world in (other.world, other.limelight.world) for other in others)
+        if world is not None and own.is_own_world(world) and world.limelight.probe and not shared:
+            break
+    else:
+        world = bpy.data.worlds.new(NAME)
+    scene.limelight.world = world
     return world
 
 

@@ -7,7 +7,7 @@ import math
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import asset, bake, catcher, command, compat, composite, domes, lamps, probes, results, world
+from limelight.scene import asset, bake, catcher, command, compat, composite, domes, lamps, own, probes, results, world
 from mathutils import Vector
 
 AXES = {"+X": (1, 0, 0), "-X": (-1, 0, 0), "+Y": (0, 1, 0), "-Y": (0, -1, 0)}
@@ -320,3 +320,50 @@ def test_a_render_path_chooses_format_and_frame(scene, tmp_path):
     scene.frame_set(7)
     command.render_to(scene, str(tmp_path / "out_####.exr"))
     assert [path.name for path in tmp_path.iterdir()] == ["out_0007.exr"]
+
+
+def test_every_scene_has_a_world_and_a_composite_of_its_own(scene):
+    other = bpy.data.scenes.new("Other")
+    for number, stage in enumerate((scene, other, scene, other)):
+        probe = lit_probe(stage, name=f"Probe {stage.name}")
+        stage.limelight.plate = bpy.data.images.new(f"photo {number}", 8, 8)
+        world.apply_world(stage, probe)
+        composite.setup_composite(stage)
+    for stage in (scene, other):
+        assert stage.world.limelight.probe.startswith(f"Probe {stage.name}")
+        shown = [n.image for n in compat.compositor_nodes(stage) if n.type == "IMAGE"]
+        assert shown == [stage.limelight.plate]
+    assert len(bpy.data.worlds) == 2 and len(bpy.data.node_groups) in {0, 2}
+
+
+def test_the_worlds_look_outlives_local_domes_and_a_saved_file(scene, tmp_path):
+    probe = lit_probe(scene)
+    white_plane(scene)
+    world.apply_world(scene, probe).limelight.strength_ev = 2.0
+    domes.apply_domes(scene, [probe])
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    scene = bpy.context.scene
+    assert world.apply_world(scene, bpy.data.objects["Probe"]).limelight.strength_ev == 2.0
+
+
+def test_an_asset_that_lights_the_scene_is_left_as_it_is(scene):
+    first, second = lit_probe(scene, name="First"), lit_probe(scene, name="Second")
+    kept = scene.world = asset.mark_asset(scene, first)
+    made = world.apply_world(scene, second)
+    assert made != kept and kept.limelight.probe == "First" and scene.limelight.own_world == kept
+    assert {n.image for n in kept.node_tree.nodes if n.type == "TEX_ENVIRONMENT"} == {first.limelight.environment}
+
+
+def test_what_the_artist_composited_stays(scene):
+    scene.limelight.plate = bpy.data.images.new("photo", 8, 8)
+    if hasattr(scene, "compositing_node_group"):
+        scene.compositing_node_group = tree = bpy.data.node_groups.new("Mine", "CompositorNodeTree")
+    else:
+        scene.use_nodes = True
+        tree = scene.node_tree
+    tree.nodes.new("CompositorNodeBlur").name = "my blur"
+    for _ in range(2):
+        composite.setup_composite(scene)
+    assert "my blur" in tree.nodes and (tree == getattr(scene, "node_tree", None) or tree.use_fake_user)
+    assert sum(n.type == "R_LAYERS" and own.NODE in n for n in compat.compositor_nodes(scene)) == 1
