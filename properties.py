@@ -33,9 +33,6 @@ class SceneSettings(PropertyGroup):
         default="SCENE",
     )
     plate: PointerProperty(type=bpy.types.Image, name="Photo", description="The photo behind the scene's camera")
-    plate_path: StringProperty(
-        name="Photo file", description="The file that the photo was read from", subtype="FILE_PATH"
-    )
     depth_source: EnumProperty(
         name="Depth",
         description="Where the distance of what the photo shows comes from",

@@ -86,7 +86,7 @@ def _plate(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, i
         if not np.isfinite(depth).any():
             raise ValueError("no geometry is in front of the camera; use the estimated depth instead")
         path = folder / "depth.exr"
-        _write_float(path, depth)
+        _write_depth(path, depth)
         return picture, size, path
     return picture, size, None
 
@@ -106,7 +106,7 @@ def _render(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, 
             "add a lamp or a World, or press Bake from Scene"
         )
     depth_path = folder / "depth.exr"
-    _write_float(depth_path, cast_depth(context, DEPTH_SIDE, size))
+    _write_depth(depth_path, cast_depth(context, DEPTH_SIDE, size))
     return path, size, depth_path
 
 
@@ -195,16 +195,6 @@ def cast_depth(context: bpy.types.Context, side: int, size: tuple[int, int] | No
     return depth
 
 
-def _write_float(path: Path, values: np.ndarray) -> None:
-    """Write (H, W), rows from the top, as an EXR; infinity as 1e10, which readers take for the background."""
-    height, width = values.shape
-    image = bpy.data.images.new("limelight-depth", width, height, float_buffer=True)
-    try:
-        compat.keep_values(image)
-        grid = np.ones((height, width, 4), np.float32)
-        grid[..., :3] = np.where(np.isfinite(values), values, 1e10)[::-1, :, None]
-        image.pixels.foreach_set(grid.ravel())
-        image.filepath_raw, image.file_format = str(path), "OPEN_EXR"
-        image.save()
-    finally:
-        bpy.data.images.remove(image)
+def _write_depth(path: Path, depth: np.ndarray) -> None:
+    """Write depth (H, W), rows from the top, as an EXR; infinity as 1e10, which readers take for the background."""
+    pixels.write(path, np.where(np.isfinite(depth), depth, 1e10))

@@ -34,7 +34,7 @@ def check(scene: bpy.types.Scene) -> None:
 def save_still(scene: bpy.types.Scene, folder: Path) -> tuple[Path, tuple[int, int]]:
     """Write the plate as it shows at the current frame: path, and (width, height) in pixels.
 
-    Floating-point pictures become an EXR whose numbers are theirs, others a PNG. Raises :class:`NoFrame`, and
+    Floating-point pictures, 16-bit ones among them, become a linear EXR, others a PNG. Raises :class:`NoFrame`, and
     ``ValueError`` if the picture cannot be read any more.
     """
     image = scene.limelight.plate
@@ -47,11 +47,15 @@ def save_still(scene: bpy.types.Scene, folder: Path) -> tuple[Path, tuple[int, i
         if not still.has_data and len(still.pixels) == 0:
             raise ValueError(f"the photo “{image.name}” cannot be read any more")
         size = (still.size[0], still.size[1])
-        path = folder / ("plate.exr" if still.is_float else "plate.png")
         if still.is_float:
-            compat.keep_values(still)
-        still.filepath_raw = str(path)
-        still.file_format = "OPEN_EXR" if still.is_float else "PNG"
+            # Only a panel's look at the frames comes up without numpy.
+            from . import pixels
+
+            path = folder / "plate.exr"
+            pixels.write(path, pixels.of(still)[::-1])
+            return path, size
+        path = folder / "plate.png"
+        still.filepath_raw, still.file_format = str(path), "PNG"
         still.save()
         return path, size
     finally:

@@ -19,6 +19,23 @@ def of(image: bpy.types.Image) -> np.ndarray:
     return values.reshape(height, width, image.channels)
 
 
+def write(path: Path, values: np.ndarray) -> None:
+    """Write (H, W) or (H, W, C) values, rows from the top, as they are into an EXR; alpha is 1 unless C is 4."""
+    height, width = values.shape[:2]
+    image = bpy.data.images.new("limelight", width, height, alpha=True, float_buffer=True)
+    try:
+        compat.keep_values(image)
+        grid = np.ones((height, width, 4), np.float32)
+        layers = values.reshape(height, width, -1)
+        count = layers.shape[-1] if layers.shape[-1] in {3, 4} else 3
+        grid[..., :count] = layers[..., :count]
+        image.pixels.foreach_set(grid[::-1].ravel())
+        image.filepath_raw, image.file_format = str(path), "OPEN_EXR"
+        image.save()
+    finally:
+        bpy.data.images.remove(image)
+
+
 def read(path: Path) -> np.ndarray:
     """Values (H, W, C) float32 as they stand in a file, rows from the top; ``RuntimeError`` if it is unreadable."""
     image = bpy.data.images.load(str(path), check_existing=False)

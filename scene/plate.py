@@ -29,6 +29,9 @@ def set_plate(scene: bpy.types.Scene, filepath: str, fov_deg: float | None = Non
         raise RuntimeError("it is damaged or of a kind that Blender does not read; save it as PNG or JPEG")
     if orientation != 1:
         image = _upright(image, orientation)
+    elif bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
+        # As Blender's own file browser does, so that file and photo can be moved together.
+        image.filepath = _relative(filepath)
     width, height = image.size
     if fov_deg is None:
         fov_deg = DEFAULT_FOV_DEG
@@ -44,8 +47,7 @@ def set_plate(scene: bpy.types.Scene, filepath: str, fov_deg: float | None = Non
     render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
     render.pixel_aspect_x = render.pixel_aspect_y = 1.0
     render.film_transparent = True
-    settings = scene.limelight
-    settings.source, settings.plate_path = "PLATE", filepath
+    scene.limelight.source = "PLATE"
     image.name = Path(filepath).name
     return camera
 
@@ -53,7 +55,15 @@ def set_plate(scene: bpy.types.Scene, filepath: str, fov_deg: float | None = Non
 def clear_plate(scene: bpy.types.Scene) -> None:
     """Take the photo away from camera and settings; the camera itself stays."""
     _replace(scene, None)
-    scene.limelight.plate_path, scene.limelight.source = "", "SCENE"
+    scene.limelight.source = "SCENE"
+
+
+def _relative(path: str) -> str:
+    """A path as seen from the .blend; as it is where there is no way from one to the other, as between drives."""
+    try:
+        return bpy.path.relpath(path)
+    except ValueError:
+        return path
 
 
 def _replace(scene: bpy.types.Scene, image: bpy.types.Image | None) -> None:
@@ -114,10 +124,11 @@ def _upright(image: bpy.types.Image, orientation: int) -> bpy.types.Image:
 
     # Blender's rows go up; the tag speaks of rows that go down.
     grid = turn(pixels.of(image)[::-1], orientation)[::-1]
-    name, space = image.name, image.colorspace_settings.name
+    name, space, deep = image.name, image.colorspace_settings.name, image.is_float
     bpy.data.images.remove(image)
-    turned = bpy.data.images.new(name, grid.shape[1], grid.shape[0], alpha=True)
-    turned.colorspace_settings.name = space
+    turned = bpy.data.images.new(name, grid.shape[1], grid.shape[0], alpha=True, float_buffer=deep)
+    # What is stored deeper than 8 bits has been made linear on reading.
+    turned.colorspace_settings.name = compat.LINEAR if deep else space
     turned.pixels.foreach_set(np.ascontiguousarray(grid).ravel())
     turned.pack()
     return turned

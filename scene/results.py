@@ -34,9 +34,9 @@ def load_results(context: bpy.types.Context, folder: Path, result: dict[str, Any
 
 
 def sharers(image: bpy.types.Image) -> int:
-    """How many probes hold an image in one of their slots."""
+    """How many slots of probes hold an image."""
     slots = ("environment", "fill", "spheres", "truth")
-    return sum(any(getattr(o.limelight, slot) == image for slot in slots) for o in bpy.data.objects)
+    return sum(getattr(o.limelight, slot) == image for o in bpy.data.objects for slot in slots)
 
 
 def load_image(existing: bpy.types.Image | None, path: Path, name: str) -> bpy.types.Image:
@@ -51,6 +51,8 @@ def load_image(existing: bpy.types.Image | None, path: Path, name: str) -> bpy.t
         existing.user_remap(fresh)
         bpy.data.images.remove(existing)
         fresh.name = name
-    # The path lay in a job's folder that is gone by now; what counts is packed.
+    # The paths lay in a job's folder that is gone by now; what counts is packed.
     fresh.filepath_raw = f"//{name}.exr"
+    for packed in fresh.packed_files:
+        packed.filepath = fresh.filepath_raw
     return fresh

@@ -13,7 +13,20 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from limelight.operators import picking
 from limelight.scene import camera as cameras
-from limelight.scene import capture, catcher, compat, composite, domes, lamps, plate, probes, problems, world
+from limelight.scene import (
+    capture,
+    catcher,
+    compat,
+    composite,
+    domes,
+    frames,
+    lamps,
+    pixels,
+    plate,
+    probes,
+    problems,
+    world,
+)
 from mathutils import Vector
 
 
@@ -109,7 +122,7 @@ def test_the_photos_view_angle_holds_for_depth_projection_and_placing(scene, tmp
 def test_depth_file_is_the_cast_depth(scene, tmp_path):
     values = np.linspace(1, 9, 12, dtype=np.float32).reshape(3, 4)
     values[0, 0] = np.inf
-    capture._write_float(tmp_path / "depth.exr", values)
+    capture._write_depth(tmp_path / "depth.exr", values)
     image = bpy.data.images.load(str(tmp_path / "depth.exr"))
     # Read as data: the numbers of the file itself, which is what the engine will see.
     image.colorspace_settings.name = "Non-Color"
@@ -343,6 +356,51 @@ def test_a_turned_photo_leaves_no_packed_copy_behind(scene, tmp_path, monkeypatc
         assert image.name == "turned.png" and tuple(image.size) == (40, 60) and image.packed_file is not None
 
 
+@pytest.mark.parametrize("kind", ["OPEN_EXR", "HDR", "PNG"])
+def test_a_photo_deeper_than_8_bits_reaches_the_engine_linear(scene, tmp_path, kind):
+    shot = bpy.data.images.new("shot", 8, 4, float_buffer=True)
+    shot.pixels = [v for row in range(4) for x in range(8) for v in (x / 8, row / 4, 0.5, 1.0)]
+    compat.set_still_format(scene.render.image_settings, kind)
+    if kind == "PNG":
+        scene.render.image_settings.color_depth = "16"
+    scene.view_settings.view_transform = "Standard"
+    path = tmp_path / f"shot.{kind.lower()}"
+    shot.save_render(str(path), scene=scene)
+    plate.set_plate(scene, str(path))
+    images = len(bpy.data.images)
+    still, _ = frames.save_still(scene, tmp_path)
+    assert still.suffix == ".exr" and len(bpy.data.images) == images
+    expected = np.array(shot.pixels[:], np.float32).reshape(4, 8, 4)[::-1]
+    assert np.allclose(pixels.read(still), expected, atol=5e-3)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_turned_photo_keeps_its_colours(scene, tmp_path, monkeypatch, deep):
+    shot = bpy.data.images.new("shot", 8, 4, float_buffer=deep)
+    shot.pixels = [v for row in range(4) for x in range(8) for v in (x / 8, row / 4, 0.5, 1.0)]
+    scene.render.image_settings.file_format = "TIFF"
+    scene.render.image_settings.color_depth = "16" if deep else "8"
+    scene.view_settings.view_transform = "Standard"
+    shot.save_render(str(tmp_path / "shot.tif"), scene=scene)
+    plate.set_plate(scene, str(tmp_path / "shot.tif"))
+    scene.limelight.plate.use_fake_user = True
+    assert scene.limelight.plate.is_float == deep
+    straight = frames.save_still(scene, tmp_path)[0].rename(tmp_path / f"straight{'.exr' if deep else '.png'}")
+    monkeypatch.setattr(plate, "read_exif", lambda path: (6, None))
+    plate.set_plate(scene, str(tmp_path / "shot.tif"))
+    turned, size = frames.save_still(scene, tmp_path)
+    assert size == (4, 8) and turned.suffix == straight.suffix
+    expected = plate.turn(read_picture(straight), 6)
+    assert expected.max() > 0.5 and np.allclose(read_picture(turned), expected, atol=2e-3)
+
+
+def test_the_photos_path_is_relative_where_blenders_would_be(scene, tmp_path):
+    write_png(tmp_path / "photo.png", 8, 8)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"), compress=False)
+    plate.set_plate(scene, str(tmp_path / "photo.png"))
+    assert scene.limelight.plate.filepath == "//photo.png" and tuple(scene.limelight.plate.size) == (8, 8)
+
+
 def exif_jpeg(orientation: int, focal: int) -> bytes:
     """The start of a JPEG with an EXIF block that holds orientation and 35-mm focal length, big-endian."""
     detail = struct.pack(">H", 1) + struct.pack(">HHIHH", 0xA405, 3, 1, focal, 0) + b"\0" * 4
@@ -417,7 +475,7 @@ def test_a_probe_behind_the_depth_file_is_told(scene, tmp_path):
     # The right half of the picture is a wall at three metres, the left half is far away.
     values = np.full((32, 48), 50, np.float32)
     values[:, 24:] = 3.0
-    capture._write_float(tmp_path / "depth.exr", values)
+    capture._write_depth(tmp_path / "depth.exr", values)
     settings = scene.limelight
     settings.source, settings.plate = "PLATE", bpy.data.images.new("photo", 48, 32)
     settings.depth_source, settings.depth_file = "FILE", str(tmp_path / "depth.exr")

@@ -3,6 +3,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -288,9 +289,20 @@ def test_results_are_packed_and_replace_earlier_ones(scene, tmp_path):
     count = len(bpy.data.images)
     results.load_results(bpy.context, tmp_path, answer)
     assert len(bpy.data.images) == count
+    # The truth that an artist lights with is no earlier estimate: it stays.
+    truth = probe.limelight.truth = probe.limelight.environment = image_of(panorama(), "truth")
+    results.load_results(bpy.context, tmp_path, answer)
+    assert probe.limelight.truth == truth != probe.limelight.environment
+    world.apply_world(scene, probe)
     shown = made.node_tree.nodes["Limelight light image"].image
     assert shown == probe.limelight.environment and shown.packed_file is not None
     assert shown.is_float and shown.colorspace_settings.name == compat.LINEAR
+    saved = tmp_path / "saved" / "shot.blend"
+    saved.parent.mkdir()
+    bpy.ops.wm.save_as_mainfile(filepath=str(saved), compress=False)
+    # The file's own place is in it; a job's folder or the extension's is not.
+    assert str(tmp_path / "env").encode() not in saved.read_bytes()
+    assert str(Path(results.__file__).parent).encode() not in saved.read_bytes()
 
 
 def test_an_asset_has_tags_and_a_thumbnail_that_can_be_seen(scene):
