@@ -4,10 +4,10 @@
 
 def classes() -> tuple[type, ...]:
     """All classes to register, in order."""
-    from . import apply, compare, depth, engine, estimate, place_probe, plate, probe_list, state, sun
+    from . import apply, compare, depth, engine, estimate, place_probe, plate, probe_list, repair, state, sun
 
     return tuple(
         cls
-        for module in (state, place_probe, probe_list, plate, depth, estimate, apply, sun, compare, engine)
+        for module in (state, place_probe, probe_list, plate, depth, repair, estimate, apply, sun, compare, engine)
         for cls in module.CLASSES
     )

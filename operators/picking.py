@@ -75,10 +75,8 @@ def camera_ray(scene: bpy.types.Scene, camera: bpy.types.Object, u: float, v: fl
 
     to_world = camera.matrix_world.normalized()
     if camera.data.type == "PERSP":
-        view = cameras.seen(scene, camera, *cameras.picture_size(scene))
-        x, y = u * view["width"] - view["cx"], view["cy"] - v * view["height"]
-        through = Vector((x / view["fx"], y / view["fy"], -1.0))
-        return to_world.translation, (to_world.to_3x3() @ through).normalized()
+        eye = to_world.translation
+        return eye, (cameras.unproject(scene, camera, u, v, 1.0) - eye).normalized()
     corners = camera.data.view_frame(scene=scene)
     left, right = min(c.x for c in corners), max(c.x for c in corners)
     bottom, top = min(c.y for c in corners), max(c.y for c in corners)

@@ -64,7 +64,7 @@ class LIMELIGHT_OT_delete_probe(Operator):
 
 
 class LIMELIGHT_OT_reveal_probe(Operator):
-    """Move this probe towards the camera until its sphere stands in front of what hides it"""
+    """Move this probe to where the camera sees it: into the picture, or in front of what hides it"""
 
     bl_idname = "limelight.reveal_probe"
     bl_label = "Move Probe into View"
@@ -78,15 +78,21 @@ class LIMELIGHT_OT_reveal_probe(Operator):
         probe = _named_probe(self, context)
         if probe is None:
             return {"CANCELLED"}
-        cover = sight.cover(context, probe) if context.scene.camera is not None else None
-        if cover is None:
+        camera = context.scene.camera
+        if camera is None or camera.data.type != "PERSP":
+            self.report({"ERROR"}, "There is no perspective camera to show the probe to: add one first")
+            return {"CANCELLED"}
+        place, where = sight.into_picture(context.scene, probe), "in the picture"
+        if place is None and (cover := sight.cover(context, probe)) is not None:
+            place, where = cover.free, f"in front of {cover.what}"
+        if place is None:
             self.report({"INFO"}, f"Nothing hides {probe.name} from the camera")
             return {"CANCELLED"}
-        probe.matrix_world.translation = cover.free
+        probe.matrix_world.translation = place
         context.view_layer.update()
         watch.refresh(context)
         watch.redraw(context)
-        self.report({"INFO"}, f"{probe.name} now stands in front of {cover.what}")
+        self.report({"INFO"}, f"{probe.name} now stands {where}")
         return {"FINISHED"}
 
 

@@ -19,7 +19,7 @@ class ProbeRow(PropertyGroup):
 
 
 class ProblemRow(PropertyGroup):
-    """One problem and the button that repairs it; ``operator`` is empty when only the artist can repair it."""
+    """One problem and the button that repairs it."""
 
     text: StringProperty(name="Problem", description="What keeps the estimate from starting")
     operator: StringProperty(name="Operator", description="The operator that repairs the problem")
@@ -64,7 +64,7 @@ def get(context: bpy.types.Context) -> InterfaceState:
 def show_problems(state: InterfaceState, problems: list) -> bool:
     """Store ``problems`` (``scene.problems.Problem``) for the panels; True if they differ from what was shown."""
     fresh = [
-        (p.text, p.operator_idname or "", p.operator_label or "", json.dumps(p.properties or {}, sort_keys=True))
+        (p.text, p.operator_idname, p.operator_label, json.dumps(p.properties, sort_keys=True))
         for p in problems
     ]
     if state.checked and fresh == [(r.text, r.operator, r.label, r.arguments) for r in state.problems]:

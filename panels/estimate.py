@@ -15,10 +15,9 @@ def draw_problems(layout: UILayout, context: Context, interface):
     for row in interface.problems:
         box = layout.box().column()
         wording.wrapped(box, context, row.text, icon="ERROR")
-        if row.operator:
-            button = box.operator(row.operator, text=row.label or "Repair")
-            for name, value in json.loads(row.arguments).items():
-                setattr(button, name, value)
+        button = box.operator(row.operator, text=row.label)
+        for name, value in json.loads(row.arguments).items():
+            setattr(button, name, value)
 
 
 def draw_running(layout: UILayout, context: Context, manager):

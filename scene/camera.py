@@ -60,6 +60,13 @@ def project(scene: bpy.types.Scene, camera: bpy.types.Object, point: Vector) -> 
     return u / view["width"], v / view["height"], -z
 
 
+def unproject(scene: bpy.types.Scene, camera: bpy.types.Object, u: float, v: float, depth: float) -> Vector:
+    """The world position that the engine sees at (u, v) at planar ``depth``: the inverse of :func:`project`."""
+    view = seen(scene, camera, *picture_size(scene))
+    through = ((u * view["width"] - view["cx"]) / view["fx"], (view["cy"] - v * view["height"]) / view["fy"], -1.0)
+    return camera.matrix_world.normalized() @ (Vector(through) * depth)
+
+
 def placement(camera: bpy.types.Object) -> list[list[float]]:
     """Camera-to-world as four rows, scale removed: columns are the camera's axes and its position."""
     return [list(row) for row in camera.matrix_world.normalized()]

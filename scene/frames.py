@@ -27,8 +27,14 @@ def is_animated(image: bpy.types.Image) -> bool:
 def check(scene: bpy.types.Scene) -> None:
     """Raise :class:`NoFrame` if the plate shows nothing at the scene's current frame."""
     image = scene.limelight.plate
-    if image is not None and is_animated(image):
+    if image is None:
+        return
+    if is_animated(image):
         _number(scene, image)
+    elif image.source == "FILE" and image.packed_file is None and not image.has_data:
+        path = Path(bpy.path.abspath(image.filepath))
+        if not path.is_file():
+            raise NoFrame(f"The photo's file is gone: {path}", None)
 
 
 def save_still(scene: bpy.types.Scene, folder: Path) -> tuple[Path, tuple[int, int]]:

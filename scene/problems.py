@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,64 +12,105 @@ from typing import Any
 import bpy
 
 from . import camera as cameras
-from . import frames, probes, sight
+from . import frames, own, probes, sight
+
+#: A probe whose radius is this share of its depth or more is too large; a repaired one is half as large.
+_LARGEST = 0.5
+_SEEN = {"MESH", "CURVE", "SURFACE", "META", "FONT", "EMPTY", "CURVES", "POINTCLOUD"}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A sentence, and the operator (with its properties) that mends it; None if only the artist can."""
+    """A sentence, and the operator (with its properties) that mends it."""
 
     text: str
-    operator_idname: str | None = None
-    operator_label: str = ""
+    operator_idname: str
+    operator_label: str
     properties: dict[str, Any] = field(default_factory=dict)
 
 
 def find_problems(context: bpy.types.Context, *, quick: bool = False) -> list[Problem]:
     """Everything that is missing or wrong in the scene; empty when an estimate may start.
 
-    ``quick`` leaves out what needs rays into the geometry, which takes long where meshes change all the time.
+    ``quick`` leaves out what needs rays into the geometry or the depth file, which takes long where meshes change all
+    the time.
     """
     scene, settings = context.scene, context.scene.limelight
-    found = []
-    if settings.source == "PLATE" and settings.plate is None:
-        found.append(Problem("There is no photo", "limelight.set_plate", "Choose a photo"))
-    if settings.source == "PLATE":
-        try:
-            frames.check(scene)
-        except frames.NoFrame as error:
-            to = {"data_path": "scene.frame_current", "value": error.nearest}
-            go = ("wm.context_set_int", f"Go to frame {error.nearest}", to) if error.nearest is not None else ()
-            found.append(Problem(str(error), *go))
+    found = list(_plate(context, quick)) if settings.source == "PLATE" else []
+    perspective = scene.camera is not None and scene.camera.data.type == "PERSP"
     if scene.camera is None:
         found.append(Problem("The scene has no camera", "limelight.add_camera", "Add a camera"))
-    elif scene.camera.data.type != "PERSP":
-        found.append(Problem(f"“{scene.camera.name}” is no perspective camera"))
-    if settings.source == "PLATE" and settings.depth_source == "FILE":
-        path = bpy.path.abspath(settings.depth_file)
-        if not path or not Path(path).is_file():
-            found.append(Problem("The depth file is missing: choose one, or let the engine estimate the depth"))
-    wanted = probes.used(scene)
-    if not wanted:
-        hint = "Switch a probe on in the list" if probes.probes(scene) else "There is no probe yet"
-        operator = None if probes.probes(scene) else "limelight.add_probe"
-        found.append(Problem(hint, operator, "Add a probe" if operator else ""))
-    if scene.camera is not None and scene.camera.data.type == "PERSP":
+    elif not perspective:
+        text = f"“{scene.camera.name}” is no perspective camera"
+        tip = "Let the camera see in perspective, as photos do"
+        found.append(_setting(text, "Make it perspective", "scene.camera.data.type", "PERSP", tip))
+    there, wanted = probes.probes(scene), probes.used(scene)
+    if not there:
+        found.append(Problem("There is no probe yet", "limelight.add_probe", "Add a probe"))
+    elif not wanted:
+        first = there[min(settings.active_probe, len(there) - 1)]
+        tip = f"Let {first.name} take part in the estimate"
+        found.append(_setting("Every probe is switched off", f"Switch {first.name} on", _path(first, "use"), True, tip))
+    if perspective:
         found += [p for probe in wanted if (p := _misplaced(context, probe, quick)) is not None]
     return found
+
+
+def _setting(text: str, label: str, path: str, value: object, tip: str) -> Problem:
+    """A problem that goes away when the setting at a path from the context becomes ``value``."""
+    return Problem(text, "limelight.repair", label, {"path": path, "value": json.dumps(value), "tip": tip})
+
+
+def _path(probe: bpy.types.Object, name: str) -> str:
+    return f'scene.objects["{bpy.utils.escape_identifier(probe.name)}"].limelight.{name}'
+
+
+def _may_be_seen(thing: bpy.types.Object) -> bool:
+    return thing.type in _SEEN and not own.is_own(thing) and not thing.limelight.is_probe
+
+
+def _plate(context: bpy.types.Context, quick: bool) -> Iterator[Problem]:
+    """What is wrong with the photo and its depth."""
+    scene, settings = context.scene, context.scene.limelight
+    if settings.plate is None:
+        yield Problem("There is no photo", "limelight.set_plate", "Choose a photo")
+    try:
+        frames.check(scene)
+    except frames.NoFrame as error:
+        if error.nearest is None:
+            yield Problem(str(error), "limelight.set_plate", "Choose a photo")
+        else:
+            tip = "Go to the nearest frame at which the photo shows something"
+            yield _setting(str(error), f"Go to frame {error.nearest}", "scene.frame_current", error.nearest, tip)
+    text = ""
+    if settings.depth_source == "FILE":
+        path = Path(bpy.path.abspath(settings.depth_file))
+        if not settings.depth_file or not path.is_file():
+            text = "The depth file is missing"
+        elif not quick and sight.depth_file(path) is None:
+            text = f"“{path.name}” is no picture that Blender can read"
+    elif settings.depth_source == "GEOMETRY" and not any(map(_may_be_seen, context.view_layer.objects)):
+        text = "There is no geometry to take the depth from"
+    if text:
+        tip = "Let the engine estimate the photo's depth"
+        yield _setting(text, "Estimate the depth", "scene.limelight.depth_source", "ESTIMATE", tip)
 
 
 def _misplaced(context: bpy.types.Context, probe: bpy.types.Object, quick: bool) -> Problem | None:
     scene = context.scene
     assert scene.camera is not None
     u, v, depth = cameras.project(scene, scene.camera, probe.matrix_world.translation)
-    select = ("limelight.select_probe", "Select it", {"name": probe.name})
+    move = ("limelight.reveal_probe", "Move it into the picture", {"name": probe.name})
     if depth <= 0:
-        return Problem(f"{probe.name} is behind the camera", *select)
+        return Problem(f"{probe.name} is behind the camera", *move)
     if not (0 <= u <= 1 and 0 <= v <= 1):
-        return Problem(f"{probe.name} is outside the picture", *select)
-    if probes.radius_in_world(probe) >= 0.5 * depth:
-        return Problem(f"{probe.name} is too large for its distance from the camera", *select)
+        return Problem(f"{probe.name} is outside the picture", *move)
+    share = probes.radius_in_world(probe) / depth
+    if share >= _LARGEST:
+        text = f"{probe.name} is too large for its distance from the camera"
+        fitting = probe.limelight.radius * _LARGEST / 2 / share
+        tip = f"Make {probe.name} as small as its distance from the camera needs"
+        return _setting(text, "Make it smaller", _path(probe, "radius"), fitting, tip)
     cover = None if quick else sight.cover(context, probe)
     if cover is not None:
         text = f"{probe.name} is hidden from the camera by {cover.what}"

@@ -22,6 +22,8 @@ _SLACK = 0.01
 # A sphere is kept off the surface by a little more than its radius, but never goes more than half the way back.
 _CLEARANCE, _FARTHEST_BACK = 1.05, 0.5
 _DEPTH_SIDE = 512
+# A probe that comes back into the picture stays this share of it away from the edge, and so many radii from the camera.
+_MARGIN, _NEAREST = 0.1, 8
 # The depth file that was read last, with its time of change: a check follows every change of the scene.
 _read: dict[tuple[str, int], np.ndarray | None] = {}
 
@@ -47,6 +49,20 @@ def cover(context: bpy.types.Context, probe: bpy.types.Object) -> Cover | None:
     return None
 
 
+def into_picture(scene: bpy.types.Scene, probe: bpy.types.Object) -> Vector | None:
+    """Where a probe outside the picture would stand inside it, no nearer; None if its centre is in the picture."""
+    assert scene.camera is not None
+    centre, eye = probe.matrix_world.translation, scene.camera.matrix_world.translation
+    u, v, depth = cameras.project(scene, scene.camera, centre)
+    if depth <= 0:
+        away = max((centre - eye).length, _NEAREST * probes.radius_in_world(probe))
+        return cameras.unproject(scene, scene.camera, 0.5, 0.5, away)
+    if 0 <= u <= 1 and 0 <= v <= 1:
+        return None
+    inside = (min(max(share, _MARGIN), 1 - _MARGIN) for share in (u, v))
+    return cameras.unproject(scene, scene.camera, *inside, depth)
+
+
 def _behind_geometry(context: bpy.types.Context, probe: bpy.types.Object) -> Cover | None:
     scene = context.scene
     assert scene.camera is not None
@@ -65,7 +81,7 @@ def _behind_geometry(context: bpy.types.Context, probe: bpy.types.Object) -> Cov
 
 
 def _behind_depth_file(scene: bpy.types.Scene, probe: bpy.types.Object) -> Cover | None:
-    depths = _depth_file(Path(bpy.path.abspath(scene.limelight.depth_file)))
+    depths = depth_file(Path(bpy.path.abspath(scene.limelight.depth_file)))
     if depths is None:
         return None
     assert scene.camera is not None
@@ -79,7 +95,7 @@ def _behind_depth_file(scene: bpy.types.Scene, probe: bpy.types.Object) -> Cover
     return Cover("what the depth file shows", eye + (centre - eye) * (max(nearest - back, nearest / 2) / depth))
 
 
-def _depth_file(path: Path) -> np.ndarray | None:
+def depth_file(path: Path) -> np.ndarray | None:
     """A depth map (H, W), rows from the top, at most 512 pixels a side; None if Blender cannot read it."""
     if not path.is_file():
         return None

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plates that move: the engine gets the frame that the scene's current frame shows."""
 
+import json
+
 import bpy
 import numpy as np
 import pytest
@@ -54,7 +56,7 @@ def captured(scene, folder):
 
 
 def told(scene):
-    return [(p.text, p.properties.get("value")) for p in problems.find_problems(bpy.context)]
+    return [(p.text, json.loads(p.properties.get("value", "null"))) for p in problems.find_problems(bpy.context)]
 
 
 @pytest.fixture
@@ -99,7 +101,7 @@ def test_a_missing_frame_is_a_problem_whose_button_goes_to_the_nearest(sequence,
     assert problem.text == f"“{name}” has no frame 9, it has 3 to 7"
     with pytest.raises(frames.NoFrame, match="has no frame 9"):
         capture.capture(bpy.context, tmp_path / "job")
-    bpy.ops.wm.context_set_int(**problem.properties)
+    bpy.ops.limelight.repair(**problem.properties)
     assert sequence.frame_current == 7 and told(sequence) == []
     for path in tmp_path.glob("v2_shot_*"):
         path.unlink()

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What keeps an estimate from starting: all of it is told, and every button repairs what it stands under."""
+
+import math
+
+import bpy
+import numpy as np
+import pytest
+from limelight.scene import camera as cameras
+from limelight.scene import capture, probes, problems
+
+
+def add_camera(scene):
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    return camera
+
+
+def add_cube(scene, size=2.0, location=(0, 0, 0)):
+    bpy.ops.mesh.primitive_cube_add(size=size, location=location)
+    return bpy.context.object
+
+
+def test_all_problems_are_listed_with_their_repairs(scene):
+    scene.limelight.source = "PLATE"
+    found = problems.find_problems(bpy.context)
+    assert {p.operator_idname for p in found} == {"limelight.set_plate", "limelight.add_camera", "limelight.add_probe"}
+    scene.limelight.source = "SCENE"
+    camera = add_camera(scene)
+    camera.rotation_euler = (math.pi / 2, 0, 0)
+    probes.add_probe(scene, (0, -3, 0), 0.1)
+    bpy.context.view_layer.update()
+    assert ["behind" in p.text for p in problems.find_problems(bpy.context)] == [True]
+    probes.probes(scene)[0].location = (0, 3, 0)
+    bpy.context.view_layer.update()
+    assert problems.find_problems(bpy.context) == []
+
+
+def hidden(scene):
+    bpy.context.view_layer.update()
+    return [p.text for p in problems.find_problems(bpy.context) if p.operator_idname == "limelight.reveal_probe"]
+
+
+def test_a_probe_behind_geometry_is_told_where_geometry_is_what_the_engine_sees(scene):
+    camera = add_camera(scene)
+    camera.location, camera.rotation_euler = (0, -6, 0), (math.pi / 2, 0, 0)
+    cube = add_cube(scene)
+    probe = probes.add_probe(scene, (0.2, 3, 0.1), 0.2)
+    assert hidden(scene) == [f"{probe.name} is hidden from the camera by “Cube”"]
+    assert problems.find_problems(bpy.context, quick=True) == []
+    cube.hide_render = True
+    assert hidden(scene) == []
+    settings = scene.limelight
+    settings.source, settings.plate = "PLATE", bpy.data.images.new("photo", 48, 32)
+    # In a photo whose depth is estimated, what stands in the scene is not there.
+    assert hidden(scene) == []
+    settings.depth_source = "GEOMETRY"
+    assert hidden(scene) != []
+    before = cameras.project(scene, camera, probe.matrix_world.translation)
+    assert bpy.ops.limelight.reveal_probe(name=probe.name) == {"FINISHED"}
+    after = cameras.project(scene, camera, probe.matrix_world.translation)
+    assert hidden(scene) == [] and after[:2] == pytest.approx(before[:2], abs=1e-4)
+    assert 5 - 1.2 * 0.2 < after[2] < 5 - 0.2
+    assert bpy.ops.limelight.reveal_probe(name=probe.name) == {"CANCELLED"}
+
+
+def test_a_probe_behind_the_depth_file_is_told(scene, tmp_path):
+    camera = add_camera(scene)
+    camera.rotation_euler = (math.pi / 2, 0, 0)
+    probe = probes.add_probe(scene, (0.5, 4, 0), 0.2)
+    # The right half of the picture is a wall at three metres, the left half is far away.
+    values = np.full((32, 48), 50, np.float32)
+    values[:, 24:] = 3.0
+    capture._write_depth(tmp_path / "depth.exr", values)
+    settings = scene.limelight
+    settings.source, settings.plate = "PLATE", bpy.data.images.new("photo", 48, 32)
+    settings.depth_source, settings.depth_file = "FILE", str(tmp_path / "depth.exr")
+    assert hidden(scene) == [f"{probe.name} is hidden from the camera by what the depth file shows"]
+    probe.location.x = -0.5
+    assert hidden(scene) == []
+    probe.location.x = 0.5
+    bpy.context.view_layer.update()
+    bpy.ops.limelight.reveal_probe(name=probe.name)
+    assert hidden(scene) == [] and probe.location.y == pytest.approx(3 - 0.21, abs=0.01)
+    assert len(bpy.data.images) == 1
+
+
+def gone(scene, folder):
+    image = bpy.data.images.new("photo", 8, 8)
+    image.filepath_raw, image.file_format = str(folder / "photo.png"), "PNG"
+    image.save()
+    bpy.data.images.remove(image)
+    scene.limelight.plate = bpy.data.images.load(str(folder / "photo.png"))
+    (folder / "photo.png").unlink()
+
+
+def depth_of(scene, source, path=""):
+    scene.limelight.plate = bpy.data.images.new("photo", 48, 32)
+    scene.limelight.depth_source, scene.limelight.depth_file = source, path
+
+
+def unreadable(scene, folder):
+    (folder / "depth.exr").write_bytes(b"no picture")
+    depth_of(scene, "FILE", str(folder / "depth.exr"))
+
+
+BROKEN = {
+    "an orthographic camera": lambda s, p, f: setattr(s.camera.data, "type", "ORTHO"),
+    "every probe off": lambda s, p, f: setattr(p.limelight, "use", False),
+    "a probe behind the camera": lambda s, p, f: setattr(p, "location", (0, -30, 2)),
+    "a probe outside the picture": lambda s, p, f: setattr(p, "location", (40, 3, 1)),
+    "a probe that fills the view": lambda s, p, f: setattr(p.limelight, "radius", 8.0),
+    "no depth file": lambda s, p, f: depth_of(s, "FILE", str(f / "none.exr")),
+    "a depth file that is none": lambda s, p, f: unreadable(s, f),
+    "no geometry for the depth": lambda s, p, f: depth_of(s, "GEOMETRY"),
+}
+
+
+@pytest.mark.parametrize("name", list(BROKEN))
+def test_the_button_of_a_problem_repairs_it_and_says_how(scene, tmp_path, name):
+    camera = add_camera(scene)
+    camera.location, camera.rotation_euler = (0, -6, 0), (math.pi / 2, 0, 0)
+    probe = probes.add_probe(scene, (0, 3, 0), 0.1, 'My "probe" ä.1')
+    scene.limelight.source = "PLATE" if "depth" in name else "SCENE"
+    BROKEN[name](scene, probe, tmp_path)
+    bpy.context.view_layer.update()
+    (problem,) = problems.find_problems(bpy.context)
+    group, operator = problem.operator_idname.split(".")
+    assert getattr(getattr(bpy.ops, group), operator)(**problem.properties) == {"FINISHED"}
+    bpy.context.view_layer.update()
+    assert problems.find_problems(bpy.context) == []
+    if operator == "repair":
+        assert len(problem.properties["tip"]) > 20 and not problem.properties["tip"].endswith(".")
+
+
+def test_a_photo_whose_file_is_gone_is_told_before_the_estimate(scene, tmp_path):
+    add_camera(scene)
+    scene.limelight.source = "PLATE"
+    gone(scene, tmp_path)
+    found = problems.find_problems(bpy.context)[0]
+    assert str(tmp_path / "photo.png") in found.text and found.operator_idname == "limelight.set_plate"
