@@ -135,7 +135,6 @@ def _settings_for_capture(scene: bpy.types.Scene, size: tuple[int, int], path: P
         (render, "film_transparent", False),
         (render, "use_compositing", False),
         (render, "use_sequencer", False),
-        (render, "filepath", str(path)),
         (render, "use_border", False),
         (render, "use_file_extension", False),
         (render, "use_overwrite", True),
@@ -148,16 +147,13 @@ def _settings_for_capture(scene: bpy.types.Scene, size: tuple[int, int], path: P
     # An output with colours of its own may be in another linear space; its name is empty where it never was chosen.
     if image.color_management == "OVERRIDE" and image.linear_colorspace_settings.name:
         changes.append((image.linear_colorspace_settings, "name", compat.LINEAR))
-    formats = ("media_type", "file_format", "color_mode", "color_depth", "exr_codec", "use_preview")
     with ExitStack() as restore:
-        # The stack goes on with the rest if one setting cannot be put back, as an engine that is switched off by now.
-        # The kind of file comes first when it is unwound, because it decides what the others may be.
-        for name in reversed([name for name in formats if hasattr(image, name)]):
-            restore.callback(setattr, image, name, getattr(image, name))
+        restore.enter_context(compat.output_kept(render))
         for owner, name, _value in changes:
             restore.callback(setattr, owner, name, getattr(owner, name))
         for owner, name, value in changes:
             setattr(owner, name, value)
+        render.filepath = str(path)
         compat.set_still_format(image, "OPEN_EXR")
         image.color_mode, image.color_depth = "RGB", "32"
         yield

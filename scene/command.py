@@ -15,10 +15,9 @@ import bpy
 from . import capture, compat, domes, lamps, probes, problems, results, world
 
 if TYPE_CHECKING:
-    from ..bridge import Job
+    from ..bridge import Engine, Job
 
 _FORMATS = {".exr": "OPEN_EXR", ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
-_ROOT = Path(__file__).resolve().parent.parent
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,13 +31,22 @@ def parser() -> argparse.ArgumentParser:
     light.add_argument("--engine", help="the engine's Python; default: preferences, then LIMELIGHT_ENGINE_PYTHON")
     light.add_argument("--quality", choices=("draft", "normal", "high"))
     light.add_argument("--seed", type=int)
+    light.add_argument("--device", help="auto, cpu or cuda[:N]; default: preferences")
     return made
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; 0 done, 2 bad input, 3 engine missing. Says on stderr what is wrong, in a line."""
+    """Run the command; 0 done, 2 bad input, 3 engine missing, 130 cancelled. What is wrong is a line on stderr."""
     options = parser().parse_args(argv)
-    context = bpy.context
+    try:
+        return _light(bpy.context, options)
+    except KeyboardInterrupt:
+        return _refuse("Cancelled.", 130)
+    except (OSError, RuntimeError, ValueError) as error:
+        return _refuse(f"{str(error).removeprefix('Error: ').strip().rstrip('.')}.", 2)
+
+
+def _light(context: bpy.types.Context, options: argparse.Namespace) -> int:
     settings = context.scene.limelight
     if options.quality:
         settings.quality = options.quality.upper()
@@ -57,10 +65,7 @@ def main(argv: list[str]) -> int:
     python = options.engine or os.environ.get("LIMELIGHT_ENGINE_PYTHON") or _preferred(context)
     if not python or not Path(python).is_file():
         return _refuse("The engine is not set up: give --engine PYTHON, or set it up in the preferences.", 3)
-    try:
-        job, lit = estimate(context, Path(python))
-    except ValueError as error:
-        return _refuse(f"The view could not be captured: {error}.", 2)
+    job, lit = estimate(context, Path(python), options.device)
     if job.state != "done":
         assert job.error is not None
         return _refuse(
@@ -74,15 +79,29 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def estimate(context: bpy.types.Context, python: Path) -> tuple[Job, list[bpy.types.Object]]:
-    """Capture, run the engine to the end, load: the job and the probes that got light."""
+def make_engine(context: bpy.types.Context, python: Path, device: str | None = None) -> Engine:
+    """An engine run by ``python``, all else as the preferences say; ``device`` goes before theirs."""
+    from .. import preferences
     from ..bridge import Engine
 
-    engine = Engine(python, _ROOT)
+    wanted = preferences.settings(context)
+    return Engine(
+        python, preferences.ROOT, device=device or wanted.device, log_file=wanted.log_file, models=wanted.models
+    )
+
+
+def estimate(
+    context: bpy.types.Context, python: Path, device: str | None = None
+) -> tuple[Job, list[bpy.types.Object]]:
+    """Capture, run the engine to the end, load: the job and the probes that got light.
+
+    Raises ``OSError``, ``RuntimeError`` or ``ValueError`` with a sentence if the view cannot be captured.
+    """
+    engine = make_engine(context, python, device)
     try:
         with tempfile.TemporaryDirectory(prefix="limelight-") as folder:
             params = capture.capture(context, Path(folder))
-            job = engine.wait(engine.submit("light", params), lambda job: print(f"{job.fraction:4.0%} {job.stage}"))
+            job = engine.wait(engine.submit("light", params), _tell)
             if job.state != "done" or job.result is None:
                 return job, []
             return job, results.load_results(context, Path(params["out"]), job.result)
@@ -103,11 +122,16 @@ def apply(scene: bpy.types.Scene, lit: list[bpy.types.Object], how: str) -> None
 def render_to(scene: bpy.types.Scene, path: str) -> None:
     """Render the current frame to a path; its suffix chooses the file format, each # is a digit of the frame."""
     suffix = Path(path).suffix.lower()
-    if suffix in _FORMATS:
-        compat.set_still_format(scene.render.image_settings, _FORMATS[suffix])
-    scene.render.filepath = path
-    scene.render.filepath = scene.render.frame_path(frame=scene.frame_current)
-    bpy.ops.render.render(write_still=True)
+    with compat.output_kept(scene.render):
+        if suffix in _FORMATS:
+            compat.set_still_format(scene.render.image_settings, _FORMATS[suffix])
+        scene.render.filepath = path
+        scene.render.filepath = scene.render.frame_path(frame=scene.frame_current)
+        bpy.ops.render.render(write_still=True)
+
+
+def _tell(job: Job) -> None:
+    print(f"{job.fraction:4.0%} {job.stage}", file=sys.stderr, flush=True)
 
 
 def _preferred(context: bpy.types.Context) -> str | None:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
 import bpy
 
 #: The colour space of linear images; its name before 4.0 was "Linear".
@@ -78,6 +81,20 @@ def set_still_format(settings: bpy.types.ImageFormatSettings, file_format: str) 
     if hasattr(settings, "media_type"):
         settings.media_type = "IMAGE"
     settings.file_format = file_format
+
+
+@contextmanager
+def output_kept(render: bpy.types.RenderSettings) -> Iterator[None]:
+    """Put a scene's output path and kind of file back at the end, however it ends."""
+    image = render.image_settings
+    formats = ("media_type", "file_format", "color_mode", "color_depth", "exr_codec", "use_preview")
+    with ExitStack() as restore:
+        restore.callback(setattr, render, "filepath", render.filepath)
+        # The stack goes on with the rest if one setting cannot be put back, as an engine that is switched off by now.
+        # The kind of file comes first when it is unwound, because it decides what the others may be.
+        for name in reversed([name for name in formats if hasattr(image, name)]):
+            restore.callback(setattr, image, name, getattr(image, name))
+        yield
 
 
 def see_all_around(camera: bpy.types.Camera) -> None:

@@ -23,7 +23,6 @@ MARK, SPREAD, RATIO = (f"limelight_{name}" for name in ("sun", "spread", "ratio"
 #: A sun's disc and the widest soft light, in degrees.
 _SMALLEST, _LARGEST = 0.53, 90.0
 _DISTANCE = 2.0
-_ROOT = Path(__file__).resolve().parent.parent
 
 
 def find(scene: bpy.types.Scene) -> bpy.types.Object | None:
@@ -101,12 +100,12 @@ def sun_from_photo(context: bpy.types.Context, python: Path) -> bpy.types.Object
 
     Raises ``ValueError`` if the view cannot be captured and ``RuntimeError`` if the engine fails, with a sentence.
     """
-    from ..bridge import Engine
+    from .command import make_engine
 
     found = problems(context.scene)
     if found:
         raise ValueError("; ".join(found))
-    engine = Engine(python, _ROOT)
+    engine = make_engine(context, python)
     try:
         with tempfile.TemporaryDirectory(prefix="limelight-") as folder:
             used = probes.used(context.scene)

@@ -2,7 +2,6 @@
 """The estimate, run as a click and as a script, against an engine that speaks the wire."""
 
 import json
-import shutil
 import sys
 import threading
 import time
@@ -17,52 +16,7 @@ from limelight.bridge import setup
 from limelight.operators import engine as engine_operators
 from limelight.operators import engine_session, estimate, run_operator, state
 from limelight.operators.estimate_run import EstimateRun
-from limelight.scene import capture, compat, results
-
-
-def write_exr(path, pixels):
-    """Write ``pixels`` (H, W, 3) linear float as an EXR file."""
-    height, width, _ = pixels.shape
-    image = bpy.data.images.new("out", width, height, float_buffer=True)
-    compat.keep_values(image)
-    rgba = np.ones((height, width, 4), np.float32)
-    rgba[..., :3] = pixels[::-1]
-    image.pixels.foreach_set(rgba.ravel())
-    image.filepath_raw, image.file_format = str(path), "OPEN_EXR"
-    image.save()
-    bpy.data.images.remove(image)
-
-
-@pytest.fixture
-def engine(scene, camera, tmp_path, monkeypatch):
-    """A scene with a probe, and the stand-in engine configured in the preferences; returns ``behave(**behaviour)``."""
-    root = tmp_path / "engine root ä"
-    (root / "bridge").mkdir(parents=True)
-    (root / "answer").mkdir()
-    shutil.copy(Path(__file__).with_name("fake_engine.py"), root / "bridge" / "launch.py")
-    rng = np.random.default_rng(1)
-    write_exr(root / "answer" / "environment.exr", rng.random((32, 64, 3), dtype=np.float32) * 4)
-    write_exr(root / "answer" / "spheres.exr", rng.random((16, 80, 3), dtype=np.float32))
-    write_exr(root / "answer" / "preview.png", rng.random((16, 80, 3), dtype=np.float32))
-    depth = np.full((36, 64, 3), 4.0, np.float32)
-    depth[:10] = 1e10
-    write_exr(root / "answer" / "depth.exr", depth)
-    monkeypatch.setattr(preferences, "ROOT", root)
-    stored = preferences.addon_preferences(bpy.context)
-    stored.engine_source, stored.existing_python = "EXISTING", sys.executable
-
-    def behave(**behaviour):
-        (root / "behaviour.json").write_text(json.dumps(behaviour))
-
-    behave(seconds=0.2)
-    mesh = bpy.data.meshes.new("Floor")
-    mesh.from_pydata([(-5, -5, 0), (5, -5, 0), (5, 5, 0), (-5, 5, 0)], [], [(0, 1, 2, 3)])
-    scene.collection.objects.link(bpy.data.objects.new("Floor", mesh))
-    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 64, 36, 100
-    bpy.ops.limelight.add_probe(location=(0.0, 0.0, 1.0), radius=0.1)
-    yield behave
-    engine_session.stop()
-    stored.engine_source, stored.existing_python = "OWN", ""
+from limelight.scene import capture, results
 
 
 def environment_of(name="Probe"):

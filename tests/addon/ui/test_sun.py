@@ -28,7 +28,6 @@ def engine(scene, camera, tmp_path, monkeypatch):
     (root / "bridge").mkdir(parents=True)
     shutil.copy(Path(__file__).with_name("fake_engine.py"), root / "bridge" / "launch.py")
     monkeypatch.setattr(preferences, "ROOT", root)
-    monkeypatch.setattr(sun, "_ROOT", root)
     stored = preferences.addon_preferences(bpy.context)
     stored.engine_source, stored.existing_python = "EXISTING", sys.executable
     scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 32, 24, 100

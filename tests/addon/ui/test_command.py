@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blender's command line: ``blender -b FILE --command limelight light …``, run as Blender runs it."""
+
+import sys
+
+import bpy
+import pytest
+from limelight import preferences
+from limelight.scene import command
+
+RENDER = ("--apply", "world", "--engine", sys.executable, "--render")
+
+
+def test_the_documented_line_lights_and_renders_and_leaves_the_output_settings(engine, scene, tmp_path):
+    scene.render.engine, scene.cycles.samples = "CYCLES", 1
+    scene.render.filepath, scene.render.image_settings.file_format = "//mine_", "PNG"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot ä.blend"))
+    scene = bpy.context.scene
+    saved = tmp_path / "lit.blend"
+    line = ["light", "--probe", "all", *RENDER, "//out_####.exr", "--save", str(saved)]
+    assert command.main(line) == 0
+    assert (tmp_path / "out_0001.exr").is_file() and scene.world.limelight.probe == "Probe"
+    assert scene.render.filepath == "//mine_" and scene.render.image_settings.file_format == "PNG"
+    bpy.ops.wm.open_mainfile(filepath=str(saved))
+    assert bpy.context.scene.world.limelight.probe == "Probe" and bpy.context.scene.render.filepath == "//mine_"
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_what_goes_wrong_is_one_line_and_an_exit_code(engine, scene, capfd, tmp_path, number):
+    scene.render.engine, scene.cycles.samples = "CYCLES", 1
+    (tmp_path / "in the way").write_text("")
+    path = str(tmp_path / "in the way" / "out.exr")
+    lines = (["light", "--probe", "Nowhere"], ["light", *RENDER, path])
+    assert command.main(lines[number]) == 2
+    told = capfd.readouterr().err.strip().splitlines()[-1]
+    assert told.endswith(".") and "Traceback" not in told
+
+
+def test_ctrl_c_ends_it_as_cancelled(engine, scene, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_tell", interrupted)
+    assert command.main(["light", "--engine", sys.executable]) == 130
+
+
+def test_the_engine_is_the_one_that_the_preferences_describe(engine, scene, tmp_path):
+    stored = preferences.addon_preferences(bpy.context)
+    stored.models_folder, stored.device = str(tmp_path), "cpu"
+    try:
+        made = command.make_engine(bpy.context, tmp_path)
+        assert (made.device, made.models) == ("cpu", tmp_path)
+        assert command.make_engine(bpy.context, tmp_path, "cuda:1").device == "cuda:1"
+    finally:
+        stored.models_folder, stored.device = "", "auto"
