@@ -32,10 +32,11 @@ class DepthRun(EngineRun):
         return {"image": str(picture), "out": str(self.folder / "depth.exr"), "fov_deg": fov_deg}
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        from ..scene import camera as cameras
         from ..scene import depth_mesh, pixels
 
         scene = bpy.data.scenes[self.scene_name]
-        depth_mesh.show(scene, pixels.read(Path(result["depth"]))[..., 0])
+        depth_mesh.show(scene, pixels.read(Path(result["depth"]))[..., 0] / cameras.metres(scene))
         scene.limelight.depth_source = "GEOMETRY"
         span = result.get("range_m")
         reach = f", {span[0]:.1f} to {span[1]:.1f} m," if span else ""
@@ -139,6 +140,7 @@ class LIMELIGHT_OT_snap_to_ground(Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: Context):
+        from ..scene import camera as cameras
         from ..scene import depth_mesh
 
         try:
@@ -147,6 +149,7 @@ class LIMELIGHT_OT_snap_to_ground(Operator):
             self.report({"ERROR"}, f"Nothing was moved: {error}")
             return {"CANCELLED"}
         watch.refresh(context)
+        height *= cameras.metres(context.scene)
         self.report({"INFO"}, f"The camera stands {height:.2f} m over the photo's ground")
         return {"FINISHED"}
 

@@ -18,17 +18,17 @@ _FARTHEST_GROUND = 50.0
 
 @dataclass(frozen=True)
 class Pick:
-    """A place for a probe: its centre in world space, its radius in metres, and ``on`` what it was put."""
+    """A place for a probe: its centre in world space, its radius in scene units, and ``on`` what it was put."""
 
     location: Vector
     radius: float
     on: str
 
 
-def sensible_radius(distance: float) -> float:
-    """A probe's radius in metres for a point ``distance`` metres from the eye."""
+def sensible_radius(distance: float, unit: float = 1.0) -> float:
+    """A probe's radius for a point ``distance`` from the eye; both count in a ``unit`` of so many metres."""
     low, high = RADIUS_RANGE
-    return min(max(distance * RADIUS_SHARE, low), high)
+    return min(max(distance * RADIUS_SHARE, low / unit), high / unit)
 
 
 def pick_on_ray(
@@ -44,26 +44,27 @@ def pick_on_ray(
     ``origin`` and ``direction`` are in world space; ``radius`` 0 chooses one by distance. On a surface the centre is
     moved out along the normal by a little more than the radius, so that the sphere does not sink in.
     """
+    from ..scene import camera as cameras
     from ..scene import probes, rays
 
     direction = direction.normalized()
-    camera = context.scene.camera
+    camera, unit = context.scene.camera, cameras.metres(context.scene)
     # The engine paints the sphere as the camera sees it, so its size follows the camera's distance, not the viewport's.
     eye = camera.matrix_world.translation if camera is not None else origin
     hit = rays.first_hit(context.scene, context.evaluated_depsgraph_get(), origin, direction, catcher=True)
     if hit is not None:
-        size = radius or sensible_radius((hit.point - eye).length)
+        size = radius or sensible_radius((hit.point - eye).length, unit)
         # A face seen from behind still gets its probe on the side that the click came from.
         outwards = hit.normal if hit.normal.dot(direction) <= 0 else -hit.normal
         return Pick(probes.surface_point(hit.point, outwards, size), size, "surface")
     if fallback is not None:
-        return Pick(fallback.copy(), radius or sensible_radius((fallback - eye).length), "cursor")
-    if direction.z < -1e-3 and 0 < -origin.z / direction.z < _FARTHEST_GROUND:
+        return Pick(fallback.copy(), radius or sensible_radius((fallback - eye).length, unit), "cursor")
+    if direction.z < -1e-3 and 0 < -origin.z / direction.z < _FARTHEST_GROUND / unit:
         distance = -origin.z / direction.z
-        size = radius or sensible_radius(distance)
+        size = radius or sensible_radius(distance, unit)
         return Pick(origin + direction * distance + Vector((0, 0, size)), size, "ground")
-    size = radius or sensible_radius(FREE_DISTANCE)
-    return Pick(origin + direction * FREE_DISTANCE, size, "air")
+    size = radius or sensible_radius(FREE_DISTANCE / unit, unit)
+    return Pick(origin + direction * FREE_DISTANCE / unit, size, "air")
 
 
 def camera_ray(scene: bpy.types.Scene, camera: bpy.types.Object, u: float, v: float) -> tuple[Vector, Vector]:

@@ -14,6 +14,7 @@ _PASSED_ON = {"MIDDLEMOUSE", "TRACKPADPAN", "TRACKPADZOOM", "HOME", "NUMPAD_0", 
 
 def _place(operator: Operator, context: bpy.types.Context, location: Vector, radius: float) -> set[str]:
     """What both operators do in the end: one probe with its centre at ``location``, selected and active."""
+    from ..scene import camera as cameras
     from ..scene import probes
 
     probe = probes.add_probe(context.scene, tuple(location), radius, name=operator.name or "Probe")
@@ -23,7 +24,7 @@ def _place(operator: Operator, context: bpy.types.Context, location: Vector, rad
     context.view_layer.objects.active = probe
     watch.refresh(context)
     watch.redraw(context)
-    operator.report({"INFO"}, f"Placed {probe.name}, radius {radius:.2f} m")
+    operator.report({"INFO"}, f"Placed {probe.name}, radius {radius * cameras.metres(context.scene):.2f} m")
     return {"FINISHED"}
 
 
@@ -34,8 +35,8 @@ def _restore_window(context: Context) -> None:
         context.workspace.status_text_set(None)
 
 
-def _resized(radius: float, event_type: str) -> float:
-    low, high = picking.RADIUS_RANGE
+def _resized(radius: float, event_type: str, unit: float) -> float:
+    low, high = (bound / unit for bound in picking.RADIUS_RANGE)
     factor = _WHEEL_STEP if event_type in {"WHEELUPMOUSE", "NUMPAD_PLUS", "EQUAL"} else 1 / _WHEEL_STEP
     return min(max(radius * factor, low), high * 4)
 
@@ -65,7 +66,10 @@ class LIMELIGHT_OT_add_probe(Operator):
         return True
 
     def execute(self, context: Context):
-        radius = self.radius or picking.sensible_radius(picking.FREE_DISTANCE)
+        from ..scene import camera as cameras
+
+        unit = cameras.metres(context.scene)
+        radius = self.radius or picking.sensible_radius(picking.FREE_DISTANCE / unit, unit)
         return _place(self, context, self.location, radius)
 
     def invoke(self, context: Context, _event: Event):
@@ -89,6 +93,8 @@ class LIMELIGHT_OT_add_probe(Operator):
         )
 
     def modal(self, context: Context, event: Event):
+        from ..scene import camera as cameras
+
         if event.type in {"ESC", "RIGHTMOUSE"} and event.value == "PRESS":
             self.cancel(context)
             return {"CANCELLED"}
@@ -99,7 +105,7 @@ class LIMELIGHT_OT_add_probe(Operator):
             return {"PASS_THROUGH"}
         if event.type in {"WHEELUPMOUSE", "WHEELDOWNMOUSE", "NUMPAD_PLUS", "NUMPAD_MINUS", "EQUAL", "MINUS"}:
             if event.value == "PRESS":
-                self._radius = _resized(pick.radius, event.type)
+                self._radius = _resized(pick.radius, event.type, cameras.metres(context.scene))
                 self._preview.show(context, self._pick(context, event) or pick)
             return {"RUNNING_MODAL"}
         if event.type == "MOUSEMOVE":

@@ -104,6 +104,8 @@ class LIMELIGHT_OT_add_camera(Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: Context):
+        from ..scene import camera as cameras
+
         scene = context.scene
         camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
         scene.collection.objects.link(camera)
@@ -113,7 +115,8 @@ class LIMELIGHT_OT_add_camera(Operator):
             # A viewport shows twice the angle of a camera with the same focal length.
             camera.data.lens = max(context.space_data.lens / 2, 1.0)
         else:
-            camera.location, camera.rotation_euler = (0.0, -6.0, 1.6), (math.radians(90), 0.0, 0.0)
+            unit = cameras.metres(scene)
+            camera.location, camera.rotation_euler = (0.0, -6.0 / unit, 1.6 / unit), (math.radians(90), 0.0, 0.0)
         scene.camera = camera
         look_through_camera(context)
         watch.refresh(context)

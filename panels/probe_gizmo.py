@@ -9,6 +9,7 @@ from mathutils import Matrix, Vector
 
 from ..operators.picking import RADIUS_RANGE
 from ..operators.probe_preview import circle_lines
+from ..scene import camera as cameras
 from ..scene import probes
 
 _WAITING = (0.75, 0.78, 0.85)
@@ -38,12 +39,12 @@ def ball_triangles(rings: int = 10, segments: int = 20) -> list[Vector]:
 def radius_under_mouse(
     context: bpy.types.Context, centre: Vector, x: float, y: float, *, ring: float = _RING
 ) -> float:
-    """Radius in metres that puts the ring below region pixel (x, y), measured in the plane through ``centre``."""
+    """Radius in scene units that puts the ring below region pixel (x, y), measured in the plane through ``centre``."""
     from bpy_extras import view3d_utils
 
     assert context.region is not None and context.region_data is not None
     at_mouse = view3d_utils.region_2d_to_location_3d(context.region, context.region_data, (x, y), centre)
-    low, high = RADIUS_RANGE
+    low, high = (bound / cameras.metres(context.scene) for bound in RADIUS_RANGE)
     return min(max((at_mouse - centre).length / ring, low / 2), high * 10)
 
 
@@ -104,7 +105,7 @@ class LIMELIGHT_GT_ring(Gizmo):
         )
         probe.limelight.radius = wanted / scale
         if context.area is not None:
-            context.area.header_text_set(f"Radius of {probe.name}: {probe.limelight.radius:.3f} m")
+            context.area.header_text_set(f"Radius of {probe.name}: {wanted * cameras.metres(context.scene):.3f} m")
         return {"RUNNING_MODAL"}
 
     def exit(self, context: Context, cancel):

@@ -9,6 +9,12 @@ import bpy
 from mathutils import Vector
 
 
+def metres(scene: bpy.types.Scene) -> float:
+    """Metres in one unit of the scene; the engine and its files count in metres."""
+    units = scene.unit_settings
+    return units.scale_length if units.system != "NONE" else 1.0
+
+
 def picture_size(scene: bpy.types.Scene) -> tuple[int, int]:
     """The render's size in pixels, percentage included."""
     render = scene.render
@@ -44,7 +50,8 @@ def seen(scene: bpy.types.Scene, camera: bpy.types.Object, width: int, height: i
     view, settings = intrinsics(scene, camera, width, height), scene.limelight
     if settings.source == "PLATE" and settings.fov_override > 0:
         focal = width / 2 / math.tan(settings.fov_override / 2)
-        view |= {"fx": focal, "fy": focal, "cx": width / 2, "cy": height / 2}
+        # Shift and pixel aspect stay the camera's.
+        view |= {"fx": focal, "fy": focal * view["fy"] / view["fx"]}
     return view
 
 
@@ -67,6 +74,8 @@ def unproject(scene: bpy.types.Scene, camera: bpy.types.Object, u: float, v: flo
     return camera.matrix_world.normalized() @ (Vector(through) * depth)
 
 
-def placement(camera: bpy.types.Object) -> list[list[float]]:
-    """Camera-to-world as four rows, scale removed: columns are the camera's axes and its position."""
-    return [list(row) for row in camera.matrix_world.normalized()]
+def placement(camera: bpy.types.Object, unit: float = 1.0) -> list[list[float]]:
+    """Camera-to-world as four rows, scale removed: columns are the camera's axes and its position times ``unit``."""
+    to_world = camera.matrix_world.normalized()
+    to_world.translation *= unit
+    return [list(row) for row in to_world]

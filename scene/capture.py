@@ -34,7 +34,7 @@ def capture(context: bpy.types.Context, folder: Path) -> dict[str, Any]:
     wanted = probes.used(scene)
     if not wanted:
         raise ValueError("no probe is switched on")
-    seen = view(context, folder)
+    seen, unit = view(context, folder), cameras.metres(scene)
     return {
         "images": [seen.pop("image")],
         **seen,
@@ -42,8 +42,8 @@ def capture(context: bpy.types.Context, folder: Path) -> dict[str, Any]:
         "probes": [
             {
                 "name": probe.name,
-                "position": list(probes.position_in_camera(probe, camera)),
-                "radius": probes.radius_in_world(probe),
+                "position": list(probes.position_in_camera(probe, camera) * unit),
+                "radius": probes.radius_in_world(probe) * unit,
             }
             for probe in wanted
         ],
@@ -69,7 +69,7 @@ def view(context: bpy.types.Context, folder: Path) -> dict[str, Any]:
         "image": str(picture),
         "depth": None if depth is None else str(depth),
         "camera": cameras.seen(scene, camera, *size),
-        "camera_to_world": cameras.placement(camera),
+        "camera_to_world": cameras.placement(camera, cameras.metres(scene)),
     }
 
 
@@ -86,7 +86,7 @@ def _plate(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, i
         if not np.isfinite(depth).any():
             raise ValueError("no geometry is in front of the camera; use the estimated depth instead")
         path = folder / "depth.exr"
-        _write_depth(path, depth)
+        _write_depth(path, depth * cameras.metres(context.scene))
         return picture, size, path
     return picture, size, None
 
@@ -106,7 +106,7 @@ def _render(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, 
             "add a lamp or a World, or press Bake from Scene"
         )
     depth_path = folder / "depth.exr"
-    _write_depth(depth_path, cast_depth(context, DEPTH_SIDE, size))
+    _write_depth(depth_path, cast_depth(context, DEPTH_SIDE, size) * cameras.metres(scene))
     return path, size, depth_path
 
 

@@ -30,7 +30,7 @@ def find(scene: bpy.types.Scene) -> bpy.types.Object | None:
 
 
 def show(scene: bpy.types.Scene, depth: np.ndarray) -> bpy.types.Object:
-    """Make planar ``depth`` (H, W), rows from the top, metres, +inf sky, seen by the scene's camera, the depth mesh.
+    """Make planar ``depth`` (H, W), rows from the top, scene units, +inf sky, seen by the camera, the depth mesh.
 
     An earlier one is replaced. Raises ``ValueError`` if nothing of it is finite.
     """

@@ -9,10 +9,11 @@ import math
 import bpy
 from mathutils import Matrix, Vector
 
+from . import camera as cameras
 from . import own, probes, world
 
 #: Area lamps stand this many metres from the probe: far, so that objects around it are lit alike.
-DISTANCE = 10.0
+_DISTANCE = 10.0
 # What of the World's sliders a lamp shows already: strength and tint in its data, which copies may share, and rotation
 # in the object. Only what changes is applied, so that the artist's own changes to a lamp stay.
 _SHOWN, _COLOUR, _TURNED, _CENTRE = (f"limelight_{name}" for name in ("shown", "colour", "turned", "centre"))
@@ -62,20 +63,20 @@ def _lamp(scene: bpy.types.Scene, probe: bpy.types.Object, entry: dict, name: st
     direction, irradiance = Vector(entry["direction"]).normalized(), Vector(entry["irradiance"])
     strength = max(irradiance)
     angle = math.radians(entry["angle_deg"])
-    sun = entry["kind"] == "sun"
+    sun, distance = entry["kind"] == "sun", _DISTANCE / cameras.metres(scene)
     data = bpy.data.lights.new(name, "SUN" if sun else "AREA")
     data.color = irradiance / strength if strength > 0 else (1.0, 1.0, 1.0)
     if sun:
         data.energy, data.angle = strength, angle
     else:
         data.shape = "DISK"
-        data.size = 2 * DISTANCE * math.tan(min(angle, math.radians(150)) / 2)
-        data.energy = disc_power(strength, data.size / 2, DISTANCE)
+        data.size = 2 * distance * math.tan(min(angle, math.radians(150)) / 2)
+        data.energy = disc_power(strength, data.size / 2, distance)
     lamp = bpy.data.objects.new(name, data)
     lamp[own.LAMP] = probe.name
     data[_COLOUR], lamp[_CENTRE] = list(data.color), list(probe.matrix_world.translation)
     lamp.rotation_euler = direction.to_track_quat("Z", "Y").to_euler()
-    lamp.location = probe.matrix_world.translation + direction * (1.0 if sun else DISTANCE)
+    lamp.location = probe.matrix_world.translation + direction * (0.1 if sun else 1.0) * distance
     probes.collection(scene).objects.link(lamp)
     return lamp
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import bpy
 
+from . import camera as cameras
 from . import compat
 
 DEFAULT_FOV_DEG = 50.0
@@ -100,7 +101,7 @@ def _image_editors() -> list[bpy.types.SpaceImageEditor]:
 
 def _new_camera(scene: bpy.types.Scene) -> bpy.types.Object:
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-    camera.location, camera.rotation_euler = (0.0, 0.0, 1.5), (math.radians(90), 0.0, 0.0)
+    camera.location, camera.rotation_euler = (0.0, 0.0, 1.5 / cameras.metres(scene)), (math.radians(90), 0.0, 0.0)
     scene.collection.objects.link(camera)
     scene.camera = camera
     bpy.context.view_layer.update()

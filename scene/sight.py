@@ -88,7 +88,7 @@ def _behind_depth_file(scene: bpy.types.Scene, probe: bpy.types.Object) -> Cover
     centre, eye = probe.matrix_world.translation, scene.camera.matrix_world.translation
     u, v, depth = cameras.project(scene, scene.camera, centre)
     row, column = (min(int(share * size), size - 1) for share, size in zip((v, u), depths.shape, strict=True))
-    nearest = float(depths[row, column])
+    nearest = float(depths[row, column]) / cameras.metres(scene)
     if not 0 < nearest < depth * (1 - _SLACK):
         return None
     back = probes.radius_in_world(probe) * _CLEARANCE
