@@ -102,7 +102,7 @@ class LimelightPreferences(AddonPreferences):
     )
     models_folder: StringProperty(
         name="Models",
-        description="Where downloaded models are kept; empty means Limelight's user folder",
+        description="Where larger models are looked for; empty means .cache/limelight/models in your home folder",
         subtype="DIR_PATH",
     )
     found_pythons: StringProperty(

@@ -36,6 +36,23 @@ _TAIL = 12
 _WITHHELD = ("PYTHON", "VIRTUAL_ENV", "CONDA", "__PYVENV")
 
 
+def own_group() -> dict[str, Any]:
+    """What starts a process in a group of its own: a Ctrl-C meant for Blender's terminal must not end it half-way."""
+    if sys.platform != "win32":
+        return {"start_new_session": True}
+    flags = ("CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")
+    return {"creationflags": sum(getattr(subprocess, flag, 0) for flag in flags)}
+
+
+def kill_group(process: subprocess.Popen[str]) -> None:
+    """End a process that leads a group, and where the system allows it all that it started."""
+    if sys.platform != "win32" and process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
 class Engine:
     """One engine process and its jobs; started at the first job, restarted at the next after a crash."""
 
@@ -75,15 +92,6 @@ class Engine:
         environment = {k: v for k, v in os.environ.items() if not k.upper().startswith(_WITHHELD)}
         if self.models is not None:
             environment["LIMELIGHT_MODELS"] = str(self.models)
-        # A group of its own: a Ctrl-C meant for Blender's terminal must not end the engine half-way.
-        group: dict[str, Any] = (
-            {"start_new_session": True}
-            if sys.platform != "win32"
-            else {
-                "creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-                | getattr(subprocess, "CREATE_NO_WINDOW", 0)
-            }
-        )
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -92,7 +100,7 @@ class Engine:
             env=environment,
             encoding="utf-8",
             errors="replace",
-            **group,
+            **own_group(),
         )
         self.ready, self._settled, self._ended = False, False, None
         self._heard = self._stepped = time.monotonic()
@@ -184,13 +192,8 @@ class Engine:
 
     def kill(self) -> None:
         """End the process without asking."""
-        if self._process is None:
-            return
-        if sys.platform != "win32" and self.alive:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.kill()
-        self._process.wait()
+        if self._process is not None:
+            kill_group(self._process)
 
     def _said_all(self, now: float) -> bool:
         """Whether everything that the ended process said has been read; a pipe held open by others is given up on."""

@@ -13,6 +13,8 @@ import sys
 import threading
 from pathlib import Path
 
+from .process import kill_group, own_group
+
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements-engine.txt"
 #: Marks an environment that this module made, and that it may therefore remove.
 STAMP = "limelight-engine.json"
@@ -37,9 +39,14 @@ def find_pythons() -> list[tuple[Path, str]]:
     found: dict[Path, str] = {}
     for path in paths:
         answer = _ask(path)
-        if answer is not None and OLDEST <= _numbers(answer[0])[:2] <= NEWEST:
+        if answer is not None and suits(answer[0]):
             found.setdefault(answer[1], answer[0])
     return sorted(found.items(), key=lambda item: _numbers(item[1]), reverse=True)
+
+
+def suits(version: str) -> bool:
+    """Whether the engine's packages are there for a Python of this version."""
+    return OLDEST <= _numbers(version)[:2] <= NEWEST
 
 
 def ask_version(python: Path) -> str | None:
@@ -150,8 +157,7 @@ class SetUp:
     def cancel(self) -> None:
         """Stop; what was downloaded stays for the next time."""
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            kill_group(self._process)
         if not self.over:
             self._end("Cancelled: run it again to go on")
 
@@ -167,6 +173,7 @@ class SetUp:
                 encoding="utf-8",
                 errors="replace",
                 env=environment,
+                **own_group(),
             )
         except OSError as error:
             self._end(f"{self.stage} failed: {error}. Choose another Python.")

@@ -43,6 +43,28 @@ class LIMELIGHT_OT_bake_truth(Operator):
         return {"FINISHED"}
 
 
+class LIMELIGHT_OT_use_truth(Operator):
+    """Let the baked panorama take the place of the active probe's estimate: the buttons under Light then use it"""
+
+    bl_idname = "limelight.use_truth"
+    bl_label = "Use Truth as Light"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: Context):
+        probe = watch.active_probe(context)
+        if probe is None or probe.limelight.truth is None:
+            self.report({"ERROR"}, "The active probe has no true panorama yet: press Bake from Scene first")
+            return {"CANCELLED"}
+        light = probe.limelight
+        # Lamps and fill are parts of the estimate; with another map they would count twice.
+        light.environment, light.fill, light.lamps = light.truth, None, "[]"
+        light.spread, light.status = (-1.0, -1.0), "Baked from the scene"
+        watch.refresh(context)
+        watch.redraw(context)
+        self.report({"INFO"}, f"{probe.name} now lights with the true panorama")
+        return {"FINISHED"}
+
+
 class LIMELIGHT_OT_mark_asset(Operator):
     """Mark the active probe's environment as an asset, with a well-exposed thumbnail, to use it in other files"""
 
@@ -63,4 +85,4 @@ class LIMELIGHT_OT_mark_asset(Operator):
         return {"FINISHED"}
 
 
-CLASSES = (LIMELIGHT_OT_bake_truth, LIMELIGHT_OT_mark_asset)
+CLASSES = (LIMELIGHT_OT_bake_truth, LIMELIGHT_OT_use_truth, LIMELIGHT_OT_mark_asset)

@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import bpy
+
 if TYPE_CHECKING:
     from ..preferences import LimelightPreferences
 
@@ -69,15 +71,22 @@ def verdict(report: dict[str, Any]) -> str:
 def chosen_python(stored: LimelightPreferences | None) -> Path:
     """The Python that the environment is to be made with.
 
-    Raises ``FileNotFoundError`` with an artist's sentence if none was chosen and none is found.
+    Raises ``FileNotFoundError`` or ``ValueError`` with a sentence if none is found or the chosen one won't do.
     """
     from ..bridge import setup
 
-    if stored is not None and stored.base_python not in {"CHOOSE", ""}:
-        return Path(stored.base_python)
-    if stored is not None and stored.chosen_python:
-        return Path(stored.chosen_python)
-    found = setup.find_pythons()
-    if not found:
-        raise FileNotFoundError(NO_PYTHON)
-    return found[0][0]
+    chosen = ""
+    if stored is not None:
+        chosen = stored.base_python if stored.base_python not in {"CHOOSE", ""} else stored.chosen_python
+    if not chosen:
+        found = setup.find_pythons()
+        if not found:
+            raise FileNotFoundError(NO_PYTHON)
+        return found[0][0]
+    python = Path(bpy.path.abspath(chosen))
+    version = setup.ask_version(python)
+    if version is None:
+        raise ValueError(f"{python} is no Python that starts and can make environments: choose another")
+    if not setup.suits(version):
+        raise ValueError(f"{python} is Python {version}: choose one from 3.11 to 3.13")
+    return python

@@ -43,16 +43,24 @@ def _show_end(context: bpy.types.Context, message: str) -> None:
     watch.redraw(context)
 
 
-def _refused(operator: RunOperator, context: bpy.types.Context) -> bool:
-    """Report what keeps the job from starting; True if there is anything."""
+def _begin(operator: RunOperator, context: bpy.types.Context) -> EngineRun | None:
+    """The operator's run, the session's from now on; None, and a report, if something keeps it from starting."""
     if engine_session.running_run() is not None:
         operator.report({"ERROR"}, "The engine is running already: wait for it or cancel it first")
-        return True
+        return None
     problems = operator.problems(context)
     if problems:
         watch.redraw(context)
         operator.report({"ERROR"}, "; ".join(problems))
-    return bool(problems)
+        return None
+    try:
+        run = operator.make_run(context)
+    except OSError as error:
+        remedy = "free some disk, or choose another folder under Preferences > File Paths > Temporary Files"
+        operator.report({"ERROR"}, f"There is no place for temporary files ({error}): {remedy}")
+        return None
+    engine_session.begin(run)
+    return run
 
 
 def _capture(operator: Operator, context: bpy.types.Context, run: EngineRun) -> bool:
@@ -119,10 +127,9 @@ class RunOperator(Operator):
         return []
 
     def execute(self, context: Context):
-        if _refused(self, context):
+        run = _begin(self, context)
+        if run is None:
             return {"CANCELLED"}
-        run = self.make_run(context)
-        engine_session.begin(run)
         with _ended_by_errors(context, run):
             if not _capture(self, context, run):
                 return {"CANCELLED"}
@@ -132,12 +139,10 @@ class RunOperator(Operator):
     def invoke(self, context: Context, _event: Event):
         if bpy.app.background or context.window is None:
             return self.execute(context)
-        if _refused(self, context):
+        run = _begin(self, context)
+        if run is None:
             return {"CANCELLED"}
-        self._run = self.make_run(context)
-        self._captured = False
-        self._ticks = 0
-        engine_session.begin(self._run)
+        self._run, self._captured, self._ticks = run, False, 0
         self._timer = context.window_manager.event_timer_add(_TICK, window=context.window)
         context.workspace.status_text_set(f"{self.running_text}     Esc: cancel")
         context.window_manager.modal_handler_add(self)

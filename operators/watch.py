@@ -86,11 +86,18 @@ def _on_load(*_args: object) -> None:
     engine_session.abandon()
 
 
+@persistent
+def _on_loaded(*_args: object) -> None:
+    # Where a file is loaded into the windows that are there, they would go on showing the estimate that ended.
+    bpy.context.window_manager.limelight.running = False
+    schedule()
+
+
 _HANDLERS = (
     ("depsgraph_update_post", _on_change),
     ("undo_post", _on_change),
     ("redo_post", _on_change),
-    ("load_post", _on_change),
+    ("load_post", _on_loaded),
     ("animation_playback_post", _on_change),
     ("frame_change_post", _on_frame),
     ("load_pre", _on_load),

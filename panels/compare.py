@@ -25,6 +25,9 @@ class LIMELIGHT_PT_compare(Panel):
         column = layout.column(align=True)
         column.operator("limelight.bake_truth", icon="RENDER_STILL")
         row = column.row(align=True)
+        row.enabled = probe.limelight.truth is not None
+        row.operator("limelight.use_truth", icon="WORLD")
+        row = column.row(align=True)
         row.enabled = probe.limelight.environment is not None
         row.operator("limelight.mark_asset", icon="ASSET_MANAGER")
         column = layout.column()

@@ -40,8 +40,8 @@ def apply_domes(scene: bpy.types.Scene, lit: list[bpy.types.Object]) -> list[bpy
 
 
 def remove_domes(scene: bpy.types.Scene) -> None:
-    """Delete the domes and what belongs to them."""
-    for dome in [o for o in scene.objects if o.get(own.DOME)]:
+    """Delete the domes of this file and what belongs to them."""
+    for dome in [o for o in scene.objects if o.get(own.DOME) and o.library is None]:
         receivers = dome.light_linking.receiver_collection
         if receivers is not None:
             bpy.data.collections.remove(receivers)

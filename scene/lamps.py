@@ -36,7 +36,7 @@ def follow(scene: bpy.types.Scene) -> None:
     if scene.world is None or not scene.world.limelight.probe:
         return
     look = scene.world.limelight
-    for lamp in [o for o in scene.objects if o.type == "LIGHT" and o.get(own.LAMP)]:
+    for lamp in [o for o in scene.objects if o.type == "LIGHT" and o.get(own.LAMP) and o.data.library is None]:
         data = lamp.data
         ev, *tint = data.get(_SHOWN, (0.0, 1.0, 1.0, 1.0))
         whole = data.get(_COLOUR, data.color)
@@ -54,8 +54,8 @@ def follow(scene: bpy.types.Scene) -> None:
 
 
 def remove_lamps(scene: bpy.types.Scene) -> None:
-    """Delete the lamps that were made from probes."""
-    for lamp in [o for o in scene.objects if o.type == "LIGHT" and o.get(own.LAMP)]:
+    """Delete the lamps that were made from probes of this file."""
+    for lamp in [o for o in scene.objects if o.type == "LIGHT" and o.get(own.LAMP) and o.data.library is None]:
         bpy.data.lights.remove(lamp.data)
 
 

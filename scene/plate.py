@@ -21,8 +21,15 @@ def set_plate(scene: bpy.types.Scene, filepath: str, fov_deg: float | None = Non
     """Make a photo the background of the scene's camera, with its shape and field of view; returns the camera.
 
     It takes the place of an earlier photo. A camera is added at standing height if there is none. A photo that its EXIF
-    says is turned is stored upright. Raises ``RuntimeError`` if Blender cannot read the file.
+    says is turned is stored upright. Raises ``RuntimeError`` if Blender cannot read the file, ``ValueError`` if the
+    camera cannot be changed in this file.
     """
+    linked = scene.camera
+    if linked is not None and (linked.library or linked.data.library):
+        raise ValueError(
+            f"the camera “{linked.name}” belongs to another file; choose one of this file, or "
+            "make it local with Object > Relations > Make Local"
+        )
     orientation, focal_35mm = read_exif(Path(filepath))
     image = bpy.data.images.load(filepath, check_existing=False)
     if min(image.size) < 1:

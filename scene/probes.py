@@ -11,11 +11,22 @@ COLLECTION = "Limelight"
 
 def collection(scene: bpy.types.Scene) -> bpy.types.Collection:
     """The scene's collection for what Limelight adds, made at the first call."""
-    found = next((c for c in scene.collection.children_recursive if c.name.split(".")[0] == COLLECTION), None)
+    ours = (c for c in scene.collection.children_recursive if c.name.split(".")[0] == COLLECTION and c.library is None)
+    found = next(ours, None)
     if found is None:
         found = bpy.data.collections.new(COLLECTION)
         scene.collection.children.link(found)
+    elif scene == bpy.context.scene:
+        # Switched off in the view layer, what is added would neither show nor shine.
+        _include(bpy.context.view_layer.layer_collection, found)
     return found
+
+
+def _include(layer: bpy.types.LayerCollection, wanted: bpy.types.Collection) -> None:
+    for child in layer.children:
+        if child.collection == wanted and child.exclude:
+            child.exclude = False
+        _include(child, wanted)
 
 
 def add_probe(
@@ -40,8 +51,9 @@ def surface_point(location: Vector, normal: Vector, radius: float) -> Vector:
 
 
 def probes(scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """All probes of the scene by name; a duplicated Empty is one too."""
-    return sorted((o for o in scene.objects if o.type == "EMPTY" and o.limelight.is_probe), key=lambda o: o.name)
+    """All probes of the scene by name; a duplicated Empty is one too, one linked from another file is none."""
+    there = (o for o in scene.objects if o.type == "EMPTY" and o.limelight.is_probe and o.library is None)
+    return sorted(there, key=lambda o: o.name)
 
 
 def used(scene: bpy.types.Scene) -> list[bpy.types.Object]:

@@ -92,6 +92,22 @@ def test_cancelled_and_gone_on(python: Path, tmp_path: Path) -> None:
     assert finish(setup.SetUp(python, tmp_path / "env", tmp_path / "none.txt")).error == ""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups")
+def test_cancelling_ends_what_the_command_started_too(tmp_path: Path) -> None:
+    (tmp_path / "none.txt").write_text("")
+    mark = tmp_path / "child"
+    slow = tmp_path / "python"
+    slow.write_text(f"#!/bin/sh\nsh -c 'sleep 1; echo late > \"{mark}\"' &\necho on; wait\n")
+    slow.chmod(0o755)
+    work = setup.SetUp(slow, tmp_path / "env", tmp_path / "none.txt")
+    while len(work.log) < 2:
+        work.step()
+        time.sleep(0.01)
+    work.cancel()
+    time.sleep(1.5)
+    assert not mark.exists()
+
+
 def test_folders_of_others_are_left_alone(python: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(OSError, match="not made by Limelight"):

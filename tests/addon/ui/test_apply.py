@@ -109,6 +109,15 @@ def test_baking_the_truth_gives_the_probe_a_panorama(lit, scene):
     assert tuple(truth.size) == (256, 128) and np.isfinite(np.array(truth.pixels[:])).all()
 
 
+def test_the_truth_takes_the_place_of_the_estimate_as_a_whole(lit, scene):
+    with pytest.raises(RuntimeError, match="press Bake from Scene first"):
+        run("use_truth")
+    truth = lit.limelight.truth = bpy.data.images.new("truth", 8, 4, float_buffer=True)
+    assert run("use_truth") == {"FINISHED"} and run("apply_lamps") == {"FINISHED"}
+    assert not [o for o in scene.objects if o.type == "LIGHT"]
+    assert {n.image for n in scene.world.node_tree.nodes if n.type == "TEX_ENVIRONMENT"} == {truth}
+
+
 def test_a_dropped_photo_is_offered_to_limelight():
     handler = bpy.types.LIMELIGHT_FH_plate
     assert handler.bl_import_operator == "limelight.set_plate"

@@ -14,7 +14,7 @@ import pytest
 from limelight import preferences
 from limelight.bridge import setup
 from limelight.operators import engine as engine_operators
-from limelight.operators import engine_session, estimate, run_operator, state
+from limelight.operators import engine_run, engine_session, estimate, run_operator, state
 from limelight.operators.estimate_run import EstimateRun
 from limelight.scene import capture, results
 
@@ -169,12 +169,15 @@ def test_the_modal_ticks_to_the_same_end_and_each_tick_is_short(engine, scene):
     assert len(ticks) > 10 and sorted(ticks)[len(ticks) * 9 // 10] <= 0.005, f"ticks took {ticks} s"
 
 
-def test_loading_a_file_ends_the_estimate(engine, scene):
+def test_loading_a_file_ends_the_estimate(engine, scene, tmp_path):
     engine(seconds=20)
     run = EstimateRun(bpy.context)
     engine_session.begin(run)
     run.capture(bpy.context)
-    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "other.blend"), copy=True)
+    bpy.context.window_manager.limelight.running = True
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "other.blend"), load_ui=False)
+    assert not bpy.context.window_manager.limelight.running
     assert engine_session.running_run() is None and run.cancelled and not run.folder.exists()
     operator = ticked(_run=run, _captured=True, _ticks=9, _timer=None)
     assert operator.modal(bpy.context, SimpleNamespace(type="TIMER", value="NOTHING")) == {"CANCELLED"}
@@ -189,6 +192,33 @@ def test_a_second_estimate_is_refused_while_one_runs(engine, scene):
     finally:
         engine_session.end(run)
         run.close()
+
+
+def test_without_room_for_temporary_files_the_sentence_says_where_to_look(engine, scene, monkeypatch):
+    def full(**_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(engine_run.tempfile, "mkdtemp", full)
+    with pytest.raises(RuntimeError, match=r"No space left.*File Paths > Temporary Files"):
+        bpy.ops.limelight.estimate()
+    assert engine_session.running_run() is None
+
+
+def test_a_python_that_does_not_suit_is_refused_before_anything_is_made(scene, tmp_path, monkeypatch):
+    stored = preferences.addon_preferences(bpy.context)
+    monkeypatch.setattr(engine_operators, "network_refusal", lambda: "")
+    stored.environment = str(tmp_path / "own")
+    old = tmp_path / "python3.9"
+    old.write_text(f"#!/bin/sh\necho 3.9.1\necho {old}\n")
+    old.chmod(0o755)
+    try:
+        for path, words in ((old, r"is Python 3\.9\.1: choose one from 3\.11"), (tmp_path, "choose another")):
+            stored.chosen_python = str(path)
+            with pytest.raises(RuntimeError, match=words):
+                bpy.ops.limelight.setup_engine()
+            assert not (tmp_path / "own").exists()
+    finally:
+        stored.environment = stored.chosen_python = ""
 
 
 def test_verifying_stores_the_devices_and_tells_problems(engine, scene):
