@@ -140,6 +140,7 @@ def _settings_for_capture(scene: bpy.types.Scene, size: tuple[int, int], path: P
         (render, "use_overwrite", True),
         (render, "use_placeholder", False),
         (render, "use_multiview", False),
+        (scene.cycles, "film_exposure", 1.0),
         (scene.cycles, "samples", SAMPLES),
         (scene.cycles, "use_adaptive_sampling", True),
         (scene.cycles, "use_denoising", True),

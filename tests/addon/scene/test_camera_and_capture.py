@@ -248,6 +248,8 @@ def test_the_capture_is_linear_whatever_the_outputs_own_colours_are(scene, tmp_p
     capture.capture(bpy.context, tmp_path / "plain")
     image.color_management, image.linear_colorspace_settings.name = "OVERRIDE", "ACEScg"
     image.view_settings.exposure = scene.view_settings.exposure = 3.0
+    # Light that is estimated and applied would be exposed twice.
+    scene.cycles.film_exposure = 4.0
     capture.capture(bpy.context, tmp_path / "own")
     plain, own = (read_picture(tmp_path / name / "view.exr") for name in ("plain", "own"))
     assert plain.max() > 0.05 and np.allclose(plain, own, atol=1e-3)
