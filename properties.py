@@ -13,6 +13,8 @@ from bpy.props import (
 )
 from bpy.types import PropertyGroup
 
+from .scene.compat import RELATIVE_PATH
+
 
 def _update_world(settings: "WorldLight", _context: bpy.types.Context) -> None:
     from .scene import world
@@ -43,7 +45,9 @@ class SceneSettings(PropertyGroup):
         ),
         default="ESTIMATE",
     )
-    depth_file: StringProperty(name="Depth file", description="The depth map (EXR, metres)", subtype="FILE_PATH")
+    depth_file: StringProperty(
+        name="Depth file", description="The depth map (EXR, metres)", subtype="FILE_PATH", options=RELATIVE_PATH
+    )
     fov_override: FloatProperty(
         name="Field of view",
         description="Horizontal field of view of the photo; 0 keeps the camera's",

@@ -38,10 +38,9 @@ _WITHHELD = ("PYTHON", "VIRTUAL_ENV", "CONDA", "__PYVENV")
 
 def own_group() -> dict[str, Any]:
     """What starts a process in a group of its own: a Ctrl-C meant for Blender's terminal must not end it half-way."""
-    if sys.platform != "win32":
-        return {"start_new_session": True}
     flags = ("CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")
-    return {"creationflags": sum(getattr(subprocess, flag, 0) for flag in flags)}
+    windows = {"creationflags": sum(getattr(subprocess, flag, 0) for flag in flags)}
+    return windows if sys.platform == "win32" else {"start_new_session": True}
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:

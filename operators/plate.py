@@ -8,6 +8,7 @@ import bpy
 from bpy.props import FloatProperty, StringProperty
 from bpy.types import Context, Event, Operator
 
+from ..scene.compat import RELATIVE_PATH
 from . import watch
 
 _EXTENSIONS = (
@@ -34,7 +35,7 @@ class LIMELIGHT_OT_set_plate(Operator):
 
     filepath: StringProperty(
         name="Photo", description="The photo to use; linear EXR and HDR files and movies work too", subtype="FILE_PATH",
-        options={"SKIP_SAVE"},
+        options={"SKIP_SAVE"} | RELATIVE_PATH,
     )
     fov: FloatProperty(
         name="Field of View",
@@ -63,7 +64,7 @@ class LIMELIGHT_OT_set_plate(Operator):
 
         path = Path(bpy.path.abspath(self.filepath))
         if not self.filepath or not path.is_file():
-            self.report({"ERROR"}, f"There is no photo at “{path}”: choose an image file")
+            self.report({"ERROR"}, f"There is no photo at “{self.filepath}”: choose an image file")
             return {"CANCELLED"}
         if path.suffix.lower() not in _EXTENSIONS:
             self.report({"ERROR"}, f"“{path.name}” is no photo: choose one of {', '.join(_EXTENSIONS)}")

@@ -17,8 +17,8 @@ def mark_asset(scene: bpy.types.Scene, probe: bpy.types.Object) -> bpy.types.Wor
     image = probe.limelight.environment
     if image is None:
         raise ValueError(f"{probe.name} has no estimated light yet")
-    name = f"{probe.name} environment"
-    world = bpy.data.worlds.get(name) or bpy.data.worlds.new(name)
+    made = (w for w in bpy.data.worlds if w.asset_data and not w.library and w.limelight.probe == probe.name)
+    world = next(made, None) or bpy.data.worlds.new(f"{probe.name} environment")
     world.limelight.probe = probe.name
     worlds.show(world, image)
     world.asset_mark()

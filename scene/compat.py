@@ -5,11 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from operator import attrgetter
 
 import bpy
 
 #: The colour space of linear images; its name before 4.0 was "Linear".
 LINEAR = "Linear Rec.709" if bpy.app.version >= (4, 0, 0) else "Linear"
+
+
+#: Options of a path that may begin at the .blend's folder; since 4.5 Blender makes all others absolute.
+RELATIVE_PATH = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 
 
 def node_tree(owner: bpy.types.World | bpy.types.Material | bpy.types.Light) -> bpy.types.NodeTree:
@@ -49,9 +54,11 @@ def compositor(scene: bpy.types.Scene, name: str, mark: str) -> tuple[bpy.types.
 
 def _node_group(scene: bpy.types.Scene, name: str) -> bpy.types.NodeTree:
     """The scene's own compositing group of this name, made unless it has one that no other scene shows."""
-    tree = scene.compositing_node_group
+    # The stubs are of 4.2, where there are no such groups.
+    group = attrgetter("compositing_node_group")
+    tree = group(scene)
     ours = tree is not None and tree.library is None and tree.name.partition(".")[0] == name
-    if ours and not any(other.compositing_node_group == tree for other in bpy.data.scenes if other != scene):
+    if ours and not any(group(other) == tree for other in bpy.data.scenes if other != scene):
         return tree
     if tree is not None and not ours:
         tree.use_fake_user = True

@@ -44,16 +44,16 @@ def show(scene: bpy.types.Scene, depth: np.ndarray) -> bpy.types.Object:
     mesh.from_pydata(points.tolist(), [], faces.tolist())
     layer = mesh.uv_layers.new(name="Photo")
     layer.data.foreach_set("uv", uv[faces.ravel()].astype(np.float32).ravel())
-    thing = find(scene)
+    thing, material = find(scene), None
     if thing is None:
         thing = bpy.data.objects.new("Photo depth", mesh)
         thing[MARK] = True
         probes.collection(scene).objects.link(thing)
     else:
-        old = thing.data
+        old, material = thing.data, thing.active_material
         thing.data = mesh
         bpy.data.meshes.remove(old)
-    mesh.materials.append(_material(scene))
+    mesh.materials.append(_show_photo(scene, material or bpy.data.materials.new("Photo depth")))
     thing.matrix_world = camera.matrix_world.normalized()
     thing.hide_render = True
     return thing
@@ -100,9 +100,8 @@ def _to_the_edges(count: int) -> np.ndarray:
     return centres
 
 
-def _material(scene: bpy.types.Scene) -> bpy.types.Material:
-    """The photo, shining by itself."""
-    material = bpy.data.materials.get("Photo depth") or bpy.data.materials.new("Photo depth")
+def _show_photo(scene: bpy.types.Scene, material: bpy.types.Material) -> bpy.types.Material:
+    """Make a material the photo, shining by itself."""
     tree = compat.node_tree(material)
     tree.nodes.clear()
     picture = tree.nodes.new("ShaderNodeTexImage")

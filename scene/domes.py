@@ -45,7 +45,11 @@ def remove_domes(scene: bpy.types.Scene) -> None:
         receivers = dome.light_linking.receiver_collection
         if receivers is not None:
             bpy.data.collections.remove(receivers)
+        materials = list(dome.data.materials)
         bpy.data.meshes.remove(dome.data)
+        for material in materials:
+            if material is not None and not material.users:
+                bpy.data.materials.remove(material)
 
 
 def _distance(probe: bpy.types.Object, other: bpy.types.Object) -> float:
@@ -76,8 +80,7 @@ def _dome(scene: bpy.types.Scene, probe: bpy.types.Object, radius: float) -> bpy
 
 
 def _material(probe: bpy.types.Object) -> bpy.types.Material:
-    name = f"{probe.name} dome"
-    material = bpy.data.materials.get(name) or bpy.data.materials.new(name)
+    material = bpy.data.materials.new(f"{probe.name} dome")
     tree = compat.node_tree(material)
     tree.nodes.clear()
     place = tree.nodes.new("ShaderNodeTexCoord")
@@ -97,7 +100,8 @@ def _material(probe: bpy.types.Object) -> bpy.types.Material:
 
 
 def _darken(scene: bpy.types.Scene) -> None:
-    dark = bpy.data.worlds.get("Limelight dark") or bpy.data.worlds.new("Limelight dark")
+    dark = next((w for w in bpy.data.worlds if own.DARK in w and not w.library), None)
+    dark = dark or bpy.data.worlds.new("Limelight dark")
     background = next((n for n in compat.node_tree(dark).nodes if n.type == "BACKGROUND"), None)
     if background is not None:
         background.inputs["Strength"].default_value = 0.0

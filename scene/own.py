@@ -20,7 +20,7 @@ def is_own(thing: bpy.types.Object) -> bool:
 
 def is_own_world(world: bpy.types.World | None) -> bool:
     """Whether Limelight made this world; one that the artist took from the assets or another file is the artist's."""
-    if world is None or world.library is not None or world.asset_data is not None:
+    if world is None or world.library or world.asset_data:
         return False
     return bool(world.limelight.probe or DARK in world)
 

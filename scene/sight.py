@@ -59,8 +59,8 @@ def into_picture(scene: bpy.types.Scene, probe: bpy.types.Object) -> Vector | No
         return cameras.unproject(scene, scene.camera, 0.5, 0.5, away)
     if 0 <= u <= 1 and 0 <= v <= 1:
         return None
-    inside = (min(max(share, _MARGIN), 1 - _MARGIN) for share in (u, v))
-    return cameras.unproject(scene, scene.camera, *inside, depth)
+    u, v = (min(max(share, _MARGIN), 1 - _MARGIN) for share in (u, v))
+    return cameras.unproject(scene, scene.camera, u, v, depth)
 
 
 def _behind_geometry(context: bpy.types.Context, probe: bpy.types.Object) -> Cover | None:

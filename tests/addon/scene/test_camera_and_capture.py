@@ -399,7 +399,9 @@ def test_a_turned_photo_keeps_its_colours(scene, tmp_path, monkeypatch, deep):
 def test_the_photos_path_is_relative_where_blenders_would_be(scene, tmp_path):
     write_png(tmp_path / "photo.png", 8, 8)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"), compress=False)
-    plate.set_plate(scene, str(tmp_path / "photo.png"))
+    bpy.ops.limelight.set_plate(filepath="//photo.png")
+    scene.limelight.depth_file = "//depth.exr"
+    assert scene.limelight.depth_file == "//depth.exr"
     assert scene.limelight.plate.filepath == "//photo.png" and tuple(scene.limelight.plate.size) == (8, 8)
 
 

@@ -51,6 +51,17 @@ def test_the_engine_reads_the_depth_that_was_shown(shot):
     assert np.isin(np.round(found[22:], 3), (2.0, 4.0)).all()
 
 
+def test_every_scene_shows_its_own_photo(shot):
+    other = shot.copy()
+    for scene in (shot, other, shot):
+        scene.limelight.plate = bpy.data.images.new(f"photo of {scene.name}", WIDTH, HEIGHT)
+        depth_mesh.show(scene, np.full((HEIGHT, WIDTH), 4.0, np.float32))
+    for scene in (shot, other):
+        (material,) = depth_mesh.find(scene).data.materials
+        assert [n.image for n in material.node_tree.nodes if n.type == "TEX_IMAGE"] == [scene.limelight.plate]
+    assert len(bpy.data.materials) == 2
+
+
 def test_a_second_run_replaces_the_first(shot):
     first = depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 4.0, np.float32))
     again = depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 3.0, np.float32))

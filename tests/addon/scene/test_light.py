@@ -367,6 +367,18 @@ def test_an_asset_that_lights_the_scene_is_left_as_it_is(scene):
     assert {n.image for n in kept.node_tree.nodes if n.type == "TEX_ENVIRONMENT"} == {first.limelight.environment}
 
 
+def test_names_that_the_artist_took_are_no_mark(scene):
+    mine = [bpy.data.worlds.new(name) for name in ("Probe environment", "Limelight dark", "Limelight")]
+    probe = lit_probe(scene)
+    white_plane(scene)
+    domes.apply_domes(scene, [probe])
+    probe.name = "Renamed"
+    domes.apply_domes(scene, [probe])
+    assert [m.name for m in bpy.data.materials if m.name.endswith("dome")] == ["Renamed dome"]
+    probe.name = "Probe"
+    assert not {asset.mark_asset(scene, probe), scene.world, world.apply_world(scene, probe)} & set(mine)
+
+
 def test_what_the_artist_composited_stays(scene):
     scene.limelight.plate = bpy.data.images.new("photo", 8, 8)
     if hasattr(scene, "compositing_node_group"):
