@@ -19,8 +19,13 @@ class LIMELIGHT_OT_estimate(RunOperator):
 
     running_text = "Limelight estimates the light"
 
+    take: IntProperty(
+        name="Take", description="Number of the take that the scene shows from then on; -1 keeps its own",
+        min=-1, default=-1, options={"HIDDEN", "SKIP_SAVE"},
+    )  # fmt: skip
+
     def make_run(self, context: Context):
-        return EstimateRun(context)
+        return EstimateRun(context, context.scene.limelight.take if self.take < 0 else self.take)
 
     def problems(self, context: Context):
         watch.refresh(context)
@@ -49,8 +54,7 @@ class LIMELIGHT_OT_estimate_take(Operator):
         return self._estimate(context, "EXEC_DEFAULT")
 
     def _estimate(self, context: Context, how: str):
-        context.scene.limelight.take = self.take
-        answer = bpy.ops.limelight.estimate(how)  # type: ignore[attr-defined]
+        answer = bpy.ops.limelight.estimate(how, take=self.take)  # type: ignore[attr-defined]
         # A modal operator goes on by itself; this one has nothing left to do.
         return {"FINISHED"} if answer == {"RUNNING_MODAL"} else answer
 

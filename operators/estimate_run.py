@@ -18,16 +18,22 @@ class EstimateRun(EngineRun):
     kind = "light"
     first_stage = "Rendering what the camera sees"
 
+    def __init__(self, context: bpy.types.Context, take: int = 0) -> None:
+        super().__init__(context)
+        self._take = take
+
     def params(self, context: bpy.types.Context) -> dict[str, Any]:
         from ..scene import capture
 
-        params = capture.capture(context, self.folder)
+        params = capture.capture(context, self.folder) | {"take": self._take}
         self._answer = Path(params.setdefault("out", str(self.folder / "result")))
         return params
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         from ..scene import results
 
+        # Only now: a run that was cancelled or failed leaves the scene's take as it was.
+        bpy.data.scenes[self.scene_name].limelight.take = self._take
         lit = results.load_results(context, self._answer, result)
         for answer in result.get("probes", []):
             previews.show_file(f"probe:{answer['name']}", str(self._answer / answer.get("preview", "")))

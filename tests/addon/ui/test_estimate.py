@@ -54,7 +54,13 @@ def test_another_take_is_asked_for_and_the_average_comes_back(engine, scene):
     assert tuple(light.spread) == (0.5, 11.0)
     assert bpy.ops.limelight.estimate_take(take=2) == {"FINISHED"}
     assert scene.limelight.take == 2 and light.spread[0] < 0
+    engine(fail=["The photo is one colour", "Use another photo"])
+    with pytest.raises(RuntimeError, match="one colour"):
+        bpy.ops.limelight.estimate_take(take=3)
+    assert scene.limelight.take == 2
+    engine(seconds=0.1)
     bpy.ops.limelight.estimate_take(take=0)
+    assert scene.limelight.take == 0
     assert tuple(light.spread) == (0.5, 11.0)
 
 
