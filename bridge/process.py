@@ -32,6 +32,8 @@ START_SILENCE = 60.0
 #: After the process ended, what it had said may take this long to arrive.
 LAST_WORDS = 1.0
 _TAIL = 12
+#: The exit code of an engine whose Python lacks a package.
+_LACKS_A_PART = 3
 #: What would lead the engine's Python to the libraries of another one.
 _WITHHELD = ("PYTHON", "VIRTUAL_ENV", "CONDA", "__PYVENV")
 
@@ -225,10 +227,13 @@ class Engine:
         return True
 
     def _fail(self, jobs: list[Job], text: str) -> None:
-        tail = " | ".join(line.strip() for line in list(self._tail)[-3:] if line.strip())
-        remedy = "Run it again; the engine starts anew." + (f" Its last words: {tail}" if tail else "")
+        code, words = "died", [line.strip() for line in list(self._tail)[-3:] if line.strip()]
+        remedy = "Run it again; the engine starts anew." + (f" Its last words: {' | '.join(words)}" if words else "")
+        if words and self._process is not None and self._process.poll() == _LACKS_A_PART:
+            code, text = "missing_part", words[0]
+            remedy = "Set the engine up again, or choose another Python, in Limelight's preferences."
         for job in jobs:
-            job.take(messages.Error(job.id, "died", text, remedy))
+            job.take(messages.Error(job.id, code, text, remedy))
 
     def _read(self, stream: IO[str], answers: queue.SimpleQueue[messages.Message], tail: deque[str]) -> None:
         """Decode answers as they come, in a thread, so that a step has little to do; heartbeats end here."""

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from limelight.bridge import Engine, process
-from limelight.tests.bridge.driving import make_root, run, until
+from limelight.bridge.setup import python_in
+from limelight.tests.bridge.driving import PACKAGE, make_root, run, until
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")
 
@@ -137,6 +138,17 @@ def test_unload_keeps_the_process(engine: Engine) -> None:
 def test_a_python_that_is_not_there_is_an_error_of_the_job(tmp_path: Path) -> None:
     job = Engine(tmp_path / "no-python", tmp_path).submit("light", {})
     assert job.state == "failed" and job.error and "could not be started" in job.error.text
+
+
+def test_a_python_without_the_engines_packages_is_told_by_name(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    bare = Engine(python_in(tmp_path / "bare"), PACKAGE)
+    for _ in range(2):
+        error = run(bare, "doctor").error
+        assert error is not None and error.code == "missing_part"
+        assert "The package " in error.text and str(tmp_path / "bare") in error.text
+        assert "choose another Python" in error.remedy
+    bare.stop()
 
 
 def test_parameters_that_json_cannot_hold_are_an_error_of_the_job(engine: Engine) -> None:
