@@ -42,14 +42,15 @@ def test_a_crop_shows_what_its_environment_holds_in_front_of_the_camera():
 
 def test_the_target_is_the_true_sphere():
     view, probe, _ = crops.random_crop(world_map(), np.random.default_rng(1))
-    made = examples.example(view, probe, torch.full((64, 128, 3), 0.3))
+    made = examples.example(view, probe, torch.full((64, 128, 3), 0.3), np.random.default_rng(0))
     on = made["sphere"][0] > 0
     inside = decode_radiance(made["target"].float())[:, on]
     assert torch.allclose(inside, torch.full_like(inside, 0.3), rtol=0.02)
 
 
 def shards(folder, count=64):
-    generator = (examples.example(*crops.random_crop(world_map(), np.random.default_rng(i))) for i in range(count))
+    rngs = [np.random.default_rng(i) for i in range(count)]
+    generator = (examples.example(*crops.random_crop(world_map(), rng), rng) for rng in rngs)
     examples.write_shards(generator, folder, "crops", 1)
 
 
@@ -112,6 +113,15 @@ def test_training_learns_and_resumes_exactly(tmp_path):
     assert resumed.keys() == whole.keys()
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
     assert json.loads((tmp_path / "halted" / "recipe.json").read_text())["steps"] == 40
+
+
+def test_photos_differ_but_say_the_same_light():
+    view, _, _ = crops.random_crop(world_map(), np.random.default_rng(1))
+    made = [examples.degrade(view, np.random.default_rng(seed)) for seed in range(12)]
+    levels = torch.stack([photo.radiance.mean() for photo in made])
+    assert float(levels.std()) > 0.005
+    assert all(bool((photo.radiance >= 0).all() and (photo.radiance <= 1).all()) for photo in made)
+    assert 0.6 < float(levels.mean() / view.radiance.clamp(0, 1).mean()) < 1.4
 
 
 def test_every_source_counts_alike(tmp_path):
