@@ -74,9 +74,13 @@ class SphereView:
     def rays_at(self, supersample: int) -> Tensor:
         """Unit view directions on a grid ``supersample`` times finer: (k·S, k·S, 3), camera frame."""
         n = self.size * supersample
-        step = ((torch.arange(n) + 0.5) / n * 2 - 1) * self.half_width
-        y, x = torch.meshgrid(-step, step, indexing="ij")
-        return F.normalize(torch.stack([x, y, -torch.ones_like(x)], -1) @ self.axes, dim=-1)
+        place = (torch.arange(n) + 0.5) / n
+        return self.rays_through(place[None, :].expand(n, n), place[:, None].expand(n, n))
+
+    def rays_through(self, u: Tensor, v: Tensor) -> Tensor:
+        """Unit view directions (..., 3), camera frame, through places (...) in [0, 1], origin at the top left."""
+        x, y = ((place * 2 - 1) * self.half_width for place in (u, v))
+        return F.normalize(torch.stack([x, -y, -torch.ones_like(x)], -1) @ self.axes, dim=-1)
 
     @cached_property
     def hit(self) -> Hit:
@@ -97,3 +101,21 @@ class SphereView:
     def reflected(self) -> Tensor:
         """Directions that a mirror shows (S, S, 3), camera frame, zero off the sphere."""
         return reflect(self.rays, self.normals) * self.mask[..., None]
+
+    @cached_property
+    def mirrored_moments(self) -> Tensor:
+        """∫ ω dω over the directions that each pixel of a mirror shows: (S, S, 3), zero off the sphere.
+
+        The length is their solid angle, less a little for their spread. What lies behind the sphere, or is squeezed
+        into its outline, is missing from the sum, which else would be zero.
+        """
+        fine = 4
+        place = torch.linspace(0, 1, self.size * fine + 1)
+        corners = self.rays_through(*torch.meshgrid(place, place, indexing="xy"))
+        hit = intersect(corners, self.center, self.radius)
+        towards = reflect(corners, hit.normals)
+        a, b, c, d = (towards[i : i - 1 or None, j : j - 1 or None] for i in (0, 1) for j in (0, 1))
+        whole = -F.max_pool2d(-hit.mask[None].float(), 2, stride=1)[0]
+        area = torch.linalg.cross(d - a, c - b).norm(dim=-1) / 2 * whole
+        cells = F.normalize(a + b + c + d, dim=-1) * area[..., None]
+        return cells.reshape(self.size, fine, self.size, fine, 3).sum((1, 3)) * self.mask[..., None]
