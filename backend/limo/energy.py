@@ -13,16 +13,20 @@ from torch import Tensor
 from ..optics import panorama as pano
 from ..optics.exposure import luminance
 from .merge import merge_bracket
+from .sources import Sources
 
 #: Rows at which light is summed, and rows of the grids of log-gains, fine then coarse.
 _LIGHT_ROWS, _GAIN_ROWS = 64, (32, 16)
 #: Prior spread of a log-gain: of ordinary surroundings, and additionally of the brightest region, whose height the
 #: mirror knows least (it is small, and clipped first). Colour changes are a fifth as likely as brightness changes.
-_SPREAD, _LAMP_SPREAD, _COLOUR_SPREAD = 0.1, 0.5, 0.2
+_SPREAD, _LAMP_SPREAD, _COLOUR_SPREAD = 0.1, 0.1, 0.2
 #: A cell counts as lamp from about this many times the mean radiance.
 _LAMP_CONTRAST = 8.0
-#: Relative noise of a diffuse pixel, and the radiance below which it stops shrinking.
-_NOISE, _NOISE_FLOOR = 0.004, 0.02
+#: Noise of a diffuse pixel of radiance 1: 8 bits of a display curve and as much of the rest. It grows with the root of
+#: the radiance where one exposure shows it, in proportion where darker ones take over, and has a floor.
+_NOISE, _NOISE_FLOOR = 0.0026, 0.0003
+#: Mean squared error over noise at which a map is left as it is.
+_ENOUGH = 0.7
 #: Largest change of the logarithm in one round.
 _STEP = 0.7
 _PIXELS = 350
@@ -34,6 +38,7 @@ def match_diffuse(
     bracket: Tensor,
     evs: tuple[float, ...],
     *,
+    apart: Sources | None = None,
     largest: float = 0.3,
     rounds: int = 6,
 ) -> Tensor:
@@ -41,7 +46,8 @@ def match_diffuse(
 
     normals (P, 3) and display values (E, P, 3) of the diffuse sphere's pixels. A maximum-a-posteriori estimate of
     log-gains on a coarse grid by Gauss–Newton (radiance is their exponential), first common to all channels, then of
-    each. Pixels clipped in every exposure are left out. ``largest`` bounds each log-gain (twice, once a grid).
+    each. Pixels clipped in every exposure are left out. ``largest`` bounds each log-gain (twice, once a grid). Sources
+    kept ``apart`` from the map light the sphere too, and stay as they are.
     """
     target, clipped = merge_bracket(bracket, evs)
     usable = ~clipped.any(-1)
@@ -49,7 +55,7 @@ def match_diffuse(
     normals, target = normals[usable][::stride], target[usable][::stride]
     if normals.shape[0] < 16:
         return panorama
-    best = _Lit(panorama, normals)
+    best = _Lit(panorama, normals, apart.diffuse(normals) if apart else torch.zeros_like(target))
     for cells in _GAIN_ROWS:
         best = _refine(best, normals, target, cells, rounds, largest)
     return best.panorama
@@ -60,12 +66,14 @@ def _refine(start: _Lit, normals: Tensor, target: Tensor, cells: int, rounds: in
     common, colour = torch.zeros(cells, 2 * cells, 1), torch.zeros(cells, 2 * cells, 3)
     scene = best = start
     for turn in range(2 * rounds):
-        if best.misfit(target) < _NOISE**2:
+        if best.misfit(target) < _ENOUGH:
             break
         gains = colour if turn % 2 else common
         change = (_solve(scene, target, gains) - gains).clamp(-_STEP, _STEP)
         gains.add_(change).clamp_(-largest, largest)
-        scene = _Lit(start.panorama * torch.exp(pano.resize(common + colour, start.panorama.shape[0])), normals)
+        scene = _Lit(
+            start.panorama * torch.exp(pano.resize(common + colour, start.panorama.shape[0])), normals, start.base
+        )
         # A round may overshoot where one lamp dominates, and come back.
         if scene.misfit(target) < best.misfit(target):
             best = scene
@@ -73,10 +81,10 @@ def _refine(start: _Lit, normals: Tensor, target: Tensor, cells: int, rounds: in
 
 
 class _Lit:
-    """A map, and the radiance (P, 3) it gives a diffuse sphere of albedo 1 at ``normals``."""
+    """A map, and the radiance (P, 3) it gives, beside ``base``, a diffuse sphere of albedo 1 at ``normals``."""
 
-    def __init__(self, panorama: Tensor, normals: Tensor) -> None:
-        self.panorama = panorama
+    def __init__(self, panorama: Tensor, normals: Tensor, base: Tensor) -> None:
+        self.panorama, self.base = panorama, base
         self.rows = min(_LIGHT_ROWS, panorama.shape[0])
         # Each block keeps its mean radiance and the direction from where its light comes on average.
         weight = luminance(panorama)[..., None].clamp(min=1e-12)
@@ -85,11 +93,16 @@ class _Lit:
         self.light = light.reshape(-1, 3)
         area = pano.solid_angles(self.rows).expand(-1, 2 * self.rows).reshape(-1, 1)
         self.cosine = ((moment / weight).reshape(-1, 3) @ normals.T).clamp(min=0) * area / math.pi
-        self.shown = self.cosine.T @ self.light
+        self.shown = base + self.cosine.T @ self.light
 
     def misfit(self, target: Tensor) -> float:
-        """Mean squared relative error."""
-        return float(((self.shown - target) / target.clamp(min=_NOISE_FLOOR)).square().mean())
+        """Mean squared error over noise."""
+        return float(((self.shown - target) / noise_of(target)).square().mean())
+
+
+def noise_of(radiance: Tensor) -> Tensor:
+    """Standard deviation of what a bracket tells of a diffuse pixel's radiance, any shape."""
+    return (_NOISE * torch.maximum(radiance, radiance.clamp(min=0).sqrt())).clamp(min=_NOISE_FLOOR)
 
 
 def _solve(scene: _Lit, target: Tensor, gains: Tensor) -> Tensor:
@@ -102,7 +115,7 @@ def _solve(scene: _Lit, target: Tensor, gains: Tensor) -> Tensor:
         light, shown, target = (luminance(x)[:, None] for x in (light, shown, target))
     found = []
     for channel in range(channels):
-        noise = _NOISE * target[:, channel].clamp(min=_NOISE_FLOOR)
+        noise = noise_of(target[:, channel])
         influence = _gather_matrix(cells, scene.rows) @ (scene.cosine * light[:, channel, None]) / noise
         missing = (target - shown)[:, channel] / noise + gains[..., channel].flatten() @ influence
         influence = influence * spread[:, None]
