@@ -15,24 +15,27 @@ from ..optics import panorama as pano
 from ..optics.exposure import srgb_oetf
 from ..optics.sphere import SphereView
 from .energy import match_diffuse
-from .merge import CLIPPED, merge_bracket, unwrap
+from .merge import CLIPPED
 from .painter import Spheres
 from .pyramid import compose, decompose
 from .renderer import DIFFUSE_STRIDE, Renderer
-from .sharpen import sharpen
+from .start import Start, start_from_diffuse, start_from_mirror, unwrapped
 
 #: Log2 radiance is kept within these bounds: black enough, and 2^17, far above what EV −12 can witness.
 _DARKEST, _BRIGHTEST = -12.0, 17.0
 #: The diffuse sphere counts this much more than the mirror: it knows the energy, and a mirror's clipped, blurred lamps
 #: would otherwise be dimmed to please the eye.
 _DIFFUSE_WEIGHT = 20.0
-_RATE = 0.02
+#: Step of the optimiser in stops: from grey, and from the mirror's own light, which is almost right already.
+_RATE, _POLISH_RATE = 0.02, 0.005
 #: Maps with more rows than this are fitted at this size; their finer detail is the unwrapped mirror's own.
 FIT_HEIGHT = 128
 #: Steps of the optimiser: the start is good.
 _ITERATIONS = 12
-#: How far the diffuse sphere may change the map's logarithm: a little, or much if the mirror's darkest is clipped.
-_SURE_GAIN, _UNSURE_GAIN = 2.0, 3.0
+#: How far the diffuse sphere may change the map's logarithm: a little, or much if the mirror's darkest is clipped. And
+#: at last, for what texels as large as theirs get wrong about the place of sources, hardly.
+_SURE_GAIN, _UNSURE_GAIN, _LAST_GAIN = 2.0, 3.0, 0.08
+_LAST_ROUNDS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,35 +77,36 @@ def fit_brackets(
 ) -> Tensor:
     """Environment (height, 2·height, 3), linear, camera frame, by differentiable rendering of the given spheres.
 
-    The unknown is log2 radiance on a Laplacian pyramid, started from the closed-form merge of the mirror's bracket,
-    sharpened (grey without a mirror). All exposures count at once: squared error of display values, except where
-    picture and render are both clipped, so that a clipped pixel only ever asks for more light. At the end the diffuse
-    sphere sets the energy, most of all of the brightest region. ``progress`` may raise to cancel.
+    Suns and lamps smaller than a mirror's pixel are discs of their own, fitted to both spheres (source_fit.py). The
+    other unknown is log2 radiance on a Laplacian pyramid, started from the closed-form merge of the mirror's bracket
+    without them, sharpened (grey without a mirror). All exposures count at once: squared error of display values,
+    except where picture and render are both clipped, so that a clipped pixel only ever asks for more light. At the end
+    the diffuse sphere sets the energy. ``progress`` may raise to cancel.
     """
     if mirror is None and diffuse is None:
         raise BadInput("Neither the mirror nor the diffuse sphere is to be fitted.", "Give at least one of them.")
     solve = min(height, FIT_HEIGHT)
     with _one_thread():
         renderer = Renderer(view, solve)
-        start = _start(view, mirror, diffuse, solve)
-        if mirror is not None:
-            start = _sharpened(start, renderer, mirror)
+        start = _start(renderer, mirror, diffuse)
         if iterations is None:
             iterations = _ITERATIONS if mirror is not None else 4 * _ITERATIONS
         found = _optimise(renderer, start, iterations, mirror, diffuse, progress)
         if height != solve:
-            found = _lift(found, view, mirror, height)
-        if diffuse is not None:
-            mask = view.mask
-            sure = mirror is not None and not bool(merge_bracket(mirror.pictures[:, mask], mirror.evs)[1].any())
-            found = match_diffuse(
-                found,
-                view.normals[mask],
-                diffuse.pictures[:, mask],
-                diffuse.evs,
-                largest=_SURE_GAIN if sure else _UNSURE_GAIN,
-            )
+            found = _lift(found, view, start.rest, height)
+        found = _with_sources(found, start, view, diffuse)
         return found.clamp(2**_DARKEST, 2**_BRIGHTEST)
+
+
+def _with_sources(found: Tensor, start: Start, view: SphereView, diffuse: Bracket | None) -> Tensor:
+    """The resolved light, its energy set by the diffuse sphere, and the sources laid into it."""
+    laid = start.sources.laid(found.shape[0])
+    if diffuse is None:
+        return found + laid
+    lit = (view.normals[view.mask], diffuse.pictures[:, view.mask], diffuse.evs)
+    largest = _UNSURE_GAIN if start.clipped else _SURE_GAIN
+    whole = match_diffuse(found, *lit, apart=start.sources, largest=largest) + laid
+    return match_diffuse(whole, *lit, largest=_LAST_GAIN, rounds=_LAST_ROUNDS) if len(start.sources) else whole
 
 
 @contextmanager
@@ -116,45 +120,44 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _start(view: SphereView, mirror: Bracket | None, diffuse: Bracket | None, height: int) -> Tensor:
+def _start(renderer: Renderer, mirror: Bracket | None, diffuse: Bracket | None) -> Start:
+    mask = renderer.mask
     if mirror is None:
         assert diffuse is not None
-        level = merge_bracket(diffuse.pictures, diffuse.evs)[0][view.mask].mean(0)
-        return level.clamp(min=2**_DARKEST).expand(height, 2 * height, 3).clone()
-    radiance, _ = merge_bracket(mirror.pictures, mirror.evs)
-    logs = radiance.clamp(min=2**_DARKEST).log2()
-    return torch.exp2(unwrap(logs, view, height))
-
-
-def _sharpened(start: Tensor, renderer: Renderer, mirror: Bracket) -> Tensor:
-    radiance, clipped = merge_bracket(mirror.pictures[:, renderer.mask], mirror.evs)
-    return sharpen(start, renderer, radiance.clamp(min=2**_DARKEST), clipped).clamp(2**_DARKEST, 2**_BRIGHTEST)
+        return start_from_diffuse(renderer, diffuse.pictures[:, mask], diffuse.evs)
+    lit = () if diffuse is None else (diffuse.pictures[:, mask], diffuse.evs)
+    return start_from_mirror(renderer, mirror.pictures[:, mask], mirror.evs, *lit)
 
 
 def _optimise(
     renderer: Renderer,
-    start: Tensor,
+    start: Start,
     iterations: int,
     mirror: Bracket | None,
     diffuse: Bracket | None,
     progress: Callable[[float], None] | None,
 ) -> Tensor:
     targets = []
-    for weight, render, bracket, stride in (
-        (1.0, renderer.mirror, mirror, 1),
-        (_DIFFUSE_WEIGHT, renderer.diffuse, diffuse, DIFFUSE_STRIDE),
+    lit = start.sources.diffuse(renderer.view.normals[renderer.mask][::DIFFUSE_STRIDE])
+    for weight, render, bracket, stride, base in (
+        (1.0, renderer.mirror, mirror, 1, start.shown),
+        (_DIFFUSE_WEIGHT, renderer.diffuse, diffuse, DIFFUSE_STRIDE, lit),
     ):
         if bracket is not None:
             gains = torch.tensor([2.0**ev for ev in bracket.evs])[:, None, None]
-            targets.append((weight, render, bracket.pictures[:, renderer.mask][:, ::stride], gains))
-    levels = [level.requires_grad_() for level in decompose(start.log2())]
+            targets.append((weight, render, base, bracket.pictures[:, renderer.mask][:, ::stride], gains))
+    levels = [level.requires_grad_() for level in decompose(start.panorama.log2())]
     # Detail decays where no sphere holds it up; the coarsest level carries the energy and does not.
     groups = [{"params": levels[:-1], "weight_decay": 0.002}, {"params": levels[-1:], "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=_RATE, betas=(0.8, 0.99))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=max(iterations, 1), pct_start=0.15)
+    rate = _RATE if mirror is None else _POLISH_RATE
+    optimiser = torch.optim.AdamW(groups, lr=rate, betas=(0.8, 0.99))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=max(iterations, 1), pct_start=0.15)
     for step in range(iterations):
         panorama = torch.exp2(compose(levels).clamp(_DARKEST, _BRIGHTEST))
-        loss = sum(weight * _bracket_loss(render(panorama), target, gains) for weight, render, target, gains in targets)
+        loss = sum(
+            weight * _bracket_loss(render(panorama) + base, target, gains)
+            for weight, render, base, target, gains in targets
+        )
         assert isinstance(loss, Tensor)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -178,11 +181,11 @@ def _bracket_loss(radiance: Tensor, target: Tensor, gains: Tensor) -> Tensor:
     return ((shown - target) ** 2 * counted).sum() / radiance.shape[0]
 
 
-def _lift(solved: Tensor, view: SphereView, mirror: Bracket | None, height: int) -> Tensor:
+def _lift(solved: Tensor, view: SphereView, rest: Tensor | None, height: int) -> Tensor:
     """To more rows: the smooth enlargement, times what the mirror shows finer than the solved map."""
     large = pano.resize(solved.log2(), height)
-    if mirror is not None:
-        fine = _start(view, mirror, None, height).log2()
+    if rest is not None:
+        fine = unwrapped(view, rest, height).log2()
         coarse = pano.resize(pano.resize(fine, solved.shape[0]), height)
         large = large + (fine - coarse)
     lifted = torch.exp2(large.clamp(_DARKEST, _BRIGHTEST))

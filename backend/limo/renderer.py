@@ -37,7 +37,7 @@ class Renderer:
 
     def __init__(self, view: SphereView, height: int, supersample: int = 4) -> None:
         self.height = height
-        self.mask = view.mask
+        self.view, self.mask = view, view.mask
         matrix = mirror_matrix(view, height, supersample)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sparse CSR tensor support")

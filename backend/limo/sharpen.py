@@ -17,13 +17,15 @@ _LARGEST_STEP, _LARGEST_RATIO = 5.0, 10.0
 _DARKEST_SHARE = 0.8
 
 
-def sharpen(panorama: Tensor, renderer: Renderer, seen: Tensor, clipped: Tensor, rounds: int = 10) -> Tensor:
+def sharpen(
+    panorama: Tensor, renderer: Renderer, seen: Tensor, clipped: Tensor, highest: Tensor, rounds: int = 10
+) -> Tensor:
     """Richardson–Lucy deconvolution: x ← x · Aᵀ(y / Ax) / Aᵀ1, positive by construction (Richardson 1972, Lucy 1974).
 
     panorama: (N, 2N, 3) positive start. seen: (P, 3) merged radiance of the mirror's masked pixels. clipped: (P, 3)
-    bool, where ``seen`` is only a lower bound. A lamp smaller than a pixel gets back its place and its height; few
-    rounds keep quantisation noise down. Corrections are smooth over a sphere pixel (a sieve: Snyder & Miller 1985) and
-    nothing gets darker than its surroundings, so that lamps wear no dark rings.
+    bool, where ``seen`` is only a lower bound. highest: (N, 2N, 3), above which nothing is raised. Few rounds keep
+    quantisation noise down. Corrections are smooth over a sphere pixel (a sieve: Snyder & Miller 1985) and nothing gets
+    darker or, but for a little, brighter than its surroundings: edges wear no rings, windows are no suns.
     """
     x, lowest = panorama.reshape(-1, 3), _surroundings(panorama).reshape(-1, 3)
     coverage = renderer.mirror_back(torch.ones_like(seen))
@@ -32,7 +34,7 @@ def sharpen(panorama: Tensor, renderer: Renderer, seen: Tensor, clipped: Tensor,
         ratio = torch.where(clipped, ratio.clamp(min=1), ratio).clamp(1 / _LARGEST_RATIO, _LARGEST_RATIO)
         step = (renderer.mirror_back(ratio) + _RELUCTANCE) / (coverage + _RELUCTANCE)
         step = step.clamp(1 / _LARGEST_STEP, _LARGEST_STEP).reshape(panorama.shape)
-        x = torch.maximum(x * _blur(step).reshape(-1, 3), lowest)
+        x = torch.minimum(torch.maximum(x * _blur(step).reshape(-1, 3), lowest), highest.reshape(-1, 3))
     return x.reshape(panorama.shape)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The fit, its closed-form start, the photo's front, the lamps."""
 
+import math
 import time
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from limelight.backend.limo.merge import merge_bracket, mirror_point
 from limelight.backend.limo.painter import Spheres
 from limelight.backend.limo.pyramid import compose, decompose
 from limelight.backend.limo.renderer import DIFFUSE_STRIDE, Renderer
+from limelight.backend.limo.sources import Sources
+from limelight.backend.limo.start import mirror_to_diffuse
 from limelight.backend.limo.view import Probe, View
-from limelight.backend.optics import exr, shading
+from limelight.backend.optics import exr, metrics, shading
 from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.camera import Camera
 from limelight.backend.optics.exposure import EVS, auto_exposure_gain, expose
@@ -41,7 +44,7 @@ def diffuse_sphere(env: torch.Tensor, view: SphereView = VIEW) -> torch.Tensor:
 
 def bracket(env: torch.Tensor, view: SphereView = VIEW) -> Spheres:
     """Perfect 8-bit spheres under an environment."""
-    balls = [shading.mirror_sphere(env, view), diffuse_sphere(env, view)]
+    balls = [shading.mirror_sphere(env, view, 16), diffuse_sphere(env, view)]
     shown = [(torch.stack([expose(ball, ev) for ev in EVS]) * 255).round() / 255 for ball in balls]
     return Spheres(view, *shown)
 
@@ -91,6 +94,20 @@ def test_renderer_agrees_with_the_reference_shading():
     assert torch.allclose(renderer.diffuse(env), diffuse, atol=2e-3)
 
 
+def test_sources_keep_their_flux_in_any_map():
+    towards = torch.tensor([[0.6, 0.0, -0.8], [0.0, 0.96, -0.28]])
+    sources = Sources(towards, torch.tensor([0.005, 0.03]), torch.ones(2, 3))
+    for height in (64, 100, 256):
+        flux = (sources.laid(height) * pano.solid_angles(height)[..., None]).sum((0, 1))
+        assert torch.allclose(flux, torch.full((3,), 2.0), rtol=1e-3)
+
+
+def test_a_mirror_tells_what_a_diffuse_sphere_shows():
+    env = room(256)
+    lit = mirror_to_diffuse(VIEW, VIEW.normals[VIEW.mask][::9]) @ shading.mirror_sphere(env, VIEW)[VIEW.mask]
+    assert torch.allclose(lit, diffuse_sphere(env)[VIEW.mask][::9], rtol=0.01)
+
+
 @pytest.mark.parametrize("sun", [0.0, 3000.0])
 def test_perfect_brackets_return_the_light(sun):
     env = room(128, sun)
@@ -124,6 +141,45 @@ def test_a_bright_texel_comes_back_where_it_was():
         off = (peak % 128 - column + 64) % 128 - 64
         assert abs(peak // 128 - row) <= 2
         assert abs(off) <= 2
+
+
+def sunlit(lon: float, lat: float, flux: float = 4.0) -> torch.Tensor:
+    """A soft sky (256, 512, 3) with a sun of half a degree at (lon, lat) degrees, camera frame, of the given flux."""
+    lon, lat = math.radians(lon), math.radians(lat)
+    towards = torch.tensor([math.sin(lon) * math.cos(lat), math.sin(lat), -math.cos(lon) * math.cos(lat)])
+    sun = Sources(towards[None], torch.tensor([math.radians(0.27)]), torch.full((1, 3), flux))
+    return room(256) + sun.laid(256)
+
+
+@pytest.mark.parametrize(("lon", "lat"), [(10.0, 40.0), (38.0, 22.4), (-71.0, 8.0), (100.0, 55.0)])
+def test_a_sun_smaller_than_a_texel_keeps_its_height_place_and_flux(lon, lat):
+    env = sunlit(lon, lat)
+    found, truth = fit(bracket(env), height=64), pano.resize(env, 64)
+    assert float(found.max()) == pytest.approx(float(truth.max()), rel=0.3)
+    assert metrics.peak_direction_error(found, truth) < 6
+    assert metrics.energy_ratio(found, truth) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("size", [12, 24, 40])
+def test_a_window_is_not_sharpened_into_a_sun(size):
+    env = room(256)
+    env[100 : 100 + size, 300 : 300 + 2 * size] = 30.0
+    found = fit(bracket(env), height=64)
+    assert float(found.max()) < 1.4 * 30
+
+
+def test_a_blurred_lamp_with_noise_does_not_become_a_sun():
+    env = sunlit(10.0, 40.0, flux=0.5)
+    spheres = bracket(env)
+    radiance = merge_bracket(spheres.mirror, EVS)[0].permute(2, 0, 1)[None]
+    kernel = torch.tensor([1.0, 4, 6, 4, 1]) / 16
+    kernel = (kernel[:, None] * kernel).expand(3, 1, 5, 5)
+    blurred = torch.nn.functional.conv2d(radiance, kernel, padding=2, groups=3)[0].permute(1, 2, 0)
+    torch.manual_seed(0)
+    painted = torch.stack([expose(blurred, ev) for ev in EVS])
+    painted = (painted + 0.02 * torch.randn_like(painted) * (painted > 0.1)).clamp(0, 1)
+    found = fit(Spheres(VIEW, painted, spheres.diffuse), height=64)
+    assert float(found.max()) < 0.5 * float(pano.resize(env, 64).max())
 
 
 def test_the_seam_behind_the_camera_is_continuous():
