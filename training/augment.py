@@ -100,7 +100,12 @@ def photograph(radiance: Tensor, depth: Tensor | None, rng: np.random.Generator)
     ``depth`` (B, H, W): planar, metres, +inf = sky; without it there is no haze.
     """
     light = radiance if depth is None else haze(radiance, depth, rng)
-    light = blur(vignette(white_balance(exposure(light, rng), rng), rng), rng)
+    return develop(white_balance(exposure(light, rng), rng), rng)
+
+
+def develop(radiance: Tensor, rng: np.random.Generator) -> Tensor:
+    """What lens, sensor and file make of exposed, balanced light (B, 3, H, W): display values in [0, 1]."""
+    light = blur(vignette(radiance, rng), rng)
     return jpeg(srgb_oetf(noise(tone(light, rng), rng).clamp(0, 1)), rng).clamp(0, 1)
 
 

@@ -53,13 +53,22 @@ def uv_from_direction(d: Tensor, frame: Frame = "camera") -> Tensor:
 
 def sample(panorama: Tensor, d: Tensor, frame: Frame = "camera") -> Tensor:
     """Bilinear lookup of (N, 2N, C) along directions (..., 3): (..., C). Wraps in azimuth, clamps at the poles."""
-    width, channels = panorama.shape[1:]
-    uv = uv_from_direction(d, frame).reshape(1, 1, -1, 2)
-    padded = torch.cat([panorama[:, -1:], panorama, panorama[:, :1]], 1).permute(2, 0, 1)[None]
+    found = _look_up(panorama.permute(2, 0, 1)[None], uv_from_direction(d, frame).reshape(1, 1, -1, 2))
+    return found[0, :, 0].T.reshape(*d.shape[:-1], panorama.shape[-1])
+
+
+def sample_each(panoramas: Tensor, d: Tensor) -> Tensor:
+    """As :func:`sample` for a batch, channels first: (B, C, N, 2N), camera frame, along (B, 3, H, W): (B, C, H, W)."""
+    return _look_up(panoramas, uv_from_direction(d.movedim(1, -1)))
+
+
+def _look_up(panoramas: Tensor, uv: Tensor) -> Tensor:
+    """(B, C, N, 2N) at positions (B, H, W, 2) in [0, 1]: (B, C, H, W)."""
+    width = panoramas.shape[-1]
+    padded = torch.cat([panoramas[..., -1:], panoramas, panoramas[..., :1]], -1)
     x = (uv[..., 0] * width + 1) / (width + 2)
     grid = torch.stack([x, uv[..., 1]], -1) * 2 - 1
-    found = F.grid_sample(padded, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return found[0, :, 0].T.reshape(*d.shape[:-1], channels)
+    return F.grid_sample(padded, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def solid_angles(height: int) -> Tensor:

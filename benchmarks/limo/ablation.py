@@ -18,7 +18,7 @@ from statistics import mean
 import torch
 from torch import Tensor
 
-from ...backend.limo.embedded.encode import CROP, decode_radiance, encode, from_code, to_code
+from ...backend.limo.embedded.encode import CROP, Inputs, decode_radiance, encode, from_code, to_code
 from ...backend.limo.embedded.model import PainterConfig, SphereUNet
 from ...backend.limo.embedded.paint import sample_flow
 from ...backend.limo.fit import fit
@@ -33,7 +33,7 @@ from .probe_set import HEIGHT, Case, read_set
 from .score import TRUTH
 from .spheres import LIMO, limo_balls
 
-WIDTHS, TOKENS = (40, 72, 112), 96
+WIDTHS, TOKENS, READER = (40, 72, 112), 96, (96, 3, 4)
 #: Flow steps and takes at test time.
 STEPS, TAKES = 3, 4
 
@@ -42,13 +42,14 @@ STEPS, TAKES = 3, 4
 class Variant:
     """A painter's design: input channels it does not see, whether it paints the diffuse sphere, and what it paints.
 
-    ``hidden_sphere`` and ``hidden_context`` are channels of :class:`.encode.Inputs`; ``brackets`` paints the display
-    values of all exposures instead of log radiance.
+    ``hidden_sphere``, ``hidden_context`` and ``hidden_around`` are channels of :class:`.encode.Inputs`; ``brackets``
+    paints the display values of all exposures instead of log radiance.
     """
 
     name: str
     hidden_sphere: tuple[int, ...] = ()
     hidden_context: tuple[int, ...] = ()
+    hidden_around: tuple[int, ...] = ()
     diffuse: bool = True
     brackets: bool = False
 
@@ -56,14 +57,15 @@ class Variant:
     def network(self) -> PainterConfig:
         """The small network that this design trains."""
         painted = 6 * len(EVS) if self.brackets else 6
-        return PainterConfig(widths=WIDTHS, tokens=TOKENS, embedding=128, painted=painted)
+        return PainterConfig(widths=WIDTHS, tokens=TOKENS, embedding=128, painted=painted, reader=READER)
 
-    def see(self, sphere: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs (B, 18, S, S) and (B, 11, H, W) without what is hidden."""
-        sphere, context = sphere.clone(), context.clone()
-        sphere[:, list(self.hidden_sphere)] = 0
-        context[:, list(self.hidden_context)] = 0
-        return sphere, context
+    def see(self, inputs: Example) -> Example:
+        """The tensors of :class:`.encode.Inputs`, channels third from the end, without what is hidden."""
+        hidden = {"sphere": self.hidden_sphere, "context": self.hidden_context, "around": self.hidden_around}
+        seen = {name: inputs[name].clone() for name in hidden}
+        for name, channels in hidden.items():
+            seen[name][..., list(channels), :, :] = 0
+        return seen
 
     def target(self, code: Tensor) -> Tensor:
         """What is painted for the shipped design's code (B, 6, S, S)."""
@@ -89,24 +91,28 @@ class Variant:
 VARIANTS = (
     Variant("as shipped, small"),
     Variant("brackets instead of log radiance", brackets=True),
-    Variant("without the reprojected partial sphere", hidden_sphere=tuple(range(7, 18))),
-    Variant("without direction and distance maps", hidden_sphere=(4, 5, 6, 11), hidden_context=(7, 8, 9, 10)),
+    Variant("without the reprojected partial sphere", hidden_sphere=tuple(range(7, 18)), hidden_around=tuple(range(8))),
+    Variant(
+        "without direction and distance maps",
+        hidden_sphere=(4, 5, 6, 11),
+        hidden_context=(7, 8, 9, 10),
+        hidden_around=(4,),
+    ),
     Variant("without the diffuse sphere", diffuse=False),
 )
 
 
 def train_variant(variant: Variant, data: Path, out: Path, steps: int) -> SphereUNet:
     """Train a variant, or take it from its checkpoint; returns its averaged network."""
-    recipe = Recipe(data, out, steps, network=variant.network, ema=0.99, learning_rate=1e-3)
+    recipe = Recipe(data, out, steps, 0, network=variant.network, ema=0.99, learning_rate=1e-3)
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe)
     examples = Shards(find_shards(data)[0])
     while trainer.step < steps:
         batch: Example = batch_of(examples, recipe, torch.Generator().manual_seed(trainer.step))
-        batch["sphere"], batch["context"] = variant.see(batch["sphere"], batch["context"])
-        batch["target"] = variant.target(batch["target"])
-        noise = torch.randn(batch["target"].shape, generator=torch.Generator().manual_seed(trainer.step))
-        trainer.update({**batch, "noise": noise})
+        target = variant.target(batch["target"])
+        noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(trainer.step))
+        trainer.update({**batch, **variant.see(batch), "target": target, "noise": noise})
         if trainer.step % 100 == 0:
             trainer.save()
             print(f"{variant.name}: step {trainer.step}", flush=True)
@@ -116,12 +122,11 @@ def train_variant(variant: Variant, data: Path, out: Path, steps: int) -> Sphere
 
 def light(variant: Variant, network: SphereUNet, case: Case, seed: int = 0) -> Tensor:
     """The environment (128, 256, 3) that a variant finds at a probe, front and all."""
-    inputs = encode(case.view, case.probe)
-    sphere, context = variant.see(inputs.sphere[None], inputs.context[None])
+    inputs = Inputs(**variant.see(vars(encode(case.view, case.probe))))
     half = torch.randn(TAKES // 2, variant.network.painted, CROP, CROP, generator=torch.Generator().manual_seed(seed))
     noise = torch.cat([half, -half])
     black = variant.target(to_code(torch.full((1, 6, CROP, CROP), -1.0)))
-    painted = sample_flow(network, sphere.expand(TAKES, -1, -1, -1), context, steps=STEPS, noise=noise, black=black)
+    painted = sample_flow(network, inputs, steps=STEPS, noise=noise, black=black)
     close_up = SphereView(case.probe.position, case.probe.radius, CROP)
     found = fit(variant.spheres(painted, close_up), height=HEIGHT, diffuse=variant.diffuse)
     return blend_front(found, case.view, case.probe, HEIGHT)

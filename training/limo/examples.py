@@ -19,32 +19,45 @@ from ...backend.optics import exr, shading
 from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
 from ...backend.optics.sphere import SphereView
+from ...backend.optics.exposure import srgb_eotf
 from ...synthesis.samples import EVALUATION_SEEDS
+from ..augment import develop, haze
 from .crops import load_panoramas, random_crop
 
 SHARD = 256
+#: Share of the views that go through a camera with all its faults.
+DEVELOPED = 0.5
 Example = dict[str, Tensor]
 
 
-def example(view: View, probe: Probe, environment: Tensor) -> Example:
+def example(view: View, probe: Probe, environment: Tensor, rng: np.random.Generator) -> Example:
     """Inputs, and the spheres' encoded radiance under the true ``environment`` (N, 2N, 3), camera frame."""
-    photo = degrade(view)
-    inputs = encode(photo, probe)
+    inputs = encode(degrade(view, rng), probe)
     close_up = SphereView(probe.position, probe.radius, CROP)
     spheres = [shading.mirror_sphere(environment, close_up, 2), shading.diffuse_sphere(environment, close_up)]
     target = encode_radiance(torch.cat(spheres, -1)).permute(2, 0, 1)
     return {
         "sphere": inputs.sphere.half(),
         "context": inputs.context.half(),
+        "around": inputs.around.half(),
         "target": target.half(),
         "environment": pano.resize(environment, 32).clamp(max=6e4).half(),
     }
 
 
-def degrade(view: View) -> View:
-    """What a photo is: clipped at display white. Mild sensor noise keeps the painter from trusting single pixels."""
-    noisy = view.radiance * (1 + 0.01 * torch.randn_like(view.radiance)) + 0.001 * torch.randn_like(view.radiance)
-    return View(noisy.clamp(0, 1), view.depth, view.camera)
+def degrade(view: View, rng: np.random.Generator) -> View:
+    """The photo of a view: clipped at display white, and with mild noise, so that single pixels are not trusted.
+
+    A share of :data:`DEVELOPED` have haze, and went through lens, tone curve and JPEG as well. Exposure and white
+    balance are not drawn here: they change the light and the photo alike.
+    """
+    light = view.radiance.movedim(-1, 0)[None]
+    if rng.random() < DEVELOPED:
+        light = srgb_eotf(develop(haze(light, view.depth[None], rng), rng))
+    else:
+        spread = torch.from_numpy(rng.standard_normal((2, *light.shape), np.float32))
+        light = light * (1 + 0.01 * spread[0]) + 0.001 * spread[1]
+    return View(light[0].movedim(0, -1).clamp(0, 1), view.depth, view.camera)
 
 
 def crop_examples(hdris: Path, seed: int) -> Iterator[Example]:
@@ -53,8 +66,7 @@ def crop_examples(hdris: Path, seed: int) -> Iterator[Example]:
     index = 0
     while panoramas:
         rng = np.random.default_rng([seed, index])
-        torch.manual_seed(seed * 1_000_003 + index)
-        yield example(*random_crop(panoramas[rng.integers(len(panoramas))], rng))
+        yield example(*random_crop(panoramas[rng.integers(len(panoramas))], rng), rng)
         index += 1
 
 
@@ -98,12 +110,11 @@ def probe_set_examples(scene: Path) -> Iterator[Example]:
 def _scene_examples(view: View, probes: list[tuple[Tensor, float, Tensor]], seed: int) -> Iterator[Example]:
     """Each probe (position, radius, environment) of a scene, with its own exposure and white balance."""
     rng = np.random.default_rng([seed, 77])
-    torch.manual_seed(seed)
     for position, radius, environment in probes:
         balance = torch.exp(torch.from_numpy(rng.normal(0, 0.06, 3)).float())
         gain = 2 ** float(np.clip(rng.normal(0, 0.5), -1.2, 1.2)) * balance
         exposed = View(view.radiance * gain, view.depth, view.camera)
-        yield example(exposed, Probe("probe", position, radius), environment * gain)
+        yield example(exposed, Probe("probe", position, radius), environment * gain, rng)
 
 
 def sample_camera(sample: dict[str, np.ndarray]) -> dict[str, float]:
@@ -154,12 +165,12 @@ class Shards:
         return self.pick(torch.stack(rows))
 
     def pick(self, indices: Tensor) -> Example:
-        """The examples at ``indices`` (B) as one batch of ``sphere``, ``context`` and ``target``, float32."""
+        """The examples at ``indices`` (B) as one batch of all that :func:`example` makes, float32."""
         numbers = indices.numpy()
         which = np.searchsorted(self._ends, numbers, side="right")
         starts = np.concatenate([[0], self._ends])
         rows = [(self._shards[s], int(n - starts[s])) for s, n in zip(which, numbers, strict=True)]
-        return {k: torch.stack([shard[k][row] for shard, row in rows]).float() for k in ("sphere", "context", "target")}
+        return {k: torch.stack([shard[k][row] for shard, row in rows]).float() for k in self._shards[0]}
 
 
 def mean_environment(folder: Path) -> Tensor:

@@ -17,32 +17,40 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import AdamW
 
 from ...backend.limo.embedded.encode import flip, to_code
 from ...backend.limo.embedded.model import PainterConfig, SphereUNet
 from ...backend.limo.embedded.paint import shifted
+from ...backend.weights import pack, unpack
 from .examples import Example, Shards
+from .loss import PainterLoss
 
 #: Optimiser steps between lines of the log.
 LOG_EVERY = 20
-#: Weights of the code's channels in the loss: brightness matters more than colour, and has the same spread.
-IMPORTANCE = (1.8, 0.8, 0.4) * 2
+
+
+#: What is mirrored together.
+PICTURES = ("sphere", "context", "around", "target", "environment")
+MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What is trained, on what, for how long. ``data`` holds the shards of :mod:`.examples`.
 
+    The first share ``reading`` of the steps trains the encoder and the light reader alone, which costs a third of the rest.
     ``start`` names exported weights to begin from; a checkpoint in ``out`` goes before it.
     """
 
     data: Path
     out: Path
-    steps: int = 8000
+    steps: int = 10000
+    reading: float = 0.3
     batch: int = 32
     learning_rate: float = 4e-4
     warmup: int = 200
@@ -53,6 +61,11 @@ class Recipe:
     start: Path | None = None
     network: PainterConfig = field(default_factory=PainterConfig)
 
+    @property
+    def reading_steps(self) -> int:
+        """The step at which painting begins."""
+        return round(self.reading * self.steps)
+
 
 class Trainer:
     """Network, optimiser and average weights, with a checkpoint in safetensors that restores all of them exactly."""
@@ -60,14 +73,16 @@ class Trainer:
     def __init__(self, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.step = recipe, 0
-        self.accelerator = Accelerator(cpu=recipe.device == "cpu")
+        # While it learns to read, the painting half of the network gets no gradient.
+        partly = DistributedDataParallelKwargs(find_unused_parameters=True)
+        self.accelerator = Accelerator(cpu=recipe.device == "cpu", kwargs_handlers=[partly])
         several = self.accelerator.num_processes > 1
         self.device = self.accelerator.device if several else torch.device(recipe.device)
         layout = torch.channels_last
         self.net = SphereUNet(recipe.network).to(self.device, memory_format=layout)  # type: ignore[call-overload]
-        self.flow_loss = self.accelerator.prepare_model(FlowLoss(self.net), device_placement=False)
+        self.loss = self.accelerator.prepare_model(PainterLoss(self.net), device_placement=False)
         if recipe.start is not None:
-            self.net.load_state_dict(load_file(recipe.start, device=str(self.device)))
+            self.net.load_state_dict(unpack(load_file(recipe.start, device=str(self.device))))
         self.average = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
         self.names = [name for name, _ in self.net.named_parameters()]
         self.optimiser = AdamW(self.net.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
@@ -76,19 +91,21 @@ class Trainer:
             self.restore()
 
     def learning_rate(self) -> float:
-        """Linear warm-up, then cosine to a twentieth."""
+        """Linear warm-up, then cosine to a twentieth; for reading, and once more for painting."""
         r = self.recipe
-        if self.step < r.warmup:
-            return r.learning_rate * (self.step + 1) / r.warmup
-        done = min(1.0, (self.step - r.warmup) / max(1, r.steps - r.warmup))
+        first, last = (0, r.reading_steps) if self.step < r.reading_steps else (r.reading_steps, r.steps)
+        step, steps = self.step - first, last - first
+        if step < r.warmup:
+            return r.learning_rate * (step + 1) / r.warmup
+        done = min(1.0, (step - r.warmup) / max(1, steps - r.warmup))
         return r.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
 
     def update(self, example: Example) -> float:
         """One optimiser step on this process's part of a batch; returns the loss over all parts."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
-        parts = (example[name].to(self.device, memory_format=torch.channels_last) for name in BATCH)
-        loss = self.flow_loss(*parts, example["time"].to(self.device))
+        self.net.train()
+        loss = self.loss(self.move(example), painting=self.step >= self.recipe.reading_steps).sum()
         self.optimiser.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -99,6 +116,14 @@ class Trainer:
         for name, value in self.net.state_dict().items():
             self.average[name].lerp_(value, 1 - keep)
         return float(self.accelerator.reduce(loss.detach(), "mean"))
+
+    def move(self, example: Example) -> Example:
+        """An example's tensors on the device, pictures in the layout of the convolutions."""
+        layouts = {4: torch.channels_last}
+        return {
+            name: value.to(self.device, memory_format=layouts.get(value.ndim, torch.preserve_format))
+            for name, value in example.items()
+        }
 
     def part(self, batch: Example) -> Example:
         """What of a batch this process trains on."""
@@ -114,7 +139,8 @@ class Trainer:
         state: dict[str, Tensor] = {f"net.{k}": v for k, v in self.net.state_dict().items()}
         state |= {f"average.{k}": v for k, v in self.average.items()}
         for name, parameter in zip(self.names, self.net.parameters(), strict=True):
-            for moment in ("exp_avg", "exp_avg_sq"):
+            # What has had no gradient yet has no moments.
+            for moment in MOMENTS if self.optimiser.state[parameter] else ():
                 state[f"{moment}.{name}"] = self.optimiser.state[parameter][moment]
         partial = self.checkpoint.with_suffix(".partial")
         save_file({k: v.contiguous() for k, v in state.items()}, partial, {"step": str(self.step)})
@@ -124,11 +150,18 @@ class Trainer:
         """Continue from the checkpoint."""
         with safe_open(self.checkpoint, "pt", device=str(self.device)) as file:
             self.step = int(file.metadata()["step"])
+            known = set(file.keys())
             self.net.load_state_dict({k: file.get_tensor(f"net.{k}") for k in self.average})
             self.average = {k: file.get_tensor(f"average.{k}") for k in self.average}
             for name, parameter in zip(self.names, self.net.parameters(), strict=True):
-                moments = {m: file.get_tensor(f"{m}.{name}") for m in ("exp_avg", "exp_avg_sq")}
-                self.optimiser.state[parameter] = {"step": torch.tensor(float(self.step)), **moments}
+                if f"{MOMENTS[0]}.{name}" in known:
+                    moments = {m: file.get_tensor(f"{m}.{name}") for m in MOMENTS}
+                    self.optimiser.state[parameter] = {"step": self.steps_of(name), **moments}
+
+    def steps_of(self, name: str) -> Tensor:
+        """How often a parameter has been changed: what only paints began later."""
+        reads = name.startswith(("encoder.", "reader."))
+        return torch.tensor(float(self.step if reads else self.step - self.recipe.reading_steps))
 
     def export(self, path: Path) -> None:
         """The averaged weights in half precision, as they ship, with the network's sizes in the header."""
@@ -136,58 +169,36 @@ class Trainer:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         header = {"config": json.dumps(self.net.config.to_dict()), "steps": str(self.step)}
-        save_file({k: v.half().contiguous() for k, v in self.average.items()}, path, header)
-
-
-class FlowLoss(nn.Module):
-    """Rectified flow: x_t = (1 − t)x₀ + tε, target ε − x₀, mean square over the sphere's pixels (methods.md §1.5).
-
-    A module around the network, so that all of a step passes through what shares it among devices.
-    """
-
-    def __init__(self, net: SphereUNet) -> None:
-        super().__init__()
-        self.net = net
-        painted = net.config.painted
-        self.importance = IMPORTANCE if painted == len(IMPORTANCE) else (1.0,) * painted
-
-    def forward(self, sphere: Tensor, context: Tensor, clean: Tensor, noise: Tensor, time: Tensor) -> Tensor:
-        """The loss (scalar) of inputs, code ``clean`` and unit ``noise`` (B, 6, S, S) at flow times (B,)."""
-        at = time[:, None, None, None]
-        with torch.autocast(clean.device.type, torch.bfloat16):
-            flow = self.net((1 - at) * clean + at * noise, time, sphere, self.net.encode_context(context))
-        mask = sphere[:, :1] * torch.tensor(self.importance, device=clean.device)[:, None, None]
-        return ((flow.float() - (noise - clean)) ** 2 * mask).sum() / mask.sum()
-
-
-#: The tensors of a batch but for the flow times, in the order of :class:`FlowLoss`.
-BATCH = ("sphere", "context", "target", "noise")
+        save_file(pack(self.average), path, header)
 
 
 def batch_of(examples: Shards, recipe: Recipe, generator: torch.Generator) -> Example:
-    """A random batch, half of it mirrored left–right, with its noise and flow times."""
+    """A random batch, half of it mirrored left–right, with its noise and flow times.
+
+    Of what :func:`.examples.example` makes, ``target`` in the painter's code, ``environment`` channels first.
+    """
     batch = examples.draw(recipe.batch, generator)
-    sphere, context, target = batch["sphere"], batch["context"], to_code(batch["target"])
+    batch["target"], batch["environment"] = to_code(batch["target"]), batch["environment"].movedim(-1, 1)
     half = recipe.batch // 2
-    turned = flip(sphere[:half], context[:half], target[:half])
-    joined = [torch.cat([a, b[half:]]) for a, b in zip(turned, (sphere, context, target), strict=True)]
-    joined.append(torch.randn(target.shape, generator=generator))
-    return {**dict(zip(BATCH, joined, strict=True)), "time": shifted(torch.rand(recipe.batch, generator=generator))}
+    turned = flip(*(batch[name][:half] for name in PICTURES))
+    for name, first in zip(PICTURES, turned, strict=True):
+        batch[name] = torch.cat([first, batch[name][half:]])
+    batch["noise"] = torch.randn(batch["target"].shape, generator=generator)
+    return {**batch, "time": shifted(torch.rand(recipe.batch, generator=generator))}
 
 
-def validation_loss(trainer: Trainer, kept: Shards, count: int = 64) -> float:
-    """The averaged weights' loss on the same examples, noise and flow times each time."""
+def validation_loss(trainer: Trainer, kept: Shards, count: int = 64) -> tuple[float, ...]:
+    """The averaged weights' losses (:class:`PainterLoss`) on the same examples, noise and flow times each time."""
     generator = torch.Generator().manual_seed(0)
     batch = batch_of(kept, replace(trainer.recipe, batch=count), generator)
     now = {name: value.clone() for name, value in trainer.net.state_dict().items()}
     trainer.net.load_state_dict(trainer.average)
+    trainer.net.eval()
     with torch.inference_mode():
-        losses = [
-            float(FlowLoss(trainer.net)(*(batch[name][i : i + 32].to(trainer.device) for name in (*BATCH, "time"))))
-            for i in range(0, count, 32)
-        ]
+        parts = [{name: value[i : i + 32] for name, value in batch.items()} for i in range(0, count, 32)]
+        losses = torch.stack([PainterLoss(trainer.net)(trainer.move(part)) for part in parts])
     trainer.net.load_state_dict(now)
-    return sum(losses) / len(losses)
+    return tuple(losses.mean(0).tolist())
 
 
 def find_shards(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -229,7 +240,7 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
                 trainer.save()
                 trainer.export(weights)
                 if unseen is not None:
-                    note(validation=validation_loss(trainer, unseen))
+                    note(**dict(zip(("reading", "validation"), validation_loss(trainer, unseen), strict=True)))
                 if find_shards(recipe.data)[0] != paths:
                     paths, _ = find_shards(recipe.data)
                     examples = Shards(paths)

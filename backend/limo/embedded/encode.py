@@ -24,6 +24,9 @@ SPHERE_CHANNELS = 18
 CONTEXT_CHANNELS = 11
 #: Mirror and diffuse sphere, three opponent channels each (:func:`to_code`).
 RADIANCE_CHANNELS = 6
+#: Rows and channels of what is known of the surroundings, by direction from the probe.
+AROUND_ROWS = 16
+AROUND_CHANNELS = 8
 _BLACK = 64.0
 #: Rows: mean of R, G, B; red against blue; green against both. The last two are widened to the spread of the first,
 #: measured on captured panoramas, so that noise in a painted sphere is noise in brightness, never a rainbow.
@@ -41,14 +44,24 @@ def decode_radiance(code: Tensor) -> Tensor:
     return (torch.exp2((code.clamp(-1, 6.4) + 1) * 3) - 1) / _BLACK
 
 
+def to_opponent(encoded: Tensor) -> Tensor:
+    """Encoded RGB (B, 3, H, W) to opponent channels (B, 3, H, W)."""
+    return torch.einsum("ij,bjhw->bihw", _OPPONENT.to(encoded), encoded)
+
+
+def from_opponent(code: Tensor) -> Tensor:
+    """The inverse of :func:`to_opponent`, (B, 3, H, W)."""
+    return torch.einsum("ij,bjhw->bihw", _FROM_OPPONENT.to(code), code)
+
+
 def to_code(spheres: Tensor) -> Tensor:
     """What the network paints, from mirror and diffuse RGB in encoded radiance (B, 6, H, W): opponent channels."""
-    return torch.einsum("ij,bsjhw->bsihw", _OPPONENT.to(spheres), spheres.unflatten(1, (2, 3))).flatten(1, 2)
+    return torch.cat([to_opponent(sphere) for sphere in spheres.split(3, 1)], 1)
 
 
 def from_code(code: Tensor) -> Tensor:
     """The inverse of :func:`to_code`, (B, 6, H, W)."""
-    return torch.einsum("ij,bsjhw->bsihw", _FROM_OPPONENT.to(code), code.unflatten(1, (2, 3))).flatten(1, 2)
+    return torch.cat([from_opponent(sphere) for sphere in code.split(3, 1)], 1)
 
 
 @dataclass(frozen=True)
@@ -59,10 +72,13 @@ class Inputs:
     sphere as far as it was seen (encoded 3, seen 1, log distance 1), the same with the unseen part filled smoothly
     (encoded 3), and the diffuse sphere under that fill (encoded 3).
     context: (11, 128, 128), LIMO's condition maps of the whole picture, squeezed to a square.
+    around: (8, 16, 32), camera frame, by direction from the probe: the photo as far as it was seen (encoded 3, seen 1,
+    log distance 1), and with the unseen part filled smoothly (encoded 3).
     """
 
     sphere: Tensor
     context: Tensor
+    around: Tensor
 
 
 def fill_unseen(values: Tensor, seen: Tensor) -> Tensor:
@@ -115,13 +131,26 @@ def encode(view: View, probe: Probe) -> Inputs:
         -1,
     )
     sphere = torch.cat([on, sphere[..., 1:] * on], -1).permute(2, 0, 1)
-    return Inputs(sphere.contiguous(), conditions(square, probe).stacked().contiguous())
+    known = pano.resize(torch.cat([partial.radiance, partial.valid[..., None], nearness[..., None]], -1), AROUND_ROWS)
+    share = known[..., 3:4]
+    around = torch.cat(
+        [
+            encode_radiance(known[..., :3] / share.clamp(min=1e-3)) * (share > 0.05),
+            known[..., 3:5],
+            encode_radiance(pano.resize(filled, AROUND_ROWS)),
+        ],
+        -1,
+    ).permute(2, 0, 1)
+    return Inputs(sphere.contiguous(), conditions(square, probe).stacked().contiguous(), around.contiguous())
 
 
-def flip(sphere: Tensor, context: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mirror batches left–right, pictures and the x of every direction alike (a flipped scene is as likely)."""
-    sphere, context, target = sphere.flip(-1), context.flip(-1), target.flip(-1)
+def flip(sphere: Tensor, context: Tensor, *pictures: Tensor) -> tuple[Tensor, ...]:
+    """Mirror batches left–right, pictures and the x of every direction alike (a flipped scene is as likely).
+
+    ``pictures`` hold no directions: spheres, and panoramas in the camera frame, (B, C, H, W).
+    """
+    sphere, context, *others = (batch.flip(-1) for batch in (sphere, context, *pictures))
     sphere, context = sphere.clone(), context.clone()
     sphere[:, [1, 4]] *= -1
     context[:, [4, 8]] *= -1
-    return sphere, context, target
+    return sphere, context, *others

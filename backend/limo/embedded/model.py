@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The embedded sphere painter's network: a small flow-matching UNet on the sphere's close-up.
 
-It paints mirror and diffuse radiance (6 channels) jointly, so that all exposures agree by construction, and looks at
-the whole picture through cross-attention to tokens of a small encoder over LIMO's condition maps.
+It paints mirror and diffuse radiance (6 channels) jointly, so that all exposures agree by construction. It starts from
+the spheres under the coarse environment of :mod:`.reader`, and looks at the whole picture through cross-attention to
+tokens of a small encoder over LIMO's condition maps.
 """
 
 from __future__ import annotations
@@ -10,27 +11,55 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .encode import CONTEXT_CHANNELS, RADIANCE_CHANNELS, SPHERE_CHANNELS
+from .reader import LightReader, show
 
 
 @dataclass(frozen=True)
 class PainterConfig:
-    """Sizes of the network; ``widths`` are channels at 32, 16 and 8 pixels, ``painted`` those of the spheres."""
+    """Sizes of the network; ``widths`` are channels at 32, 16 and 8 pixels, ``painted`` those of the spheres.
+
+    ``reader`` holds width, layers and heads of the :class:`.reader.LightReader`.
+    """
 
     widths: tuple[int, int, int] = (80, 160, 240)
     tokens: int = 160
     embedding: int = 256
     heads: int = 4
     painted: int = RADIANCE_CHANNELS
+    reader: tuple[int, int, int] = (192, 5, 6)
 
     def to_dict(self) -> dict[str, object]:
         """The JSON form kept in the weights' header."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, sizes: dict[str, Any]) -> PainterConfig:
+        """The inverse of :meth:`to_dict`."""
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in sizes.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What the network has understood of a view and a probe, once for all denoising steps.
+
+    tokens (B, T, C) of the whole picture; around (B, 3, 16, 32), the coarse environment in opponent code, camera frame;
+    spheres (B, 18 + 6, 64, 64), the close-up's channels and both spheres under that environment.
+    """
+
+    tokens: Tensor
+    around: Tensor
+    spheres: Tensor
+
+    def expand(self, count: int) -> Scene:
+        """One scene for ``count`` takes."""
+        return Scene(*(part.expand(count, *[-1] * (part.ndim - 1)) for part in (self.tokens, self.around, self.spheres)))
 
 
 def _norm(channels: int) -> nn.GroupNorm:
@@ -103,7 +132,8 @@ class ContextEncoder(nn.Module):
 class SphereUNet(nn.Module):
     """Predicts the flow v = ε − x₀ of the spheres' encoded radiance.
 
-    forward(noisy (B, 6, 64, 64), t (B) in [0, 1], sphere (B, 18, 64, 64), tokens (B, 64, C)) -> (B, 6, 64, 64).
+    understand(sphere (B, 18, 64, 64), context (B, 11, 128, 128), around (B, 8, 16, 32)) -> :class:`Scene`;
+    forward(noisy (B, 6, 64, 64), t (B) in [0, 1], scene) -> (B, 6, 64, 64).
     """
 
     def __init__(self, config: PainterConfig | None = None) -> None:
@@ -112,9 +142,10 @@ class SphereUNet(nn.Module):
         w0, w1, w2 = config.widths
         e, tok, heads = config.embedding, config.tokens, config.heads
         self.encoder = ContextEncoder(tok)
+        self.reader = LightReader(tok, *config.reader)
         self.time = nn.Sequential(nn.Linear(64, e), nn.SiLU(), nn.Linear(e, e), nn.SiLU())
         self.pool = nn.Linear(tok, e)
-        self.enter = nn.Conv2d(4 * (config.painted + SPHERE_CHANNELS), w0, 3, padding=1)
+        self.enter = nn.Conv2d(4 * (config.painted + SPHERE_CHANNELS + RADIANCE_CHANNELS), w0, 3, padding=1)
         self.down0 = nn.ModuleList([ResBlock(w0, w0, e), ResBlock(w0, w0, e)])
         self.shrink0 = nn.Conv2d(w0, w1, 4, stride=2, padding=1)
         self.down1 = nn.ModuleList([ResBlock(w1, w1, e), ResBlock(w1, w1, e)])
@@ -129,13 +160,18 @@ class SphereUNet(nn.Module):
         self.up0 = nn.ModuleList([ResBlock(2 * w0, w0, e), ResBlock(w0, w0, e)])
         self.leave = nn.Sequential(_norm(w0), nn.SiLU(), nn.Conv2d(w0, 4 * config.painted, 3, padding=1))
 
-    def encode_context(self, context: Tensor) -> Tensor:
-        """Condition maps (B, 11, 128, 128) to tokens, once for all denoising steps."""
-        return self.encoder(context)
+    def understand(self, sphere: Tensor, context: Tensor, around: Tensor) -> Scene:
+        """Read the picture: its tokens, the coarse environment, and what the spheres show under that."""
+        tokens = self.encoder(context)
+        found = self.reader(tokens, around)
+        with torch.autocast(sphere.device.type, enabled=False):
+            shown = show(found, sphere[:, 1:4].float(), sphere[:, 4:7].float()) * sphere[:, :1]
+        return Scene(tokens, found, torch.cat([sphere, shown], 1))
 
-    def forward(self, noisy: Tensor, t: Tensor, sphere: Tensor, tokens: Tensor) -> Tensor:
+    def forward(self, noisy: Tensor, t: Tensor, scene: Scene) -> Tensor:
+        tokens = scene.tokens
         time = self.time(_time_features(t)) + self.pool(tokens.mean(1))
-        h0 = self.enter(F.pixel_unshuffle(torch.cat([noisy, sphere], 1), 2))
+        h0 = self.enter(F.pixel_unshuffle(torch.cat([noisy, scene.spheres], 1), 2))
         for block in self.down0:
             h0 = block(h0, time)
         h1 = self.shrink0(h0)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from ...errors import MissingPart
 from ...optics.exposure import EVS, expose, luminance
 from ...optics.sphere import SphereView
+from ...weights import unpack
 from ..painter import Spheres, Spread
 from ..view import Probe, View
 from .encode import CROP, RADIANCE_CHANNELS, Inputs, decode_radiance, encode, from_code, to_code
@@ -33,10 +34,8 @@ def load_network(weights: Path = WEIGHTS, device: str = "cpu") -> SphereUNet:
         )
     try:
         with safe_open(weights, "pt") as file:
-            sizes = json.loads(file.metadata()["config"])
-            sizes["widths"] = tuple(sizes["widths"])
-            network = SphereUNet(PainterConfig(**sizes))
-            network.load_state_dict({name: file.get_tensor(name).float() for name in file.keys()})  # noqa: SIM118
+            network = SphereUNet(PainterConfig.from_dict(json.loads(file.metadata()["config"])))
+            network.load_state_dict(unpack({name: file.get_tensor(name) for name in file.keys()}))  # noqa: SIM118
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise MissingPart(
             f"The weights {weights.name} are damaged or of another version ({type(error).__name__}).",
@@ -61,8 +60,7 @@ def shifted(t: Tensor) -> Tensor:
 
 def sample_flow(
     network: SphereUNet,
-    sphere: Tensor,
-    context: Tensor,
+    inputs: Inputs,
     *,
     steps: int,
     noise: Tensor,
@@ -71,20 +69,24 @@ def sample_flow(
 ) -> Tensor:
     """Integrate the flow from noise (t = 1) to the spheres (t = 0) with Heun's method.
 
-    sphere (B, 18, 64, 64), context (B or 1, 11, 128, 128), unit noise (B, 6, 64, 64); returns the spheres' code, alike.
-    ``black`` is the code off the sphere, by default that of no radiance.
+    One probe's ``inputs``, a take for each unit noise (B, 6, 64, 64); returns the spheres' code, alike. ``black`` is the
+    code off the sphere, by default that of no radiance.
     """
-    device = sphere.device
+    device = noise.device
     times = shifted(torch.linspace(1, 0, steps + 1, device=device))
+    sphere, context, around = (part[None].to(device) for part in (inputs.sphere, inputs.context, inputs.around))
     on = sphere[:, :1] > 0
     black = to_code(torch.full_like(noise, -1.0)) if black is None else black
     x = noise
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
-        tokens = network.encode_context(context).expand(len(noise), -1, -1)
+        layout = torch.channels_last
+        scene = network.understand(
+            sphere.contiguous(memory_format=layout), context.contiguous(memory_format=layout), around
+        ).expand(len(noise))
 
         def flow_at(x: Tensor, t: Tensor) -> Tensor:
             # Off the sphere the answer is known (black), and training showed the network nothing else there.
-            flow = network(x, t.expand(len(x)), sphere, tokens).float()
+            flow = network(x, t.expand(len(x)), scene).float()
             return torch.where(on, flow, noise - black)
 
         for i in range(steps):
@@ -155,10 +157,7 @@ class EmbeddedPainter:
         self, network: SphereUNet, inputs: Inputs, steps: int, seed: int, progress: Callable[[float], None]
     ) -> Tensor:
         """Encoded radiance (T, 6, S, S) of every take."""
-        layout = torch.channels_last
         wanted = opposite_noise(self.take or self.takes, seed)
-        noise = (wanted[-1:] if self.take else wanted).to(self.device, memory_format=layout)
-        sphere = inputs.sphere[None].expand(len(noise), -1, -1, -1).to(self.device, memory_format=layout)
-        context = inputs.context[None].to(self.device, memory_format=layout)
-        code = sample_flow(network, sphere, context, steps=steps, noise=noise, progress=progress)
+        noise = (wanted[-1:] if self.take else wanted).to(self.device, memory_format=torch.channels_last)
+        code = sample_flow(network, inputs, steps=steps, noise=noise, progress=progress)
         return from_code(code).cpu()

@@ -7,15 +7,17 @@ import pytest
 import torch
 from limelight.backend.errors import Cancelled, MissingPart
 from limelight.backend.limo.embedded import encode as enc
-from limelight.backend.limo.embedded import paint
+from limelight.backend.limo.embedded import paint, reader
 from limelight.backend.limo.embedded.model import PainterConfig, SphereUNet
 from limelight.backend.limo.view import Probe, View
+from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.camera import Camera
 from limelight.backend.optics.exposure import EVS, unexpose
 from limelight.backend.optics.sphere import SphereView
+from limelight.backend.weights import pack
 from safetensors.torch import save_file
 
-TINY = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2)
+TINY = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2, reader=(16, 1, 2))
 
 
 @pytest.fixture
@@ -82,7 +84,10 @@ def test_mirroring_the_inputs_equals_mirroring_the_scene(view, probe):
     other = Probe("p", probe.position * torch.tensor([-1.0, 1, 1]), probe.radius)
     straight, turned = enc.encode(view, probe), enc.encode(flipped, other)
     target = torch.zeros(1, 6, 64, 64)
-    sphere, context, _ = enc.flip(straight.sphere[None], straight.context[None], target)
+    sphere, context, around, _ = enc.flip(
+        straight.sphere[None], straight.context[None], straight.around[None], target
+    )
+    assert float((around[0] - turned.around).abs().mean()) < 0.03
     assert float((context[0] - turned.context).abs().mean()) < 0.01
     assert float((sphere[0] - turned.sphere).abs().mean()) < 0.02
 
@@ -156,7 +161,33 @@ def test_missing_and_damaged_weights_say_so(tmp_path, weights):
 
 
 def test_the_shipped_network_is_within_its_size():
-    assert sum(p.numel() for p in SphereUNet().parameters()) <= 10_000_000
+    packed = pack(SphereUNet().state_dict())
+    assert sum(value.numel() * value.element_size() for value in packed.values()) <= 20_000_000
+
+
+def test_the_painter_starts_from_the_spheres_that_the_coarse_environment_would_show(view, probe):
+    inputs = enc.encode(view, probe)
+    normals, reflected = inputs.sphere[None, 1:4], inputs.sphere[None, 4:7]
+    on = inputs.sphere[0] > 0
+    rows = torch.tensor([[0.2, 0.5, 0.9]]).T[None, :, :, None]
+    grey = reader.show(enc.to_opponent(enc.encode_radiance(rows.reshape(1, 3, 1, 1).expand(1, 3, 16, 32))), normals, reflected)
+    shown = enc.decode_radiance(enc.from_code(grey))[0, :, on]
+    assert torch.allclose(shown, torch.tensor([0.2, 0.5, 0.9] * 2)[:, None].expand_as(shown), rtol=0.02)
+    # A map that holds its own directions shows the reflected ones.
+    d = (pano.directions(16).permute(2, 0, 1)[None] + 1) / 2
+    mirror = reader.show(d, normals, reflected)[0, :3, on] * 2 - 1
+    away = reflected[0, :, on][1].abs() < 0.9
+    assert float((mirror - reflected[0, :, on]).abs()[:, away].max()) < 0.15
+
+
+def test_what_was_seen_around_the_probe_lies_where_the_photo_showed_it(view, probe):
+    around = enc.encode(view, probe).around
+    d, seen = pano.directions(16), around[3] > 0.99
+    assert int(seen.sum()) > 10
+    distance = (-6.0 - probe.position[2]) / d[..., 2]
+    wall = torch.nn.functional.normalize(probe.position + d * distance[..., None], dim=-1) * 0.5 + 0.5
+    found = enc.decode_radiance(around[:3]).permute(1, 2, 0)
+    assert float((found - wall)[seen].abs().mean()) < 0.03
 
 
 def test_directions_given_to_the_network_are_unit_and_cover_the_back(view, probe):

@@ -10,20 +10,22 @@ import numpy as np
 import pytest
 import torch
 from limelight.backend.errors import BadInput
-from limelight.backend.limo.embedded.encode import decode_radiance
+from limelight.backend.limo.embedded.encode import decode_radiance, encode_radiance, to_opponent
 from limelight.backend.limo.embedded.model import PainterConfig
 from limelight.backend.optics import exr, shading
 from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.sphere import SphereView
+from limelight.backend.weights import unpack
 from limelight.training.limo import crops, examples
 from limelight.training.limo import train as recipe_module
+from limelight.training.limo.loss import coarse, reading_loss
 from limelight.training.limo.train import Recipe, train
 from safetensors.torch import load_file, save_file
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-TINY = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2)
+TINY = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2, reader=(16, 1, 2))
 
 
 def world_map() -> torch.Tensor:
@@ -42,14 +44,15 @@ def test_a_crop_shows_what_its_environment_holds_in_front_of_the_camera():
 
 def test_the_target_is_the_true_sphere():
     view, probe, _ = crops.random_crop(world_map(), np.random.default_rng(1))
-    made = examples.example(view, probe, torch.full((64, 128, 3), 0.3))
+    made = examples.example(view, probe, torch.full((64, 128, 3), 0.3), np.random.default_rng(0))
     on = made["sphere"][0] > 0
     inside = decode_radiance(made["target"].float())[:, on]
     assert torch.allclose(inside, torch.full_like(inside, 0.3), rtol=0.02)
 
 
 def shards(folder, count=64):
-    generator = (examples.example(*crops.random_crop(world_map(), np.random.default_rng(i))) for i in range(count))
+    rngs = [np.random.default_rng(i) for i in range(count)]
+    generator = (examples.example(*crops.random_crop(world_map(), rng), rng) for rng in rngs)
     examples.write_shards(generator, folder, "crops", 1)
 
 
@@ -70,9 +73,9 @@ def test_training_begins_from_given_weights(tmp_path):
     common = {"data": tmp_path / "data", "batch": 4, "warmup": 1, "network": TINY}
     first = train(Recipe(out=tmp_path / "first", steps=2, seed=1, **common), lambda line: None)
     again = recipe_module.Trainer(Recipe(out=tmp_path / "again", seed=2, start=first, **common))
-    weights = load_file(first)
-    assert all(torch.equal(value.half(), weights[name]) for name, value in again.net.state_dict().items())
-    assert all(torch.equal(value.half(), weights[name]) for name, value in again.average.items())
+    weights = unpack(load_file(first))
+    assert all(torch.equal(value, weights[name]) for name, value in again.net.state_dict().items())
+    assert all(torch.equal(value, weights[name]) for name, value in again.average.items())
 
 
 def test_training_learns_and_resumes_exactly(tmp_path):
@@ -86,11 +89,10 @@ def test_training_learns_and_resumes_exactly(tmp_path):
         "network": TINY,
     }
     lines: list[str] = []
-    train(Recipe(out=tmp_path / "whole", steps=40, **common), lines.append)
-    first, last = (float(line.split()[3]) for line in (lines[0], lines[-1]))
-    assert last < first
+    # Read until step 10, then paint: the break comes later, so that both are restored.
+    train(Recipe(out=tmp_path / "whole", steps=40, reading=0.25, **common), lines.append)
     whole = load_file(tmp_path / "whole" / "limo_embedded.safetensors")
-    halted = Recipe(out=tmp_path / "halted", steps=40, **common)
+    halted = Recipe(out=tmp_path / "halted", steps=40, reading=0.25, **common)
     stopper = iter(range(10**9))
 
     class Halt(Exception):
@@ -112,6 +114,36 @@ def test_training_learns_and_resumes_exactly(tmp_path):
     assert resumed.keys() == whole.keys()
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
     assert json.loads((tmp_path / "halted" / "recipe.json").read_text())["steps"] == 40
+
+
+@pytest.mark.parametrize("reading", [0.0, 1.0])
+def test_both_halves_learn(tmp_path, reading):
+    shards(tmp_path / "data", 24)
+    lines: list[str] = []
+    recipe = Recipe(
+        tmp_path / "data", tmp_path / "out", 40, reading, 8, warmup=2, learning_rate=2e-3, save_every=40, network=TINY
+    )
+    train(recipe, lines.append)
+    first, last = (float(line.split()[3]) for line in lines if "loss" in line)
+    assert last < 0.9 * first
+
+
+def test_the_truth_costs_the_reader_nothing_and_a_turned_or_darker_world_does():
+    truth = pano.resize(world_map(), 32).permute(2, 0, 1)[None]
+    code = to_opponent(encode_radiance(coarse(truth, 16)))
+    assert float(reading_loss(code, truth)) < 1e-6
+    turned, darker = code.roll(8, -1), to_opponent(encode_radiance(coarse(truth / 2, 16)))
+    assert float(reading_loss(turned, truth)) > 0.01
+    assert float(reading_loss(darker, truth)) > 0.01
+
+
+def test_photos_differ_but_say_the_same_light(tmp_path):
+    view, _, _ = crops.random_crop(world_map(), np.random.default_rng(1))
+    made = [examples.degrade(view, np.random.default_rng(seed)) for seed in range(12)]
+    levels = torch.stack([photo.radiance.mean() for photo in made])
+    assert float(levels.std()) > 0.005
+    assert all(bool((photo.radiance >= 0).all() and (photo.radiance <= 1).all()) for photo in made)
+    assert 0.6 < float(levels.mean() / view.radiance.clamp(0, 1).mean()) < 1.4
 
 
 def test_every_source_counts_alike(tmp_path):
@@ -164,10 +196,10 @@ def test_shards_kept_for_validation_are_not_trained_on(tmp_path):
     assert [path.stem for path in kept] == ["crops_01_0005_0000"]
     lines: list[str] = []
     recipe = Recipe(
-        tmp_path / "data", tmp_path / "out", 40, 4, save_every=20, learning_rate=2e-3, warmup=2, network=TINY
+        tmp_path / "data", tmp_path / "out", 40, 0.0, 4, save_every=20, learning_rate=2e-3, warmup=2, network=TINY
     )
     train(recipe, lines.append)
-    first, last = (float(line.split()[3]) for line in lines if "validation" in line)
+    first, last = (float(line.split()[5]) for line in lines if "validation" in line)
     assert last < first
 
 
@@ -179,21 +211,22 @@ launch.bind_package()
 from pathlib import Path
 from limelight.backend.limo.embedded.model import PainterConfig
 from limelight.training.limo import train as recipe_module
-tiny = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2)
-recipe = recipe_module.Recipe(Path({data!r}), Path({data!r}), batch=8, network=tiny)
+tiny = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2, reader=(16, 1, 2))
+recipe = recipe_module.Recipe(Path({data!r}), Path({data!r}), reading={reading}, batch=8, network=tiny)
 trainer = recipe_module.Trainer(recipe)
 examples = recipe_module.Shards(recipe_module.find_shards(recipe.data)[0])
 trainer.update(trainer.part(recipe_module.batch_of(examples, recipe, recipe_module.torch.Generator().manual_seed(0))))
 if trainer.accelerator.is_main_process:
-    recipe_module.save_file({{name: p.grad.contiguous() for name, p in trainer.net.named_parameters()}}, sys.argv[1])
+    recipe_module.save_file({{name: p.grad.contiguous() for name, p in trainer.net.named_parameters() if p.grad is not None}}, sys.argv[1])
 print(trainer.accelerator.num_processes)
 """
 
 
-def test_two_processes_find_the_gradient_of_one(tmp_path):
+@pytest.mark.parametrize("reading", [0.0, 1.0])
+def test_two_processes_find_the_gradient_of_one(tmp_path, reading):
     shards(tmp_path / "data", 16)
     script = tmp_path / "step.py"
-    script.write_text(TWO.format(bridge=str(ROOT / "bridge"), data=str(tmp_path / "data")))
+    script.write_text(TWO.format(bridge=str(ROOT / "bridge"), data=str(tmp_path / "data"), reading=reading))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
     found = []
     for processes in ("1", "2"):
