@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from statistics import mean
 
@@ -42,14 +42,12 @@ STEPS, TAKES = 3, 4
 class Variant:
     """A painter's design: input channels it does not see, whether it paints the diffuse sphere, and what it paints.
 
-    ``hidden_sphere``, ``hidden_context`` and ``hidden_around`` are channels of :class:`.encode.Inputs`; ``brackets``
-    paints the display values of all exposures instead of log radiance.
+    ``hidden`` names channels of :class:`.encode.Inputs`; ``brackets`` paints the display values of all exposures
+    instead of log radiance.
     """
 
     name: str
-    hidden_sphere: tuple[int, ...] = ()
-    hidden_context: tuple[int, ...] = ()
-    hidden_around: tuple[int, ...] = ()
+    hidden: dict[str, tuple[int, ...]] = field(default_factory=dict)
     diffuse: bool = True
     brackets: bool = False
 
@@ -61,9 +59,8 @@ class Variant:
 
     def see(self, inputs: Example) -> Example:
         """The tensors of :class:`.encode.Inputs`, channels third from the end, without what is hidden."""
-        hidden = {"sphere": self.hidden_sphere, "context": self.hidden_context, "around": self.hidden_around}
-        seen = {name: inputs[name].clone() for name in hidden}
-        for name, channels in hidden.items():
+        seen = {part.name: inputs[part.name].clone() for part in fields(Inputs)}
+        for name, channels in self.hidden.items():
             seen[name][..., list(channels), :, :] = 0
         return seen
 
@@ -91,12 +88,10 @@ class Variant:
 VARIANTS = (
     Variant("as shipped, small"),
     Variant("brackets instead of log radiance", brackets=True),
-    Variant("without the reprojected partial sphere", hidden_sphere=tuple(range(7, 18)), hidden_around=tuple(range(8))),
+    Variant("without the reprojected partial sphere", {"sphere": tuple(range(7, 18)), "around": tuple(range(8))}),
     Variant(
         "without direction and distance maps",
-        hidden_sphere=(4, 5, 6, 11),
-        hidden_context=(7, 8, 9, 10),
-        hidden_around=(4,),
+        {"sphere": (4, 5, 6, 11), "context": (7, 8, 9, 10), "around": (4,), "near": (4,)},
     ),
     Variant("without the diffuse sphere", diffuse=False),
 )

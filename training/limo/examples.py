@@ -37,9 +37,7 @@ def example(view: View, probe: Probe, environment: Tensor, rng: np.random.Genera
     spheres = [shading.mirror_sphere(environment, close_up, 2), shading.diffuse_sphere(environment, close_up)]
     target = encode_radiance(torch.cat(spheres, -1)).permute(2, 0, 1)
     return {
-        "sphere": inputs.sphere.half(),
-        "context": inputs.context.half(),
-        "around": inputs.around.half(),
+        **{name: part.half() for name, part in vars(inputs).items()},
         "target": target.half(),
         "environment": pano.resize(environment, 32).clamp(max=6e4).half(),
     }

@@ -36,7 +36,7 @@ class PainterLoss(nn.Module):
         """
         clean, noise, time, sphere = (example[name] for name in ("target", "noise", "time", "sphere"))
         with torch.autocast(clean.device.type, torch.bfloat16):
-            scene = self.net.understand(sphere, example["context"], example["around"])
+            scene = self.net.understand(sphere, example["context"], example["around"], example["near"])
         read = reading_loss(scene.around, example["environment"])
         if not painting:
             return torch.stack([read, torch.zeros_like(read)])

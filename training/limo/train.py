@@ -35,7 +35,7 @@ LOG_EVERY = 20
 
 
 #: What is mirrored together.
-PICTURES = ("sphere", "context", "around", "target", "environment")
+PICTURES = ("sphere", "context", "around", "near", "target", "environment")
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 

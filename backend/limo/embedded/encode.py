@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...optics import panorama as pano
+from ...optics.exposure import srgb_oetf
 from ...optics.shading import irradiance
 from ...optics.sphere import SphereView
 from ..conditions import SKY, conditions
@@ -27,6 +28,10 @@ RADIANCE_CHANNELS = 6
 #: Rows and channels of what is known of the surroundings, by direction from the probe.
 AROUND_ROWS = 16
 AROUND_CHANNELS = 8
+#: Pixels and channels of the photo around the probe, and how many of its radii it reaches from the middle.
+NEAR = 32
+NEAR_CHANNELS = 6
+NEAR_REACH = 3.0
 _BLACK = 64.0
 #: Rows: mean of R, G, B; red against blue; green against both. The last two are widened to the spread of the first,
 #: measured on captured panoramas, so that noise in a painted sphere is noise in brightness, never a rainbow.
@@ -74,11 +79,14 @@ class Inputs:
     context: (11, 128, 128), LIMO's condition maps of the whole picture, squeezed to a square.
     around: (8, 16, 32), camera frame, by direction from the probe: the photo as far as it was seen (encoded 3, seen 1,
     log distance 1), and with the unseen part filled smoothly (encoded 3).
+    near: (6, 32, 32), the photo around the probe, three of its radii to each side, on pixels of the close-up's shape:
+    display values in [−1, 1] 3, logarithms of depth over the probe's 1 and of distance over its radius 1, in frame 1.
     """
 
     sphere: Tensor
     context: Tensor
     around: Tensor
+    near: Tensor
 
 
 def fill_unseen(values: Tensor, seen: Tensor) -> Tensor:
@@ -131,17 +139,39 @@ def encode(view: View, probe: Probe) -> Inputs:
         -1,
     )
     sphere = torch.cat([on, sphere[..., 1:] * on], -1).permute(2, 0, 1)
+    around = _around(partial, filled, nearness)
+    near = _near(square, probe, view.camera.width / view.camera.height)
+    parts = (sphere, conditions(square, probe).stacked(), around, near)
+    return Inputs(*(part.contiguous() for part in parts))
+
+
+def _around(partial: pano.PartialPanorama, filled: Tensor, nearness: Tensor) -> Tensor:
+    """What is known of the surroundings, (8, 16, 32)."""
     known = pano.resize(torch.cat([partial.radiance, partial.valid[..., None], nearness[..., None]], -1), AROUND_ROWS)
     share = known[..., 3:4]
-    around = torch.cat(
+    colour = encode_radiance(known[..., :3] / share.clamp(min=1e-3)) * (share > 0.05)
+    whole = encode_radiance(pano.resize(filled, AROUND_ROWS))
+    return torch.cat([colour, known[..., 3:5], whole], -1).permute(2, 0, 1)
+
+
+def _near(view: View, probe: Probe, aspect: float) -> Tensor:
+    """The photo around the probe, (6, 32, 32), from a ``view`` squeezed to a square that was ``aspect`` times as wide."""
+    middle, depth = view.camera.project(probe.position)
+    reach = NEAR_REACH * probe.radius / float(depth) * view.camera.fx / view.camera.width
+    steps = (torch.arange(NEAR) + 0.5) / NEAR * 2 - 1
+    v, u = torch.meshgrid(middle[1] + steps * reach * aspect, middle[0] + steps * reach, indexing="ij")
+    scene = view.depth.clamp(max=SKY)
+    distance = (view.camera.unproject(scene) - probe.position).norm(dim=-1)
+    maps = torch.stack(
         [
-            encode_radiance(known[..., :3] / share.clamp(min=1e-3)) * (share > 0.05),
-            known[..., 3:5],
-            encode_radiance(pano.resize(filled, AROUND_ROWS)),
-        ],
-        -1,
-    ).permute(2, 0, 1)
-    return Inputs(sphere.contiguous(), conditions(square, probe).stacked().contiguous(), around.contiguous())
+            *(srgb_oetf(view.radiance.clamp(0, 1)) * 2 - 1).unbind(-1),
+            (scene / depth).log2().clamp(-3, 3) / 3,
+            (distance / probe.radius).clamp(min=1).log10().clamp(max=2) - 1,
+            torch.ones_like(scene),
+        ]
+    )
+    grid = torch.stack([u, v], -1)[None] * 2 - 1
+    return F.grid_sample(maps[None], grid, padding_mode="zeros", align_corners=False)[0]
 
 
 def flip(sphere: Tensor, context: Tensor, *pictures: Tensor) -> tuple[Tensor, ...]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .encode import CONTEXT_CHANNELS, RADIANCE_CHANNELS, SPHERE_CHANNELS
+from .encode import CONTEXT_CHANNELS, NEAR_CHANNELS, RADIANCE_CHANNELS, SPHERE_CHANNELS
 from .reader import LightReader, show
 
 
@@ -110,7 +110,10 @@ class Attention(nn.Module):
 
 
 class ContextEncoder(nn.Module):
-    """Condition maps (B, 11, 128, 128) to tokens (B, 64, C): strided convolutions to 8×8, layer-normalised."""
+    """Condition maps (B, 11, 128, 128) and the photo around the probe (B, 6, 32, 32) to tokens (B, 64 + 16, C).
+
+    Strided convolutions to 8×8 and 4×4, layer-normalised.
+    """
 
     def __init__(self, tokens: int) -> None:
         super().__init__()
@@ -123,16 +126,23 @@ class ContextEncoder(nn.Module):
         self.place = nn.Parameter(torch.randn(1, tokens, 8, 8) * 0.02)
         self.norm = nn.LayerNorm(tokens)
 
-    def forward(self, maps: Tensor) -> Tensor:
+        self.close = nn.Sequential(
+            nn.Conv2d(NEAR_CHANNELS, 96, 4, stride=4), _norm(96), nn.SiLU(), nn.Conv2d(96, tokens, 2, stride=2)
+        )
+        self.close_place = nn.Parameter(torch.randn(1, tokens, 4, 4) * 0.02)
+
+    def forward(self, maps: Tensor, near: Tensor) -> Tensor:
         h = self.stem(maps)
         h = h + self.mix(h)
-        return self.norm((h + self.place).flatten(2).transpose(1, 2))
+        far = (h + self.place).flatten(2).transpose(1, 2)
+        close = (self.close(near) + self.close_place).flatten(2).transpose(1, 2)
+        return self.norm(torch.cat([far, close], 1))
 
 
 class SphereUNet(nn.Module):
     """Predicts the flow v = ε − x₀ of the spheres' encoded radiance.
 
-    understand(sphere (B, 18, 64, 64), context (B, 11, 128, 128), around (B, 8, 16, 32)) -> :class:`Scene`;
+    understand(the tensors of :class:`.encode.Inputs`, a batch of each) -> :class:`Scene`;
     forward(noisy (B, 6, 64, 64), t (B) in [0, 1], scene) -> (B, 6, 64, 64).
     """
 
@@ -160,9 +170,9 @@ class SphereUNet(nn.Module):
         self.up0 = nn.ModuleList([ResBlock(2 * w0, w0, e), ResBlock(w0, w0, e)])
         self.leave = nn.Sequential(_norm(w0), nn.SiLU(), nn.Conv2d(w0, 4 * config.painted, 3, padding=1))
 
-    def understand(self, sphere: Tensor, context: Tensor, around: Tensor) -> Scene:
+    def understand(self, sphere: Tensor, context: Tensor, around: Tensor, near: Tensor) -> Scene:
         """Read the picture: its tokens, the coarse environment, and what the spheres show under that."""
-        tokens = self.encoder(context)
+        tokens = self.encoder(context, near)
         found = self.reader(tokens, around)
         with torch.autocast(sphere.device.type, enabled=False):
             shown = show(found, sphere[:, 1:4].float(), sphere[:, 4:7].float()) * sphere[:, :1]

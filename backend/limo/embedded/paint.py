@@ -74,15 +74,12 @@ def sample_flow(
     """
     device = noise.device
     times = shifted(torch.linspace(1, 0, steps + 1, device=device))
-    sphere, context, around = (part[None].to(device) for part in (inputs.sphere, inputs.context, inputs.around))
-    on = sphere[:, :1] > 0
+    seen = {name: part[None].to(device, memory_format=torch.channels_last) for name, part in vars(inputs).items()}
+    on = seen["sphere"][:, :1] > 0
     black = to_code(torch.full_like(noise, -1.0)) if black is None else black
     x = noise
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
-        layout = torch.channels_last
-        scene = network.understand(
-            sphere.contiguous(memory_format=layout), context.contiguous(memory_format=layout), around
-        ).expand(len(noise))
+        scene = network.understand(**seen).expand(len(noise))
 
         def flow_at(x: Tensor, t: Tensor) -> Tensor:
             # Off the sphere the answer is known (black), and training showed the network nothing else there.

@@ -12,7 +12,7 @@ from limelight.backend.limo.embedded.model import PainterConfig, SphereUNet
 from limelight.backend.limo.view import Probe, View
 from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.camera import Camera
-from limelight.backend.optics.exposure import EVS, unexpose
+from limelight.backend.optics.exposure import EVS, srgb_oetf, unexpose
 from limelight.backend.optics.sphere import SphereView
 from limelight.backend.weights import pack
 from safetensors.torch import save_file
@@ -71,6 +71,29 @@ def test_the_seen_part_of_the_mirror_shows_the_photo(view, probe):
     assert float((found - expected)[certain].abs().mean()) < 0.02
 
 
+def test_the_photo_around_the_probe_has_it_in_the_middle_three_radii_wide(view, probe):
+    near = enc.encode(view, probe).near
+    # The wall behind is at 6 m, the probe at 2 m: log2(3)/3.
+    inside = near[3, near[5] > 0.999]
+    assert len(inside) > 600
+    assert torch.allclose(inside, torch.full_like(inside, 0.5283), atol=1e-3)
+    uv, depth = view.camera.project(probe.position)
+    middle = near[:3, 15:17, 15:17].mean((1, 2))
+    row, column = int(uv[1] * view.camera.height), int(uv[0] * view.camera.width)
+    assert torch.allclose(middle, srgb_oetf(view.radiance[row, column]) * 2 - 1, atol=0.03)
+    across = 2 * enc.NEAR_REACH * probe.radius / float(depth) * view.camera.fx
+    edges = near[0, 15, [0, -1]]
+    step = srgb_oetf(view.radiance[row, [int(column - across / 2) + 1, int(column + across / 2) - 1], 0]) * 2 - 1
+    assert torch.allclose(edges, step, atol=0.05)
+
+
+def test_beyond_the_frame_the_photo_around_the_probe_is_empty(view):
+    near = enc.encode(view, Probe("edge", torch.tensor([-1.1, 0.0, -2.0]), 0.2)).near
+    assert float(near[5, :, 0].max()) == 0
+    assert float(near[5, 16, 16]) == 1
+    assert float(near[:5, :, 0].abs().max()) == 0
+
+
 def test_the_fill_completes_a_map_and_keeps_what_is_known():
     known = torch.full((48, 96, 3), 0.25)
     seen = torch.zeros(48, 96)
@@ -84,10 +107,9 @@ def test_mirroring_the_inputs_equals_mirroring_the_scene(view, probe):
     other = Probe("p", probe.position * torch.tensor([-1.0, 1, 1]), probe.radius)
     straight, turned = enc.encode(view, probe), enc.encode(flipped, other)
     target = torch.zeros(1, 6, 64, 64)
-    sphere, context, around, _ = enc.flip(
-        straight.sphere[None], straight.context[None], straight.around[None], target
-    )
+    sphere, context, around, near, _ = enc.flip(*(part[None] for part in vars(straight).values()), target)
     assert float((around[0] - turned.around).abs().mean()) < 0.03
+    assert float((near[0] - turned.near).abs().mean()) < 0.01
     assert float((context[0] - turned.context).abs().mean()) < 0.01
     assert float((sphere[0] - turned.sphere).abs().mean()) < 0.02
 
