@@ -6,7 +6,8 @@ from limelight.backend.weights import pack, unpack
 
 
 def test_matrices_come_back_within_a_step_of_their_rows_scale():
-    kernel = torch.randn(32, 48, 3, 3, generator=torch.Generator().manual_seed(0)) * torch.logspace(-3, 1, 32)[:, None, None, None]
+    kernel = torch.randn(32, 48, 3, 3, generator=torch.Generator().manual_seed(0))
+    kernel *= torch.logspace(-3, 1, 32)[:, None, None, None]
     packed = pack({"conv.weight": kernel})
     assert packed["conv.weight"].dtype == torch.int8
     error = (unpack(packed)["conv.weight"] - kernel).abs().flatten(1).amax(1)

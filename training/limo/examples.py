@@ -18,8 +18,8 @@ from ...backend.limo.view import Probe, View
 from ...backend.optics import exr, shading
 from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
-from ...backend.optics.sphere import SphereView
 from ...backend.optics.exposure import srgb_eotf
+from ...backend.optics.sphere import SphereView
 from ...synthesis.samples import EVALUATION_SEEDS
 from ..augment import develop, haze
 from .crops import load_panoramas, random_crop

@@ -57,9 +57,8 @@ def reading_loss(code: Tensor, environment: Tensor) -> Tensor:
     weight = pano.solid_angles(code.shape[-2]).to(code) * code.shape[-2] ** 2 / (2 * math.pi)
     importance = torch.tensor(IMPORTANCE, device=code.device)[:, None, None]
     seen = (code - to_opponent(encode_radiance(truth))) ** 2 * importance
-    got, due = (
-        to_opponent(encode_radiance(irradiance(light) / math.pi)) for light in (decode_radiance(from_opponent(code)), truth)
-    )
+    lights = (decode_radiance(from_opponent(code)), truth)
+    got, due = (to_opponent(encode_radiance(irradiance(light) / math.pi)) for light in lights)
     return ((seen + (got - due) ** 2 * importance) * weight).mean()
 
 

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,43 +17,49 @@ from .examples import SHARD, Example, crop_examples, probe_set_examples, sample_
 VIEWS_A_SHARD = 40
 
 
-def room_examples(samples: list[Path]) -> Iterator[Example]:
-    """All probes of the given ray-traced sample files, in order."""
-    for path in samples:
-        yield from sample_examples(path)
+#: What a shard is called, and the examples that it takes, made when they are wanted.
+Job = tuple[str, Callable[[], Iterator[Example]]]
 
 
-def prepare_crops(hdris: Path, out: Path, seed: int, shards: int) -> None:
+def prepare_crops(hdris: Path, out: Path, seed: int, shards: int, workers: int = 1) -> None:
     """``shards`` shards of perspective crops; each has its own seed, so that a broken run resumes at the next one."""
-    for number in range(shards):
-        prefix = f"crops_{seed:02d}_{number:04d}"
-        if not list(out.glob(f"{prefix}_*.safetensors")):
-            write_shards(crop_examples(hdris, seed * 100_000 + number), out, prefix, 1)
+    jobs = [(f"crops_{seed:02d}_{n:04d}", partial(crop_examples, hdris, seed * 100_000 + n)) for n in range(shards)]
+    _write(jobs, out, workers)
 
 
-def prepare_rooms(samples: Path, out: Path) -> int:
+def prepare_rooms(samples: Path, out: Path, workers: int = 1) -> int:
     """Turn ray-traced samples into shards, 64 files (four probes each) a shard; returns how many shards exist."""
     files = sorted(samples.glob("sample_*.npz"))
-    per_shard = SHARD // 4
-    for start in range(0, len(files) - per_shard + 1, per_shard):
-        prefix = f"rooms_{start // per_shard:04d}"
-        if not list(out.glob(f"{prefix}_*.safetensors")):
-            write_shards(room_examples(files[start : start + per_shard]), out, prefix, 1)
-    return len(list(out.glob("rooms_*.safetensors")))
+    return _write(list(_batches("rooms", files, SHARD // 4, sample_examples)), out, workers)
 
 
-def prepare_views(scenes: Path, out: Path) -> int:
+def prepare_views(scenes: Path, out: Path, workers: int = 1) -> int:
     """Turn Blender's views (``limelight synthesize views``) into shards; the last, unfilled one waits for more scenes.
 
     Returns how many shards exist.
     """
     folders = sorted((path.parent for path in scenes.glob("scene_*/meta.json")), key=lambda scene: scene.name)
-    for number in range(len(folders) // VIEWS_A_SHARD):
-        prefix = f"views_{number:04d}"
+    return _write(list(_batches("views", folders, VIEWS_A_SHARD, probe_set_examples)), out, workers)
+
+
+def _batches(kind: str, sources: list[Path], size: int, read: Callable[[Path], Iterator[Example]]) -> Iterator[Job]:
+    """A job for every ``size`` sources; what is left over waits."""
+    for number in range(len(sources) // size):
+        batch = sources[number * size : (number + 1) * size]
+        yield f"{kind}_{number:04d}", lambda batch=batch: (example for source in batch for example in read(source))
+
+
+def _write(jobs: list[Job], out: Path, workers: int) -> int:
+    """Write the shards that are not there yet, so many at once; returns how many there are of these jobs."""
+
+    def work(job: Job) -> None:
+        prefix, examples = job
         if not list(out.glob(f"{prefix}_*.safetensors")):
-            batch = folders[number * VIEWS_A_SHARD : (number + 1) * VIEWS_A_SHARD]
-            write_shards((e for scene in batch for e in probe_set_examples(scene)), out, prefix, 1)
-    return len(list(out.glob("views_*.safetensors")))
+            write_shards(examples(), out, prefix, 1)
+
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        list(pool.map(work, jobs))
+    return len(jobs)
 
 
 def main() -> None:
@@ -67,14 +75,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shards", type=int, default=32)
+    parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.kind == "crops":
-        prepare_crops(arguments.source, arguments.out, arguments.seed, arguments.shards)
+        prepare_crops(arguments.source, arguments.out, arguments.seed, arguments.shards, arguments.workers)
     elif arguments.kind == "rooms":
-        prepare_rooms(arguments.source, arguments.out)
+        prepare_rooms(arguments.source, arguments.out, arguments.workers)
     else:
-        prepare_views(arguments.source, arguments.out)
+        prepare_views(arguments.source, arguments.out, arguments.workers)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from ...backend.devices import pick_device
 from ...backend.errors import BadInput
@@ -28,7 +31,7 @@ def reproduce(
     crop_shards: int = 48,
     views: Path | None = None,
     steps: int = Recipe.steps,
-    workers: int = 2,
+    workers: int | None = None,
     start: Path | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -39,21 +42,25 @@ def reproduce(
     ``hdris``: a folder of CC0 panoramas (EXR): more than half of the data when given, and distant light in some scenes.
     ``scenes``: ray-traced scenes of four probes each. ``views``: what ``limelight synthesize views`` made, the most
     realistic third of every batch when given. ``start``: weights to begin from. ``seed`` is the training's, the
-    data are the same for all. The same arguments give the same data; on one device also the same weights.
+    data are the same for all. ``workers`` make the data, by default one a processor core. The same arguments give the
+    same data; on one device also the same weights.
     """
     if scenes * 4 < SHARD and (hdris is None or crop_shards == 0):
         raise BadInput(f"{scenes} scenes do not fill one shard of {SHARD} probes.", "Use at least 64 scenes.")
-    data, samples = out / "data", out / "scenes"
+    data, samples, workers = out / "data", out / "scenes", workers or os.cpu_count() or 1
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     if scenes:
         from ...synthesis.samples import write_samples
 
         report(f"Ray tracing {scenes} scenes into {samples}")
         write_samples(samples, FIRST_SCENE, scenes, workers, hdri_folder=hdris, **SAMPLES)
-        prepare_rooms(samples, data)
+        prepare_rooms(samples, data, workers)
     if hdris is not None:
         report(f"Cutting {crop_shards * SHARD} views from the panoramas of {hdris}")
-        prepare_crops(hdris, data, 1, crop_shards)
-    if views is not None and not prepare_views(views, data):
+        prepare_crops(hdris, data, 1, crop_shards, workers)
+    if views is not None and not prepare_views(views, data, workers):
         raise BadInput(f"{views} holds too few scenes for a shard.", "Synthesize at least 40 views.")
+    torch.set_num_threads(threads)
     exr.write_panorama(out / "mean_environment.exr", mean_environment(data), frame="camera", half=True)
     return train(Recipe(data=data, out=out, steps=steps, start=start, seed=seed, device=pick_device(device)), report)

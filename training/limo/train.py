@@ -43,7 +43,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 class Recipe:
     """What is trained, on what, for how long. ``data`` holds the shards of :mod:`.examples`.
 
-    The first share ``reading`` of the steps trains the encoder and the light reader alone, which costs a third of the rest.
+    The first share ``reading`` of the steps trains the encoder and the light reader alone, at a third of the cost.
     ``start`` names exported weights to begin from; a checkpoint in ``out`` goes before it.
     """
 

@@ -155,7 +155,7 @@ def _around(partial: pano.PartialPanorama, filled: Tensor, nearness: Tensor) -> 
 
 
 def _near(view: View, probe: Probe, aspect: float) -> Tensor:
-    """The photo around the probe, (6, 32, 32), from a ``view`` squeezed to a square that was ``aspect`` times as wide."""
+    """The photo around the probe (6, 32, 32), from a ``view`` squeezed to a square that was ``aspect`` times wider."""
     middle, depth = view.camera.project(probe.position)
     reach = NEAR_REACH * probe.radius / float(depth) * view.camera.fx / view.camera.width
     steps = (torch.arange(NEAR) + 0.5) / NEAR * 2 - 1

@@ -59,7 +59,8 @@ class Scene:
 
     def expand(self, count: int) -> Scene:
         """One scene for ``count`` takes."""
-        return Scene(*(part.expand(count, *[-1] * (part.ndim - 1)) for part in (self.tokens, self.around, self.spheres)))
+        parts = (self.tokens, self.around, self.spheres)
+        return Scene(*(part.expand(count, *[-1] * (part.ndim - 1)) for part in parts))
 
 
 def _norm(channels: int) -> nn.GroupNorm:

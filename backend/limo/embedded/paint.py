@@ -69,8 +69,8 @@ def sample_flow(
 ) -> Tensor:
     """Integrate the flow from noise (t = 1) to the spheres (t = 0) with Heun's method.
 
-    One probe's ``inputs``, a take for each unit noise (B, 6, 64, 64); returns the spheres' code, alike. ``black`` is the
-    code off the sphere, by default that of no radiance.
+    One probe's ``inputs``, a take for each unit noise (B, 6, 64, 64); returns the spheres' code, alike. ``black`` is
+    the code off the sphere, by default that of no radiance.
     """
     device = noise.device
     times = shifted(torch.linspace(1, 0, steps + 1, device=device))

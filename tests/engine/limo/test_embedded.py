@@ -191,8 +191,8 @@ def test_the_painter_starts_from_the_spheres_that_the_coarse_environment_would_s
     inputs = enc.encode(view, probe)
     normals, reflected = inputs.sphere[None, 1:4], inputs.sphere[None, 4:7]
     on = inputs.sphere[0] > 0
-    rows = torch.tensor([[0.2, 0.5, 0.9]]).T[None, :, :, None]
-    grey = reader.show(enc.to_opponent(enc.encode_radiance(rows.reshape(1, 3, 1, 1).expand(1, 3, 16, 32))), normals, reflected)
+    even = torch.tensor([0.2, 0.5, 0.9]).reshape(1, 3, 1, 1).expand(1, 3, 16, 32)
+    grey = reader.show(enc.to_opponent(enc.encode_radiance(even)), normals, reflected)
     shown = enc.decode_radiance(enc.from_code(grey))[0, :, on]
     assert torch.allclose(shown, torch.tensor([0.2, 0.5, 0.9] * 2)[:, None].expand_as(shown), rtol=0.02)
     # A map that holds its own directions shows the reflected ones.

@@ -217,7 +217,8 @@ trainer = recipe_module.Trainer(recipe)
 examples = recipe_module.Shards(recipe_module.find_shards(recipe.data)[0])
 trainer.update(trainer.part(recipe_module.batch_of(examples, recipe, recipe_module.torch.Generator().manual_seed(0))))
 if trainer.accelerator.is_main_process:
-    recipe_module.save_file({{name: p.grad.contiguous() for name, p in trainer.net.named_parameters() if p.grad is not None}}, sys.argv[1])
+    gradients = {{name: p.grad.contiguous() for name, p in trainer.net.named_parameters() if p.grad is not None}}
+    recipe_module.save_file(gradients, sys.argv[1])
 print(trainer.accelerator.num_processes)
 """
 
