@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -23,7 +24,9 @@ Job = tuple[str, Callable[[], Iterator[Example]]]
 
 def prepare_crops(hdris: Path, out: Path, seed: int, shards: int, workers: int = 1) -> None:
     """``shards`` shards of perspective crops; each has its own seed, so that a broken run resumes at the next one."""
-    jobs = [(f"crops_{seed:02d}_{n:04d}", partial(crop_examples, hdris, seed * 100_000 + n)) for n in range(shards)]
+    jobs: list[Job] = [
+        (f"crops_{seed:02d}_{n:04d}", partial(crop_examples, hdris, seed * 100_000 + n)) for n in range(shards)
+    ]
     _write(jobs, out, workers)
 
 
@@ -46,7 +49,11 @@ def _batches(kind: str, sources: list[Path], size: int, read: Callable[[Path], I
     """A job for every ``size`` sources; what is left over waits."""
     for number in range(len(sources) // size):
         batch = sources[number * size : (number + 1) * size]
-        yield f"{kind}_{number:04d}", lambda batch=batch: (example for source in batch for example in read(source))
+        yield f"{kind}_{number:04d}", partial(_chain, batch, read)
+
+
+def _chain(sources: list[Path], read: Callable[[Path], Iterator[Example]]) -> Iterator[Example]:
+    return itertools.chain.from_iterable(map(read, sources))
 
 
 def _write(jobs: list[Job], out: Path, workers: int) -> int:

@@ -42,7 +42,8 @@ class PainterConfig:
     @classmethod
     def from_dict(cls, sizes: dict[str, Any]) -> PainterConfig:
         """The inverse of :meth:`to_dict`."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in sizes.items()})
+        known: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in sizes.items()}
+        return cls(**known)
 
 
 @dataclass(frozen=True, eq=False)
