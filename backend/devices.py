@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from .errors import BadInput, MissingPart
 
@@ -29,3 +31,16 @@ def check_device(name: str) -> None:
     """Refuse a device that is not here; ``auto`` always is, and torch is not loaded for it."""
     if name != "auto":
         pick_device(name)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread meanwhile: for small work, or where others fill the cores."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

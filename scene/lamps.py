@@ -36,7 +36,7 @@ def follow(scene: bpy.types.Scene) -> None:
     if scene.world is None or not scene.world.limelight.probe:
         return
     look = scene.world.limelight
-    for lamp in [o for o in scene.objects if o.type == "LIGHT" and o.get(own.LAMP) and o.data.library is None]:
+    for lamp in _made(scene):
         data = lamp.data
         ev, *tint = data.get(_SHOWN, (0.0, 1.0, 1.0, 1.0))
         whole = data.get(_COLOUR, data.color)
@@ -55,8 +55,13 @@ def follow(scene: bpy.types.Scene) -> None:
 
 def remove_lamps(scene: bpy.types.Scene) -> None:
     """Delete the lamps that were made from probes of this file."""
-    for lamp in [o for o in scene.objects if o.type == "LIGHT" and o.get(own.LAMP) and o.data.library is None]:
+    for lamp in _made(scene):
         bpy.data.lights.remove(lamp.data)
+
+
+def _made(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The lamps of this file that were made from probes; linked ones belong to another."""
+    return [o for o in scene.objects if o.type == "LIGHT" and o.get(own.LAMP) and o.data.library is None]
 
 
 def _lamp(scene: bpy.types.Scene, probe: bpy.types.Object, entry: dict, name: str) -> bpy.types.Object:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ..devices import one_thread
 from ..errors import BadInput
 from ..optics import panorama as pano
 from ..optics.exposure import srgb_oetf
@@ -19,10 +20,10 @@ from .merge import CLIPPED
 from .painter import Spheres
 from .pyramid import compose, decompose
 from .renderer import DIFFUSE_STRIDE, Renderer
-from .start import Start, start_from_diffuse, start_from_mirror, unwrapped
+from .start import DARKEST, Start, start_from_diffuse, start_from_mirror, unwrapped
 
 #: Log2 radiance is kept within these bounds: black enough, and 2^17, far above what EV −12 can witness.
-_DARKEST, _BRIGHTEST = -12.0, 17.0
+_DARKEST, _BRIGHTEST = math.log2(DARKEST), 17.0
 #: The diffuse sphere counts this much more than the mirror: it knows the energy, and a mirror's clipped, blurred lamps
 #: would otherwise be dimmed to please the eye.
 _DIFFUSE_WEIGHT = 20.0
@@ -86,7 +87,8 @@ def fit_brackets(
     if mirror is None and diffuse is None:
         raise BadInput("Neither the mirror nor the diffuse sphere is to be fitted.", "Give at least one of them.")
     solve = min(height, FIT_HEIGHT)
-    with _one_thread():
+    # The products here are too small for two threads, which on a busy machine would mostly wait for each other.
+    with one_thread():
         renderer = Renderer(view, solve)
         start = _start(renderer, mirror, diffuse)
         if iterations is None:
@@ -107,17 +109,6 @@ def _with_sources(found: Tensor, start: Start, view: SphereView, diffuse: Bracke
     largest = _UNSURE_GAIN if start.clipped else _SURE_GAIN
     whole = match_diffuse(found, *lit, apart=start.sources, largest=largest) + laid
     return match_diffuse(whole, *lit, largest=_LAST_GAIN, rounds=_LAST_ROUNDS) if len(start.sources) else whole
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The products here are too small for two threads, which on a busy machine would mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _start(renderer: Renderer, mirror: Bracket | None, diffuse: Bracket | None) -> Start:

@@ -80,7 +80,7 @@ class Sightings:
 
     def first_guess(self) -> Sources:
         """A disc at each candidate: towards the centroid of its light, with the flux that explains its pixels best."""
-        light = luminance(self.net)[self.windows] * self.adjacent
+        light = luminance(self.net)[self.windows] * _adjacent()
         towards = F.normalize((F.normalize(self.rays.sum(2), dim=-1) * light[..., None]).sum(1), dim=-1)
         radius = torch.full((len(self.peaks),), _FIRST_RADIUS)
         shape = footprint(self.rays, towards[:, None], radius[:, None])[..., None]
@@ -102,11 +102,6 @@ class Sightings:
         about = (self.view, self.seen, self.clipped, self.ground, self.noise)
         return Sightings(*about, self.peaks[chosen], self.windows[chosen])
 
-    @property
-    def adjacent(self) -> Tensor:
-        """(M,) bool: which of a window's pixels touch its middle."""
-        return _offsets().abs().amax(-1) <= 1
-
 
 def footprint(rays: Tensor, towards: Tensor, radius: Tensor) -> Tensor:
     """What a pixel that averages over ``rays`` (..., R, 3) shows of a disc of unit flux: (...)."""
@@ -123,7 +118,7 @@ def search(view: SphereView, seen: Tensor, clipped: Tensor) -> Sightings:
     picture[mask] = seen
     padded = F.pad(picture.permute(2, 0, 1)[None], (_REACH,) * 4, value=math.nan)
     patches = F.unfold(padded, 2 * _REACH + 1).reshape(3, -1, size, size)[:, :, mask]
-    near = _offsets().abs().amax(-1) <= 1
+    near = _adjacent()
     around = patches[:, ~near]
     ground = torch.minimum(around.nanmedian(1).values.T.nan_to_num(0.0), seen)
     beside = around.nanquantile(_ISOLATION, 1).T.nan_to_num(0.0)
@@ -142,6 +137,11 @@ def _offsets() -> Tensor:
     """(M, 2): rows and columns of a window's pixels from its middle."""
     steps = torch.arange(-_REACH, _REACH + 1)
     return torch.cartesian_prod(steps, steps)
+
+
+def _adjacent() -> Tensor:
+    """(M,) bool: which of a window's pixels touch its middle, itself among them."""
+    return _offsets().abs().amax(-1) <= 1
 
 
 def _windows(mask: Tensor, peaks: Tensor) -> Tensor:

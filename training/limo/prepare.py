@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import torch
-
+from ...backend.devices import one_thread
 from .examples import SHARD, Example, crop_examples, probe_set_examples, sample_examples, write_shards
 
 #: Scenes of Blender in a shard: six probes each, or fewer where a view is narrow.
@@ -64,7 +63,7 @@ def _write(jobs: list[Job], out: Path, workers: int) -> int:
         if not list(out.glob(f"{prefix}_*.safetensors")):
             write_shards(examples(), out, prefix, 1)
 
-    with ThreadPoolExecutor(max(1, workers)) as pool:
+    with one_thread(), ThreadPoolExecutor(max(1, workers)) as pool:
         list(pool.map(work, jobs))
     return len(jobs)
 
@@ -84,7 +83,6 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=32)
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
     if arguments.kind == "crops":
         prepare_crops(arguments.source, arguments.out, arguments.seed, arguments.shards, arguments.workers)
     elif arguments.kind == "rooms":

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ...backend.devices import pick_device
 from ...backend.errors import BadInput
 from ...backend.optics import exr
@@ -48,8 +46,6 @@ def reproduce(
     if scenes * 4 < SHARD and (hdris is None or crop_shards == 0):
         raise BadInput(f"{scenes} scenes do not fill one shard of {SHARD} probes.", "Use at least 64 scenes.")
     data, samples, workers = out / "data", out / "scenes", workers or os.cpu_count() or 1
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     if scenes:
         from ...synthesis.samples import write_samples
 
@@ -61,6 +57,5 @@ def reproduce(
         prepare_crops(hdris, data, 1, crop_shards, workers)
     if views is not None and not prepare_views(views, data, workers):
         raise BadInput(f"{views} holds too few scenes for a shard.", "Synthesize at least 40 views.")
-    torch.set_num_threads(threads)
     exr.write_panorama(out / "mean_environment.exr", mean_environment(data), frame="camera", half=True)
     return train(Recipe(data=data, out=out, steps=steps, start=start, seed=seed, device=pick_device(device)), report)

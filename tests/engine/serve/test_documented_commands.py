@@ -26,7 +26,8 @@ def test_a_documented_line_is_understood(line: str) -> None:
     command, words = typer.main.get_command(cli.app), shlex.split(line)
     while hasattr(command, "commands"):
         command = command.commands[words.pop(0)]
-    command.make_context(line, words)
+    context = command.make_context(line, words)
+    assert not context.args
 
 
 def test_the_guides_show_commands() -> None:
