@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..optics.exposure import luminance
 from .energy import noise_of
-from .source_search import Sightings, footprint
+from .source_search import Sightings, footprint, footprint_slopes
 from .sources import Sources
 
 #: Radii in radian: the smallest (the sun's), the largest, and the one at least that a lamp usually has.
@@ -30,6 +30,9 @@ _SHARE = 0.015
 #: One unit of the unknown direction in radian, and the largest step of any unknown in one round.
 _SHIFT, _LARGEST_STEP = math.radians(1), 0.5
 _ROUNDS, _ATTEMPTS, _CONVERGED = 15, 6, 1e-3
+#: Neighbouring pixels err together, as no lamp is a disc: a direction is this many times less sure than if each erred
+#: alone (what the suns and lamps of captured panoramas are off by).
+_TOGETHER = 6.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +82,8 @@ def refine(sightings: Sightings, start: Sources, remainder: Remainder | None = N
         unknowns, residual, damping = trial, found, damping / 5
         if float(residual.square().sum()) > (1 - _CONVERGED) * before:
             break
-    return problem.sources(unknowns)
+    slopes = problem.jacobian(unknowns)
+    return problem.sources(unknowns, slopes.T @ slopes)
 
 
 class _Problem:
@@ -105,17 +109,16 @@ class _Problem:
             self.goal = torch.cat([self.goal, missing])
             self.noise = torch.cat([self.noise, noise * (1 + misfit).sqrt()])
             self.bound = torch.cat([self.bound, torch.zeros_like(missing, dtype=torch.bool)])
-        self.slopes_of_shape = torch.func.vmap(torch.func.jacfwd(self._shape))
 
-    def sources(self, unknowns: Tensor) -> Sources:
-        """What the unknowns (K, 6) stand for."""
-        shifted = self.start.towards + _SHIFT * (unknowns[:, None, :2] @ self.tangents)[:, 0]
-        return Sources(F.normalize(shifted, dim=-1), unknowns[:, 2].exp(), unknowns[:, 3:].exp())
+    def sources(self, unknowns: Tensor, information: Tensor) -> Sources:
+        """What the unknowns (K, 6) stand for, as sure as their information (6·K, 6·K), the normal matrix, is large."""
+        variance = torch.linalg.pinv(information, hermitian=True).diagonal().reshape(-1, 6)[:, :2].amax(-1)
+        spread = _TOGETHER * _SHIFT * variance.clamp(min=0).sqrt()
+        return Sources(self._towards(unknowns), unknowns[:, 2].exp(), unknowns[:, 3:].exp(), spread)
 
     def residual(self, unknowns: Tensor) -> Tensor:
         """Missed radiance over its noise, of each pixel and channel, then of each size about the usual."""
-        shapes = torch.func.vmap(self._shape)(*self._each(unknowns))
-        shown = self._gather(shapes[..., None] * unknowns[:, None, 3:].exp())
+        shown = self._gather(self._shapes(unknowns)[..., None] * unknowns[:, None, 3:].exp())
         missed = (shown - self.goal) / self.noise
         # A clipped pixel only ever asks for more light.
         self.active = ~(self.bound & (missed > 0))
@@ -124,8 +127,7 @@ class _Problem:
 
     def jacobian(self, unknowns: Tensor) -> Tensor:
         """Slopes (R, 6·K) of the residuals that :meth:`residual` returned last."""
-        each, flux = self._each(unknowns), unknowns[:, None, 3:].exp()
-        shapes, slopes = torch.func.vmap(self._shape)(*each), self.slopes_of_shape(*each)
+        flux, shapes, slopes = unknowns[:, None, 3:].exp(), self._shapes(unknowns), self._slopes(unknowns)
         count = len(self.start)
         columns = torch.zeros(count, *self.goal.shape, 6)
         for k in range(count):
@@ -138,14 +140,27 @@ class _Problem:
         size[..., 2] = torch.eye(count) / _SIZE_SPREAD
         return torch.cat([columns.permute(1, 2, 0, 3).reshape(-1, 6 * count), size.reshape(count, -1)])
 
-    def _each(self, unknowns: Tensor) -> tuple[Tensor, ...]:
-        return unknowns[:, :3], self.start.towards, self.tangents, self.rays
+    def _towards(self, unknowns: Tensor) -> Tensor:
+        shifts = _SHIFT * (unknowns[:, None, :2] @ self.tangents)[:, 0]
+        return F.normalize(self.start.towards + shifts, dim=-1)
 
-    def _shape(self, unknown: Tensor, towards: Tensor, tangents: Tensor, rays: Tensor) -> Tensor:
-        """What the pixels of its window and the diffuse ones show of one source of unit flux: (M + Q,)."""
-        towards = F.normalize(towards + _SHIFT * (unknown[:2] @ tangents), dim=-1)
-        cosine = (self.normals @ towards).clamp(min=0) / math.pi
-        return torch.cat([footprint(rays, towards, unknown[2].exp()), cosine])
+    def _shapes(self, unknowns: Tensor) -> Tensor:
+        """What the pixels of each window, then the diffuse ones, show of each source of unit flux: (K, M + Q)."""
+        towards, radius = self._towards(unknowns), unknowns[:, 2].exp()
+        cosine = (towards @ self.normals.T).clamp(min=0) / math.pi
+        return torch.cat([footprint(self.rays, towards[:, None], radius[:, None]), cosine], 1)
+
+    def _slopes(self, unknowns: Tensor) -> Tensor:
+        """How :meth:`_shapes` grow with the first three unknowns: (K, M + Q, 3)."""
+        towards, radius = self._towards(unknowns), unknowns[:, 2].exp()
+        # A shift that is small beside 1 turns the direction by its part across.
+        turns = self.tangents - (self.tangents @ towards[..., None]) * towards[:, None]
+        turns = (_SHIFT * turns).transpose(1, 2)
+        moved, grown = footprint_slopes(self.rays, towards[:, None], radius[:, None])
+        facing = (towards @ self.normals.T > 0)[..., None]
+        lit = self.normals @ turns / math.pi * facing
+        sizes = torch.cat([grown, torch.zeros_like(lit[..., 0])], 1)
+        return torch.cat([torch.cat([moved @ turns, lit], 1), sizes[..., None]], -1)
 
     def _gather(self, light: Tensor, chosen: slice = slice(None)) -> Tensor:
         """Light (K, M + Q, 3) of each source, added up where it falls: like ``goal``."""

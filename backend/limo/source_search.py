@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ..optics.exposure import luminance
 from ..optics.sphere import SphereView, intersect, reflect
-from .sources import Sources, profile
+from .sources import Sources, profile, profile_slopes
 
 #: A candidate is a local maximum this many times brighter than most of its surroundings; so many are looked at,
 #: brightest first, each in this many pixels to all sides.
@@ -85,7 +85,7 @@ class Sightings:
         radius = torch.full((len(self.peaks),), _FIRST_RADIUS)
         shape = footprint(self.rays, towards[:, None], radius[:, None])[..., None]
         flux = (shape * self.net[self.windows]).sum(1) / shape.square().sum(1).clamp(min=1e-9)
-        return Sources(towards, radius, flux.clamp(min=1e-6))
+        return Sources(towards, radius, flux.clamp(min=1e-6), torch.zeros_like(radius))
 
     def shown(self, sources: Sources) -> Tensor:
         """What the mirror shows of the sources, one at each candidate: (P, 3)."""
@@ -105,10 +105,25 @@ class Sightings:
 
 def footprint(rays: Tensor, towards: Tensor, radius: Tensor) -> Tensor:
     """What a pixel that averages over ``rays`` (..., R, 3) shows of a disc of unit flux: (...)."""
+    return _over_pixel(rays, profile(rays, towards[..., None, :], _blurred(radius)[..., None]))
+
+
+def footprint_slopes(rays: Tensor, towards: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+    """How :func:`footprint` grows with ``towards``, (..., 3), and with the logarithm of ``radius``, (...)."""
+    wide = _blurred(radius)
+    by_place, by_size = profile_slopes(rays, towards[..., None, :], wide[..., None])
+    moved = torch.stack([_over_pixel(rays, axis) for axis in by_place.unbind(-1)], -1)
+    return moved, _over_pixel(rays, by_size) * (radius / wide).square()
+
+
+def _blurred(radius: Tensor) -> Tensor:
+    return radius.square().add(_BLUR**2).sqrt()
+
+
+def _over_pixel(rays: Tensor, light: Tensor) -> Tensor:
+    """Mean of ``light`` (..., R) over the rays that hit the sphere."""
     valid = rays.square().sum(-1) > 0.5
-    wide = torch.hypot(radius, torch.full_like(radius, _BLUR))
-    seen = profile(rays, towards[..., None, :], wide[..., None]) * valid
-    return seen.sum(-1) / valid.sum(-1).clamp(min=1)
+    return (light * valid).sum(-1) / valid.sum(-1).clamp(min=1)
 
 
 def search(view: SphereView, seen: Tensor, clipped: Tensor) -> Sightings:

@@ -19,22 +19,26 @@ _GIVEN = 0.15
 
 @dataclass(frozen=True, eq=False)
 class Sources:
-    """K discs, camera frame: unit ``towards`` (K, 3), angular ``radius`` (K,) in radian, ``flux`` (K, 3) = ∫ L dω."""
+    """K discs, camera frame: unit ``towards`` (K, 3), angular ``radius`` (K,) in radian, ``flux`` (K, 3) = ∫ L dω.
+
+    spread: (K,) standard deviation of the direction in radian, zero where it is known.
+    """
 
     towards: Tensor
     radius: Tensor
     flux: Tensor
+    spread: Tensor
 
     @classmethod
     def none(cls) -> Sources:
         """No source at all."""
-        return cls(torch.zeros(0, 3), torch.zeros(0), torch.zeros(0, 3))
+        return cls(torch.zeros(0, 3), torch.zeros(0), torch.zeros(0, 3), torch.zeros(0))
 
     def __len__(self) -> int:
         return self.radius.shape[0]
 
     def __getitem__(self, chosen: Tensor) -> Sources:
-        return Sources(self.towards[chosen], self.radius[chosen], self.flux[chosen])
+        return Sources(self.towards[chosen], self.radius[chosen], self.flux[chosen], self.spread[chosen])
 
     @property
     def solid_angle(self) -> Tensor:
@@ -50,18 +54,19 @@ class Sources:
 
         The mean over a texel and the direction from where it comes cannot both be right for a source off the texel's
         centre. The mean goes first; :data:`_GIVEN` of its height are given to move light to neighbours for the other.
+        A disc small beside a texel seldom touches a border: within its spread it stands where it touches none.
         """
         total = torch.zeros(height, 2 * height, 3)
         area = pano.solid_angles(height)
-        for towards, radius, flux in zip(self.towards, self.radius, self.flux, strict=True):
-            total += (_split(towards, radius, height) / area)[..., None] * flux
+        for towards, radius, flux, spread in zip(self.towards, self.radius, self.flux, self.spread, strict=True):
+            total += (_split(towards, radius, spread, height) / area)[..., None] * flux
         return total
 
 
-def _split(towards: Tensor, radius: Tensor, height: int) -> Tensor:
+def _split(towards: Tensor, radius: Tensor, spread: Tensor, height: int) -> Tensor:
     """Unit flux as the texels (height, 2·height) share it, centred as far as :meth:`Sources.laid` allows."""
     rows = height * math.ceil(_FINE_ROWS / height)
-    shape = profile(pano.directions(rows), towards, radius)
+    shape = profile(pano.directions(rows), _settled(towards, radius, spread, height), radius)
     shape = shape / (shape * pano.solid_angles(rows)).sum()
     exact = pano.resize(shape[..., None], height)[..., 0] * pano.solid_angles(height)
     center = pano.uv_from_direction((exact[..., None] * pano.directions(height)).sum((0, 1)))
@@ -75,6 +80,18 @@ def _split(towards: Tensor, radius: Tensor, height: int) -> Tensor:
     return (1 - share) * exact + share * centred
 
 
+def _settled(towards: Tensor, radius: Tensor, spread: Tensor, height: int) -> Tensor:
+    """Unit direction (3,) within ``spread`` of ``towards``, where a disc touches the fewest borders of its texel."""
+    size = torch.tensor([2 * height, height])
+    # Texels are narrower towards the poles.
+    texel = math.pi / height * torch.stack([(1 - towards[1] ** 2).sqrt().clamp(min=1e-3), torch.ones(())])
+    at = pano.uv_from_direction(towards) * size
+    corner, margin = at.floor(), (radius / texel).clamp(max=0.5)
+    inside = torch.maximum(torch.minimum(at, corner + 1 - margin), corner + margin)
+    reach = spread / texel
+    return pano.direction_from_uv((at + (inside - at).clamp(-reach, reach)) / size)
+
+
 def profile(directions: Tensor, towards: Tensor, radius: Tensor) -> Tensor:
     """Radiance along unit ``directions`` (..., 3) of a disc of unit flux: (...), flat inside and soft at its edge.
 
@@ -82,6 +99,14 @@ def profile(directions: Tensor, towards: Tensor, radius: Tensor) -> Tensor:
     """
     square = (directions - towards).square().sum(-1) / radius**2
     return torch.exp(-(square**2)) / _solid_angle(radius)
+
+
+def profile_slopes(directions: Tensor, towards: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+    """How :func:`profile` grows with ``towards``, (..., 3), and with the logarithm of ``radius``, (...)."""
+    chord = directions - towards
+    square = chord.square().sum(-1) / radius**2
+    light = torch.exp(-(square**2)) / _solid_angle(radius)
+    return (4 * light * square / radius**2)[..., None] * chord, light * (4 * square**2 - 2)
 
 
 def _solid_angle(radius: Tensor) -> Tensor:

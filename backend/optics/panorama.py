@@ -34,9 +34,14 @@ def _to_world_axes(d: Tensor) -> Tensor:
 
 def directions(height: int, frame: Frame = "camera") -> Tensor:
     """Unit directions of the texel centres: (N, 2N, 3)."""
-    lon = ((torch.arange(2 * height) + 0.5) / (2 * height) - 0.5) * 2 * math.pi
-    lat = (0.5 - (torch.arange(height) + 0.5) / height) * math.pi
-    lat, lon = torch.meshgrid(lat, lon, indexing="ij")
+    u, v = (torch.arange(2 * height) + 0.5) / (2 * height), (torch.arange(height) + 0.5) / height
+    v, u = torch.meshgrid(v, u, indexing="ij")
+    return direction_from_uv(torch.stack([u, v], -1), frame)
+
+
+def direction_from_uv(uv: Tensor, frame: Frame = "camera") -> Tensor:
+    """Unit directions (..., 3) of texture positions (..., 2); the inverse of :func:`uv_from_direction`."""
+    lon, lat = (uv[..., 0] - 0.5) * 2 * math.pi, (0.5 - uv[..., 1]) * math.pi
     d = torch.stack([lon.sin() * lat.cos(), lat.sin(), -lon.cos() * lat.cos()], -1)
     return d if frame == "camera" else _to_world_axes(d)
 

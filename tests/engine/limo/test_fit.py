@@ -14,6 +14,7 @@ from limelight.backend.limo.merge import merge_bracket, mirror_point
 from limelight.backend.limo.painter import Spheres
 from limelight.backend.limo.pyramid import compose, decompose
 from limelight.backend.limo.renderer import DIFFUSE_STRIDE, Renderer
+from limelight.backend.limo.source_search import footprint, footprint_slopes
 from limelight.backend.limo.sources import Sources
 from limelight.backend.limo.start import mirror_to_diffuse
 from limelight.backend.limo.view import Probe, View
@@ -96,10 +97,29 @@ def test_renderer_agrees_with_the_reference_shading():
 
 def test_sources_keep_their_flux_in_any_map():
     towards = torch.tensor([[0.6, 0.0, -0.8], [0.0, 0.96, -0.28]])
-    sources = Sources(towards, torch.tensor([0.005, 0.03]), torch.ones(2, 3))
+    sources = Sources(towards, torch.tensor([0.005, 0.03]), torch.ones(2, 3), torch.zeros(2))
     for height in (64, 100, 256):
         flux = (sources.laid(height) * pano.solid_angles(height)[..., None]).sum((0, 1))
         assert torch.allclose(flux, torch.full((3,), 2.0), rtol=1e-3)
+
+
+def test_a_sun_of_unsure_place_stands_within_one_texel():
+    towards = pano.direction_from_uv(torch.tensor([[77.05 / 128, 30.9 / 64]]))
+    sun = [Sources(towards, torch.tensor([0.01]), torch.ones(1, 3), torch.tensor([s])).laid(64) for s in (0.0, 0.02)]
+    assert float(sun[0][30, 76, 0]) > 0.3 * float(sun[0].max())
+    assert float(sun[1][30, 77, 0]) > 1.4 * float(sun[0].max())
+    assert float(sun[1][30, 76, 0]) < 0.25 * float(sun[1].max())
+
+
+def test_slopes_of_a_source_are_those_of_its_footprint():
+    towards, radius = torch.nn.functional.normalize(torch.tensor([0.4, 0.3, -1.0]), dim=0).double(), 0.03
+    rays = torch.nn.functional.normalize(towards + 0.03 * torch.randn(50, 3, dtype=torch.double), dim=-1)
+    rays[:9] = 0
+    at = (towards.requires_grad_(), torch.tensor(math.log(radius), dtype=torch.double, requires_grad=True))
+    exact = torch.autograd.grad(footprint(rays, at[0], at[1].exp()), at)
+    found = footprint_slopes(rays, towards.detach(), torch.tensor(radius, dtype=torch.double))
+    for one, other in zip(exact, found, strict=True):
+        assert torch.allclose(one, other, rtol=1e-6)
 
 
 def test_a_mirror_tells_what_a_diffuse_sphere_shows():
@@ -147,7 +167,7 @@ def sunlit(lon: float, lat: float, flux: float = 4.0) -> torch.Tensor:
     """A soft sky (256, 512, 3) with a sun of half a degree at (lon, lat) degrees, camera frame, of the given flux."""
     lon, lat = math.radians(lon), math.radians(lat)
     towards = torch.tensor([math.sin(lon) * math.cos(lat), math.sin(lat), -math.cos(lon) * math.cos(lat)])
-    sun = Sources(towards[None], torch.tensor([math.radians(0.27)]), torch.full((1, 3), flux))
+    sun = Sources(towards[None], torch.tensor([math.radians(0.27)]), torch.full((1, 3), flux), torch.zeros(1))
     return room(256) + sun.laid(256)
 
 
