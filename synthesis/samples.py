@@ -152,9 +152,10 @@ def save_sample(path: Path, sample: dict[str, Any]) -> None:
     """Write a sample as compressed half floats (radiance clipped at 6e4), whole or not at all."""
     stored: dict[str, Any] = {key: np.asarray(value) for key, value in sample.items() if key != "camera"}
     stored["camera"] = np.array([sample["camera"][k] for k in ("width", "height", "fx", "fy", "cx", "cy")], np.float64)
-    for key in {"radiance", "probe_panoramas"} & stored.keys():
+    for key in {"radiance", "probe_panoramas", "lights"} & stored.keys():
         stored[key] = np.clip(stored[key], 0, HALF_MAX).astype(np.float16)
-    stored["depth"] = stored["depth"].astype(np.float16)
+    for key in {"depth", "albedo", "normal"} & stored.keys():
+        stored[key] = stored[key].astype(np.float16)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         np.savez_compressed(file, **stored)
