@@ -77,8 +77,39 @@ def make_light_set(
     else:
         raise RuntimeError(f"Seed {seed} gave no usable room in 20 tries; use another seed.")
     radius = float(rng.uniform(*_RADII))
-    builders = [_with_lamp(builder, whole, view, middle, *where, radius) for where in RIG.values()]
-    builders += [_dark(builder, daylight=False), _dark(builder, lamps=False)]
+    rig = [_with_lamp(builder, whole, view, middle, *where, radius) for where in RIG.values()]
+    own = [_dark(builder, daylight=False), _dark(builder, lamps=False)]
+    rendered = render_lights([*rig, *own], view, samples, seed, threads, device)
+    return {
+        **rendered,
+        "camera": view.camera.to_dict(),
+        "camera_to_world": view.camera_to_world.astype(np.float32),
+        "middle": ((middle - view.camera_to_world[:3, 3]) @ view.camera_to_world[:3, :3]).astype(np.float32),
+    }
+
+
+def grey_room(*, size: int = 128, samples: int = 256) -> np.ndarray:
+    """A plain grey room with a few grey things under each lamp of the rig: (8, S, S, 3), exposed as a light set's.
+
+    Its pictures mix to what a room looks like under a given light, where there is no picture of one, but an HDRI.
+    """
+    builder = SceneBuilder()
+    wall, thing = builder.material((0.6, 0.6, 0.6)), builder.material((0.45, 0.45, 0.45), roughness=0.3, specular=0.04)
+    builder.set_room((-2.4, -2.4, 0.0), (2.4, 2.4, 2.7), [wall] * 6)
+    builder.group([((-0.5, -0.35, 0.0), (0.5, 0.35, 0.7), thing)], (0.3, 0.9, 0), 0.4)
+    builder.group([((-0.2, -0.2, 0.0), (0.2, 0.2, 1.5), wall)], (-1.3, 1.6, 0), 0.2)
+    builder.sphere((0.3, 0.9, 0.9), 0.2, wall)
+    builder.sphere((1.4, 1.4, 0.4), 0.4, thing)
+    view = Viewpoint(Camera.from_fov(size, size, 70.0), pose(np.array([0.0, -2.0, 1.4]), math.pi / 2, -0.1, 0.0))
+    middle, whole = np.array([0.0, 0.0, 1.2]), builder.build()
+    rig = [_with_lamp(builder, whole, view, middle, *where, 0.12) for where in RIG.values()]
+    return render_lights(rig, view, samples, 0, None, "cpu")["lights"]
+
+
+def render_lights(
+    builders: list[SceneBuilder], view: Viewpoint, samples: int, seed: int, threads: int | None, device: str
+) -> dict[str, np.ndarray]:
+    """One view of a room lit in different ways, the rig's lamps first: ``lights``, ``albedo``, ``normal``, ``depth``."""
     corners = camera_corners(view.camera)
     turned = corners @ view.camera_to_world[:3, :3].T
     pictures = []
@@ -95,15 +126,8 @@ def make_light_set(
     for own in lights[len(RIG) :]:
         level = float((own @ REC709).mean())
         own *= mean / level if level > 1e-4 else 0.0
-    return {
-        "lights": lights,
-        "albedo": traced.albedo,
-        "normal": traced.normal @ view.camera_to_world[:3, :3],
-        "depth": planar(traced.distance, corners),
-        "camera": view.camera.to_dict(),
-        "camera_to_world": view.camera_to_world.astype(np.float32),
-        "middle": ((middle - view.camera_to_world[:3, 3]) @ view.camera_to_world[:3, :3]).astype(np.float32),
-    }
+    normal = traced.normal @ view.camera_to_world[:3, :3]
+    return {"lights": lights, "albedo": traced.albedo, "normal": normal, "depth": planar(traced.distance, corners)}
 
 
 def _clamp(number: int) -> float:

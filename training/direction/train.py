@@ -159,8 +159,13 @@ class Trainer:
     def export(self, path: Path, header: dict[str, str]) -> None:
         """The averaged weights in half precision, as they ship; ``header`` goes into the file's."""
         if self.accelerator.is_main_process:
-            header = {"steps": str(self.step), **header}
-            save_file({k: v.half().contiguous() for k, v in self.average.items()}, path, header)
+            self.save_weights(path, self.average, header)
+
+    def save_weights(self, path: Path, state: dict[str, Tensor], header: dict[str, str]) -> None:
+        """Some weights in half precision, whole or not at all."""
+        partial = path.with_suffix(".partial")
+        save_file({k: v.half().contiguous() for k, v in state.items()}, partial, {"steps": str(self.step), **header})
+        partial.replace(path)
 
 
 def draw(kinds: list[Shards], count: int, generator: torch.Generator) -> Batch:

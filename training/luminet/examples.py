@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training batches of one scene under two lights, and of another scene under the second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...backend.errors import BadInput
+from ...backend.optics.exposure import expose, srgb_eotf
+from ...synthesis.light_mixtures import draw_lighting, light_set_files, mix, photograph, read_light_set
+
+#: Standard deviation of the exposure of sources and references, in stops, and of their noise in display values.
+_EXPOSURE, _NOISE = 0.35, 0.01
+#: One in so many scenes validates and is not trained on.
+VALIDATION = 20
+#: A source shares a lamp of the target's in this part of the pairs: a lamp switched on or off, dimmed or coloured.
+_RELATED = 0.35
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Display pictures (B, 3, S, S) in [0, 1]: a scene under a light, the same under another, and another scene's
+    picture under that other light exactly."""
+
+    source: Tensor
+    target: Tensor
+    reference: Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        """On another device."""
+        return Batch(*(x.to(device) for x in (self.source, self.target, self.reference)))
+
+
+class LightSets:
+    """Light sets in memory, as half floats: (10, S, S, 3) each."""
+
+    def __init__(self, folder: Path, *, validation: bool) -> None:
+        files = light_set_files(folder)
+        chosen = [f for i, f in enumerate(files) if (i % VALIDATION == 0) == validation]
+        sets = [read_light_set(path) for path in chosen]
+        if len(sets) < 2:
+            raise BadInput(f"{folder} holds too few light sets.", "Make more with 'synthesize lights'.")
+        self.lights, self.present = [s.lights for s in sets], [s.present.numpy() for s in sets]
+
+    def __len__(self) -> int:
+        return len(self.lights)
+
+    def draw(self, count: int, rng: np.random.Generator) -> Batch:
+        """A batch of ``count`` pairs; half of them mirrored, sources and references at random exposures and noisy."""
+        pictures = []
+        for _ in range(count):
+            scene, other = rng.choice(len(self), 2, replace=False)
+            first, second = self._pair(rng, self.present[scene])
+            pictures.append(self._photos(rng, (scene, first), (scene, second), (other, second)))
+        source, target, reference = torch.stack(pictures, 1).movedim(-1, -3)
+        return Batch(source, target, reference)
+
+    def _pair(self, rng: np.random.Generator, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Two lightings; the second of the rig's lamps alone, so that the other scene can have it too."""
+        first, second = draw_lighting(rng, present, own=True), draw_lighting(rng, present, own=False)
+        if rng.random() < _RELATED:
+            first = first + second * rng.uniform(0.2, 1.5)
+        return first, second
+
+    def _photos(self, rng: np.random.Generator, *lit: tuple[int, np.ndarray]) -> Tensor:
+        mirrored = rng.random() < 0.5
+        shown = []
+        for role, (scene, weights) in enumerate(lit):
+            linear = mix(self.lights[scene], torch.from_numpy(weights))
+            picture = photograph(linear)
+            if role != 1:
+                picture = expose(srgb_eotf(picture), rng.normal(0, _EXPOSURE))
+                picture = (picture + _NOISE * torch.randn(picture.shape)).clamp(0, 1)
+            shown.append(picture.flip(1) if mirrored else picture)
+        return torch.stack(shown)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole recipe in one call: render the light sets, train both stages, export. Every stage resumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from ...backend.devices import pick_device
+from .train import Recipe, train
+
+#: Which seed the first room has; evaluation rooms are of ten million and more.
+FIRST_SCENE = 0
+#: The share of all steps that the intrinsics get; the diffusion gets the rest.
+INTRINSICS = 0.6
+GREY_ROOM = "grey_room.safetensors"
+
+
+def reproduce(
+    out: Path,
+    *,
+    hdris: Path | None = None,
+    scenes: int = 2048,
+    steps: int = 6000,
+    batch: int = Recipe.batch,
+    workers: int = 2,
+    device: str = "auto",
+    seed: int = 0,
+    report: Callable[[str], None] = print,
+) -> Path:
+    """Train into ``out`` and return the weights, the grey room's pictures beside them.
+
+    The same arguments give the same data. ``hdris``: a folder of CC0 panoramas (EXR) to be seen through windows.
+    """
+    from ...synthesis.light_sets import grey_room, write_light_sets
+
+    data = out / "scenes"
+    report(f"Ray tracing {scenes} rooms, each once per light source, into {data}")
+    write_light_sets(data, FIRST_SCENE, scenes, workers, hdri_folder=hdris)
+    common = {"data": data, "batch": batch, "seed": seed, "device": pick_device(device)}
+    first = round(steps * INTRINSICS)
+    start = train(Recipe(out=out / "intrinsics", steps=first, stage="intrinsics", **common), report)
+    weights = train(Recipe(out=out / "ratio", steps=steps - first, stage="ratio", start=start, **common), report)
+    write_grey_room(weights.with_name(GREY_ROOM), torch.from_numpy(grey_room()))
+    return weights
+
+
+def write_grey_room(path: Path, lights: torch.Tensor) -> None:
+    """Pictures (8, S, S, 3), linear, under each lamp of the rig, in half precision."""
+    save_file({"lights": lights.permute(0, 3, 1, 2).half().contiguous()}, path)
