@@ -68,7 +68,7 @@ class Embedded:
         guess, tokens = net.decoder(seen.maps, target), net.adaptor(target)
         fixed = [x.expand(count, *x.shape[1:]) for x in
                  (source, guess, seen.maps[0], torch.cat([seen.code, target], 1), tokens)]  # fmt: skip
-        x = torch.stack([torch.randn(3, SIZE, SIZE, generator=torch.Generator().manual_seed(s)) for s in seeds])
+        x = torch.stack([torch.randn(picture.shape, generator=torch.Generator().manual_seed(s)) for s in seeds])
         x = x.to(self.device)
         for step in range(steps):
             t = torch.full((count,), step / steps, device=self.device)

@@ -21,6 +21,8 @@ from .relighter import CODE
 
 #: Pixels a side of the pictures that the networks work on.
 SIZE = 128
+#: Rows and columns of places at which the encoder looks for the light.
+_PLACES = 4
 #: The natural logarithm of a light ratio is kept within ± this: four stops.
 LARGEST_RATIO = 3.0
 #: Standard deviation of the log ratio, by which it is scaled for the diffusion.
@@ -82,8 +84,8 @@ class Encoder(nn.Module):
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))
         self.maps = nn.ModuleList(nn.Conv2d(w, w, 1) for w in widths)
         # Where light falls matters as much as how much: the mean alone would forget it.
-        self.places = nn.Conv2d(widths[-1], 16, 1)
-        self.light = nn.Sequential(nn.Linear(widths[-1] + 16 * (SIZE // 16) ** 2, 256), nn.SiLU(), nn.Linear(256, CODE))
+        self.places = nn.Sequential(nn.Conv2d(widths[-1], 16, 1), nn.AdaptiveAvgPool2d(_PLACES), nn.Flatten())
+        self.light = nn.Sequential(nn.Linear(widths[-1] + 16 * _PLACES**2, 256), nn.SiLU(), nn.Linear(256, CODE))
 
     def forward(self, pictures: Tensor) -> Intrinsics:
         h = self.enter(_channels_last(F.pixel_unshuffle(2 * pictures - 1, 2)))
@@ -94,7 +96,7 @@ class Encoder(nn.Module):
             for block in blocks:  # type: ignore[attr-defined]
                 h = block(h)
             maps.append(F.normalize(out(h).float(), dim=1))
-        seen = torch.cat([h.mean((2, 3)), self.places(h).flatten(1)], 1)
+        seen = torch.cat([h.mean((2, 3)), self.places(h)], 1)
         return Intrinsics(maps, F.normalize(self.light(seen).float(), dim=1))
 
 
@@ -107,8 +109,8 @@ class Decoder(nn.Module):
         self.light = nn.Sequential(nn.Linear(CODE, e), nn.SiLU(), nn.Linear(e, e), nn.SiLU())
         self.enter = nn.Conv2d(widths[-1], widths[-1], 3, padding=1)
         self.blocks = nn.ModuleList(
-            nn.ModuleList([ResBlock(w if w == widths[-1] else 2 * w, w, e), ResBlock(w, w, e)])
-            for w in reversed(widths)
+            nn.ModuleList([ResBlock(2 * w if level else w, w, e), ResBlock(w, w, e)])
+            for level, w in enumerate(reversed(widths))
         )
         self.grow = nn.ModuleList(nn.Conv2d(b, a, 3, padding=1) for a, b in reversed(list(pairwise(widths))))
         self.leave = nn.Sequential(nn.GroupNorm(8, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], 12, 3, padding=1))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ...backend.errors import BadInput
 from ...backend.optics.exposure import expose, srgb_eotf
@@ -37,15 +38,15 @@ class Batch:
 
 
 class LightSets:
-    """Light sets in memory, as half floats: (10, S, S, 3) each."""
+    """Light sets in memory, as half floats: (10, S, S, 3) each, averaged down to ``size`` pixels a side."""
 
-    def __init__(self, folder: Path, *, validation: bool) -> None:
+    def __init__(self, folder: Path, *, validation: bool, size: int) -> None:
         files = light_set_files(folder)
         chosen = [f for i, f in enumerate(files) if (i % VALIDATION == 0) == validation]
         sets = [read_light_set(path) for path in chosen]
         if len(sets) < 2:
             raise BadInput(f"{folder} holds too few light sets.", "Make more with 'synthesize lights'.")
-        self.lights, self.present = [s.lights for s in sets], [s.present.numpy() for s in sets]
+        self.lights, self.present = [_shrunk(s.lights, size) for s in sets], [s.present.numpy() for s in sets]
 
     def __len__(self) -> int:
         return len(self.lights)
@@ -78,3 +79,10 @@ class LightSets:
                 picture = (picture + _NOISE * torch.randn(picture.shape)).clamp(0, 1)
             shown.append(picture.flip(1) if mirrored else picture)
         return torch.stack(shown)
+
+
+def _shrunk(lights: Tensor, size: int) -> Tensor:
+    if lights.shape[1] == size:
+        return lights
+    planes = F.adaptive_avg_pool2d(lights.float().movedim(-1, 1), size)
+    return planes.movedim(1, -1).half().contiguous()

@@ -18,7 +18,7 @@ _MSE, _SSIM, _AGREE = 10.0, 0.1, 0.1
 _RATE, _DISTORTION = 1e-4, 0.04
 #: Beyond the paper: codes of the same light in two scenes are told from those of other lights (InfoNCE, van den Oord
 #: et al. 2018), as the rig makes the light of two scenes exactly the same.
-_CONTRAST, _TEMPERATURE = 0.1, 0.1
+_CONTRAST, _TEMPERATURE = 0.3, 0.1
 #: How often the target is decoded from its own intrinsics (§3.2), and from the other scene's code of the same light.
 _OWN, _FOREIGN = 0.1, 0.6
 #: Weight of the log ratio itself beside the picture that it makes.
@@ -46,14 +46,16 @@ def _ssim(a: Tensor, b: Tensor) -> Tensor:
 def coding_rate(vectors: Tensor) -> Tensor:
     """log det(I + d/(n ε²) ZᵀZ) of unit vectors Z (n, d): how much of the sphere they fill."""
     count, size = vectors.shape
-    gram = vectors.T @ vectors * (size / (count * _DISTORTION))
-    return torch.logdet(torch.eye(size, device=vectors.device) + gram)
+    # In half precision the matrix would not stay positive.
+    with torch.autocast(vectors.device.type, enabled=False):
+        gram = vectors.float().T @ vectors.float() * (size / (count * _DISTORTION))
+        return torch.logdet(torch.eye(size, device=vectors.device) + gram)
 
 
 def _spread_loss(vectors: Tensor) -> Tensor:
     """Squared difference of the coding rate from that of random directions: codes that collapse are far from it."""
     random = F.normalize(torch.randn_like(vectors), dim=-1)
-    return (coding_rate(vectors.float()) - coding_rate(random.float())).square()
+    return (coding_rate(vectors) - coding_rate(random)).square()
 
 
 def _contrast(a: Tensor, b: Tensor) -> Tensor:
