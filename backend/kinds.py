@@ -12,7 +12,7 @@ from .serve import Kind, WireReport
 
 #: The modules that keep models in memory.
 _MODELS = ("limo.embedded.paint", "limo.backbone.load", "direction.embedded", "direction.backbone", "depth.embedded",
-           "luminet.load", "luminet.embedded")  # fmt: skip
+           "luminet.embedded", "luminet.diffusion.load")  # fmt: skip
 
 
 def kinds(device: str, seed: int = 0) -> dict[str, Kind]:

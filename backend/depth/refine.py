@@ -61,7 +61,7 @@ class Affine:
 
 
 def fit(coarse: Tensor, guide: Tensor, weight: Tensor | None = None) -> Affine:
-    """``coarse`` (C, h, w) as affine functions of colour, of a small picture's: ``guide`` (3, H, W) of :func:`work_size`."""
+    """``coarse`` (C, h, w) as affine functions of colour; ``guide`` (3, H, W) is a picture of :func:`work_size`."""
     size = tuple(guide.shape[1:])
     share_of = torch.ones_like(coarse[0]) if weight is None else weight.clamp(min=1e-4)
     weights = _resized(share_of[None], size)

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The relighter that a job's model names, kept in memory between jobs."""
+"""The relighter that a job's model names."""
 
 from __future__ import annotations
-
-from functools import lru_cache
 
 from ..models import find_backbone
 from .relighter import Relighter
@@ -12,18 +10,12 @@ from .relighter import Relighter
 EMBEDDED = "embedded"
 
 
-@lru_cache(maxsize=1)
 def load_relighter(model: str, device: str) -> Relighter:
-    """The relighter, ready to run on a torch device; kept until another is asked for or :func:`unload`."""
+    """The relighter, ready to run on a torch device. Each form keeps in memory what it loaded."""
     if model == EMBEDDED:
         from . import embedded
 
         return embedded.load_relighter(device=device)
-    from . import diffusion
+    from .diffusion import load
 
-    return diffusion.load_relighter(find_backbone(model), device)
-
-
-def unload() -> None:
-    """Free the model's memory."""
-    load_relighter.cache_clear()
+    return load.load_relighter(find_backbone(model), device)

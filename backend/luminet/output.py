@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..errors import BadInput, MissingPart
+from ..errors import BadInput
 from ..optics import exr
 from ..optics.exposure import srgb_oetf
 from ..optics.photo import strips
+from ..optics.sixteen import encode_png
 from .ratio import shown
 
 #: Picture formats that can be written, and the bits of their values.
@@ -45,7 +46,7 @@ def write_picture(path: Path, radiance: Tensor, alpha: Tensor | None, associated
         notes.append(f"{clipped:.0%} of {path.name} are brighter than white and were clipped; write .exr to keep them.")
     try:
         if suffix == ".png":
-            path.write_bytes(_png(pixels))
+            path.write_bytes(encode_png(pixels))
         elif BITS[suffix] == 16:
             kept = [] if alpha is None else ["unassalpha"]
             tifffile.imwrite(path, pixels, photometric="rgb", compression="zlib", predictor=True, extrasamples=kept)
@@ -67,15 +68,6 @@ def write_preview(path: Path, radiance: Tensor, gain: float) -> None:
     share = min(1.0, _PREVIEW / max(height, width))
     small = shown(radiance, (max(1, round(height * share)), max(1, round(width * share))), gain)
     Image.fromarray((small.permute(1, 2, 0).numpy() * 255 + 0.5).astype(np.uint8)).save(path)
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    """A PNG file of (H, W, C) 16-bit values, which Pillow cannot write in colour."""
-    try:
-        import imagecodecs
-    except ImportError as error:
-        raise MissingPart("The package imagecodecs is missing.", "Set the engine up again.") from error
-    return bytes(imagecodecs.png_encode(pixels))
 
 
 def _display(radiance: Tensor, alpha: Tensor | None, associated: bool, bits: int) -> tuple[np.ndarray, float]:

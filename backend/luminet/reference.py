@@ -18,7 +18,7 @@ from ..optics.exposure import auto_exposure_gain, srgb_oetf
 from ..optics.photo import LINEAR, picture_size, read_photo
 from . import rig
 from .estimate import light_code
-from .ratio import exposure_gain, shown
+from .ratio import exposure_gain, shown, shrink
 from .relighter import Relighter
 
 KINDS = ("auto", "photo", "hdri")
@@ -28,6 +28,8 @@ GREY_ROOM = Path(__file__).resolve().parent / "weights" / "grey_room.safetensors
 _CONCENTRATION = 8.0
 #: Rows of the panorama whose light is divided among the lamps.
 _ROWS = 64
+#: Rows to which a panorama is averaged first, whatever its size.
+_LARGEST = 256
 
 
 def is_panorama(path: Path, kind: str) -> bool:
@@ -42,7 +44,7 @@ def reference_code(path: Path, kind: str, relighter: Relighter) -> tuple[Tensor,
     """The light code (16,) of a reference file, and warnings."""
     size = (relighter.size, relighter.size)
     if not is_panorama(path, kind):
-        photo = read_photo(path)
+        photo = read_photo(path, None)
         gain = exposure_gain(photo.radiance) if path.suffix.lower() in LINEAR else 1.0
         return light_code(shown(photo.radiance, size, gain), relighter), photo.warnings
     panorama, notes = _read_panorama(path)
@@ -69,7 +71,7 @@ def lit_room(weights: Tensor, lights: Tensor) -> Tensor:
 
 def _read_panorama(path: Path) -> tuple[Tensor, list[str]]:
     """An HDRI (N, 2N, 3) whose middle is ahead of the camera, and warnings."""
-    photo = read_photo(path)
+    photo = read_photo(path, None)
     height, width = photo.radiance.shape[:2]
     if width != 2 * height:
         raise BadInput(
@@ -78,11 +80,12 @@ def _read_panorama(path: Path) -> tuple[Tensor, list[str]]:
         )
     if float(photo.radiance.max()) <= 0:
         raise BadInput(f"The HDRI {path.name} is black.", "Use one that holds light.")
-    notes = [note for note in photo.warnings if "is worked on at" not in note]
+    notes = list(photo.warnings)
     header = exr.read_header(path) if path.suffix.lower() == ".exr" else {}
     if header.get("limelightFrame") == "world":
         notes.append(f"{path.name} is in the world's frame; its middle (+X) is taken as where the camera looks.")
-    return photo.radiance, notes
+    rows = min(_LARGEST, height)
+    return shrink(photo.radiance, (rows, 2 * rows)).permute(1, 2, 0), notes
 
 
 @lru_cache(maxsize=1)

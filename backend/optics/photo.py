@@ -18,6 +18,7 @@ from torch import Tensor
 from ..errors import BadInput
 from . import exr
 from .exposure import srgb_eotf
+from .sixteen import has_sixteen, read_sixteen
 
 SMALLEST = 16
 #: Pictures of more pixels are refused before they are decoded.
@@ -158,17 +159,21 @@ def _read_display(path: Path, largest_side: int | None) -> Photo:
             _check_pixels(path, image.width, image.height)
             if getattr(image, "n_frames", 1) > 1:
                 notes.append(f"{path.name} is animated; its first frame is used.")
+            # Asked first: a PNG's EXIF is known only once all of it was read.
+            deep = has_sixteen(image)
             focal = image.getexif().get_ifd(_EXIF_IFD).get(_FOCAL_35MM)
-            image.load()
-            profile = image.info.get("icc_profile")
-            image = ImageOps.exif_transpose(image)
+            if deep:
+                pixels = read_sixteen(path, image, notes)
+            else:
+                image.load()
+                pixels = np.asarray(_to_srgb(ImageOps.exif_transpose(image), image.info.get("icc_profile"), notes))
     except UnidentifiedImageError as error:
         raise BadInput(f"{path.name} is not a picture that can be read.", _READABLE) from error
     except Image.DecompressionBombError as error:
         raise BadInput(f"{path.name} has more than {MOST_PIXELS} pixels.", "Scale it down first.") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise BadInput(f"{path.name} is damaged or cut off ({error}).", "Export or copy it again.") from error
-    radiance, alpha = _linear_values(np.asarray(_to_srgb(image, profile, notes)))
+    radiance, alpha = _linear_values(pixels)
     return Photo(
         _limit(radiance, largest_side, notes, path),
         None if alpha is None else _limit(alpha[..., None], largest_side, [], path)[..., 0],
@@ -195,7 +200,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
 
 
 def _linear_values(pixels: np.ndarray) -> tuple[Tensor, Tensor | None]:
-    """Radiance (H, W, 3) and alpha (H, W) or None of what Pillow decoded, (H, W) or (H, W, C)."""
+    """Radiance (H, W, 3) and alpha (H, W) or None of decoded values, (H, W) or (H, W, C)."""
     height, width = pixels.shape[:2]
     pixels = pixels.reshape(height, width, -1)
     radiance = torch.empty(height, width, 3)

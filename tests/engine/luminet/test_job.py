@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from pathlib import Path
@@ -17,12 +16,14 @@ import torch
 from limelight.backend import kinds as engine_kinds
 from limelight.backend.errors import BadInput, Cancelled
 from limelight.backend.limo.report import SilentReport
+from limelight.backend.luminet import embedded
 from limelight.backend.luminet.estimate import CANDIDATES
 from limelight.backend.luminet.job import RelightJob, run_relight
 from limelight.backend.optics import exr
 from limelight.backend.optics.exposure import srgb_eotf
 from limelight.backend.optics.photo import read_photo
-from limelight.backend.serve import Server
+from limelight.bridge import messages
+from limelight.tests.engine.luminet.fake import Fake
 from PIL import Image
 
 RED = (math.log(2), 0.0, -math.log(2))
@@ -212,14 +213,25 @@ def test_cancel_leaves_nothing_whenever_it_comes(tmp_path, relighter) -> None:
 def test_the_wire_knows_the_job(tmp_path, relighter) -> None:
     relighter(RED)
     source = photo(tmp_path)
-    request = {"type": "request", "version": 1, "id": "a", "kind": "relight"}
     params = {"source": str(source), "reference": str(source), "out": str(tmp_path / "relit.png")}
-    kinds = engine_kinds.kinds("cpu")
-    sink = io.StringIO()
-    assert "relight" in kinds and Server(kinds, engine_kinds.unload, io.StringIO(), sink)
-    told = kinds["relight"](params, SilentReport())  # type: ignore[arg-type]
-    assert Path(told["relit"]).is_file() and json.loads(json.dumps({**request, "params": told}))
+    told = engine_kinds.kinds("cpu", seed=7)["relight"](params, SilentReport())  # type: ignore[arg-type]
+    assert Path(told["relit"]).is_file() and told["seed"] == 7
+    assert messages.decode(messages.encode(messages.Result("a", told))) == messages.Result("a", told)
+
+
+def test_the_embedded_form_does_the_job_and_is_unloaded(tmp_path, monkeypatch) -> None:
+    made = []
+
+    def load(device: str = "cpu") -> Fake:
+        made.append(Fake(RED))
+        return made[-1]
+
+    freed = []
+    monkeypatch.setattr(embedded, "load_relighter", load)
+    monkeypatch.setattr(embedded, "unload", lambda: freed.append(True))
+    relight(photo(tmp_path), tmp_path, device="cpu")
     engine_kinds.unload()
+    assert len(made[0].asked) == 1 and freed == [True]
 
 
 def test_outputs_never_replace_inputs(tmp_path, relighter) -> None:
@@ -232,3 +244,15 @@ def test_outputs_never_replace_inputs(tmp_path, relighter) -> None:
     with pytest.raises(BadInput, match="would replace"):
         relight(tmp_path / "photo_preview.png", tmp_path, "photo.tif")
     assert source.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
+def test_sixteen_bits_come_back_as_they_were(tmp_path, relighter, name) -> None:
+    relighter(RED)
+    pixels = np.random.default_rng(2).integers(0, 65536, (40, 60, 4), dtype=np.uint16)
+    if name.endswith("png"):
+        (tmp_path / name).write_bytes(imagecodecs.png_encode(pixels))
+    else:
+        tifffile.imwrite(tmp_path / name, pixels, photometric="rgb", compression="lzw", extrasamples=["unassalpha"])
+    relight(tmp_path / name, tmp_path, strength=0)
+    assert (imagecodecs.png_decode((tmp_path / "relit.png").read_bytes()) == pixels).all()

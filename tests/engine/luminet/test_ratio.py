@@ -44,7 +44,7 @@ def test_light_stops_at_an_edge() -> None:
     plain = torch.nn.functional.interpolate(coarse[None], (300, 400), mode="bilinear")[0].permute(1, 2, 0)
     error = (whole(coarse, radiance) - wanted).abs()
     assert float(error.mean()) < 0.9 * float((plain - wanted).abs().mean())
-    assert float(error.max()) < 0.3 and float((plain - wanted).abs().max()) > 0.7
+    assert float(error.max()) < 0.3 and float((plain - wanted).abs().max()) > 0.6
 
 
 def test_strips_give_what_the_whole_gives(monkeypatch) -> None:

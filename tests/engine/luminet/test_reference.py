@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from imageio.v3 import imwrite
 from limelight.backend.errors import BadInput, MissingPart
 from limelight.backend.luminet import reference, rig
 from limelight.backend.optics import exr
@@ -77,6 +78,10 @@ def test_an_hdri_lights_the_grey_room(tmp_path, room) -> None:
     assert torch.allclose(reference.reference_code(brighter, "auto", relighter)[0], code, atol=1e-3)
     lit = reference.lit_room(reference.rig_weights(lamp(rig.directions()[3])), room)
     assert int(lit.mean((0, 1)).argmax()) // 2 == 3
+    # A large .hdr is no different: 1024 pixels across, of the same lamp.
+    large = pano.resize(lamp(rig.directions()[NAMES.index("left")], (1.0, 0.3, 0.1)), 512)
+    imwrite(tmp_path / "left.hdr", large.numpy())
+    assert torch.allclose(reference.reference_code(tmp_path / "left.hdr", "auto", relighter)[0], code, atol=5e-3)
     world = write(tmp_path / "world.exr", torch.ones(32, 64, 3), "world")
     assert "+X" in reference.reference_code(world, "hdri", relighter)[1][0]
 
