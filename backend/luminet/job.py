@@ -61,7 +61,7 @@ class RelightJob:
         if not (math.isfinite(self.strength) and 0 <= self.strength <= STRONGEST):
             raise BadInput(f"The strength is {self.strength:g}.", f"Use a number from 0 to {STRONGEST:g}.")
         for name, number in (("seed", self.seed), ("take", self.take)):
-            if number < 0:
+            if not 0 <= number < 2**62:
                 raise BadInput(f"The {name} is {number}.", "Use 0, 1, 2, …")
         if self.model != EMBEDDED:
             find_backbone(self.model)

@@ -20,7 +20,7 @@ def has_sixteen(image: Image.Image) -> bool:
     if image.mode not in {"RGB", "RGBA", "RGBX"}:
         return False
     if image.format == "PNG":
-        return any("16" in str(tile.args) for tile in image.tile)
+        return any("16" in str(tile.args) for tile in getattr(image, "tile", ()))
     tags = getattr(image, "tag_v2", {})
     formats = tags.get(_FORMAT) or (_UNSIGNED,)
     return set(tags.get(_BITS, ())) == {16} and tags.get(_PHOTOMETRIC) == _RGB and set(formats) == {_UNSIGNED}

@@ -161,6 +161,7 @@ RELIGHT_CASES = {
     "strength of NaN": lambda f: {"strength": float("nan")},
     "strength of words": lambda f: {"strength": "much"},
     "negative take": lambda f: {"take": -1},
+    "seed beyond all numbers": lambda f: {"seed": 2**70},
     "endless take": lambda f: {"take": float("inf")},
     "unknown quality": lambda f: {"quality": "best"},
     "unknown model": lambda f: {"model": "giant"},
