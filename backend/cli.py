@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: ``limelight light | fit | depth | direction | models | doctor | serve | synthesize | train …``."""
+"""The command line: ``limelight light | fit | depth | direction | relight | models | doctor | serve | train …``."""
 
 from __future__ import annotations
 
@@ -179,6 +179,52 @@ def direction(
             )
 
     run(command, as_json, show, device)
+
+
+@app.command()
+def relight(
+    source: Annotated[Path, typer.Argument(help="The picture to relight, or a folder of pictures")],
+    reference: Annotated[Path, typer.Argument(help="Whose light it gets: a picture, or an HDRI (.exr, .hdr, 2:1)")],
+    out: Annotated[
+        Path, typer.Option(help="The result: .png or .tif (16 bit), .jpg, .exr (linear); or a folder for it")
+    ],
+    strength: Annotated[float, typer.Option(help="0 changes nothing, 1 is the reference's light, up to 1.5")] = 1.0,
+    ratio: Annotated[Path | None, typer.Option(help="Write the light alone too: relit over source (.exr)")] = None,
+    reference_kind: Annotated[str, typer.Option(help="auto, photo or hdri")] = "auto",
+    model: Annotated[str, typer.Option(help="embedded, or a diffusers folder by path or name")] = "embedded",
+    quality: Annotated[str, typer.Option(help="draft, normal or high: 1, 2 or 6 candidates")] = "normal",
+    take: Annotated[int, typer.Option(help="One candidate, from 1; 0 takes the best of them")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do a folder's results again that are there")] = False,
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Give a picture, or every picture in a folder, the light of another; exit 2 if one of a folder fails."""
+
+    def command(report: Any) -> dict[str, Any]:
+        report.progress(0.0, "Loading the engine's libraries")
+        from .luminet.job import RelightJob, run_relight
+
+        params = {
+            **{"source": str(source), "reference": str(reference), "out": str(out), "strength": strength},
+            **{"ratio": None if ratio is None else str(ratio), "reference_kind": reference_kind, "model": model},
+            **{"quality": quality, "take": take, "overwrite": overwrite, "device": device, "seed": seed},
+        }
+        return run_relight(RelightJob.from_params(params), report)
+
+    def show(answer: dict[str, Any]) -> None:
+        entries = answer["relit"] if "failed" in answer else [answer]
+        for warning in dict.fromkeys([*answer["warnings"], *(w for entry in entries for w in entry["warnings"])]):
+            typer.echo(f"Note: {warning}", err=True)
+        for entry in entries:
+            typer.echo(f"{entry['relit']}  (light {entry['code_distance']:.3f} from the reference's)")
+        if "failed" in answer:
+            typer.echo(f"{len(answer['relit'])} new, {answer['kept']} kept, {len(answer['failed'])} failed")
+            for entry in answer["failed"]:
+                typer.echo(f"{entry['source']}: {entry['text']} {entry['remedy']}", err=True)
+
+    if run(command, as_json, show, device).get("failed"):
+        raise typer.Exit(2)
 
 
 @models_app.command("list")

@@ -14,7 +14,8 @@ from .devices import pick_device
 from .errors import LimelightError
 from .models import listing
 
-_PARTS = ("torch", "numpy", "scipy", "safetensors", "OpenEXR", "pillow", "scikit-image", "imageio", "typer", "rich")
+_PARTS = ("torch", "numpy", "scipy", "safetensors", "OpenEXR", "pillow", "scikit-image", "imageio", "tifffile",
+          "imagecodecs", "typer", "rich")  # fmt: skip
 
 
 def examine(device: str = "auto") -> dict[str, Any]:

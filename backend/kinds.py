@@ -10,6 +10,10 @@ from typing import Any
 from .errors import BadInput
 from .serve import Kind, WireReport
 
+#: The modules that keep models in memory.
+_MODELS = ("limo.embedded.paint", "limo.backbone.load", "direction.embedded", "direction.backbone", "depth.embedded",
+           "luminet.embedded", "luminet.diffusion.load")  # fmt: skip
+
 
 def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
     """Every job by name; ``device`` and ``seed`` are the defaults for jobs that name none."""
@@ -44,6 +48,12 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return run_direction(DirectionJob.from_params({"device": device, "seed": seed, **params}), report)
 
+    def relight(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
+        report.progress(0.0, "Loading the engine's libraries")
+        from .luminet.job import RelightJob, run_relight
+
+        return run_relight(RelightJob.from_params({"device": device, "seed": seed, **params}), report)
+
     def doctor(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         report.progress(0.0, "Checking the engine")
         from .doctor import examine
@@ -55,7 +65,8 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return {"models": listing() + backbones()}
 
-    return {"light": light, "fit": fit, "depth": depth, "direction": direction, "doctor": doctor, "models": models}
+    known = (light, fit, depth, direction, relight, doctor, models)
+    return {kind.__name__: kind for kind in known}
 
 
 def _needed(params: dict[str, Any], name: str) -> str:
@@ -66,8 +77,7 @@ def _needed(params: dict[str, Any], name: str) -> str:
 
 def unload() -> None:
     """Free the models that are loaded."""
-    models = ("limo.embedded.paint", "limo.backbone.load", "direction.embedded", "direction.backbone", "depth.embedded")
-    for name in models:
+    for name in _MODELS:
         module = sys.modules.get(f"{__package__}.{name}")
         if module is not None:
             module.unload()

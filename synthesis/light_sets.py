@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..backend.console import TerminalReport
+from ..backend.luminet.rig import RIG
 from ..backend.optics.camera import Camera
 from . import tracer
 from .arithmetic import RECT, SKY
@@ -31,18 +32,6 @@ from .scene import REC709, SceneBuilder
 from .sky import hdri_files
 from .viewpoint import Viewpoint, camera_corners, clearance, place_camera, pose
 
-#: Where the rig's lamps stand about the middle of the view: degrees to the right of the camera's heading, degrees up.
-#: "Left" is beside the middle, "behind" is where the camera looks from.
-RIG = {
-    "left": (-85.0, 20.0),
-    "right": (85.0, 20.0),
-    "left behind": (-135.0, 30.0),
-    "right behind": (135.0, 30.0),
-    "behind": (180.0, 35.0),
-    "above": (180.0, 80.0),
-    "left ahead": (-35.0, 30.0),
-    "right ahead": (35.0, 30.0),
-}
 #: The room's own sources, after the rig's.
 OWN = ("daylight", "lamps")
 SLOTS = (*RIG, *OWN)

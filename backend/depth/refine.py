@@ -8,6 +8,8 @@ for depth, take no part, so nothing of them bleeds over an edge.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -21,22 +23,55 @@ FLAT = 4e-3
 def carry(coarse: Tensor, picture: Tensor, weight: Tensor | None = None) -> Tensor:
     """``coarse`` (h, w) at the size of ``picture`` (H, W, 3), display values; ``weight`` (h, w) in [0, 1]."""
     height, width = picture.shape[:2]
+    guide = F.interpolate(picture.movedim(-1, 0)[None], work_size(height, width), mode="area")[0]
+    return fit(coarse[None], guide, weight).at(picture, 0, height)[0]
+
+
+def work_size(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of the small picture at which the coefficients of a large one are found."""
     share = min(1.0, WORK_SIDE / max(height, width))
-    size = max(1, round(height * share)), max(1, round(width * share))
-    guide = F.interpolate(picture.movedim(-1, 0)[None], size, mode="area")[0]
-    share_of = torch.ones_like(coarse) if weight is None else weight.clamp(min=1e-4)
-    weights = _resized(share_of, size)
+    return max(1, round(height * share)), max(1, round(width * share))
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """C maps as affine functions of the colour: slope (C, 3, h, w), offset (C, h, w), and what each map stays between,
+    low and high (C,)."""
+
+    slope: Tensor
+    offset: Tensor
+    low: Tensor
+    high: Tensor
+
+    def at(self, strip: Tensor, first: int, height: int) -> Tensor:
+        """The maps (C, n, W) at ``strip`` (n, W, 3), display values: n rows from ``first`` on of ``height``."""
+        count, width = strip.shape[:2]
+        maps = torch.cat([self.slope.flatten(0, 1), self.offset])
+        # Bilinear between pixel centres as interpolate has it, but only for these rows.
+        place = ((torch.arange(first, first + count) + 0.5) * (maps.shape[1] / height) - 0.5).clamp(min=0)
+        above = place.long().clamp(max=maps.shape[1] - 1)
+        below = (above + 1).clamp(max=maps.shape[1] - 1)
+        rows = torch.lerp(maps[:, above], maps[:, below], (place - above)[None, :, None])
+        wide = F.interpolate(rows[None], (count, width), mode="bilinear", align_corners=False)[0]
+        slope, offset = wide[: -len(self.offset)].unflatten(0, (-1, 3)), wide[-len(self.offset) :]
+        found = offset
+        for channel in range(3):
+            found = torch.addcmul(found, slope[:, channel], strip[..., channel])
+        return torch.minimum(torch.maximum(found, self.low[:, None, None]), self.high[:, None, None])
+
+
+def fit(coarse: Tensor, guide: Tensor, weight: Tensor | None = None) -> Affine:
+    """``coarse`` (C, h, w) as affine functions of colour; ``guide`` (3, H, W) is a picture of :func:`work_size`."""
+    size = tuple(guide.shape[1:])
+    share_of = torch.ones_like(coarse[0]) if weight is None else weight.clamp(min=1e-4)
+    weights = _resized(share_of[None], size)
     smooth = _resized(coarse * share_of, size) / weights
-    radius = max(1, round(RADIUS * max(size)))
-    slope, offset = _coefficients(guide, smooth, weights, radius)
-    slope, offset = (F.interpolate(m[None], (height, width), mode="bilinear", align_corners=False)[0]
-                     for m in (slope, offset))  # fmt: skip
-    found = (slope * picture.movedim(-1, 0)).sum(0) + offset[0]
-    return found.clamp(float(coarse.min()), float(coarse.max()))
+    slope, offset = _coefficients(guide, smooth, weights, max(1, round(RADIUS * max(size))))
+    return Affine(slope, offset, coarse.amin((1, 2)), coarse.amax((1, 2)))
 
 
-def _resized(map_: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(map_[None, None], size, mode="bilinear", align_corners=False)[0, 0]
+def _resized(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+    return F.interpolate(maps[None], size, mode="bilinear", align_corners=False)[0]
 
 
 def _box(maps: Tensor, radius: int) -> Tensor:
@@ -46,17 +81,17 @@ def _box(maps: Tensor, radius: int) -> Tensor:
 
 
 def _coefficients(guide: Tensor, values: Tensor, weights: Tensor, radius: int) -> tuple[Tensor, Tensor]:
-    """Slope (3, h, w) and offset (1, h, w) of ``values`` (h, w) over colour (3, h, w), averaged over the windows."""
-    total = _box(weights[None], radius)
+    """Slope (C, 3, h, w), offset (C, h, w) of ``values`` (C, h, w) over colour (3, h, w), averaged over the windows."""
+    total = _box(weights, radius)
 
     def mean(maps: Tensor) -> Tensor:
         return _box(maps * weights, radius) / total
 
-    colour, level = mean(guide), mean(values[None])
+    colour, level = mean(guide), mean(values)
     rows = torch.stack([mean(guide[i : i + 1] * guide) for i in range(3)])
     covariance = rows - colour[:, None] * colour[None]
     system = covariance.permute(2, 3, 0, 1) + FLAT * torch.eye(3)
-    joint = (mean(guide * values) - colour * level).permute(1, 2, 0)
-    slope = torch.linalg.solve(system, joint[..., None])[..., 0].permute(2, 0, 1)
-    offset = level - (slope * colour).sum(0, keepdim=True)
-    return mean(slope), mean(offset)
+    joint = torch.stack([mean(guide * value) for value in values]) - colour * level[:, None]
+    slope = torch.linalg.solve(system, joint.permute(2, 3, 1, 0)).permute(3, 2, 0, 1)
+    offset = level - (slope * colour).sum(1)
+    return torch.stack([mean(one) for one in slope]), mean(offset)

@@ -12,7 +12,8 @@ from pathlib import Path
 from ..errors import BadInput
 from ..optics.photo import extract_frames, is_video, picture_size
 
-_PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".tga", ".exr", ".hdr"}
+#: Suffixes of pictures.
+PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".tga", ".exr", ".hdr"}
 #: Blender's and Nuke's #### or C's %04d.
 _TOKEN = re.compile(r"#+|%(?:0?(\d+))?d")
 _RANGE = re.compile(r"(\d{1,7})(?:-(\d{1,7})(?:x(\d{1,7}))?)?")
@@ -79,7 +80,7 @@ def check_sizes(frames: Frames) -> None:
 
 def _in_folder(folder: Path) -> Frames:
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    pictures = [path for path in files if path.suffix.lower() in _PICTURES]
+    pictures = [path for path in files if path.suffix.lower() in PICTURES]
     if not pictures:
         video = next((path for path in files if is_video(path)), None)
         remedy = extract_frames(video) if video else "Name a folder of numbered pictures, e.g. frame_0001.png."

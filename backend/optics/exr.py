@@ -71,14 +71,19 @@ def read_image(path: Path | str) -> Tensor:
 
 def read_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels of an EXR's data window, from the header alone."""
+    low, high = read_header(path)["dataWindow"]
+    return int(high[0] - low[0]) + 1, int(high[1] - low[1]) + 1
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of an EXR, its pixels unread."""
     try:
         with OpenEXR.File(str(path), header_only=True) as file:
-            low, high = file.header()["dataWindow"]
+            return dict(file.header())
     except Exception as error:  # as in _open
         raise BadInput(
             f"{path.name} is not a readable OpenEXR file ({error}).", "It may be truncated: write or download it again."
         ) from error
-    return int(high[0] - low[0]) + 1, int(high[1] - low[1]) + 1
 
 
 def write_depth(path: Path | str, depth: Tensor) -> None:

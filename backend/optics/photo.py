@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import shlex
 import warnings as python_warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,12 +18,17 @@ from torch import Tensor
 from ..errors import BadInput
 from . import exr
 from .exposure import srgb_eotf
+from .sixteen import has_sixteen, read_sixteen
 
 SMALLEST = 16
 #: Pictures of more pixels are refused before they are decoded.
 MOST_PIXELS = 200_000_000
-#: Pictures are worked on at no more than this many pixels on their longer side.
+#: Pictures are worked on at no more than this many pixels on their longer side, unless asked for whole.
 LARGEST_SIDE = 2048
+#: What holds linear radiance; every other picture holds display values.
+LINEAR = {".exr", ".hdr"}
+#: Pixels that are worked on at once, where a whole picture's intermediate values would fill the memory.
+STRIP = 2**20
 _VIDEO = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts", ".mxf", ".ogv"}
 _FOCAL_35MM, _EXIF_IFD, _ORIENTATION = 41989, 34665, 274
 _READABLE = "Use a JPEG, PNG, TIFF, WebP, HDR or EXR picture."
@@ -39,11 +45,15 @@ class Photo:
     warnings: list[str] = field(default_factory=list)
 
 
-def read_photo(path: Path | str) -> Photo:
-    """Read a picture upright. Raises :class:`BadInput` with the reason and the remedy."""
+def read_photo(path: Path | str, largest_side: int | None = LARGEST_SIDE) -> Photo:
+    """Read a picture upright, scaled down to ``largest_side`` pixels on its longer side; None keeps all its pixels.
+
+    Raises :class:`BadInput` with the reason and the remedy.
+    """
     path = Path(path)
     _check_file(path)
-    photo = _read_linear(path) if path.suffix.lower() in {".exr", ".hdr"} else _read_display(path)
+    read = _read_linear if path.suffix.lower() in LINEAR else _read_display
+    photo = read(path, largest_side)
     height, width = photo.radiance.shape[:2]
     if min(height, width) < SMALLEST:
         raise BadInput(f"{path.name} is {width}×{height} pixels.", f"Use a picture of at least {SMALLEST} pixels.")
@@ -60,7 +70,7 @@ def picture_size(path: Path) -> tuple[int, int]:
     if suffix == ".exr":
         return exr.read_size(path)
     if suffix == ".hdr":
-        height, width = _read_linear(path).radiance.shape[:2]
+        height, width = _read_linear(path, None).radiance.shape[:2]
         return width, height
     try:
         with Image.open(path) as image:
@@ -94,7 +104,14 @@ def _check_file(path: Path) -> None:
         raise BadInput(f"{path.name} is empty.", "Export the picture again.")
 
 
-def _read_linear(path: Path) -> Photo:
+def strips(height: int, width: int) -> Iterator[slice]:
+    """The rows of a picture from the top, in pieces of about :data:`STRIP` pixels."""
+    count = max(1, STRIP // width)
+    for first in range(0, height, count):
+        yield slice(first, min(first + count, height))
+
+
+def _read_linear(path: Path, largest_side: int | None) -> Photo:
     if path.suffix.lower() == ".hdr":
         from imageio.v3 import imread
 
@@ -103,49 +120,66 @@ def _read_linear(path: Path) -> Photo:
         except Exception as error:  # imageio's readers raise exceptions of many kinds
             raise BadInput(f"{path.name} is not a readable HDR picture ({error}).", _READABLE) from error
     else:
+        _check_pixels(path, *exr.read_size(path))
         pixels = exr.read_image(path)
     if pixels.shape[-1] == 1:
         pixels = pixels.expand(-1, -1, 3)
     alpha = pixels[..., 3].clamp(0, 1) if pixels.shape[-1] == 4 else None
+    radiance = pixels[..., :3].contiguous()
     notes = []
-    bad = ~torch.isfinite(pixels[..., :3])
-    if bool(bad.any()):
-        if float(bad.float().mean()) > 0.5:
-            raise BadInput(f"{path.name} is mostly NaN or infinite.", "Render or export it again.")
-        notes.append(f"{int(bad.any(-1).sum())} pixels of {path.name} were NaN or infinite and were set to black.")
-    radiance = torch.where(bad, torch.zeros(()), pixels[..., :3]).clamp(min=0)
+    height, width = radiance.shape[:2]
+    unfit = values = 0
+    for rows in strips(height, width):
+        bad = ~torch.isfinite(radiance[rows])
+        unfit, values = unfit + int(bad.any(-1).sum()), values + int(bad.sum())
+        radiance[rows] = radiance[rows].masked_fill(bad, 0.0).clamp(min=0)
+    if values > 1.5 * height * width:
+        raise BadInput(f"{path.name} is mostly NaN or infinite.", "Render or export it again.")
+    if unfit:
+        notes.append(f"{unfit} pixels of {path.name} were NaN or infinite and were set to black.")
     return Photo(
-        _limit(radiance, notes, path),
-        None if alpha is None else _limit(alpha[..., None], [], path)[..., 0],
+        _limit(radiance, largest_side, notes, path),
+        None if alpha is None else _limit(alpha[..., None], largest_side, [], path)[..., 0],
         None,
         notes,
     )
 
 
-def _read_display(path: Path) -> Photo:
+def _check_pixels(path: Path, width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise BadInput(f"{path.name} has {width}×{height} pixels.", "Scale it down first.")
+
+
+def _read_display(path: Path, largest_side: int | None) -> Photo:
     notes: list[str] = []
     try:
         with python_warnings.catch_warnings():
             python_warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image: Image.Image = Image.open(path)
-            if image.width * image.height > MOST_PIXELS:
-                raise BadInput(f"{path.name} has {image.width}×{image.height} pixels.", "Scale it down first.")
+            _check_pixels(path, image.width, image.height)
             if getattr(image, "n_frames", 1) > 1:
                 notes.append(f"{path.name} is animated; its first frame is used.")
+            # Asked first: a PNG's EXIF is known only once all of it was read.
+            deep = has_sixteen(image)
             focal = image.getexif().get_ifd(_EXIF_IFD).get(_FOCAL_35MM)
-            image.load()
-            profile = image.info.get("icc_profile")
-            image = ImageOps.exif_transpose(image)
+            if deep:
+                pixels = read_sixteen(path, image, notes)
+            else:
+                image.load()
+                pixels = np.asarray(_to_srgb(ImageOps.exif_transpose(image), image.info.get("icc_profile"), notes))
     except UnidentifiedImageError as error:
         raise BadInput(f"{path.name} is not a picture that can be read.", _READABLE) from error
     except Image.DecompressionBombError as error:
         raise BadInput(f"{path.name} has more than {MOST_PIXELS} pixels.", "Scale it down first.") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise BadInput(f"{path.name} is damaged or cut off ({error}).", "Export or copy it again.") from error
-    values, alpha = _display_values(_to_srgb(image, profile, notes))
-    radiance = _limit(srgb_eotf(torch.from_numpy(values)), notes, path)
-    transparency = None if alpha is None else _limit(torch.from_numpy(alpha)[..., None], [], path)[..., 0]
-    return Photo(radiance, transparency, float(focal) if focal else None, notes)
+    radiance, alpha = _linear_values(pixels)
+    return Photo(
+        _limit(radiance, largest_side, notes, path),
+        None if alpha is None else _limit(alpha[..., None], largest_side, [], path)[..., 0],
+        float(focal) if focal else None,
+        notes,
+    )
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
@@ -165,27 +199,35 @@ def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
     return image
 
 
-def _display_values(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Display values (H, W, 3) float32 in [0, 1] and alpha (H, W) or None."""
-    pixels = np.asarray(image)
+def _linear_values(pixels: np.ndarray) -> tuple[Tensor, Tensor | None]:
+    """Radiance (H, W, 3) and alpha (H, W) or None of decoded values, (H, W) or (H, W, C)."""
+    height, width = pixels.shape[:2]
+    pixels = pixels.reshape(height, width, -1)
+    radiance = torch.empty(height, width, 3)
+    alpha = torch.empty(height, width) if pixels.shape[-1] in (2, 4) else None
+    for rows in strips(height, width):
+        values = torch.from_numpy(_display_values(pixels[rows]))
+        radiance[rows] = srgb_eotf(values[..., :1] if pixels.shape[-1] < 3 else values[..., :3])
+        if alpha is not None:
+            alpha[rows] = values[..., -1]
+    return radiance, alpha
+
+
+def _display_values(pixels: np.ndarray) -> np.ndarray:
+    """Display values (H, W, C) float32 in [0, 1] of bytes, of 16 bit in any integer type, or of floats."""
     if pixels.dtype == np.uint8:
         values = pixels.astype(np.float32) / 255
-    elif pixels.dtype in (np.uint16, np.int32) or image.mode.startswith("I"):
+    elif np.issubdtype(pixels.dtype, np.integer):
         values = pixels.astype(np.float32) / 65535
     else:
         values = np.nan_to_num(pixels.astype(np.float32), nan=0.0, posinf=1.0, neginf=0.0)
-    values = values.clip(0, 1)
-    if values.ndim == 2:
-        values = values[..., None]
-    alpha = values[..., -1] if values.shape[-1] in (2, 4) else None
-    colour = values[..., :1].repeat(3, -1) if values.shape[-1] < 3 else values[..., :3]
-    return np.ascontiguousarray(colour), None if alpha is None else np.ascontiguousarray(alpha)
+    return values.clip(0, 1)
 
 
-def _limit(pixels: Tensor, notes: list[str], path: Path) -> Tensor:
-    """Scale a picture (H, W, C) down to the working size, averaging light."""
+def _limit(pixels: Tensor, largest_side: int | None, notes: list[str], path: Path) -> Tensor:
+    """Scale a picture (H, W, C) down to ``largest_side``, averaging light."""
     height, width = pixels.shape[:2]
-    scale = LARGEST_SIDE / max(height, width)
+    scale = 1.0 if largest_side is None else largest_side / max(height, width)
     if scale >= 1:
         return pixels
     size = (max(SMALLEST, round(height * scale)), max(SMALLEST, round(width * scale)))

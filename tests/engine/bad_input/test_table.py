@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every bad input of a light job ends in one sentence with its remedy, and loses nothing that was there."""
+"""Every bad input of a light job or a relighting is one sentence with its remedy, and loses nothing that was there."""
 
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,11 @@ from limelight.backend.limo.embedded import paint
 from limelight.backend.limo.estimate import run_light
 from limelight.backend.limo.job import LightJob
 from limelight.backend.limo.report import SilentReport
+from limelight.backend.luminet import job as relighting
+from limelight.backend.luminet import reference
+from limelight.backend.luminet.job import RelightJob, run_relight
 from limelight.backend.optics import exr
+from limelight.tests.engine.luminet.fake import Fake
 from PIL import Image
 
 
@@ -112,3 +117,88 @@ def test_bad_input_is_a_sentence_and_loses_nothing(tmp_path, name, monkeypatch):
     assert error.remedy
     assert [path.name for path in out.iterdir()] == ["result.json"]
     assert json.loads((out / "result.json").read_text()) == {"earlier": True}
+
+
+def huge(folder: Path) -> str:
+    """A PNG that claims 40000 × 40000 pixels."""
+    data = bytearray(Path(picture(folder, "huge.png")).read_bytes())
+    data[16:24] = (40000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    return written(folder, "huge.png", bytes(data))
+
+
+def panorama(folder: Path, values: torch.Tensor) -> str:
+    exr.write_image(folder / "pano.exr", values)
+    return str(folder / "pano.exr")
+
+
+RELIGHT_CASES = {
+    "missing source": lambda f: {"source": str(f / "none.png")},
+    "missing reference": lambda f: {"reference": str(f / "none.png")},
+    "no source": lambda f: {"source": None},
+    "no reference": lambda f: {"reference": ""},
+    "no out": lambda f: {"out": None},
+    "a folder without pictures": lambda f: {"source": str((f / "void").mkdir() or f / "void")},
+    "a folder as reference": lambda f: {"reference": str(f)},
+    "empty file": lambda f: {"source": written(f, "empty.png", b"")},
+    "text file": lambda f: {"source": written(f, "text.png", b"hello" * 100)},
+    "text file as reference": lambda f: {"reference": written(f, "text.png", b"hello" * 100)},
+    "cut-off picture": lambda f: {"source": cut(f)},
+    "video": lambda f: {"source": written(f, "clip.mp4", b"\0" * 500)},
+    "video as reference": lambda f: {"reference": written(f, "clip.mp4", b"\0" * 500)},
+    "tiny picture": lambda f: {"source": picture(f, "tiny.png", (8, 8))},
+    "tiny reference": lambda f: {"reference": picture(f, "tiny.png", (8, 8))},
+    "huge picture": lambda f: {"source": huge(f)},
+    "picture of NaN": lambda f: {"source": nan_picture(f)},
+    "broken EXR": lambda f: {"source": written(f, "bad.exr", b"v/1\x01 nothing more")},
+    "broken HDR as reference": lambda f: {"reference": written(f, "bad.hdr", b"#?RADIANCE nothing more")},
+    "HDRI of another shape": lambda f: {"reference_kind": "hdri"},
+    "black HDRI": lambda f: {"reference": panorama(f, torch.zeros(32, 64, 3))},
+    "HDRI without a grey room": lambda f: {"reference": panorama(f, torch.ones(32, 64, 3))},
+    "unknown kind": lambda f: {"reference_kind": "lamp"},
+    "negative strength": lambda f: {"strength": -0.1},
+    "too much strength": lambda f: {"strength": 2},
+    "strength of NaN": lambda f: {"strength": float("nan")},
+    "strength of words": lambda f: {"strength": "much"},
+    "negative take": lambda f: {"take": -1},
+    "seed beyond all numbers": lambda f: {"seed": 2**70},
+    "endless take": lambda f: {"take": float("inf")},
+    "unknown quality": lambda f: {"quality": "best"},
+    "unknown model": lambda f: {"model": "giant"},
+    "unknown device": lambda f: {"device": "cuda:9"},
+    "unknown parameter": lambda f: {"colour": "red"},
+    "unknown format": lambda f: {"out": str(f.parent / "out" / "relit.webp")},
+    "no format": lambda f: {"out": str(f.parent / "out" / "relit")},
+    "ratio of another format": lambda f: {"ratio": str(f.parent / "out" / "ratio.png")},
+    "ratio in place of the result": lambda f: {"out": str(f / "r.exr"), "ratio": str(f / "r.exr")},
+    "result in place of the source": lambda f: {"out": picture(f)},
+    "result in place of the reference": lambda f: {"out": picture(f, "other.png")},
+    "a file in the way": lambda f: {"out": written(f, "in_the_way", b"x") + "/relit.png"},
+}
+
+
+@pytest.mark.parametrize("name", list(RELIGHT_CASES))
+def test_a_relighting_of_bad_input_is_a_sentence_and_loses_nothing(tmp_path, name, monkeypatch):
+    (tmp_path / "in").mkdir()
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "relit.png").write_text("earlier")
+    monkeypatch.setattr(relighting, "load_relighter", lambda model, device: Fake((1.0, 0.0, 0.0)))
+    room = tmp_path / "none.safetensors"
+    load_room = reference.load_room
+    monkeypatch.setattr(reference, "load_room", lambda: load_room(room))
+    params = {
+        "source": picture(tmp_path / "in"),
+        "reference": picture(tmp_path / "in", "other.png"),
+        "out": str(out / "relit.png"),
+    }
+    changes = RELIGHT_CASES[name](tmp_path / "in")
+    before = sorted(path.name for path in (tmp_path / "in").iterdir())
+    with pytest.raises(LimelightError) as caught:
+        run_relight(RelightJob.from_params({**params, **changes}), SilentReport())
+    error = caught.value
+    assert error.exit_code == (3 if name == "HDRI without a grey room" else 2)
+    assert error.text.endswith(".") and len(error.text) < 400 and "Traceback" not in error.text
+    assert error.remedy
+    assert [path.name for path in out.iterdir()] == ["relit.png"] and (out / "relit.png").read_text() == "earlier"
+    assert sorted(path.name for path in (tmp_path / "in").iterdir()) == before

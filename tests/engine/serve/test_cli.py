@@ -35,6 +35,8 @@ def limelight(*arguments: object) -> subprocess.CompletedProcess[str]:
         ("light", "no.png", "--probe", "0.5,0.5", "--out", "OUT", "--size", "333"),
         ("fit", "--out", "OUT/env.exr"),
         ("depth", "no.png", "--out", "OUT/depth.exr"),
+        ("relight", "no.png", "no.jpg", "--out", "OUT/relit.png"),
+        ("relight", "no.png", "no.jpg", "--out", "OUT/relit.png", "--strength", "3"),
         ("models", "fetch", "nothing"),
     ],
     ids=" ".join,

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A folder of pictures under the light of one reference: goes on after a break, and past pictures that fail."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from ..devices import pick_device
+from ..errors import BadInput, Cancelled
+from ..limo.frames import PICTURES
+from ..limo.output import write_json
+from ..limo.report import PartReport, Report
+from ..serve import explain
+from .job import RelightJob, check_paths, preview_of, relight_picture, result_name
+from .load import load_relighter
+from .reference import reference_code
+
+#: What the results in a folder were made with.
+_RECORD = "relight.json"
+#: What of a job does not change its results.
+_FREE = {"source", "out", "ratio", "device", "overwrite"}
+
+
+def run_batch(job: RelightJob, report: Report) -> dict[str, Any]:
+    """Relight every picture in the folder ``job.source`` into the folder ``job.out``.
+
+    Returns ``relit``, the entries of what was made now; ``failed``, source, text and remedy of what could not be; and
+    ``kept``, how many results were there already.
+    """
+    report.progress(0.0, "Reading the reference")
+    parts = _parts(job)
+    _check_record(job)
+    todo = [part for part in parts if job.overwrite or not part.out.is_file()]
+    result: dict[str, Any] = {"version": 1, "out": str(job.out), "relit": [], "failed": [],
+                              "kept": len(parts) - len(todo), "warnings": []}  # fmt: skip
+    if not todo:
+        return result
+    relighter = load_relighter(job.model, pick_device(job.device))
+    target, result["warnings"] = reference_code(job.reference, job.reference_kind, relighter)
+    for done, part in enumerate(todo):
+        name = f"{part.source.name} ({done + 1} of {len(todo)})"
+        try:
+            check_paths(part)
+            part_report = PartReport(report, done / len(todo), 1 / len(todo), name)
+            entry = relight_picture(part, relighter, target, [], part_report)
+        except (Cancelled, KeyboardInterrupt) as error:
+            raise Cancelled(remedy=f"{done} of {len(todo)} pictures are done; run it again to go on.") from error
+        except Exception as error:
+            told = explain("", error)
+            result["failed"].append({"source": str(part.source), "text": told.text, "remedy": told.remedy})
+            report.log(f"{part.source.name}: {told.text}")
+            continue
+        if not result["relit"]:
+            write_json(job.out / _RECORD, _settings(job))
+        result["relit"].append(entry)
+    report.progress(1.0, "Done")
+    return result
+
+
+def _parts(job: RelightJob) -> list[RelightJob]:
+    """A job for each picture."""
+    if job.out.resolve() == job.source.resolve():
+        raise BadInput(f"The results would go to {job.out}, among the sources.", "Choose another folder.")
+    for folder in (job.out, job.ratio):
+        if folder is not None and folder.is_file():
+            raise BadInput(f"{folder} is a file.", "The results of a folder of pictures go to a folder.")
+    pictures = sorted(
+        path
+        for path in job.source.iterdir()
+        if path.is_file() and path.suffix.lower() in PICTURES and not path.name.startswith(".")
+    )
+    if not pictures:
+        raise BadInput(f"The folder {job.source} holds no picture.", "Name a picture or a folder of pictures.")
+    named = Counter(result_name(path) for path in pictures)
+    previews = {preview_of(Path(name)).name for name in named}
+    parts = []
+    for path in pictures:
+        name = result_name(path)
+        if named[name] > 1 or name in previews:
+            # a.jpg beside a.tif, a_preview.png beside a.png: these keep their whole names.
+            name = path.name + Path(name).suffix
+        ratio = None if job.ratio is None else job.ratio / f"{Path(name).stem}_ratio.exr"
+        parts.append(dataclasses.replace(job, source=path, out=job.out / name, ratio=ratio))
+    return parts
+
+
+def _settings(job: RelightJob) -> dict[str, Any]:
+    """What decides the results, as JSON gives it back."""
+    values = {key: value for key, value in vars(job).items() if key not in _FREE}
+    return {**values, "reference": str(job.reference.resolve())}
+
+
+def _check_record(job: RelightJob) -> None:
+    """Refuse to go on in a folder whose results were made with other settings."""
+    record = job.out / _RECORD
+    if job.overwrite or not record.is_file():
+        return
+    try:
+        earlier = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        earlier = None
+    if earlier != _settings(job):
+        raise BadInput(
+            f"The results in {job.out} were made with other settings.",
+            "Choose another folder, or add --overwrite to make them anew.",
+        )
