@@ -145,9 +145,11 @@ def lint() -> None:
     # Modules import each other as parts of the package "limelight", whatever this folder is called.
     folder = ENVS / "types"
     folder.mkdir(exist_ok=True)
-    if not (folder / "limelight").exists():
-        (folder / "limelight").unlink(missing_ok=True)
-        (folder / "limelight").symlink_to(ROOT, target_is_directory=True)
+    link = folder / "limelight"
+    # The environments may be shared with another working copy, which must not be the one that is examined.
+    if not link.exists() or link.resolve() != ROOT:
+        link.unlink(missing_ok=True)
+        link.symlink_to(ROOT, target_is_directory=True)
     call([python, "-m", "mypy", "--config-file", ROOT / "pyproject.toml"], cwd=folder)
 
 

@@ -28,7 +28,7 @@ def apply_ratio(pictures: Tensor, ratio: Tensor) -> Tensor:
 
 
 class Embedded:
-    """A :class:`~.relighter.Relighter` of :class:`~.network.LumiNet`; also tells its intrinsics and what they decode to."""
+    """A :class:`~.relighter.Relighter` of :class:`~.network.LumiNet`; also tells intrinsics and what they decode to."""
 
     size = SIZE
 
@@ -92,8 +92,8 @@ def load_relighter(weights: Path = WEIGHTS, device: str = "cpu") -> Embedded:
     try:
         with safe_open(weights, "pt") as file:
             sizes = json.loads(file.metadata()["config"])
-            config = LumiNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()})
-            network = LumiNet(config)
+            sizes |= {name: tuple(sizes[name]) for name in ("intrinsics", "diffusion")}
+            network = LumiNet(LumiNetConfig(**sizes))
             network.load_state_dict({name: file.get_tensor(name).float() for name in file.keys()})  # noqa: SIM118
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise MissingPart(

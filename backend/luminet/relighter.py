@@ -9,7 +9,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-#: Numbers of a light code (Latent Intrinsics): a unit vector that holds the light of a picture and nothing of its scene.
+#: Numbers of a light code (Latent Intrinsics): a unit vector that holds a picture's light and nothing of its scene.
 CODE = 16
 
 
@@ -43,4 +43,4 @@ class Relighter(Protocol):
         seeds: Sequence[int],
         progress: Callable[[float], None] | None = None,
     ) -> Relit:
-        """A picture (3, S, S) under the light of ``code`` (16,), once for each seed; ``progress`` may raise to cancel."""
+        """A picture (3, S, S) under the light of ``code`` (16,), once a seed; ``progress`` may raise to cancel."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole recipe in one call: render the light sets, train both stages, export. Every stage resumes."""
+"""The whole recipe in one call: render the light sets, train in four phases, export. Every phase resumes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ from .train import Recipe, train
 
 #: Which seed the first room has; evaluation rooms are of ten million and more.
 FIRST_SCENE = 0
-#: The share of all steps that the intrinsics get; the diffusion gets the rest.
-INTRINSICS = 0.6
+#: Stage, pixels a side, share of all steps, batch and learning rate of each phase; each goes on from the one before.
+PHASES = (
+    ("intrinsics", 64, 0.45, 32, 1.5e-3),
+    ("intrinsics", 128, 0.1, 16, 4e-4),
+    ("ratio", 64, 0.35, 32, 1.5e-3),
+    ("ratio", 128, 0.1, 16, 4e-4),
+)
 GREY_ROOM = "grey_room.safetensors"
 
 
@@ -25,7 +30,6 @@ def reproduce(
     hdris: Path | None = None,
     scenes: int = 2048,
     steps: int = 6000,
-    batch: int = Recipe.batch,
     workers: int = 2,
     device: str = "auto",
     seed: int = 0,
@@ -40,10 +44,15 @@ def reproduce(
     data = out / "scenes"
     report(f"Ray tracing {scenes} rooms, each once per light source, into {data}")
     write_light_sets(data, FIRST_SCENE, scenes, workers, hdri_folder=hdris)
-    common = {"data": data, "batch": batch, "seed": seed, "device": pick_device(device)}
-    first = round(steps * INTRINSICS)
-    start = train(Recipe(out=out / "intrinsics", steps=first, stage="intrinsics", **common), report)
-    weights = train(Recipe(out=out / "ratio", steps=steps - first, stage="ratio", start=start, **common), report)
+    weights: Path | None = None
+    for number, (stage, size, share, batch, rate) in enumerate(PHASES, 1):
+        report(f"Phase {number} of {len(PHASES)}: {stage} at {size} pixels")
+        recipe = Recipe(
+            data=data, out=out / f"phase_{number}", stage=stage, size=size, steps=max(1, round(steps * share)),
+            batch=batch, learning_rate=rate, seed=seed, device=pick_device(device), start=weights,
+        )  # fmt: skip
+        weights = train(recipe, report)
+    assert weights is not None
     write_grey_room(weights.with_name(GREY_ROOM), torch.from_numpy(grey_room()))
     return weights
 

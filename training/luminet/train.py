@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Train the embedded relighting model in two stages; resumable, reproducible, on CPU or, by accelerate, many devices."""
+"""Train the embedded relighting model in two stages; resumable, reproducible, on one device or, by accelerate, many."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
                 trainer.save()
                 trainer.export(weights, header)
                 trainer.averaged()
-                tell(validate(net.net, fixed))
+                tell({**validate(net.net, fixed)})
                 trainer.back()
     trainer.export(weights, header)
     return weights

@@ -120,10 +120,8 @@ def test_training_resumes_and_what_it_exports_loads(tmp_path, monkeypatch):
     again = load_relighter.__wrapped__(train(broken, lambda line: None)).network
     one, two = whole.encoder.enter.weight, again.encoder.enter.weight
     assert torch.allclose(one, two, atol=1e-2)
-    second = train(
-        replace(recipe, out=tmp_path / "c", stage="ratio", steps=2, start=tmp_path / "a" / "luminet_embedded.safetensors"),
-        lambda line: None,
-    )
+    start = tmp_path / "a" / "luminet_embedded.safetensors"
+    second = train(replace(recipe, out=tmp_path / "c", stage="ratio", steps=2, start=start), lambda line: None)
     ratio = load_relighter.__wrapped__(second).network
     assert torch.equal(ratio.encoder.enter.weight, whole.encoder.enter.weight)
     assert not torch.equal(ratio.diffusion.enter.weight, whole.diffusion.enter.weight)
