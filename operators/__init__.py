@@ -5,9 +5,7 @@
 def classes() -> tuple[type, ...]:
     """All classes to register, in order."""
     from . import apply, compare, depth, engine, estimate, place_probe, plate, probe_list, repair, state, sun
+    from . import relight, relight_inputs, relight_results
 
-    return tuple(
-        cls
-        for module in (state, place_probe, probe_list, plate, depth, repair, estimate, apply, sun, compare, engine)
-        for cls in module.CLASSES
-    )
+    scene = (state, place_probe, probe_list, plate, depth, repair, estimate, apply, sun, compare, engine)
+    return tuple(cls for module in (*scene, relight, relight_inputs, relight_results) for cls in module.CLASSES)
