@@ -146,7 +146,8 @@ class LIMELIGHT_OT_relight_background(Operator):
             return {"CANCELLED"}
         watch.refresh(context)
         watch.redraw(context)
-        self.report({"INFO"}, f"“{image.name}” is the photo behind {camera.name} now; estimate again to match its light")
+        told = f"“{image.name}” is the photo behind {camera.name} now; estimate again to match its light"
+        self.report({"INFO"}, told)
         return {"FINISHED"}
 
 

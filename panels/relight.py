@@ -29,7 +29,7 @@ def draw_reference(layout: UILayout, settings):
 
 
 def draw_problems(layout: UILayout, context: Context, source) -> bool:
-    """Everything that keeps the picture from being relit, with the button that repairs it; whether there is anything."""
+    """What keeps the picture from being relit, each with the button that repairs it; whether there is anything."""
     found = [(r.text, r.operator, r.label, json.loads(r.arguments)) for r in state.get(context).problems
              if r.operator == _SET_UP]  # fmt: skip
     for problem in relight_problems.find_problems(context.scene, source):
@@ -119,7 +119,9 @@ class LIMELIGHT_PT_relight_results(Panel):
         row = layout.row(align=True)
         row.operator("limelight.relight_compare", text="Before" if shown else "After", icon="ARROW_LEFTRIGHT")
         if shown:
-            row.prop(state.get(context), "wipe", toggle=True)
+            row.prop(state.get(context), "wipe", toggle=True, icon="UV_ISLANDSEL")
+            if state.get(context).wipe and not getattr(context.space_data, "show_gizmo", True):
+                wording.wrapped(layout, context, "Switch gizmos on in this editor's header to see it.", icon="INFO")
         column = layout.column(align=True)
         for result in made:
             row = column.row(align=True)

@@ -45,7 +45,8 @@ def save_still(
 ) -> tuple[Path, tuple[int, int]]:
     """Write an image (None: the plate) as it shows at the current frame: path, and (width, height) in pixels.
 
-    ``counted`` says how its frames are counted; None: as the camera's background counts them. Floating-point pictures, 16-bit ones among them, become a linear EXR, others a PNG. Raises :class:`NoFrame`, and
+    ``counted`` says how its frames are counted; None: as the camera's background counts them.
+    Floating-point pictures, 16-bit ones among them, become a linear EXR, others a PNG. Raises :class:`NoFrame`, and
     ``ValueError`` if the picture cannot be read any more.
     """
     image = image or scene.limelight.plate

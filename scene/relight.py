@@ -137,7 +137,7 @@ def turned(panorama: np.ndarray, angle: float) -> np.ndarray:
 
 
 def heading(camera: bpy.types.Object) -> float:
-    """Where a camera looks on the compass, in radians counter-clockwise from +Y; straight up or down its top decides."""
+    """Where a camera looks on the compass, in radians counter-clockwise from +Y; by its top if it looks up or down."""
     turn = camera.matrix_world.to_3x3().normalized()
     ahead = turn @ Vector((0.0, 0.0, -1.0))
     if math.hypot(ahead.x, ahead.y) < 1e-3:

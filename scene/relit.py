@@ -21,7 +21,7 @@ def is_relit(image: bpy.types.Image | None) -> bool:
 
 
 def source_of(image: bpy.types.Image | None) -> bpy.types.Image | None:
-    """The picture that is relit when ``image`` is open: of a result its original, so that light is not laid on light."""
+    """The picture that is relit when ``image`` is open: of a result its original, so light is not laid on light."""
     if image is not None and is_relit(image) and image.limelight.source is not None:
         return image.limelight.source
     return image
@@ -41,7 +41,7 @@ def load(source: bpy.types.Image, answer: dict[str, Any], made: dict[str, Any]) 
     An EXR is linear, a PNG holds 16 bits of sRGB; a light ratio is data. Earlier results stay as they are.
     """
     number = max((image.limelight.number for image in results(source)), default=0) + 1
-    image = _packed(Path(answer["relit"]), f"{_shortened(source.name, ' relit')} relit")
+    image = _packed(Path(answer["relit"]), _named(source, "relit"))
     # Nothing of the scene holds it: without this a result that is not shown would not be saved.
     image.use_fake_user = True
     memory = image.limelight
@@ -51,13 +51,13 @@ def load(source: bpy.types.Image, answer: dict[str, Any], made: dict[str, Any]) 
     before, after = answer.get("before", 0.0), answer.get("code_distance", 0.0)
     memory.reached = 1 - after / before if before > 1e-6 else -1.0
     if answer.get("ratio"):
-        memory.ratio = _packed(Path(answer["ratio"]), f"{_shortened(source.name, ' light ratio')} light ratio", data=True)
+        memory.ratio = _packed(Path(answer["ratio"]), _named(source, "light ratio"), data=True)
     return image
 
 
-def _shortened(name: str, ending: str) -> str:
-    """As much of a name as leaves room for an ending and Blender's number in an image's name."""
-    return name.encode()[: _NAME_BYTES - len(ending) - 4].decode(errors="ignore")
+def _named(source: bpy.types.Image, ending: str) -> str:
+    """A picture's name with an ending; as much of it as leaves room for that and Blender's number."""
+    return f"{source.name.encode()[: _NAME_BYTES - len(ending) - 5].decode(errors='ignore')} {ending}"
 
 
 def _packed(path: Path, name: str, *, data: bool = False) -> bpy.types.Image:

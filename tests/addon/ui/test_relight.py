@@ -114,7 +114,7 @@ def test_failing_changes_nothing_and_says_why(pictures, engine, scene):
 
 def test_what_is_missing_is_said_with_its_remedy(pictures, scene):
     scene.limelight.relight.reference = None
-    with pytest.raises(RuntimeError, match="There is no reference.*choose a picture"):
+    with pytest.raises(RuntimeError, match=r"There is no reference.*choose a picture"):
         bpy.ops.limelight.relight()
     with pytest.raises(RuntimeError, match="no image “nothing”"):
         bpy.ops.limelight.relight(source="nothing")
