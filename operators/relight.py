@@ -17,12 +17,10 @@ def open_image(context: bpy.types.Context) -> bpy.types.Image | None:
     space = context.space_data
     if isinstance(space, bpy.types.SpaceImageEditor):
         return space.image
-    screen = context.screen
-    areas = screen.areas if screen is not None else []
-    shown = (area.spaces.active.image for area in areas if area.type == "IMAGE_EDITOR")
-    return next((image for image in shown if image is not None), None) or next(
-        (editor.image for editor in relit.editors() if editor.image is not None), None
-    )
+    # What is on screen comes before what other workspaces show.
+    here = [area.spaces.active for area in context.screen.areas] if context.screen is not None else []
+    spaces = [*(space for space in here if isinstance(space, bpy.types.SpaceImageEditor)), *relit.editors()]
+    return next((space.image for space in spaces if space.image is not None), None)
 
 
 class LIMELIGHT_OT_relight(RunOperator):

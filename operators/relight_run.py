@@ -51,4 +51,4 @@ class RelightRun(EngineRun):
         image = relit.load(source, result, self._made | references)
         relit.show(image)
         told = f"“{image.name}” has the light of {self._made['reference_name']}"
-        return "; ".join([told, *(note.rstrip(".") for note in result.get("warnings", [])[:1])])
+        return "; ".join([*(note.rstrip(".") for note in result.get("warnings", [])[:1]), told])

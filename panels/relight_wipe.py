@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 from bpy.types import Context, Event, Gizmo, GizmoGroup
 
@@ -49,7 +51,7 @@ def _wiped(context: bpy.types.Context) -> bpy.types.Image | None:
     return relit.source_of(image) if state.get(context).wipe and relit.is_relit(image) else None
 
 
-def _shader(kind: str) -> object:
+def _shader(kind: str) -> Any:
     import gpu
 
     # Until 3.6 the names say that coordinates have two dimensions.
@@ -88,20 +90,19 @@ def draw(source: bpy.types.Image, box: Box, at: float, *, held: bool) -> None:
 def _label(x: float, bottom: float) -> None:
     import blf
 
-    if bpy.app.version >= (4, 0, 0):
-        blf.size(0, _TEXT)
-    else:
-        blf.size(0, _TEXT, 72)
-    blf.color(0, *_LINE)
-    blf.enable(0, blf.SHADOW)
-    blf.shadow(0, 3, 0.0, 0.0, 0.0, 0.8)
-    width, _height = blf.dimensions(0, "Original")
+    writer: Any = blf
+    # Older Blenders want the resolution too.
+    writer.size(0, _TEXT, *(() if bpy.app.version >= (4, 0, 0) else (72,)))
+    writer.color(0, *_LINE)
+    writer.enable(0, writer.SHADOW)
+    writer.shadow(0, 3, 0.0, 0.0, 0.0, 0.8)
+    width, _height = writer.dimensions(0, "Original")
     # Where the image reaches below the editor, its texts stay in sight.
     y = max(bottom, 0.0) + _MARGIN
     for text, start in (("Original", x - _MARGIN - width), ("Relit", x + _MARGIN)):
-        blf.position(0, start, y, 0)
-        blf.draw(0, text)
-    blf.disable(0, blf.SHADOW)
+        writer.position(0, start, y, 0)
+        writer.draw(0, text)
+    writer.disable(0, writer.SHADOW)
 
 
 class LIMELIGHT_GT_wipe(Gizmo):
@@ -116,7 +117,8 @@ class LIMELIGHT_GT_wipe(Gizmo):
     def draw(self, context: Context):
         """Draw original and line."""
         source, region = _wiped(context), context.region
-        if source is not None and region is not None:
+        # An original whose file is gone has nothing to draw.
+        if source is not None and region is not None and min(source.size) > 0:
             at = state.get(context).wipe_at
             draw(source, frame(region.view2d), at, held=self.held or self.is_highlight)
 

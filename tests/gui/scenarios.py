@@ -285,7 +285,8 @@ def on_the_photo(artist):
 
 def relight(artist):
     """A photo open in the Image Editor gets other light: what is missing, a cancelled run, a run, the line dragged."""
-    prepare_engine(seconds=4.0)
+    if "engine" in ROOM:
+        prepare_engine(seconds=4.0)
     yield from close_splash(artist)
     manager, scene = bpy.context.window_manager.limelight, bpy.context.scene
     area = artist.area("VIEW_3D")
@@ -294,7 +295,8 @@ def relight(artist):
     space.show_region_ui = True
     yield 0.5
     source = space.image = bpy.data.images.load(ROOM["photo"])
-    write_relit(source)
+    if "engine" in ROOM:
+        write_relit(source)
     yield from open_tab(artist, "LIMELIGHT_PT_relight", "IMAGE_EDITOR")
     yield from widen_sidebar(artist, area="IMAGE_EDITOR")
     with bpy.context.temp_override(window=artist.window, area=area, region=artist.region("WINDOW", "IMAGE_EDITOR")):
@@ -302,18 +304,21 @@ def relight(artist):
     yield 1.0
     artist.shot("k_missing")
     use_python(ROOM["python"])
-    scene.limelight.relight.reference = bpy.data.images.load(ROOM["preview"])
+    scene.limelight.relight.reference = bpy.data.images.load(ROOM["reference"])
     yield 1.0
+    bpy.ops.ed.undo_push(message="Open both pictures")
     artist.operator("limelight.relight", "IMAGE_EDITOR")
     yield from until(lambda: manager.fraction > 0.3, 60)
+    yield 0.4
     artist.shot("l_relighting")
     region = artist.region("WINDOW", "IMAGE_EDITOR")
     yield from artist.key("ESC", region.x + 300, region.y + 200)
     yield from until(lambda: not manager.running, 60)
     artist.notes["after_escape"] = [manager.message, manager.running, space.image.name]
-    behave(0.5)
+    if "engine" in ROOM:
+        behave(0.5)
     artist.operator("limelight.relight", "IMAGE_EDITOR")
-    yield from until(lambda: space.image != source, 60)
+    yield from until(lambda: not manager.running, 200)
     yield 1.0
     artist.shot("m_relit")
     artist.notes["shown"] = space.image.name
@@ -326,10 +331,15 @@ def relight(artist):
     left, bottom = region.view2d.view_to_region(0.0, 0.0, clip=False)
     right, top = region.view2d.view_to_region(1.0, 1.0, clip=False)
     artist.notes["box"] = [region.x + left, region.y + bottom, region.x + right, region.y + top]
+    artist.notes["message"] = manager.message
     space.image = source
     yield 1.0
     artist.shot("p_original")
-    artist.notes["message"] = manager.message
+    space.image = bpy.data.images[artist.notes["shown"]]
+    yield from artist.key("Z", region.x + 300, region.y + 200, ctrl=True)
+    yield 0.8
+    artist.notes["after_undo"] = [space.image.name if space.image else "", sorted(bpy.data.images.keys())]
+    artist.shot("q_undone")
 
 
 def drag_wipe(artist, to):

@@ -126,10 +126,12 @@ def test_a_photo_is_relit_and_compared_by_a_line_that_is_dragged(play, tmp_path)
     report = play(
         "relight", photo=str(HERE / "photo.jpg"), preview=str(HERE / "spheres.png"), root=str(tmp_path / "engine"),
         engine=str(HERE.parent / "addon" / "ui" / "fake_engine.py"), python=sys.executable,
+        reference=str(HERE / "spheres.png"),
     )  # fmt: skip
     assert report["after_escape"] == ["Cancelled; nothing was changed", False, "photo.jpg"]
     assert report["shown"] == "photo.jpg relit" and "has the light of spheres.png" in report["message"]
     assert report["wipe_at"] == pytest.approx(0.25, abs=0.03)
+    assert "photo.jpg relit" not in report["after_undo"][1]
     assert (SHOTS / "relight" / "o_wiped.png").stat().st_size > 50_000
 
 

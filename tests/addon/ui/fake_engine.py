@@ -50,7 +50,7 @@ def light(job, params, behaviour):
     work(job, behaviour, lambda: answer(params))
 
 
-def work(job, behaviour, finish):
+def work(job, behaviour, finish, stage="Painting the spheres", preview="preview.png"):
     """Take a while, as the behaviour says, then answer with what ``finish()`` gives."""
     steps = 20
     for step in range(steps):
@@ -62,9 +62,9 @@ def work(job, behaviour, finish):
             print("out of memory in layer 7", file=sys.stderr, flush=True)
             sys.exit(9)
         eta = behaviour.get("seconds", 0.2) * (1 - step / steps)
-        say("progress", id=job, fraction=step / steps, stage="Painting the spheres", eta=eta)
+        say("progress", id=job, fraction=step / steps, stage=stage, eta=eta)
         if step == 2:
-            say("preview", id=job, path=str(ROOT / "answer" / "preview.png"))
+            say("preview", id=job, path=str(ROOT / "answer" / preview))
     if behaviour.get("fail"):
         text, remedy = behaviour["fail"]
         say("error", id=job, code="bad_input", text=text, remedy=remedy)
@@ -151,7 +151,8 @@ def main():
         if message["kind"] == "light":
             light(message["id"], message["params"], behaviour)
         elif message["kind"] == "relight":
-            work(message["id"], behaviour, lambda asked=message["params"]: relight(asked))
+            shown = "relit.png" if (ROOT / "answer" / "relit.png").is_file() else "preview.png"
+            work(message["id"], behaviour, lambda asked=message["params"]: relight(asked), "Changing the light", shown)
         elif message["kind"] == "depth":
             shutil.copy(ROOT / "answer" / "depth.exr", message["params"]["out"])
             said = {"depth": message["params"]["out"], "range_m": [2.0, 4.0], "warnings": ["The scale is a guess."]}

@@ -151,14 +151,14 @@ def test_a_click_shows_progress_and_escape_ends_it(pictures, engine, scene):
     operator = Clicked(run)
     seen = set()
     for _ in range(2000):
-        kind = "ESC" if "Painting the spheres" in seen and not run.cancelled else "TIMER"
+        kind = "ESC" if "Changing the light" in seen and not run.cancelled else "TIMER"
         event = SimpleNamespace(type=kind, value="PRESS")
         answer = run_operator.RunOperator._advance(operator, bpy.context, event)
         seen.add(bpy.context.window_manager.limelight.stage)
         if answer == {"CANCELLED"}:
             break
         run_operator.time.sleep(0.005)
-    assert "Painting the spheres" in seen
+    assert "Changing the light" in seen
     assert operator.reports == [({"INFO"}, "Cancelled; nothing was changed")]
     assert [image for image in bpy.data.images if relit.is_relit(image)] == [] and not run.folder.exists()
 
@@ -231,6 +231,53 @@ def test_the_panels_draw_with_every_reference(pictures, scene, draw, kind):
     for name in ("LIMELIGHT_PT_relight", "LIMELIGHT_PT_relight_settings", "LIMELIGHT_PT_relight_results"):
         for image in (None, *pictures, editor().image):
             assert panel(draw, image, name).calls
+
+
+def test_the_line_is_where_it_is_dragged_and_takes_only_clicks_near_it():
+    from limelight.panels import relight_wipe
+
+    # An image that reaches beyond the region at the left.
+    box = (-100.0, 50.0, 300.0, 350.0)
+    for at in (0.0, 0.3, 1.0):
+        x = relight_wipe.line(box, at)
+        assert relight_wipe.share(box, x) == pytest.approx(at)
+        assert relight_wipe.touches(box, at, x + 5, 60) and not relight_wipe.touches(box, at, x + 20, 60)
+        assert not relight_wipe.touches(box, at, x, 20)
+    assert relight_wipe.share(box, -500) == 0.0 and relight_wipe.share(box, 900) == 1.0
+
+
+def test_the_wipe_is_over_results_only(pictures, scene):
+    from limelight.panels import relight_wipe
+
+    source, _ = pictures
+    interface = bpy.context.window_manager.limelight_interface
+    shown = editor()
+    context = SimpleNamespace(space_data=shown, window_manager=bpy.context.window_manager)
+    bpy.ops.limelight.relight()
+    try:
+        assert relight_wipe._wiped(context) is None
+        interface.wipe = True
+        assert relight_wipe._wiped(context) == source
+        shown.image = source
+        assert relight_wipe._wiped(context) is None
+    finally:
+        interface.wipe = False
+
+
+def test_a_still_of_a_movie_or_sequence_can_be_relit(pictures, scene, tmp_path):
+    for number in (1, 2):
+        pictures[number - 1].filepath_raw = str(tmp_path / f"shot_{number:02}.png")
+        pictures[number - 1].file_format = "PNG"
+        pictures[number - 1].save()
+    moving = bpy.data.images.load(str(tmp_path / "shot_01.png"))
+    moving.source = "SEQUENCE"
+    editor().image = moving
+    with pytest.raises(RuntimeError, match="take this frame as a still"):
+        bpy.ops.limelight.relight()
+    assert bpy.ops.limelight.relight_still() == {"FINISHED"}
+    editor().image = bpy.data.images["shot_01 frame 1"]
+    assert editor().image.packed_files and editor().image.source == "FILE"
+    assert bpy.ops.limelight.relight() == {"FINISHED"}
 
 
 def test_a_chosen_reference_file_is_taken(pictures, scene, tmp_path):
