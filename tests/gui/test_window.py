@@ -131,7 +131,7 @@ def test_a_photo_is_relit_and_compared_by_a_line_that_is_dragged(play, tmp_path)
     assert report["after_escape"] == ["Cancelled; nothing was changed", False, "photo.jpg"]
     assert report["shown"] == "photo.jpg relit" and "has the light of spheres.png" in report["message"]
     assert report["wipe_at"] == pytest.approx(0.25, abs=0.03)
-    assert "photo.jpg relit" not in report["after_undo"][1]
+    assert report["after_undo"][0] == "photo.jpg" and "photo.jpg relit" not in report["after_undo"][1]
     assert (SHOTS / "relight" / "o_wiped.png").stat().st_size > 50_000
 
 

@@ -130,6 +130,7 @@ def test_it_is_one_undo_step(pictures, scene):
     assert "photo.jpg relit" in bpy.data.images
     bpy.ops.ed.undo()
     assert "photo.jpg relit" not in bpy.data.images and "photo.jpg" in bpy.data.images
+    assert editor().image == bpy.data.images["photo.jpg"], "undo would leave the editor empty"
 
 
 class Clicked:
