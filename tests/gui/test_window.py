@@ -148,3 +148,14 @@ def test_the_same_way_with_the_real_engine(play, tmp_path):
 def test_the_preferences_show_the_engines_set_up(play):
     report = play("preferences_page")
     assert all(Path(path).is_file() for path, _version in report["pythons"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("LIMELIGHT_ENGINE_PYTHON" not in os.environ, reason="LIMELIGHT_ENGINE_PYTHON names no engine")
+def test_the_real_engine_relights_a_photo(play):
+    report = play(
+        "relight", seconds=600, photo=str(HERE / "photo.jpg"), reference=str(HERE / "spheres.png"),
+        python=os.environ["LIMELIGHT_ENGINE_PYTHON"],
+    )  # fmt: skip
+    assert report["after_escape"] == ["Cancelled; nothing was changed", False, "photo.jpg"]
+    assert report["shown"] == "photo.jpg relit", report["message"]
