@@ -247,6 +247,35 @@ def test_the_line_is_where_it_is_dragged_and_takes_only_clicks_near_it():
     assert relight_wipe.share(box, -500) == 0.0 and relight_wipe.share(box, 900) == 1.0
 
 
+def test_the_original_is_drawn_left_of_the_line(scene):
+    import gpu
+    from limelight.panels import relight_wipe
+    from mathutils import Matrix
+
+    if not hasattr(gpu, "init"):
+        pytest.skip("this Blender cannot draw without a window")
+    try:
+        gpu.init()
+        target = gpu.types.GPUOffScreen(80, 60, format="RGBA32F")
+    except (SystemError, RuntimeError) as error:
+        pytest.skip(str(error))
+    image = bpy.data.images.new("photo", 8, 8, alpha=True)
+    image.pixels.foreach_set(np.tile(np.array([1.0, 0.5, 0.0, 1.0], np.float32), 64))
+    with target.bind(), gpu.matrix.push_pop(), gpu.matrix.push_pop_projection():
+        buffer = gpu.state.active_framebuffer_get()
+        buffer.clear(color=(0.0, 0.0, 0.0, 1.0))
+        gpu.matrix.load_matrix(Matrix.Identity(4))
+        # One unit is one pixel, as where an editor draws its gizmos.
+        ortho = Matrix(((2 / 80, 0, 0, -1), (0, 2 / 60, 0, -1), (0, 0, -1, 0), (0, 0, 0, 1)))
+        gpu.matrix.load_projection_matrix(ortho)
+        relight_wipe.draw(image, (10.0, 5.0, 70.0, 55.0), 0.5, held=False)
+        seen = np.array(buffer.read_color(0, 0, 80, 60, 4, 0, "FLOAT").to_list())
+    target.free()
+    assert seen[45, 20, :3] == pytest.approx([1.0, 0.216, 0.0], abs=0.01), "linear, as what is below it"
+    assert seen[45, 40, :3].min() > 0.5, "the line"
+    assert seen[45, 60, :3].max() == 0.0 and seen[2, 2, :3].max() == 0.0
+
+
 def test_the_wipe_is_over_results_only(pictures, scene):
     from limelight.panels import relight_wipe
 
