@@ -22,6 +22,71 @@ def _update_world(settings: "WorldLight", _context: bpy.types.Context) -> None:
     world.update(settings.id_data)
 
 
+class RelightSettings(PropertyGroup):
+    """Whose light a picture gets, and how"""
+
+    reference_type: EnumProperty(
+        name="Light from",
+        description="Whose light the picture gets",
+        items=(
+            ("IMAGE", "Picture", "The light of another picture, of any place"),
+            ("HDRI", "HDRI", "The light of a panorama around the camera, twice as wide as high"),
+            ("LAMPS", "This Scene's Lamps", "All light of this scene, rendered in front of its camera"),
+            ("PROBE", "A Probe's Light", "The HDR environment that was estimated at a probe"),
+        ),
+        default="IMAGE",
+    )
+    reference: PointerProperty(
+        type=bpy.types.Image, name="Reference", description="The picture or panorama whose light is wanted"
+    )
+    probe: PointerProperty(
+        type=bpy.types.Object,
+        name="Probe",
+        description="The probe whose estimated light is wanted; empty takes the active one, or the first with light",
+        poll=lambda _settings, thing: thing.limelight.is_probe and thing.limelight.environment is not None,
+    )
+    rotation: FloatProperty(
+        name="Rotation",
+        description="Turns the light about the vertical, counter-clockwise seen from above: to the left in the picture",
+        subtype="ANGLE",
+    )
+    strength: FloatProperty(
+        name="Strength",
+        description="0 % keeps the picture's own light, 100 % takes the reference's, more exaggerates it",
+        subtype="PERCENTAGE",
+        min=0.0,
+        max=150.0,
+        default=100.0,
+        precision=0,
+    )
+    quality: EnumProperty(
+        name="Quality",
+        description="More steps and candidates come nearer to the reference's light and take longer",
+        items=(
+            ("DRAFT", "Draft", "A quick look"),
+            ("NORMAL", "Normal", "The usual choice"),
+            ("HIGH", "High", "More candidates to choose the best from"),
+        ),
+        default="NORMAL",
+    )
+    seed: IntProperty(name="Seed", description="Another number makes other candidates", min=0)
+    take: IntProperty(
+        name="Take",
+        description="0 takes the candidate whose light is nearest to the reference's; 1, 2, … is one of them",
+        min=0,
+    )
+    keep_ratio: BoolProperty(
+        name="Light ratio",
+        description="Keep relit over original, linear, as an image of its own, to multiply with in the compositor",
+    )
+    model: StringProperty(
+        name="Model",
+        description="Folder of a large model in diffusers' layout; empty uses the small one that ships with Limelight",
+        subtype="DIR_PATH",
+        options=RELATIVE_PATH,
+    )
+
+
 class SceneSettings(PropertyGroup):
     """What the engine sees of a scene, and how it estimates"""
 
@@ -100,6 +165,7 @@ class SceneSettings(PropertyGroup):
         type=bpy.types.World, name="Limelight's world", description="The World that Limelight made for this scene"
     )
     active_probe: IntProperty(name="Active probe", description="Number of the probe that the list highlights", min=0)
+    relight: PointerProperty(type=RelightSettings, name="Relight", description="How pictures get other light")
 
 
 class ProbeLight(PropertyGroup):
@@ -166,10 +232,34 @@ class WorldLight(PropertyGroup):
     probe: StringProperty(name="Probe", description="The probe whose light this world shows")
 
 
+class RelitImage(PropertyGroup):
+    """How an image was relit"""
+
+    number: IntProperty(name="Number", description="Counts the results of one picture; 0 is no result", min=0)
+    source: PointerProperty(type=bpy.types.Image, name="Source", description="The picture that got other light")
+    ratio: PointerProperty(type=bpy.types.Image, name="Light ratio", description="Relit over original, linear")
+    reference_type: StringProperty(name="Light from", description="What kind of reference it was")
+    reference: PointerProperty(type=bpy.types.Image, name="Reference", description="The picture whose light it got")
+    probe: PointerProperty(type=bpy.types.Object, name="Probe", description="The probe whose light it got")
+    reference_name: StringProperty(name="Reference's name", description="The reference in words")
+    rotation: FloatProperty(name="Rotation", description="How far the reference was turned", subtype="ANGLE")
+    strength: FloatProperty(name="Strength", description="How much of the reference's light", subtype="PERCENTAGE")
+    quality: StringProperty(name="Quality", description="Quality of the run")
+    seed: IntProperty(name="Seed", description="Seed of the run")
+    take: IntProperty(name="Take", description="Which candidate it is; 0 is the best")
+    model: StringProperty(name="Model", description="Folder of the model; empty is the embedded one")
+    reached: FloatProperty(
+        name="Reached",
+        description="How much of the way to the reference's light was gone, 0 to 1; negative if unknown",
+        default=-1.0,
+    )
+
+
 class JobState(PropertyGroup):
     """The estimate that runs now; not saved"""
 
     running: BoolProperty(name="Running", description="An estimate runs", options={"SKIP_SAVE"})
+    kind: StringProperty(name="Kind", description="What kind of job runs or ran last", options={"SKIP_SAVE"})
     fraction: FloatProperty(
         name="Progress",
         description="How far the estimate is",
@@ -184,11 +274,12 @@ class JobState(PropertyGroup):
     preview: PointerProperty(type=bpy.types.Image, name="Preview", description="The spheres as painted so far")
 
 
-CLASSES = (SceneSettings, ProbeLight, WorldLight, JobState)
+CLASSES = (RelightSettings, SceneSettings, ProbeLight, WorldLight, RelitImage, JobState)
 _POINTERS = (
     (bpy.types.Scene, SceneSettings),
     (bpy.types.Object, ProbeLight),
     (bpy.types.World, WorldLight),
+    (bpy.types.Image, RelitImage),
     (bpy.types.WindowManager, JobState),
 )
 

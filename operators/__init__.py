@@ -4,10 +4,22 @@
 
 def classes() -> tuple[type, ...]:
     """All classes to register, in order."""
-    from . import apply, compare, depth, engine, estimate, place_probe, plate, probe_list, repair, state, sun
-
-    return tuple(
-        cls
-        for module in (state, place_probe, probe_list, plate, depth, repair, estimate, apply, sun, compare, engine)
-        for cls in module.CLASSES
+    from . import (
+        apply,
+        compare,
+        depth,
+        engine,
+        estimate,
+        place_probe,
+        plate,
+        probe_list,
+        relight,
+        relight_inputs,
+        relight_results,
+        repair,
+        state,
+        sun,
     )
+
+    light = (state, place_probe, probe_list, plate, depth, repair, estimate, apply, sun, compare, engine)
+    return tuple(cls for module in (*light, relight, relight_inputs, relight_results) for cls in module.CLASSES)

@@ -16,6 +16,7 @@ from .. import preferences
 
 if TYPE_CHECKING:
     from ..bridge import Engine
+    from ..scene.problems import Problem
     from .engine_run import EngineRun
 
 _engine: Engine | None = None
@@ -51,14 +52,14 @@ def missing_engine_text(settings: preferences.EngineSettings) -> str:
     return f"The engine's Python is gone: {settings.python}"
 
 
-def engine_problem(context: bpy.types.Context) -> object | None:
+def engine_problem(context: bpy.types.Context) -> Problem | None:
     """A ``Problem`` with the button that sets the engine up, or None if its Python is there. One look at the disk."""
-    from ..scene.problems import Problem
+    from ..scene import problems
 
     wanted = preferences.settings(context)
     if wanted.python is not None and wanted.python.is_file():
         return None
-    return Problem(missing_engine_text(wanted), "limelight.show_preferences", "Set up the engine", {})
+    return problems.Problem(missing_engine_text(wanted), "limelight.show_preferences", "Set up the engine", {})
 
 
 def running_run() -> EngineRun | None:

@@ -60,6 +60,7 @@ def _begin(operator: RunOperator, context: bpy.types.Context) -> EngineRun | Non
         operator.report({"ERROR"}, f"There is no place for temporary files ({error}): {remedy}")
         return None
     engine_session.begin(run)
+    context.window_manager.limelight.kind = run.kind
     return run
 
 

@@ -35,6 +35,13 @@ def _select_row(state: "InterfaceState", context: bpy.types.Context) -> None:
         bpy.ops.limelight.select_probe("EXEC_DEFAULT", True, name=name)  # type: ignore[attr-defined]
 
 
+def _redraw_images(context: bpy.types.Context) -> None:
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "IMAGE_EDITOR":
+                area.tag_redraw()
+
+
 class InterfaceState(PropertyGroup):
     """Everything that the panels show and that is not part of the file."""
 
@@ -47,6 +54,15 @@ class InterfaceState(PropertyGroup):
     following: BoolProperty(name="Following", description="The list is following the selection at the moment")
     problems: CollectionProperty(type=ProblemRow, name="Problems", description="What keeps the estimate from starting")
     checked: BoolProperty(name="Checked", description="The problems were looked for at least once")
+    wipe: BoolProperty(
+        name="Wipe",
+        description="Show the original left of a line over the relit image; drag the line to compare",
+        update=lambda _state, context: _redraw_images(context),
+    )
+    wipe_at: FloatProperty(
+        name="Line", description="Where the line stands: 0 at the image's left edge, 1 at its right", min=0.0, max=1.0,
+        default=0.5, update=lambda _state, context: _redraw_images(context),
+    )  # fmt: skip
     setup_running: BoolProperty(name="Set-up running", description="The engine is being set up, verified or removed")
     setup_fraction: FloatProperty(
         name="Set-up progress", description="How far the set-up of the engine is", min=0.0, max=1.0, subtype="FACTOR"

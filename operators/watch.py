@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import engine_session, state
+from . import engine_session, relight_undo, state
 
 # Long enough to gather a drag's many updates into few checks, short enough to feel immediate.
 _DELAY = 0.2
@@ -95,7 +95,11 @@ def _on_loaded(*_args: object) -> None:
 
 _HANDLERS = (
     ("depsgraph_update_post", _on_change),
+    ("undo_pre", relight_undo.remember),
+    ("undo_post", relight_undo.mend),
     ("undo_post", _on_change),
+    ("redo_pre", relight_undo.remember),
+    ("redo_post", relight_undo.mend),
     ("redo_post", _on_change),
     ("load_post", _on_loaded),
     ("animation_playback_post", _on_change),

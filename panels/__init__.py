@@ -4,10 +4,10 @@
 
 def classes() -> tuple[type, ...]:
     """All classes to register, in order."""
-    from . import compare, estimate, image_editor, light, probe_gizmo, probes, view, world
+    from . import compare, estimate, image_editor, light, probe_gizmo, probes, relight, relight_wipe, view, world
 
     return tuple(
         cls
-        for module in (view, probes, estimate, light, compare, image_editor, world, probe_gizmo)
+        for module in (view, probes, estimate, light, compare, image_editor, relight, relight_wipe, world, probe_gizmo)
         for cls in module.CLASSES
     )

@@ -28,7 +28,9 @@ class LIMELIGHT_PT_image(Panel):
         else:
             layout.operator("limelight.add_probe_image", icon="EYEDROPPER")
         if manager.running:
-            draw_running(layout, context, manager)
+            # What is relit shows its progress in the panel below.
+            if manager.kind != "relight":
+                draw_running(layout, context, manager)
             return
         draw_problems(layout, context, state.get(context))
         row = layout.row()

@@ -8,8 +8,9 @@ import tempfile
 from pathlib import Path
 
 import bpy
+from mathutils import Vector
 
-from . import compat, pixels, suns
+from . import compat, lamp_lens, pixels, suns
 from .results import load_image
 
 SAMPLES = 256
@@ -23,7 +24,30 @@ def bake_truth(
 
     It is rendered in a scene of its own that shares the objects, so no setting of the artist's scene changes.
     """
-    source = context.scene
+    with tempfile.TemporaryDirectory(prefix="limelight-") as folder:
+        path = Path(folder) / "truth.exr"
+        # The centre of the picture looks along +X: Blender's camera looks along −z.
+        bake_panorama(context.scene, probe.matrix_world.translation, math.radians(-90), path, size, samples)
+        image = load_image(probe.limelight.truth, path, f"{probe.name} truth")
+    probe.limelight.truth = image
+    return image
+
+
+def bake_panorama(
+    source: bpy.types.Scene,
+    place: Vector,
+    heading: float,
+    path: Path,
+    size: int,
+    samples: int = SAMPLES,
+    *,
+    lamps: bool = False,
+) -> None:
+    """Render the panorama (``size`` wide) at a world position into an EXR, level, its centre towards ``heading``.
+
+    ``heading`` in radians counter-clockwise from +Y, as a level camera's rotation about Z. With ``lamps``, lamps of
+    every kind are in it, and noise too; else of the lamps only Suns are.
+    """
     stage = bpy.data.scenes.new("Limelight bake")
     data = bpy.data.cameras.new("Limelight bake")
     camera = bpy.data.objects.new("Limelight bake", data)
@@ -37,26 +61,24 @@ def bake_truth(
         stage.camera = camera
         compat.see_all_around(data)
         data.clip_start, data.clip_end = 1e-3, suns.CLIP_END
-        camera.location = probe.matrix_world.translation
-        # The centre of the picture looks along +X: Blender's camera looks along −z.
-        camera.rotation_euler = (math.radians(90), 0.0, math.radians(-90))
+        camera.location = place
+        camera.rotation_euler = (math.radians(90), 0.0, heading)
+        _configure(stage, size)
         # A disc smaller than a pixel would be all noise: it is drawn larger and as much darker.
-        with (
-            suns.discs(stage, camera.location, 1.5 * math.pi / size) as discs,
-            tempfile.TemporaryDirectory(prefix="limelight-") as folder,
-        ):
-            path = Path(folder) / "truth.exr"
-            _configure(stage, size)
+        least = 1.5 * math.pi / size
+        if lamps:
+            with lamp_lens.lens(stage, camera.location, least):
+                # The denoiser would take lamps for noise.
+                _render(stage, path, samples, denoise=False)
+            return
+        with suns.discs(stage, camera.location, least) as discs:
             _render(stage, path, samples, denoise=True)
             if discs:
                 _add_suns(stage, discs, path)
-            image = load_image(probe.limelight.truth, path, f"{probe.name} truth")
     finally:
         bpy.data.scenes.remove(stage)
         bpy.data.objects.remove(camera)
         bpy.data.cameras.remove(data)
-    probe.limelight.truth = image
-    return image
 
 
 def _configure(stage: bpy.types.Scene, size: int) -> None:

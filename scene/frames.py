@@ -37,18 +37,24 @@ def check(scene: bpy.types.Scene) -> None:
             raise NoFrame(f"The photo's file is gone: {path}", None)
 
 
-def save_still(scene: bpy.types.Scene, folder: Path) -> tuple[Path, tuple[int, int]]:
-    """Write the plate as it shows at the current frame: path, and (width, height) in pixels.
+def save_still(
+    scene: bpy.types.Scene,
+    folder: Path,
+    image: bpy.types.Image | None = None,
+    counted: bpy.types.ImageUser | None = None,
+) -> tuple[Path, tuple[int, int]]:
+    """Write an image (None: the plate) as it shows at the current frame: path, and (width, height) in pixels.
 
+    ``counted`` says how its frames are counted; None: as the camera's background counts them.
     Floating-point pictures, 16-bit ones among them, become a linear EXR, others a PNG. Raises :class:`NoFrame`, and
     ``ValueError`` if the picture cannot be read any more.
     """
-    image = scene.limelight.plate
+    image = image or scene.limelight.plate
     if image.source == "MOVIE":
         path = folder / "plate.png"
-        _render_movie_frame(scene, image, _number(scene, image), path)
+        _render_movie_frame(scene, image, _number(scene, image, counted), path)
         return path, tuple(image.size)
-    still = _sequence_file(scene, image) if image.source == "SEQUENCE" else image.copy()
+    still = _sequence_file(scene, image, counted) if image.source == "SEQUENCE" else image.copy()
     try:
         if not still.has_data and len(still.pixels) == 0:
             raise ValueError(f"the photo “{image.name}” cannot be read any more")
@@ -75,10 +81,10 @@ def user(scene: bpy.types.Scene, image: bpy.types.Image) -> bpy.types.ImageUser 
     return shown if shown is not None and shown.frame_duration > 0 else None
 
 
-def _number(scene: bpy.types.Scene, image: bpy.types.Image) -> int:
+def _number(scene: bpy.types.Scene, image: bpy.types.Image, counted: bpy.types.ImageUser | None = None) -> int:
     """The movie's frame, counted from 1, or the number in the sequence's file name, at the scene's current frame."""
     frame, first, offset = scene.frame_current, 1, 0
-    counted = user(scene, image)
+    counted = counted or user(scene, image)
     if counted is not None:
         first, offset, length = counted.frame_start, counted.frame_offset, counted.frame_duration
         if counted.use_cyclic:
@@ -123,8 +129,10 @@ def _numbers(image: bpy.types.Image, wanted: int) -> list[int]:
     return sorted(int(found[1]) for name in names if (found := pattern.fullmatch(name)))
 
 
-def _sequence_file(scene: bpy.types.Scene, image: bpy.types.Image) -> bpy.types.Image:
-    path = _path(image, _number(scene, image))
+def _sequence_file(
+    scene: bpy.types.Scene, image: bpy.types.Image, counted: bpy.types.ImageUser | None
+) -> bpy.types.Image:
+    path = _path(image, _number(scene, image, counted))
     try:
         still = bpy.data.images.load(str(path), check_existing=False)
     except RuntimeError as error:

@@ -24,12 +24,7 @@ def set_plate(scene: bpy.types.Scene, filepath: str, fov_deg: float | None = Non
     says is turned is stored upright. Raises ``RuntimeError`` if Blender cannot read the file, ``ValueError`` if the
     camera cannot be changed in this file.
     """
-    linked = scene.camera
-    if linked is not None and (linked.library or linked.data.library):
-        raise ValueError(
-            f"the camera “{linked.name}” belongs to another file; choose one of this file, or "
-            "make it local with Object > Relations > Make Local"
-        )
+    _refuse_linked(scene)
     orientation, focal_35mm = read_exif(Path(filepath))
     image = bpy.data.images.load(filepath, check_existing=False)
     if min(image.size) < 1:
@@ -40,24 +35,48 @@ def set_plate(scene: bpy.types.Scene, filepath: str, fov_deg: float | None = Non
     elif bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
         # As Blender's own file browser does, so that file and photo can be moved together.
         image.filepath = _relative(filepath)
+    camera = use_image(scene, image, likely_fov(image, focal_35mm) if fov_deg is None else fov_deg)
+    image.name = Path(filepath).name
+    return camera
+
+
+def likely_fov(image: bpy.types.Image, focal_35mm: float | None) -> float:
+    """Horizontal field of view in degrees of a photo with this 35-mm focal length, or of a usual lens."""
     width, height = image.size
-    if fov_deg is None:
-        fov_deg = DEFAULT_FOV_DEG
-        if focal_35mm:
-            fov_deg = 2 * math.degrees(math.atan(36 / 2 / focal_35mm * width / max(width, height)))
+    if not focal_35mm:
+        return DEFAULT_FOV_DEG
+    return 2 * math.degrees(math.atan(36 / 2 / focal_35mm * width / max(width, height)))
+
+
+def use_image(scene: bpy.types.Scene, image: bpy.types.Image, fov_deg: float | None = None) -> bpy.types.Object:
+    """Make an image of this file the background of the scene's camera, with its shape; returns the camera.
+
+    ``fov_deg`` None keeps field of view and shift of the camera. Raises ``ValueError`` as :func:`set_plate` does.
+    """
+    _refuse_linked(scene)
     camera = scene.camera or _new_camera(scene)
-    camera.data.sensor_fit = "HORIZONTAL"
-    camera.data.shift_x = camera.data.shift_y = 0.0
-    camera.data.angle_x = math.radians(fov_deg)
+    if fov_deg is not None:
+        camera.data.sensor_fit = "HORIZONTAL"
+        camera.data.shift_x = camera.data.shift_y = 0.0
+        camera.data.angle_x = math.radians(fov_deg)
     _replace(scene, image)
     _show_behind(camera.data, image)
     render = scene.render
-    render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
+    render.resolution_x, render.resolution_y = image.size
+    render.resolution_percentage = 100
     render.pixel_aspect_x = render.pixel_aspect_y = 1.0
     render.film_transparent = True
     scene.limelight.source = "PLATE"
-    image.name = Path(filepath).name
     return camera
+
+
+def _refuse_linked(scene: bpy.types.Scene) -> None:
+    linked = scene.camera
+    if linked is not None and (linked.library or linked.data.library):
+        raise ValueError(
+            f"the camera “{linked.name}” belongs to another file; choose one of this file, or "
+            "make it local with Object > Relations > Make Local"
+        )
 
 
 def clear_plate(scene: bpy.types.Scene) -> None:

@@ -77,11 +77,11 @@ class Window:
         """Start counting anew."""
         self._seen.clear()
 
-    def operator(self, name, **arguments):
-        """Call an operator as its button would, from the viewport's main region."""
+    def operator(self, name, area="VIEW_3D", **arguments):
+        """Call an operator as its button would, from the main region of the first area of a type."""
         group, function = name.split(".")
-        override = {"window": self.window, "screen": self.window.screen, "area": self.area("VIEW_3D"),
-                    "region": self.region("WINDOW")}
+        override = {"window": self.window, "screen": self.window.screen, "area": self.area(area),
+                    "region": self.region("WINDOW", area)}
         with bpy.context.temp_override(**override):
             return getattr(getattr(bpy.ops, group), function)("INVOKE_DEFAULT", **arguments)
 

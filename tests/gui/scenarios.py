@@ -10,17 +10,17 @@ from bpy_extras.object_utils import world_to_camera_view
 from bpy_extras.view3d_utils import location_3d_to_region_2d
 from drive import until
 from mathutils import Vector
-from stand_in import ROOM, behave, prepare_engine, use_python
+from stand_in import ROOM, behave, prepare_engine, use_python, write_relit
 from still_life import stand_where
 
 
-def open_tab(artist, panel="LIMELIGHT_PT_probes"):
+def open_tab(artist, panel="LIMELIGHT_PT_probes", area="VIEW_3D"):
     """Click down the sidebar's tabs until Limelight's panels are drawn."""
-    view = artist.area("VIEW_3D").spaces.active
+    view = artist.area(area).spaces.active
     view.show_region_ui = True
     yield 0.6
     artist.watch_draw(getattr(bpy.types, panel))
-    sidebar = artist.region("UI")
+    sidebar = artist.region("UI", area)
     # The narrow strip of tabs is at the right edge; Limelight's is below Blender's own three.
     for step in range(8, 40):
         artist.forget_draws()
@@ -40,9 +40,9 @@ def close_splash(artist):
     yield 0.3
 
 
-def widen_sidebar(artist, pixels=70):
+def widen_sidebar(artist, pixels=70, area="VIEW_3D"):
     """Drag the sidebar's edge to the left."""
-    sidebar = artist.region("UI")
+    sidebar = artist.region("UI", area)
     x, y = sidebar.x, sidebar.y + sidebar.height // 3
     artist.move(x, y)
     yield 0.3
@@ -281,3 +281,79 @@ def on_the_photo(artist):
     seen = world_to_camera_view(scene, scene.camera, probe.matrix_world.translation)
     artist.notes["seen_at"] = [seen.x, seen.y]
     artist.notes["is_probe"] = probe.limelight.is_probe
+
+
+def relight(artist):
+    """A photo open in the Image Editor gets other light: what is missing, a cancelled run, a run, the line dragged."""
+    if "engine" in ROOM:
+        prepare_engine(seconds=4.0)
+    yield from close_splash(artist)
+    manager, scene = bpy.context.window_manager.limelight, bpy.context.scene
+    area = artist.area("VIEW_3D")
+    area.type = "IMAGE_EDITOR"
+    space = area.spaces.active
+    space.show_region_ui = True
+    yield 0.5
+    source = space.image = bpy.data.images.load(ROOM["photo"])
+    if "engine" in ROOM:
+        write_relit(source)
+    yield from open_tab(artist, "LIMELIGHT_PT_relight", "IMAGE_EDITOR")
+    yield from widen_sidebar(artist, area="IMAGE_EDITOR")
+    with bpy.context.temp_override(window=artist.window, area=area, region=artist.region("WINDOW", "IMAGE_EDITOR")):
+        bpy.ops.image.view_all(fit_view=True)
+    yield 1.0
+    artist.shot("k_missing")
+    use_python(ROOM["python"])
+    scene.limelight.relight.reference = bpy.data.images.load(ROOM["reference"])
+    yield 1.0
+    bpy.ops.ed.undo_push(message="Open both pictures")
+    artist.operator("limelight.relight", "IMAGE_EDITOR")
+    yield from until(lambda: manager.fraction > 0.3, 60)
+    yield 0.4
+    artist.shot("l_relighting")
+    region = artist.region("WINDOW", "IMAGE_EDITOR")
+    yield from artist.key("ESC", region.x + 300, region.y + 200)
+    yield from until(lambda: not manager.running, 60)
+    artist.notes["after_escape"] = [manager.message, manager.running, space.image.name]
+    if "engine" in ROOM:
+        behave(0.5)
+    artist.operator("limelight.relight", "IMAGE_EDITOR")
+    yield from until(lambda: not manager.running, 200)
+    yield 1.0
+    artist.shot("m_relit")
+    artist.notes["shown"] = space.image.name
+    bpy.context.window_manager.limelight_interface.wipe = True
+    yield 1.0
+    artist.shot("n_wipe")
+    yield from drag_wipe(artist, 0.25)
+    artist.notes["wipe_at"] = bpy.context.window_manager.limelight_interface.wipe_at
+    artist.shot("o_wiped")
+    left, bottom = region.view2d.view_to_region(0.0, 0.0, clip=False)
+    right, top = region.view2d.view_to_region(1.0, 1.0, clip=False)
+    artist.notes["box"] = [region.x + left, region.y + bottom, region.x + right, region.y + top]
+    artist.notes["message"] = manager.message
+    space.image = source
+    yield 1.0
+    artist.shot("p_original")
+    space.image = bpy.data.images[artist.notes["shown"]]
+    yield from artist.key("Z", region.x + 300, region.y + 200, ctrl=True)
+    yield 0.8
+    artist.notes["after_undo"] = [space.image.name if space.image else "", sorted(bpy.data.images.keys())]
+    artist.shot("q_undone")
+
+
+def drag_wipe(artist, to):
+    """Take the line in the middle of the image and drag it to a share of its width."""
+    region = artist.region("WINDOW", "IMAGE_EDITOR")
+    start, end = (region.x + region.view2d.view_to_region(x, 0.5, clip=False)[0] for x in (0.5, to))
+    y = region.y + region.view2d.view_to_region(0.5, 0.4, clip=False)[1]
+    for x in (start + 40, start + 3, start):
+        artist.move(x, y)
+        yield 0.3
+    artist.window.event_simulate(type="LEFTMOUSE", value="PRESS", x=int(start), y=int(y))
+    yield 0.3
+    for step in range(1, 6):
+        artist.move(start + (end - start) * step / 5, y)
+        yield 0.2
+    artist.window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=int(end), y=int(y))
+    yield 0.5

@@ -28,6 +28,21 @@ def prepare_engine(seconds):
     use_python(ROOM["python"])
 
 
+def write_relit(source, name="relit"):
+    """What the stand-in answers when a picture is relit: the picture, warm and darker to the right."""
+    width, height = source.size
+    values = list(source.pixels)
+    for index in range(0, len(values), 4):
+        x = index // 4 % width / width
+        for channel, tint in enumerate((1.15, 0.8, 0.5)):
+            values[index + channel] = min(values[index + channel] * tint * (1.2 - 0.8 * x), 1.0)
+    image = bpy.data.images.new(name, width, height)
+    image.pixels[:] = values
+    image.filepath_raw, image.file_format = str(Path(ROOM["root"]) / "answer" / f"{name}.png"), "PNG"
+    image.save()
+    bpy.data.images.remove(image)
+
+
 def use_python(path):
     """Let the preferences name an existing environment."""
     stored = bpy.context.preferences.addons["limelight"].preferences

@@ -122,6 +122,19 @@ def test_a_click_on_the_photo_places_a_probe_behind_that_pixel(play):
     assert report["seen_at"][1] == pytest.approx(0.25, abs=0.08)
 
 
+def test_a_photo_is_relit_and_compared_by_a_line_that_is_dragged(play, tmp_path):
+    report = play(
+        "relight", photo=str(HERE / "photo.jpg"), preview=str(HERE / "spheres.png"), root=str(tmp_path / "engine"),
+        engine=str(HERE.parent / "addon" / "ui" / "fake_engine.py"), python=sys.executable,
+        reference=str(HERE / "spheres.png"),
+    )  # fmt: skip
+    assert report["after_escape"] == ["Cancelled; nothing was changed", False, "photo.jpg"]
+    assert report["shown"] == "photo.jpg relit" and "has the light of spheres.png" in report["message"]
+    assert report["wipe_at"] == pytest.approx(0.25, abs=0.03)
+    assert report["after_undo"][0] == "photo.jpg" and "photo.jpg relit" not in report["after_undo"][1]
+    assert (SHOTS / "relight" / "o_wiped.png").stat().st_size > 50_000
+
+
 @pytest.mark.slow
 @pytest.mark.skipif("LIMELIGHT_ENGINE_PYTHON" not in os.environ, reason="LIMELIGHT_ENGINE_PYTHON names no engine")
 def test_the_same_way_with_the_real_engine(play, tmp_path):
@@ -135,3 +148,14 @@ def test_the_same_way_with_the_real_engine(play, tmp_path):
 def test_the_preferences_show_the_engines_set_up(play):
     report = play("preferences_page")
     assert all(Path(path).is_file() for path, _version in report["pythons"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("LIMELIGHT_ENGINE_PYTHON" not in os.environ, reason="LIMELIGHT_ENGINE_PYTHON names no engine")
+def test_the_real_engine_relights_a_photo(play):
+    report = play(
+        "relight", seconds=600, photo=str(HERE / "photo.jpg"), reference=str(HERE / "spheres.png"),
+        python=os.environ["LIMELIGHT_ENGINE_PYTHON"],
+    )  # fmt: skip
+    assert report["after_escape"] == ["Cancelled; nothing was changed", False, "photo.jpg"]
+    assert report["shown"] == "photo.jpg relit", report["message"]

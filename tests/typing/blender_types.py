@@ -20,6 +20,7 @@ OURS = {
     "bpy.types.Scene.limelight": "limelight.properties.SceneSettings",
     "bpy.types.Object.limelight": "limelight.properties.ProbeLight",
     "bpy.types.World.limelight": "limelight.properties.WorldLight",
+    "bpy.types.Image.limelight": "limelight.properties.RelitImage",
     "bpy.types.WindowManager.limelight": "limelight.properties.JobState",
     "bpy.types.WindowManager.limelight_interface": "limelight.operators.state.InterfaceState",
 }

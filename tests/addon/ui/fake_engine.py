@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in for the engine: speaks the wire, answers a light request with prepared files after a while.
+"""A stand-in for the engine: speaks the wire, answers requests with prepared files after a while.
 
 It is copied to ``ROOT/bridge/launch.py`` of a folder that the tests give as the engine's root. ``ROOT/behaviour.json``
 says how it acts: ``seconds`` a job takes, ``fail`` an error's [text, remedy], ``die`` whether it ends in the middle.
+A relit picture is ``ROOT/answer/relit.png`` or, without that, one of a colour; its parameters stay in ``asked.json``.
 ``ROOT/answer`` holds ``environment.exr``, ``spheres.exr``, ``depth.exr`` and ``preview.png``.
 """
 
 import json
 import queue
 import shutil
+import struct
 import sys
 import threading
 import time
+import zlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +47,11 @@ def cancelled(job):
 
 def light(job, params, behaviour):
     """Act out an estimate, leave its files in ``params["out"]``."""
+    work(job, behaviour, lambda: answer(params))
+
+
+def work(job, behaviour, finish, stage="Painting the spheres", preview="preview.png"):
+    """Take a while, as the behaviour says, then answer with what ``finish()`` gives."""
     steps = 20
     for step in range(steps):
         time.sleep(behaviour.get("seconds", 0.2) / steps)
@@ -54,14 +62,47 @@ def light(job, params, behaviour):
             print("out of memory in layer 7", file=sys.stderr, flush=True)
             sys.exit(9)
         eta = behaviour.get("seconds", 0.2) * (1 - step / steps)
-        say("progress", id=job, fraction=step / steps, stage="Painting the spheres", eta=eta)
+        say("progress", id=job, fraction=step / steps, stage=stage, eta=eta)
         if step == 2:
-            say("preview", id=job, path=str(ROOT / "answer" / "preview.png"))
+            say("preview", id=job, path=str(ROOT / "answer" / preview))
     if behaviour.get("fail"):
         text, remedy = behaviour["fail"]
         say("error", id=job, code="bad_input", text=text, remedy=remedy)
         return
-    say("result", id=job, data=answer(params))
+    say("result", id=job, data=finish())
+
+
+def relight(params):
+    """Write a relit picture, and a ratio if one is wanted; returns the result."""
+    (ROOT / "asked.json").write_text(json.dumps(params))
+    source, out = Path(params["source"]), Path(params["out"])
+    if out.suffix == ".exr":
+        shutil.copy(source, out)
+    elif (ROOT / "answer" / "relit.png").is_file():
+        shutil.copy(ROOT / "answer" / "relit.png", out)
+    else:
+        write_png(out, *struct.unpack(">II", source.read_bytes()[16:24]))
+    if params["ratio"]:
+        shutil.copy(ROOT / "answer" / "environment.exr", params["ratio"])
+    shutil.copy(ROOT / "answer" / "preview.png", out.with_name("preview.png"))
+    return {
+        "version": 1, "source": str(source), "relit": str(out), "ratio": params["ratio"],
+        "preview": str(out.with_name("preview.png")), "code_distance": 0.1, "before": 0.4, "model": params["model"],
+        "warnings": ["The picture is small."],
+    }  # fmt: skip
+
+
+def write_png(path, width, height):
+    """A picture of one colour with 16 bits a channel: 0x8001, 0x4001, 0x2001."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    rows = (b"\0" + struct.pack(">HHH", 0x8001, 0x4001, 0x2001) * width) * height
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )
 
 
 def answer(params):
@@ -109,6 +150,9 @@ def main():
         say("accepted", id=message["id"])
         if message["kind"] == "light":
             light(message["id"], message["params"], behaviour)
+        elif message["kind"] == "relight":
+            shown = "relit.png" if (ROOT / "answer" / "relit.png").is_file() else "preview.png"
+            work(message["id"], behaviour, lambda asked=message["params"]: relight(asked), "Changing the light", shown)
         elif message["kind"] == "depth":
             shutil.copy(ROOT / "answer" / "depth.exr", message["params"]["out"])
             said = {"depth": message["params"]["out"], "range_m": [2.0, 4.0], "warnings": ["The scale is a guess."]}

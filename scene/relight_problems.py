@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What keeps a picture from being relit, each with the button that repairs it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import bpy
+
+from . import frames, probes
+from .problems import Problem
+
+
+def find_problems(scene: bpy.types.Scene, source: bpy.types.Image | None) -> list[Problem]:
+    """Everything that is missing or wrong; empty when ``source`` may be relit as the scene's settings say.
+
+    Cheap enough for a panel: two Image Editors may show two pictures, so there is no one answer to keep.
+    """
+    return [*_source(source), *_REFERENCES[scene.limelight.relight.reference_type](scene)]
+
+
+def needs_still(image: bpy.types.Image) -> bool:
+    """Whether a picture must be taken of an image first: it moves, or lives only as long as the next render."""
+    return frames.is_animated(image) or image.source == "VIEWER"
+
+
+def lit_probe(scene: bpy.types.Scene) -> bpy.types.Object | None:
+    """The probe whose light is meant: the chosen one, else the highlighted one, else the first that holds light."""
+    chosen, there = scene.limelight.relight.probe, probes.probes(scene)
+    if chosen is not None and chosen.limelight.environment is not None:
+        return chosen
+    active = there[scene.limelight.active_probe : scene.limelight.active_probe + 1]
+    return next((probe for probe in [*active, *there] if probe.limelight.environment is not None), None)
+
+
+def _source(source: bpy.types.Image | None) -> Iterator[Problem]:
+    if source is None:
+        yield Problem("No image is open here", "image.open", "Open an image")
+    elif needs_still(source):
+        what = "a movie" if source.source == "MOVIE" else "no still picture"
+        yield Problem(f"“{source.name}” is {what}", "limelight.relight_still", "Take this frame as a still")
+    elif source.source == "TILED":
+        yield Problem(f"“{source.name}” is a set of tiles, not one picture", "image.open", "Open another image")
+    elif min(source.size) < 1:
+        yield Problem(f"“{source.name}” shows nothing: its file is gone or damaged", "image.open", "Open another image")
+
+
+def _picture(scene: bpy.types.Scene) -> Iterator[Problem]:
+    image, choose = scene.limelight.relight.reference, ("limelight.relight_reference", "Choose a picture")
+    if image is None:
+        yield Problem("There is no reference: a picture whose light is wanted", *choose)
+    elif needs_still(image) or image.source == "TILED":
+        yield Problem(f"The reference “{image.name}” is no still picture", *choose)
+    elif image.has_data and min(image.size) < 1:
+        yield Problem(f"The reference “{image.name}” shows nothing: its file is gone or damaged", *choose)
+
+
+def _panorama(scene: bpy.types.Scene) -> Iterator[Problem]:
+    found = list(_picture(scene))
+    yield from found
+    image = scene.limelight.relight.reference
+    # An image that nothing has shown yet is not read from the disk for this: the run looks again.
+    if image is None or found or not image.has_data:
+        return
+    width, height = image.size
+    if width != 2 * height:
+        text = f"“{image.name}” is no panorama: {width} × {height}, not twice as wide as high"
+        yield _switch(text, "Use it as a picture", "IMAGE", "Take the reference as a usual picture")
+
+
+def _lamps(scene: bpy.types.Scene) -> Iterator[Problem]:
+    if scene.camera is None:
+        yield Problem("The scene has no camera", "limelight.add_camera", "Add a camera")
+
+
+def _probe(scene: bpy.types.Scene) -> Iterator[Problem]:
+    if not probes.probes(scene):
+        yield _switch("There is no probe yet", "Use a picture instead", "IMAGE", "Take the light from a picture")
+    elif lit_probe(scene) is None:
+        yield Problem("No probe holds estimated light", "limelight.estimate", "Estimate the light")
+
+
+def _switch(text: str, label: str, kind: str, tip: str) -> Problem:
+    arguments = {"path": "scene.limelight.relight.reference_type", "value": json.dumps(kind), "tip": tip}
+    return Problem(text, "limelight.repair", label, arguments)
+
+
+_REFERENCES = {"IMAGE": _picture, "HDRI": _panorama, "LAMPS": _lamps, "PROBE": _probe}

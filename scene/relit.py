@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures in other light, as images of this file: what each remembers, which belong to one picture, their removal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import compat, plate
+
+#: Settings of a run that a result remembers under the same name.
+REMEMBERED = ("reference_type", "reference", "probe", "rotation", "strength", "quality", "seed", "take", "model")
+_NAME_BYTES = 63
+
+
+def is_relit(image: bpy.types.Image | None) -> bool:
+    """Whether Limelight made this image by relighting another."""
+    return image is not None and image.limelight.number > 0
+
+
+def source_of(image: bpy.types.Image | None) -> bpy.types.Image | None:
+    """The picture that is relit when ``image`` is open: of a result its original, so light is not laid on light."""
+    if image is not None and is_relit(image) and image.limelight.source is not None:
+        return image.limelight.source
+    return image
+
+
+def results(source: bpy.types.Image | None) -> list[bpy.types.Image]:
+    """All results of a picture, the newest first."""
+    if source is None:
+        return []
+    made = [image for image in bpy.data.images if is_relit(image) and image.limelight.source == source]
+    return sorted(made, key=lambda image: -image.limelight.number)
+
+
+def load(source: bpy.types.Image, answer: dict[str, Any], made: dict[str, Any]) -> bpy.types.Image:
+    """The engine's answer as a packed image of this file that remembers how it was ``made``.
+
+    An EXR is linear, a PNG holds 16 bits of sRGB; a light ratio is data. Earlier results stay as they are.
+    """
+    number = max((image.limelight.number for image in results(source)), default=0) + 1
+    image = _packed(Path(answer["relit"]), _named(source, "relit"))
+    # Nothing of the scene holds it: without this a result that is not shown would not be saved.
+    image.use_fake_user = True
+    memory = image.limelight
+    memory.number, memory.source = number, source
+    for name, value in made.items():
+        setattr(memory, name, value)
+    before, after = answer.get("before", 0.0), answer.get("code_distance", 0.0)
+    memory.reached = 1 - after / before if before > 1e-6 else -1.0
+    if answer.get("ratio"):
+        memory.ratio = _packed(Path(answer["ratio"]), _named(source, "light ratio"), data=True)
+    return image
+
+
+def _named(source: bpy.types.Image, ending: str) -> str:
+    """A picture's name with an ending; as much of it as leaves room for that and Blender's number."""
+    return f"{source.name.encode()[: _NAME_BYTES - len(ending) - 5].decode(errors='ignore')} {ending}"
+
+
+def _packed(path: Path, name: str, *, data: bool = False) -> bpy.types.Image:
+    image = bpy.data.images.load(str(path), check_existing=False)
+    if min(image.size) < 1:
+        bpy.data.images.remove(image)
+        raise RuntimeError(f"“{path.name}” is no picture that Blender can read")
+    if data:
+        image.colorspace_settings.name = "Non-Color"
+    elif path.suffix == ".exr":
+        image.colorspace_settings.name = compat.LINEAR
+    image.pack()
+    image.name = name
+    # The path lay in a job's folder that is gone by now; what counts is packed.
+    image.filepath_raw = f"//{image.name}{path.suffix}"
+    for packed in image.packed_files:
+        packed.filepath = image.filepath_raw
+    return image
+
+
+def remove(image: bpy.types.Image) -> None:
+    """Take a result and its light ratio out of the file; where it was the photo behind a camera, its original is again.
+
+    Raises ``ValueError`` if it is no result.
+    """
+    if not is_relit(image):
+        raise ValueError(f"“{image.name}” was not made by Relight")
+    source, ratio = source_of(image), image.limelight.ratio
+    for scene in bpy.data.scenes:
+        if scene.limelight.plate == image and source is not None:
+            plate.use_image(scene, source)
+    for editor in editors():
+        if editor.image == image and source is not None:
+            editor.image = source
+    bpy.data.images.remove(image)
+    if ratio is not None and not ratio.users:
+        bpy.data.images.remove(ratio)
+
+
+def editors() -> list[bpy.types.SpaceImageEditor]:
+    """All Image Editors of all windows and workspaces."""
+    spaces = [space for screen in bpy.data.screens for area in screen.areas for space in area.spaces]
+    return [space for space in spaces if isinstance(space, bpy.types.SpaceImageEditor)]
+
+
+def show(image: bpy.types.Image) -> None:
+    """Show a picture or a result wherever an Image Editor shows the picture or another result of it."""
+    source = source_of(image)
+    for editor in editors():
+        if editor.image is not None and source_of(editor.image) == source:
+            editor.image = image
+
+
+def use_as_background(scene: bpy.types.Scene, image: bpy.types.Image) -> bpy.types.Object:
+    """Put a result behind the scene's camera, so that estimates read it; returns the camera.
+
+    Where its original, or another result of it, is there already, the camera keeps its view angle.
+    """
+    source = source_of(image)
+    if scene.limelight.plate is not None and source_of(scene.limelight.plate) == source:
+        return plate.use_image(scene, image)
+    file = bpy.path.abspath(source.filepath) if source is not None and source.filepath else ""
+    return plate.use_image(scene, image, plate.likely_fov(image, plate.read_exif(Path(file))[1] if file else None))
+
+
+def restore_settings(scene: bpy.types.Scene, image: bpy.types.Image) -> None:
+    """Set Relight as it was when a result was made."""
+    settings = scene.limelight.relight
+    for name in REMEMBERED:
+        setattr(settings, name, getattr(image.limelight, name))
+    settings.keep_ratio = image.limelight.ratio is not None
+
+
+def told(image: bpy.types.Image) -> str:
+    """How a result was made, in a few words."""
+    memory = image.limelight
+    take = f"take {memory.take}, " if memory.take else ""
+    return f"{memory.number}: {memory.reference_name}, {take}{memory.strength:.0f} %"

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A picture of an image that moves or that the next render replaces, as an image of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from . import compat, frames
+
+
+def take(
+    scene: bpy.types.Scene, image: bpy.types.Image, folder: Path, counted: bpy.types.ImageUser | None = None
+) -> bpy.types.Image:
+    """What an image shows at the scene's current frame as a packed image; ``folder`` is for files on the way.
+
+    ``counted`` says how the frames of a movie or sequence are counted. Raises ``ValueError`` if it shows nothing.
+    """
+    if image.type == "RENDER_RESULT":
+        path = folder / "still.exr"
+        with compat.output_kept(scene.render):
+            settings = scene.render.image_settings
+            compat.set_still_format(settings, "OPEN_EXR")
+            settings.color_mode, settings.color_depth = "RGBA", "32"
+            try:
+                image.save_render(str(path), scene=scene)
+            except RuntimeError as error:
+                raise ValueError("nothing has been rendered yet") from error
+    elif image.source == "VIEWER":
+        from . import pixels
+
+        if len(image.pixels) == 0:
+            raise ValueError(f"“{image.name}” shows nothing yet")
+        path = folder / "still.exr"
+        pixels.write(path, pixels.of(image)[::-1])
+    else:
+        usable = counted is not None and counted.frame_duration > 0
+        path, _size = frames.save_still(scene, folder, image, counted if usable else None)
+    if not path.is_file():
+        raise ValueError(f"“{image.name}” shows nothing yet")
+    still = bpy.data.images.load(str(path), check_existing=False)
+    if path.suffix == ".exr":
+        still.colorspace_settings.name = compat.LINEAR
+    still.pack()
+    moves = frames.is_animated(image)
+    still.name = f"{Path(image.name).stem} frame {scene.frame_current}" if moves else f"{image.name} still"
+    still.filepath_raw = f"//{still.name}{path.suffix}"
+    for packed in still.packed_files:
+        packed.filepath = still.filepath_raw
+    return still
