@@ -27,7 +27,7 @@ from . import tracer
 from .arithmetic import RECT, SKY
 from .denoise import denoise
 from .rooms import make_room
-from .samples import planar, save_sample
+from .samples import planar, write_seeds
 from .scene import REC709, SceneBuilder
 from .sky import hdri_files
 from .viewpoint import Viewpoint, camera_corners, clearance, place_camera, pose
@@ -181,7 +181,8 @@ def _dark(builder: SceneBuilder, *, daylight: bool = True, lamps: bool = True) -
         dark.spheres = list(builder.spheres)
     kept = [i for i, rect in enumerate(builder.rects) if rect[_WINDOW] or not lamps]
     dark.rects, dark.lights = [builder.rects[i] for i in kept], []
-    for kind, index, power in builder.lights:
+    for kind, place, power in builder.lights:
+        index = int(place)
         from_outside = kind == SKY or (kind == RECT and builder.rects[index][_WINDOW])
         if not (daylight if from_outside else lamps):
             dark.lights.append([kind, kept.index(index) if kind == RECT else index, power])
@@ -194,16 +195,15 @@ def write_light_sets(
     count: int,
     progress: Callable[[float, str], None] = lambda fraction, stage: None,
     hdri_folder: Path | None = None,
+    workers: int = 1,
     **options: Any,
 ) -> None:
-    """Write ``sample_<seed>.npz`` for ``count`` seeds; existing files are kept, so a broken run resumes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    hdris = hdri_files(hdri_folder)
-    for done in range(count):
-        path = folder / f"sample_{first_seed + done}.npz"
-        if not path.exists():
-            save_sample(path, make_light_set(first_seed + done, hdris=hdris, **options))
-        progress((done + 1) / count, f"Room {done + 1} of {count}")
+    """Write ``sample_<seed>.npz`` for ``count`` seeds; existing files are kept, so a broken run resumes.
+
+    ``workers`` above 1 renders so many rooms at once, each on one thread. ``options`` go to :func:`make_light_set`.
+    """
+    seeds = range(first_seed, first_seed + count)
+    write_seeds(folder, seeds, make_light_set, workers, progress, hdris=hdri_files(hdri_folder), **options)
 
 
 def main() -> None:
@@ -215,12 +215,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--hdris", type=Path)
     given = parser.parse_args()
     with TerminalReport() as report:
         write_light_sets(
-            given.out, given.first, given.count, report.progress, given.hdris, size=given.size, samples=given.samples,
-            threads=given.threads,
+            given.out, given.first, given.count, report.progress, given.hdris, given.workers, size=given.size,
+            samples=given.samples, threads=given.threads,
         )  # fmt: skip
 
 
