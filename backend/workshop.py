@@ -21,8 +21,8 @@ def synthesize(
     kind: Annotated[
         str,
         typer.Argument(
-            help="ray-traced: rooms, lights (rooms once per light source); by Blender: spheres, views; for evaluation:"
-            " probes (by Blender), crops (of HDRIs)"
+            help="rooms (ray-traced); lights (rooms once per light source, ray-traced or, with --blender, by Blender);"
+            " by Blender: spheres, views; for evaluation: probes (by Blender), crops (of HDRIs)"
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the samples")],
@@ -66,7 +66,8 @@ def synthesize(
             if kind == "rooms":
                 write_samples(out, first, count, workers, report.progress, hdri_folder=hdris, device=where)
             else:
-                synthesize_lights(out, first, count, hdris, workers, width, samples, where, report)
+                settings = {"size": width, "samples": samples, "assets": assets}
+                synthesize_lights(out, first, count, hdris, blender, workers, settings, where, report)
             return {"out": str(out), "first": first, "count": count, "device": where}
         from ..synthesis.sphere_sets import write_set
 
@@ -177,14 +178,21 @@ def bench(
 
 
 def synthesize_lights(
-    out: Path, first: int, count: int, hdris: Path | None, workers: int, size: int | None, samples: int | None,
+    out: Path, first: int, count: int, hdris: Path | None, blender: Path | None, workers: int, changed: dict[str, Any],
     device: str, report: Any,
 ) -> None:  # fmt: skip
-    """Rooms rendered once per light source, at their usual size and samples unless others are given."""
+    """Rooms rendered once per light source, by the ray tracer or by Blender; ``changed``: settings, None is usual."""
+    settings = {key: value for key, value in changed.items() if value is not None}
+    if blender is not None:
+        from ..synthesis import cycles_light_sets
+
+        cycles_light_sets.write_light_sets(out, first, count, workers, report.progress, blender=blender, **settings)
+        return
+    if "assets" in settings:
+        raise BadInput("The ray tracer takes no --assets.", "Give --blender, a Python that has bpy, too.")
     from ..synthesis.light_sets import write_light_sets
 
-    changed = {key: value for key, value in (("size", size), ("samples", samples)) if value is not None}
-    write_light_sets(out, first, count, report.progress, hdris, workers, device=device, **changed)
+    write_light_sets(out, first, count, workers, report.progress, hdris, device=device, **settings)
 
 
 def synthesize_crops(out: Path, count: int, hdris: Path | None, blender: Path | None) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import copy
 import json
 import math
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from limelight.backend import cli
 from limelight.backend.errors import BadInput
 from limelight.backend.optics.camera import Camera
 from limelight.backend.optics.exposure import luminance, srgb_eotf
-from limelight.synthesis import light_mixtures, light_sets, tracer
+from limelight.synthesis import cycles_light_sets, light_mixtures, light_sets, tracer
 from limelight.synthesis.light_mixtures import draw_lighting, mix, photograph, read_light_set
 from limelight.synthesis.rooms import make_room
 from limelight.synthesis.scene import SceneBuilder
@@ -115,7 +117,7 @@ def test_files_hold_the_set_and_a_second_run_keeps_them(tmp_path: Path, light_se
     light_sets.write_light_sets(tmp_path, 10_000_004, 1, **TINY)
     path = tmp_path / "sample_10000004.npz"
     before = path.stat().st_mtime_ns
-    light_sets.write_light_sets(tmp_path, 10_000_004, 3, lambda done, stage: told.append(done), workers=2, **TINY)
+    light_sets.write_light_sets(tmp_path, 10_000_004, 3, 2, lambda done, stage: told.append(done), **TINY)
     assert path.stat().st_mtime_ns == before and told[-1] == 1
     files = light_mixtures.light_set_files(tmp_path)
     assert [read_light_set(file).seed for file in files] == [10_000_004, 10_000_005, 10_000_006]
@@ -195,3 +197,55 @@ def test_lamps_have_luminance_one_and_most_are_black_bodies() -> None:
         colours[:, 1] < 0.8 * np.minimum(colours[:, 0], colours[:, 2])
     )
     assert 0.04 < saturated.mean() < 0.2
+
+
+#: Plays Blender: source i has radiance i + 1, the surfaces are of albedo 0.5 and face +y in the world.
+STAND_IN = """
+    import json, sys
+    from pathlib import Path
+    import numpy as np, OpenEXR
+    job = json.loads(Path(sys.argv[3]).read_text())
+    out, size = Path(job["out"]), job["size"]
+    assert sys.argv[2] == "synthesis.blender.light_stage" and len(job["rig"]) == 8
+    def write(name, channels):
+        data = {key: np.full((size, size), value, np.float32) for key, value in channels.items()}
+        OpenEXR.File({"type": OpenEXR.scanlineimage}, data).write(str(out / name))
+    for i in range(10):
+        write(f"light_{i}.exr", dict.fromkeys("RGB", (i + 1.0) * (i != 9)))
+    albedo = {f"ViewLayer.Denoising Albedo.{c}": 0.5 for c in "RGB"}
+    write("surfaces.exr", albedo | {f"ViewLayer.Normal.{axis}": float(axis == "Y") for axis in "XYZ"})
+    np.save(out / "depth.npy", np.full((size, size), 3.0, np.float32))
+    # A camera that looks along +y, so that the surfaces face away from it.
+    matrix = [[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 1], [0, 0, 0, 1]]
+    raw = {"focal": 20.0, "camera_to_world": matrix, "middle": [0, 0, -1.5]}
+    (out / "raw.json").write_text(json.dumps(raw))
+"""
+
+
+def test_blenders_rooms_are_written_in_the_same_form(tmp_path: Path) -> None:
+    script, program = tmp_path / "stand_in.py", tmp_path / "python-with-bpy"
+    script.write_text(textwrap.dedent(STAND_IN))
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
+    program.chmod(0o755)
+    line = ["synthesize", "lights", "--out", str(tmp_path / "set"), "--count", "2", "--width", "32", "--seed", "7",
+            "--blender", str(program), "--device", "cpu", "--json"]  # fmt: skip
+    answer = CliRunner().invoke(cli.app, line)
+    assert answer.exit_code == 0, answer.output
+    assert [p.name for p in light_mixtures.light_set_files(tmp_path / "set")] == ["sample_7.npz", "sample_8.npz"]
+    found = read_light_set(tmp_path / "set" / "sample_7.npz")
+    assert found.lights.shape == (10, 32, 32, 3) and found.present.tolist() == [True] * 9 + [False]
+    # The rig's together show 0.95, in its own ratios; the daylight is scaled to their mean.
+    torch.testing.assert_close(found.lights[:, 0, 0, 0].float(), torch.tensor(
+        [0.95 * (i + 1) / 36 for i in range(8)] + [0.95 / 8, 0.0]), rtol=2e-3, atol=1e-6)  # fmt: skip
+    assert found.normal[0, 0].tolist() == [0, 0, -1] and found.albedo[0, 0].tolist() == [0.5] * 3
+    with np.load(tmp_path / "set" / "sample_7.npz") as stored:
+        assert stored["camera"].tolist() == [32, 32, 20, 20, 16, 16] and set(stored) == {
+            "lights", "albedo", "normal", "depth", "camera", "camera_to_world", "middle"}  # fmt: skip
+
+
+def test_blender_has_to_be_there_for_its_rooms_and_its_models(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="There is no"):
+        cycles_light_sets.write_light_sets(tmp_path, 0, 1, blender=tmp_path / "nowhere")
+    line = ["synthesize", "lights", "--out", str(tmp_path), "--assets", str(tmp_path), "--device", "cpu", "--json"]
+    answer = CliRunner().invoke(cli.app, line)
+    assert answer.exit_code == 2 and "takes no --assets" in answer.output
