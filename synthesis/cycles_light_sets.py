@@ -14,9 +14,10 @@ import numpy as np
 import OpenEXR
 
 from ..backend.errors import BadInput
+from ..backend.luminet.rig import RIG
 from ..backend.optics import exr
 from ..backend.optics.camera import Camera
-from .light_sets import RADII, RIG, SLOTS, clamp_of, exposed
+from .light_sets import RADII, SLOTS, clamp_of, exposed
 from .samples import write_seeds
 from .sphere_sample import render
 

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from ..backend.errors import BadInput
+from ..backend.luminet.rig import RIG
 from ..backend.optics.exposure import luminance, srgb_oetf
 from .blackbody import LUMINANCE, blackbody
-from .light_sets import RIG, SLOTS
+from .light_sets import SLOTS
 
 #: Colour temperatures of lamps, from a candle's to a blue sky's, drawn evenly in reciprocal kelvin as the eye sees them.
 _KELVIN = (2200.0, 9000.0)

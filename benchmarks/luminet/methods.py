@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -16,12 +17,16 @@ from skimage.exposure import match_histograms
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...backend.luminet.estimate import estimate, light_code
+from ...backend.luminet.ratio import carried
 from ...backend.luminet.relighter import Relighter
 from ...backend.optics.exposure import srgb_eotf, srgb_oetf
 
 #: Source and reference to the result.
 Method = Callable[[Tensor, Tensor], Tensor]
-LUMINET, DECODER, UNCHANGED = "LumiNet", "decoder alone", "source unchanged"
+LUMINET, CARRIED, DECODER, UNCHANGED = "LumiNet", "LumiNet, carried", "decoder alone", "source unchanged"
+#: What is measured; the rest are baselines.
+MEASURED = (LUMINET, CARRIED)
 #: Darkest linear value that a logarithm sees: half a step of 8 bits.
 _DARKEST = 0.5 / 255 / 12.92
 #: Linear Rec.709 to cone responses, and their logarithms to lαβ (Reinhard et al. 2001, eq. 4 and 6).
@@ -37,9 +42,9 @@ class Decodes(Protocol):
         """The picture (3, S, S) under the light of ``code`` (16,): display values (3, S, S), before any diffusion."""
 
 
-def methods(relighter: Relighter, steps: int, candidates: int, seed: int) -> dict[str, Method]:
-    """All by name, the relighter first."""
-    found: dict[str, Method] = {LUMINET: relit(relighter, steps, candidates, seed)}
+def methods(relighter: Relighter, quality: str, steps: int | None, seed: int) -> dict[str, Method]:
+    """All by name, the relighter first; ``steps`` None are the embedded model's for the ``quality``."""
+    found: dict[str, Method] = dict(zip(MEASURED, relit(relighter, quality, steps, seed), strict=True))
     if isinstance(relighter, Decodes):
         found[DECODER] = decoded(relighter)
     return found | {
@@ -67,18 +72,29 @@ def from_square(planes: Tensor, size: int) -> Tensor:
     return planes.permute(1, 2, 0)
 
 
-def relit(relighter: Relighter, steps: int, candidates: int, seed: int) -> Method:
-    """The relighter's ratio times the source; of several candidates the one whose code is nearest the reference's."""
+def relit(relighter: Relighter, quality: str, steps: int | None, seed: int) -> tuple[Method, Method]:
+    """The source's light times the engine's ratio, as it is and carried along the source's edges, as for any size."""
 
-    def method(source: Tensor, reference: Tensor) -> Tensor:
-        code = relighter.light_codes(to_square(reference, relighter.size)[None])[0]
-        seeds = range(seed, seed + candidates)
-        found = relighter.relight(to_square(source, relighter.size), code, steps=steps, seeds=seeds)
-        best = int((found.codes @ code.to(found.codes.device)).argmax())
-        ratio = from_square(found.ratio[best], source.shape[0])
-        return srgb_oetf(srgb_eotf(source) * ratio.exp()).clamp(0, 1)
+    # Both are asked about the same pictures one after the other.
+    @lru_cache(maxsize=1)
+    def ratio_of(source: Tensor, reference: Tensor) -> Tensor:
+        target = light_code(to_square(reference, relighter.size), relighter)
+        picture = to_square(source, relighter.size)
+        return estimate(picture, target, relighter, quality=quality, steps=steps, seed=seed).ratio
 
-    return method
+    def plain(source: Tensor, reference: Tensor) -> Tensor:
+        return lit(source, from_square(ratio_of(source, reference), source.shape[0]))
+
+    def along_edges(source: Tensor, reference: Tensor) -> Tensor:
+        parts = carried(ratio_of(source, reference), srgb_eotf(source))
+        return lit(source, torch.cat([part.clone() for _, part in parts]))
+
+    return plain, along_edges
+
+
+def lit(source: Tensor, ratio: Tensor) -> Tensor:
+    """A picture whose light is multiplied by exp(``ratio``), both (S, S, 3)."""
+    return srgb_oetf((srgb_eotf(source) * ratio.exp()).clamp(0, 1))
 
 
 def decoded(relighter: Relighter) -> Method:
@@ -86,7 +102,7 @@ def decoded(relighter: Relighter) -> Method:
 
     def method(source: Tensor, reference: Tensor) -> Tensor:
         assert isinstance(relighter, Decodes)
-        code = relighter.light_codes(to_square(reference, relighter.size)[None])[0]
+        code = light_code(to_square(reference, relighter.size), relighter)
         picture = relighter.decode(to_square(source, relighter.size), code)
         return from_square(picture, source.shape[0]).clamp(0, 1)
 

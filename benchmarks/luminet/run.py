@@ -12,18 +12,19 @@ from typing import Any, Protocol
 
 from ...backend.devices import pick_device
 from ...backend.errors import BadInput
+from ...backend.luminet.embedded import load_relighter as load_weights
+from ...backend.luminet.estimate import LARGE_STEPS, STEPS
+from ...backend.luminet.load import EMBEDDED, load_relighter
 from ...backend.luminet.relighter import Relighter
 from ..limo.statistics import Row, Summary, summarize
 from .codes import measure_codes
-from .methods import LUMINET, methods
+from .methods import LUMINET, MEASURED, methods
 from .pairs import KINDS, draw_pairs, read_sets
 from .score import LEADING, Scores, score
 from .sheet import Shown, write_sheet
 from .table import as_table
 from .verdict import verdicts
 
-#: Steps and candidates of each quality.
-EFFORTS = {"draft": (2, 1), "normal": (4, 4), "high": (8, 8)}
 #: Pairs of each kind; transfers on the sheet, half of each kind, and on the sheet of the worst.
 PAIRS, SHOWN, WORST = 120, 24, 10
 
@@ -36,7 +37,7 @@ def run_bench(
     folder: Path,
     out: Path,
     *,
-    model: str = "embedded",
+    model: str = EMBEDDED,
     quality: str = "normal",
     limit: int = 0,
     seed: int = 0,
@@ -49,14 +50,14 @@ def run_bench(
     ``limit``: so many pairs of each kind, 0 for :data:`PAIRS`. ``model`` is "embedded", a file of its weights or a
     folder of the large form; a ``relighter`` given takes its place. Returns all but the rows.
     """
-    if quality not in EFFORTS:
-        raise BadInput(f"The quality is '{quality}'.", f"Use one of {', '.join(EFFORTS)}.")
+    if quality not in STEPS:
+        raise BadInput(f"The quality is '{quality}'.", f"Use one of {', '.join(STEPS)}.")
     if limit < 0:
         raise BadInput(f"The limit is {limit} pairs.", "Give a positive number, or 0 for all.")
     sets = read_sets(folder)
     relighter = relighter or load(model, pick_device(device))
     count = limit or PAIRS
-    known = methods(relighter, *EFFORTS[quality], seed)
+    known = methods(relighter, quality, None if small(model) else LARGE_STEPS[quality], seed)
     rows: dict[str, list[Row]] = {kind: [] for kind in KINDS}
     shown: dict[str, list[Shown]] = {kind: [] for kind in KINDS}
     spent = 0.0
@@ -86,15 +87,16 @@ def run_bench(
     return _write(out, about, rows, by_light, by_scene, shown, seed)
 
 
+def small(model: str) -> bool:
+    """Whether a name is the embedded form's, or a file of weights for it."""
+    return model == EMBEDDED or model.endswith(".safetensors")
+
+
 def load(model: str, device: str) -> Relighter:
-    """The embedded form, also of other weights (.safetensors), or the large form of a folder."""
-    if model == "embedded" or model.endswith(".safetensors"):
-        from ...backend.luminet.embedded import WEIGHTS, load_relighter
-
-        return load_relighter(WEIGHTS if model == "embedded" else Path(model), device)
-    from ...backend.luminet.diffusion import load_relighter as load_large
-
-    return load_large(Path(model), device)
+    """The relighter that a job of this model would use, or the embedded form with a file of other weights."""
+    if small(model) and model != EMBEDDED:
+        return load_weights(Path(model), device)
+    return load_relighter(model, device)
 
 
 def _write(
@@ -106,7 +108,7 @@ def _write(
     shown: dict[str, list[Shown]],
     seed: int,
 ) -> dict[str, Any]:
-    transfers = {kind: summarize(found, [LUMINET], seed, lambda m: m[LEADING]) for kind, found in rows.items()}
+    transfers = {kind: summarize(found, list(MEASURED), seed, lambda m: m[LEADING]) for kind, found in rows.items()}
     retrieval = summarize(by_light, [], seed, lambda m: -m["top1"])
     intrinsics = summarize(by_scene, [], seed, lambda m: 0.0) if by_scene else None
     judged = verdicts(transfers, retrieval, intrinsics)

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .methods import LUMINET
+from .methods import LUMINET, MEASURED
 from .pairs import Pair
 from .score import LEADING, Scores
 
@@ -57,7 +57,7 @@ def write_sheet(path: Path, title: str, shown: list[Shown]) -> None:
 
 
 def _numbers(scores: dict[str, Scores]) -> str:
-    best = min((name for name in scores if name != LUMINET), key=lambda name: scores[name][LEADING])
+    best = min((name for name in scores if name not in MEASURED), key=lambda name: scores[name][LEADING])
     ours = scores[LUMINET]
     return (
         f"RMSE {ours[LEADING]:.3f}; best baseline here {scores[best][LEADING]:.3f} ({best});"

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..limo.statistics import Summary
 from .codes import CODE
-from .methods import LUMINET
+from .methods import MEASURED
 from .verdict import Verdict
 
 _NUMBERS = {
@@ -37,13 +37,14 @@ def as_table(
         f"{about['pairs']} pairs of {about['scenes']} scenes, {about['model']}, {about['quality']} quality,"
         f" {about['seconds_per_transfer']:.2f} s a transfer. Means over pairs; in brackets 95 % by bootstrap over"
         " scenes (the source's). Pictures of display values, RMSE over pixels and channels; *corrected*: without the"
-        " error's mean of each channel. In same-scene pairs the reference is the truth itself.\n",
+        " error's mean of each channel; *carried*: along the source's edges, as for a large picture. In same-scene"
+        " pairs the reference is the truth itself.\n",
         *(f"- {verdict}" for verdict in judged),
     ]
     for kind, summary in transfers.items():
         rows = [[method, *(_number(summary, method, key) for key in _NUMBERS)] for method in summary.means]
         parts += [f"\n## {kind.capitalize()}\n", _grid(["method", *_NUMBERS.values()], rows)]
-        parts += ["\nLumiNet against the best baseline of each number, positive is better:\n", _relative(summary)]
+        parts += ["\nAgainst the best baseline of each number, positive is better:\n", _relative(summary)]
     parts += [
         "\n## What the codes hold\n",
         f"Right light nearest among 10 in another scene: by light code {_share(retrieval, CODE)};"
@@ -58,11 +59,16 @@ def as_table(
 
 def _relative(summary: Summary) -> str:
     rows = []
-    for key, entry in summary.relative[LUMINET].items():
-        bounds = entry["interval"]
-        between = "" if bounds is None else f" [{100 * bounds[0]:+.0f}, {100 * bounds[1]:+.0f}]"
-        rows.append([_NUMBERS[key].removesuffix(" ↑"), entry["best"], f"{100 * entry['gain']:+.0f} %{between}"])
-    return _grid(["number", "best baseline", LUMINET], rows)
+    for key, title in _NUMBERS.items():
+        entries = [summary.relative[method][key] for method in MEASURED]
+        rows.append([title.removesuffix(" ↑"), entries[0]["best"], *(_percent(entry) for entry in entries)])
+    return _grid(["number", "best baseline", *MEASURED], rows)
+
+
+def _percent(entry: dict[str, Any]) -> str:
+    bounds = entry["interval"]
+    between = "" if bounds is None else f" [{100 * bounds[0]:+.0f}, {100 * bounds[1]:+.0f}]"
+    return f"{100 * entry['gain']:+.0f} %{between}"
 
 
 def _number(summary: Summary, method: str, key: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from limelight.backend.errors import BadInput
+from limelight.backend.luminet import estimate as engine
 from limelight.backend.luminet.relighter import CODE, Relit
 from limelight.backend.optics.exposure import srgb_eotf, srgb_oetf
 from limelight.benchmarks.luminet import codes, methods, pairs, run
@@ -110,7 +111,8 @@ class Oracle:
 
     def target(self, picture: Tensor, code: Tensor) -> Tensor:
         lights, _ = self.about(picture)
-        (weights,) = [w for w in self.weights if F.normalize(w.flatten() @ self.project, dim=-1).equal(code)][-1:]
+        codes = F.normalize(torch.stack(self.weights).flatten(1) @ self.project, dim=-1)
+        weights = self.weights[int((codes @ code).argmax())]
         return photograph(mix(lights, weights)).permute(2, 0, 1)
 
     def relight(
@@ -127,12 +129,15 @@ class _Silent:
 
 
 def test_an_oracle_passes_every_floor_and_leaves_all_files(rooms: Path, tmp_path: Path, monkeypatch) -> None:
+    # Colours as pure as some lamps of this test leave the engine's bound.
+    monkeypatch.setattr(engine, "BOUND", 20.0)
     answer = run.run_bench(rooms, tmp_path, limit=14, relighter=Oracle(monkeypatch), report=_Silent())
     assert answer["passed"] and (answer["pairs"], answer["scenes"]) == (28, 4)
     for kind in pairs.KINDS:
         means = answer["transfers"][kind]["means"]
         assert means["LumiNet"]["raw.unit.rmse"] < 1e-4 and means["LumiNet"]["albedo_error"] < 1e-3
         assert means["LumiNet"]["raw.signed.ssim"] == pytest.approx(1, abs=1e-4)
+        assert means["LumiNet, carried"]["raw.unit.rmse"] < 0.5 * means["source unchanged"]["raw.unit.rmse"]
         assert 0.01 < means["decoder alone"]["raw.unit.rmse"] < means["source unchanged"]["raw.unit.rmse"]
     assert answer["retrieval"]["means"]["light code"]["top1"] == 1
     alike = answer["intrinsics"]["means"]["intrinsics"]
@@ -249,5 +254,5 @@ def test_pictures_of_another_size_are_resized_and_the_ratio_back() -> None:
     class Small(Identity):
         size = SIZE // 2
 
-    result = methods.relit(Small(), 1, 2, 0)(picture, picture)
-    torch.testing.assert_close(result, picture, atol=1e-5, rtol=0)
+    for method in methods.relit(Small(), "draft", None, 0):
+        torch.testing.assert_close(method(picture, picture), picture, atol=1e-5, rtol=0)
