@@ -21,21 +21,24 @@ def synthesize(
     kind: Annotated[
         str,
         typer.Argument(
-            help="rooms (ray-traced); by Blender: spheres, views; for evaluation: probes (by Blender), crops (of HDRIs)"
+            help="rooms (ray-traced); lights (rooms once per light source, ray-traced or, with --blender, by Blender);"
+            " by Blender: spheres, views; for evaluation: probes (by Blender), crops (of HDRIs)"
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the samples")],
     count: Annotated[int, typer.Option(min=1, help="How many scenes")] = 100,
     workers: Annotated[int, typer.Option(min=1, help="Scenes made at once")] = 1,
     hdris: Annotated[
-        Path | None, typer.Option(help="rooms: folder of panoramas as surroundings; crops: of those kept out")
+        Path | None, typer.Option(help="rooms, lights: folder of panoramas as surroundings; crops: of those kept out")
     ] = None,
     blender: Annotated[Path | None, typer.Option(help="A Python that has bpy")] = None,
     family: Annotated[str, typer.Option(help="spheres, views: still, or what moves: sphere, camera, light")] = "still",
     frames: Annotated[int, typer.Option(min=2, help="Frames of a sequence")] = 21,
     assets: Annotated[str | None, typer.Option(help="Folder of models to set down, or 'libraries': Blender's")] = None,
-    width: Annotated[int | None, typer.Option(min=32, help="Pixels across a view by Blender")] = None,
-    samples: Annotated[int | None, typer.Option(min=1, help="Cycles samples a pixel")] = None,
+    width: Annotated[
+        int | None, typer.Option(min=32, help="lights: pixels a side; by Blender: pixels across a view")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="lights, by Blender: samples a pixel")] = None,
     ray: Annotated[str | None, typer.Option(help="Ray cluster: auto or an address")] = None,
     device: Device = "auto",
     seed: Annotated[
@@ -49,26 +52,31 @@ def synthesize(
     def command(report: Any) -> dict[str, Any]:
         if kind == "crops":
             return synthesize_crops(out, count, hdris, blender)
-        if kind not in ("rooms", "spheres", "views", "probes"):
+        if kind not in ("rooms", "lights", "spheres", "views", "probes"):
             raise BadInput(
-                f"There is nothing called '{kind}' to synthesize.", "Known: rooms, spheres, views, probes, crops."
+                f"There is nothing called '{kind}' to synthesize.",
+                "Known: rooms, lights, spheres, views, probes, crops.",
             )
         from ..synthesis.samples import EVALUATION_SEEDS, write_samples
 
         first = seed if seed is not None else EVALUATION_SEEDS if kind == "probes" else 0
-        if kind != "rooms":
-            from ..synthesis.sphere_sets import write_set
+        if kind in ("rooms", "lights"):
+            # The tracer knows one GPU; which one that is, CUDA_VISIBLE_DEVICES says.
+            where = pick_device(device).partition(":")[0]
+            if kind == "rooms":
+                write_samples(out, first, count, workers, report.progress, hdri_folder=hdris, device=where)
+            else:
+                settings = {"size": width, "samples": samples, "assets": assets}
+                synthesize_lights(out, first, count, hdris, blender, workers, settings, where, report)
+            return {"out": str(out), "first": first, "count": count, "device": where}
+        from ..synthesis.sphere_sets import write_set
 
-            changed = {key: value for key, value in (("width", width), ("samples", samples)) if value is not None}
-            manifest = write_set(
-                out, kind, first, count, blender=blender, workers=workers, family=family, frames=frames, assets=assets,
-                ray=ray, progress=report.progress, **changed,
-            )  # fmt: skip
-            return {"out": str(out), "first": first, "count": count, "samples": len(manifest["seeds"])}
-        # The tracer knows one GPU; which one that is, CUDA_VISIBLE_DEVICES says.
-        where = pick_device(device).partition(":")[0]
-        write_samples(out, first, count, workers, report.progress, hdri_folder=hdris, device=where)
-        return {"out": str(out), "first": first, "count": count, "device": where}
+        changed = {key: value for key, value in (("width", width), ("samples", samples)) if value is not None}
+        manifest = write_set(
+            out, kind, first, count, blender=blender, workers=workers, family=family, frames=frames, assets=assets,
+            ray=ray, progress=report.progress, **changed,
+        )  # fmt: skip
+        return {"out": str(out), "first": first, "count": count, "samples": len(manifest["seeds"])}
 
     run(command, as_json, lambda answer: typer.echo(answer["out"]), device)
 
@@ -120,18 +128,26 @@ def train(
 
 @app.command()
 def bench(
-    model: Annotated[str, typer.Argument(help="limo, direction or depth")],
-    folder: Annotated[Path, typer.Argument(help="A probe set: folders of image, depth, meta.json, env_ID.exr")],
+    model: Annotated[str, typer.Argument(help="limo, direction, depth or luminet")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="A probe set: folders of image, depth, meta.json, env_ID.exr; luminet: a folder of light sets"
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for table, JSON, contact sheet and the worst cases")],
     quality: Annotated[str, typer.Option(help="draft, normal or high")] = "normal",
-    limit: Annotated[int, typer.Option(help="At most so many probes; 0 is all")] = 0,
+    limit: Annotated[int, typer.Option(help="At most so many probes; luminet: pairs of each kind; 0 is all")] = 0,
     depth: Annotated[str, typer.Option(help="limo: both, given (the set's) or guessed (from the picture)")] = "both",
     textbook: Annotated[Path | None, typer.Option(help="direction: folder of trained textbook forms")] = None,
+    form: Annotated[
+        str, typer.Option("--model", help="luminet: embedded, a file of its weights, or a folder of a large model")
+    ] = "embedded",
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Score the light estimation against the truth and the baselines."""
+    """Score what the models say against the truth and the baselines."""
 
     def command(report: Any) -> dict[str, Any]:
         if model == "direction":
@@ -144,8 +160,14 @@ def bench(
             from ..benchmarks.depth.run import run_bench as bench_depth
 
             return bench_depth(folder, out, limit=limit, device=pick_device(device), report=report)
+        if model == "luminet":
+            from ..benchmarks.luminet.run import run_bench as bench_luminet
+
+            return bench_luminet(
+                folder, out, model=form, quality=quality, limit=limit, seed=seed, device=device, report=report
+            )
         if model != "limo":
-            raise BadInput(f"There is no benchmark for '{model}'.", "Known: limo, direction, depth.")
+            raise BadInput(f"There is no benchmark for '{model}'.", "Known: limo, direction, depth, luminet.")
         from ..benchmarks.limo.run import run_bench
 
         return run_bench(
@@ -153,6 +175,24 @@ def bench(
         )
 
     run(command, as_json, lambda answer: typer.echo(answer["table"]), device)
+
+
+def synthesize_lights(
+    out: Path, first: int, count: int, hdris: Path | None, blender: Path | None, workers: int, changed: dict[str, Any],
+    device: str, report: Any,
+) -> None:  # fmt: skip
+    """Rooms rendered once per light source, by the ray tracer or by Blender; ``changed``: settings, None is usual."""
+    settings = {key: value for key, value in changed.items() if value is not None}
+    if blender is not None:
+        from ..synthesis import cycles_light_sets
+
+        cycles_light_sets.write_light_sets(out, first, count, workers, report.progress, blender=blender, **settings)
+        return
+    if "assets" in settings:
+        raise BadInput("The ray tracer takes no --assets.", "Give --blender, a Python that has bpy, too.")
+    from ..synthesis.light_sets import write_light_sets
+
+    write_light_sets(out, first, count, workers, report.progress, hdris, device=device, **settings)
 
 
 def synthesize_crops(out: Path, count: int, hdris: Path | None, blender: Path | None) -> dict[str, Any]:

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from ..backend.errors import BadInput
+from ..backend.luminet.rig import RIG
 from ..backend.optics.exposure import luminance, srgb_oetf
 from .blackbody import LUMINANCE, blackbody
-from .light_sets import RIG, SLOTS
+from .light_sets import SLOTS
 
 #: Colour temperatures of lamps, from a candle's to a blue sky's, drawn evenly in reciprocal kelvin as the eye sees them.
 _KELVIN = (2200.0, 9000.0)
@@ -52,17 +53,17 @@ def read_light_set(path: Path) -> LightSet:
     """A file of :func:`.light_sets.write_light_sets`. Raises :class:`BadInput` for anything else."""
     try:
         with np.load(path) as stored:
-            arrays = [torch.from_numpy(stored[key]) for key in ("lights", "albedo", "normal", "depth")]
+            lights, *maps = (torch.from_numpy(stored[key]) for key in ("lights", "albedo", "normal", "depth"))
         seed = int(path.stem.removeprefix("sample_"))
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise BadInput(f"{path.name} is not a light set ({error}).", "Make it with 'synthesize lights'.") from error
-    lights = arrays[0]
     if lights.ndim != 4 or lights.shape[0] != len(SLOTS) or lights.shape[3] != 3:
         raise BadInput(
             f"{path.name} has lights of shape {tuple(lights.shape)}, expected ({len(SLOTS)}, S, S, 3).",
             "Make it with 'synthesize lights'.",
         )
-    return LightSet(seed, *arrays, lights.flatten(1).amax(1) > 0)
+    albedo, normal, depth = maps
+    return LightSet(seed, lights, albedo, normal, depth, lights.flatten(1).amax(1) > 0)
 
 
 def light_set_files(folder: Path) -> list[Path]:

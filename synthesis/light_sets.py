@@ -27,7 +27,7 @@ from . import tracer
 from .arithmetic import RECT, SKY
 from .denoise import denoise
 from .rooms import make_room
-from .samples import planar, save_sample
+from .samples import planar, write_seeds
 from .scene import REC709, SceneBuilder
 from .sky import hdri_files
 from .viewpoint import Viewpoint, camera_corners, clearance, place_camera, pose
@@ -38,7 +38,7 @@ SLOTS = (*RIG, *OWN)
 #: Metres from the camera to the middle at most, and from there to a lamp: what is behind stays out of the picture.
 _MIDDLE, _NEAREST, _FARTHEST = 2.0, 0.3, 3.2
 #: Radii in metres of the rig's lamps.
-_RADII = (0.06, 0.22)
+RADII = (0.06, 0.22)
 #: Column of a rectangle that tells a window from a lamp (scene.py).
 _WINDOW = 15
 #: Bounces of a path; fewer than a probe's panorama needs, as each source is only a part of the light.
@@ -65,7 +65,7 @@ def make_light_set(
             break
     else:
         raise RuntimeError(f"Seed {seed} gave no usable room in 20 tries; use another seed.")
-    radius = float(rng.uniform(*_RADII))
+    radius = float(rng.uniform(*RADII))
     rig = [_with_lamp(builder, whole, view, middle, *where, radius) for where in RIG.values()]
     own = [_dark(builder, daylight=False), _dark(builder, lamps=False)]
     rendered = render_lights([*rig, *own], view, samples, seed, threads, device)
@@ -105,21 +105,27 @@ def render_lights(
     for number, lit in enumerate(builders):
         traced = tracer.trace(
             lit.build(), view.camera_to_world[:3, 3], turned, samples=samples, seed=seed * 16 + number,
-            bounces=_BOUNCES, clamp=_clamp(number), threads=threads, device=device,
+            bounces=_BOUNCES, clamp=clamp_of(number), threads=threads, device=device,
         )  # fmt: skip
         pictures.append(denoise(traced, wrap=False))
-    lights = np.stack(pictures).astype(np.float32)
+    lights = exposed(np.stack(pictures))
+    normal = traced.normal @ view.camera_to_world[:3, :3]
+    return {"lights": lights, "albedo": traced.albedo, "normal": normal, "depth": planar(traced.distance, corners)}
+
+
+def exposed(pictures: np.ndarray) -> np.ndarray:
+    """Lights (L, S, S, 3) of one exposure, as :func:`make_light_set` tells, the rig's first; float32."""
+    lights = pictures.astype(np.float32)
     rig = lights[: len(RIG)]
     rig *= 0.95 / max(float(np.percentile(rig.sum(0) @ REC709, 95)), 1e-6)
     mean = float((rig @ REC709).mean())
     for own in lights[len(RIG) :]:
         level = float((own @ REC709).mean())
         own *= mean / level if level > 1e-4 else 0.0
-    normal = traced.normal @ view.camera_to_world[:3, :3]
-    return {"lights": lights, "albedo": traced.albedo, "normal": normal, "depth": planar(traced.distance, corners)}
+    return lights
 
 
-def _clamp(number: int) -> float:
+def clamp_of(number: int) -> float:
     """Indirect light of one vertex; the rig's lamps give irradiance 1 at the middle, the room's own are in klx."""
     return 1.5 if number < len(RIG) else 12.0
 
@@ -181,7 +187,8 @@ def _dark(builder: SceneBuilder, *, daylight: bool = True, lamps: bool = True) -
         dark.spheres = list(builder.spheres)
     kept = [i for i, rect in enumerate(builder.rects) if rect[_WINDOW] or not lamps]
     dark.rects, dark.lights = [builder.rects[i] for i in kept], []
-    for kind, index, power in builder.lights:
+    for kind, place, power in builder.lights:
+        index = int(place)
         from_outside = kind == SKY or (kind == RECT and builder.rects[index][_WINDOW])
         if not (daylight if from_outside else lamps):
             dark.lights.append([kind, kept.index(index) if kind == RECT else index, power])
@@ -192,18 +199,17 @@ def write_light_sets(
     folder: Path,
     first_seed: int,
     count: int,
+    workers: int = 1,
     progress: Callable[[float, str], None] = lambda fraction, stage: None,
     hdri_folder: Path | None = None,
     **options: Any,
 ) -> None:
-    """Write ``sample_<seed>.npz`` for ``count`` seeds; existing files are kept, so a broken run resumes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    hdris = hdri_files(hdri_folder)
-    for done in range(count):
-        path = folder / f"sample_{first_seed + done}.npz"
-        if not path.exists():
-            save_sample(path, make_light_set(first_seed + done, hdris=hdris, **options))
-        progress((done + 1) / count, f"Room {done + 1} of {count}")
+    """Write ``sample_<seed>.npz`` for ``count`` seeds; existing files are kept, so a broken run resumes.
+
+    ``workers`` above 1 renders so many rooms at once, each on one thread. ``options`` go to :func:`make_light_set`.
+    """
+    seeds = range(first_seed, first_seed + count)
+    write_seeds(folder, seeds, make_light_set, workers, progress, hdris=hdri_files(hdri_folder), **options)
 
 
 def main() -> None:
@@ -215,12 +221,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--hdris", type=Path)
     given = parser.parse_args()
     with TerminalReport() as report:
         write_light_sets(
-            given.out, given.first, given.count, report.progress, given.hdris, size=given.size, samples=given.samples,
-            threads=given.threads,
+            given.out, given.first, given.count, given.workers, report.progress, given.hdris, size=given.size,
+            samples=given.samples, threads=given.threads,
         )  # fmt: skip
 
 

@@ -174,19 +174,31 @@ def write_samples(
 
     ``workers`` above 1 makes so many samples at once, each on one thread. ``options`` go to :func:`make_sample`.
     """
+    write_seeds(folder, range(first_seed, first_seed + count), make_sample, workers, progress, **options)
+
+
+def write_seeds(
+    folder: Path,
+    seeds: range,
+    make: Callable[..., dict[str, Any]],
+    workers: int,
+    progress: Callable[[float, str], None],
+    **options: Any,
+) -> None:
+    """Write what ``make`` (seed, options) returns as ``sample_<seed>.npz``, for every seed that has no file yet."""
     folder.mkdir(parents=True, exist_ok=True)
     if workers > 1:
         options["threads"] = 1
-    missing = [s for s in range(first_seed, first_seed + count) if not (folder / f"sample_{s}.npz").exists()]
+    missing = [s for s in seeds if not (folder / f"sample_{s}.npz").exists()]
 
     def work(seed: int) -> None:
-        save_sample(folder / f"sample_{seed}.npz", make_sample(seed, **options))
+        save_sample(folder / f"sample_{seed}.npz", make(seed, **options))
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         try:
             # Draining the results raises what a worker raised.
-            for done, _ in enumerate(pool.map(work, missing), count - len(missing) + 1):
-                progress(done / count, f"Scene {done} of {count}")
+            for done, _ in enumerate(pool.map(work, missing), len(seeds) - len(missing) + 1):
+                progress(done / len(seeds), f"Scene {done} of {len(seeds)}")
         except BaseException:
             # Ctrl-C or an error: scenes that wait are not begun.
             pool.shutdown(wait=False, cancel_futures=True)

@@ -45,7 +45,7 @@ def make_sample(task: dict[str, Any]) -> bool:
         raw, done = Path(work) / "raw", Path(work) / "done"
         raw.mkdir()
         done.mkdir()
-        _render(task, raw)
+        render(task, raw)
         note = finish(raw, done, task)
         note["seconds"] = round(time.monotonic() - start, 1)
         (done / "sample.json").write_text(json.dumps(note, indent=1), encoding="utf-8")
@@ -59,15 +59,15 @@ def make_sample(task: dict[str, Any]) -> bool:
     return True
 
 
-def _render(task: dict[str, Any], raw: Path) -> None:
-    """Run Blender on a job; raises with its last words if it fails."""
+def render(task: dict[str, Any], raw: Path, stage: str = "sphere_stage") -> None:
+    """Run a stage of Blender's on a job that leaves its files in ``raw``; raises with its last words if it fails."""
     job = raw / "job.json"
     job.write_text(json.dumps({**task, "out": str(raw)}), encoding="utf-8")
     environment = {**os.environ}
     if task["assets"] != "libraries":
         environment["BLENDER_USER_RESOURCES"] = str(raw / "user")
     done = subprocess.run(
-        [task["blender"], str(LAUNCH), "synthesis.blender.sphere_stage", str(job)],
+        [task["blender"], str(LAUNCH), f"synthesis.blender.{stage}", str(job)],
         check=False, capture_output=True, text=True, env=environment, cwd=LAUNCH.parent.parent,
     )  # fmt: skip
     if done.returncode or not (raw / "raw.json").is_file():

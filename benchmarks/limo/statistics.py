@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,10 +37,13 @@ class Summary:
     best_baseline: str
 
 
-def summarize(rows: list[Row], estimates: list[str], seed: int = 0) -> Summary:
+def summarize(
+    rows: list[Row], estimates: list[str], seed: int = 0, rank: Callable[[dict[str, float]], float] = limo_rmse
+) -> Summary:
     """Means over probes; intervals by resampling whole scenes, since the probes of one are not independent.
 
-    NaN (a score that does not exist for a probe) is left out. With one scene there are no intervals.
+    NaN (a score that does not exist for a probe) is left out. With one scene there are no intervals. The best baseline
+    is the one whose means have the least ``rank``.
     """
     methods, keys = list(rows[0].scores), list(next(iter(rows[0].scores.values())))
     values = np.array([[[row.scores[m][k] for k in keys] for m in methods] for row in rows])
@@ -73,7 +77,7 @@ def summarize(rows: list[Row], estimates: list[str], seed: int = 0) -> Summary:
                 "gain": float(gain(mean[own, j], mean[rival, j], key)),
                 "interval": _interval(gains, enough),
             }
-    return Summary(means, bounds, relative, min(baselines, key=lambda m: limo_rmse(means[m])))
+    return Summary(means, bounds, relative, min(baselines, key=lambda m: rank(means[m])))
 
 
 def gain(own: Any, best: Any, key: str) -> Any:
