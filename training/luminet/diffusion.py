@@ -115,6 +115,10 @@ class SceneFolders:
 class RelightLoss(nn.Module):
     """The diffusion loss; a module around all that is trained, so that a step passes through what shares it out."""
 
+    unet: Any
+    controlnet: Any
+    prompt: Tensor
+
     def __init__(self, unet: Any, controlnet: Any, adaptor: Adaptor, prompt: Tensor) -> None:
         super().__init__()
         self.unet, self.controlnet, self.adaptor = unet, controlnet, adaptor
@@ -233,7 +237,7 @@ def write_weights(path: Path, nets: RelightLoss, intrinsics: LatentIntrinsics, s
     }
     state = {f"{part}.{name}": v.detach().half() for part, own in parts.items() for name, v in own.items()}
     state |= {f"intrinsics.{name}": v.float() for name, v in intrinsics.state_dict().items()}
-    state["empty_prompt"] = nets.prompt.float()  # type: ignore[operator]
+    state["empty_prompt"] = nets.prompt.float()
     _write(path, state, {"intrinsics": json.dumps(intrinsics.config.to_dict()), "size": str(size)})
 
 

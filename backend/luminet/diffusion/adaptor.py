@@ -26,12 +26,12 @@ class Adaptor(nn.Module):
             raise ValueError(
                 f"An MLP of widths {tuple(widths)} does not make tokens of {context} from a tiled code of {CODE}"
             )
-        self.context = context
+        self.context, self.copies = context, widths[0] // CODE
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
 
     def forward(self, codes: Tensor) -> Tensor:
         """Codes (N, 16) to tokens (N, T, context)."""
-        x = codes.repeat(1, self.layers[0].in_features // CODE)  # type: ignore[operator]
+        x = codes.repeat(1, self.copies)
         for layer in self.layers:
             x = F.silu(layer(x))
         return x.reshape(len(codes), -1, self.context)

@@ -52,7 +52,8 @@ class IntrinsicsConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> IntrinsicsConfig:
         """The inverse of :meth:`to_dict`; raises TypeError or ValueError for what are no sizes of this network."""
-        config = cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        config = cls(**given)
         levels = len(config.multipliers)
         if levels != len(config.blocks) or not 0 <= config.hint < levels - 1 or min(config.widths) < 1:
             raise ValueError(f"{values} are no sizes of a Latent Intrinsics network")
@@ -70,19 +71,18 @@ class LatentIntrinsics(nn.Module):
         self.config = config = config or IntrinsicsConfig()
         widths = config.widths
         self.enter = nn.Conv2d(3, widths[0], 3, padding=1)
-        self.down = nn.ModuleList()
+        down, up = [], []
         before = widths[0]
         for level, (width, count) in enumerate(zip(widths, config.blocks, strict=True)):
             layers = [Block(before, before, resample="down")] if level else []
             layers += [Block(before if i == 0 else width, width) for i in range(count)]
-            self.down.append(nn.ModuleList(layers))
+            down.append(nn.ModuleList(layers))
             before = width
         self.to_code = nn.Sequential(nn.Linear(before, before), nn.SiLU(), nn.Linear(before, CODE))
         self.light = nn.Sequential(
             nn.Linear(CODE, config.embedding), nn.SiLU(), nn.Linear(config.embedding, config.embedding), nn.SiLU()
         )
-        self.up = nn.ModuleList()
-        light = {"light": config.embedding, "modulation": config.modulation}
+        light: dict[str, Any] = {"light": config.embedding, "modulation": config.modulation}
         before = 0
         for level in reversed(range(len(widths))):
             width, skip = widths[level], widths[level] if level else 0
@@ -91,8 +91,10 @@ class LatentIntrinsics(nn.Module):
             layers = [Block(size, width, **light) for size in sizes]
             if level:
                 layers.append(Block(width, width, resample="up", **light))
-            self.up.append(nn.ModuleList(layers))
+            up.append(nn.ModuleList(layers))
             before = width
+        self.down: Any = nn.ModuleList(down)
+        self.up: Any = nn.ModuleList(up)
         self.leave = nn.Sequential(_norm(before), nn.SiLU(), nn.Conv2d(before, 3, 3, padding=1))
 
     def encode(self, pictures: Tensor) -> tuple[list[Tensor], Tensor]:

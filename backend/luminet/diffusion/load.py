@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...errors import MissingPart
 from ...limo.backbone.load import encode as embed
@@ -111,10 +111,9 @@ def load_networks(folder: Path, weights: Weights, dtype: torch.dtype, device: st
     weights.fill(controlnet, tensors, "controlnet")
     bypass = _bypass(weights, vae) if weights.has("bypass") else None
     prompt = _empty_prompt(folder, weights, context, dtype, device)
-    modules = [module.to(device).eval() for module in (intrinsics, adaptor, controlnet, unet, vae)]
-    return Networks(
-        *modules, scheduler=scheduler, prompt=prompt.to(device, dtype), bypass=bypass and bypass.to(device).eval()
-    )
+    for module in (intrinsics, adaptor, controlnet, unet, vae, bypass or nn.Identity()):
+        module.to(device).eval()
+    return Networks(intrinsics, adaptor, controlnet, unet, vae, scheduler, prompt.to(device, dtype), bypass)
 
 
 def load_base(folder: Path, dtype: torch.dtype) -> tuple[Any, Any, Any]:
