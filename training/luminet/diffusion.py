@@ -11,20 +11,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import AdamW
 
 from ...backend.errors import BadInput
 from ...backend.limo.backbone.load import encode as embed
@@ -37,9 +35,8 @@ from ...backend.luminet.diffusion.relight import with_light
 from ...backend.luminet.diffusion.weights import FILE, SIZE
 from ...backend.optics.exposure import expose
 from ...backend.optics.photo import read_photo
+from .resumable import Resumable, write
 
-#: Optimiser steps between lines of the log.
-LOG_EVERY = 20
 _PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".hdr"}
 
 
@@ -136,11 +133,11 @@ class RelightLoss(nn.Module):
 
 
 class Trainer:
-    """Networks and optimiser, with a checkpoint in safetensors that restores both exactly."""
+    """Every network of the recipe, and a step on them."""
 
     def __init__(self, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.step = recipe, 0
+        self.recipe = recipe
         self.accelerator = Accelerator(cpu=recipe.device == "cpu")
         several = self.accelerator.num_processes > 1
         self.device = self.accelerator.device if several else torch.device(recipe.device)
@@ -160,31 +157,24 @@ class Trainer:
         self.nets = RelightLoss(unet, controlnet, adaptor, prompt).to(self.device)
         self.vae, self.intrinsics = self.vae.to(self.device), self.intrinsics.to(self.device)
         self.loss = self.accelerator.prepare_model(self.nets, device_placement=False)
-        self.trained = {name: p for name, p in self.nets.named_parameters() if p.requires_grad}
-        self.optimiser = AdamW(self.trained.values(), lr=recipe.learning_rate)
-        self.checkpoint = recipe.out / "checkpoint.safetensors"
-        if self.checkpoint.exists():
-            self.restore()
+        trained = {name: p for name, p in self.nets.named_parameters() if p.requires_grad}
+        self.state = Resumable(self.accelerator, trained, recipe.learning_rate, recipe.out / "checkpoint.safetensors")
 
     def update(self, pairs: Pairs) -> float:
         """One optimiser step on this process's part of a batch; returns the loss over all parts."""
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
+        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.state.step)
         source, target = pairs.draw(self.recipe.batch, generator)
         noise = torch.randn(len(target), *self._latent_shape(target), generator=generator)
         times = torch.randint(self.scheduler.config.num_train_timesteps, (len(target),), generator=generator)
         lit = bool(torch.rand((), generator=generator) >= self.recipe.dropped)
         mine = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
         rows = [x[mine].to(self.device) for x in (source, target, noise, times)]
-        total = torch.zeros((), device=self.device)
-        self.optimiser.zero_grad(set_to_none=True)
-        for part in zip(*(x.chunk(self.recipe.parts) for x in rows), strict=True):
-            loss = self.diffusion_loss(*part, lit=lit) * (len(part[0]) / len(rows[0]))
-            self.accelerator.backward(loss)
-            total += loss.detach()
-        torch.nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
-        self.optimiser.step()
-        self.step += 1
-        return float(self.accelerator.reduce(total, "mean"))
+        parts = zip(*(x.chunk(self.recipe.parts) for x in rows), strict=True)
+        return self.state.update([partial(self._share, part, len(part[0]) / len(rows[0]), lit) for part in parts])
+
+    def _share(self, part: tuple[Tensor, ...], share: float, lit: bool) -> Tensor:
+        source, target, noise, times = part
+        return share * self.diffusion_loss(source, target, noise, times, lit=lit)
 
     def diffusion_loss(self, source: Tensor, target: Tensor, noise: Tensor, times: Tensor, *, lit: bool) -> Tensor:
         """The loss (scalar) of painting targets with unit noise (N, C, h, w) at times (N,)."""
@@ -204,29 +194,6 @@ class Trainer:
         stride = 2 ** (len(self.vae.config.block_out_channels) - 1)
         return (self.vae.config.latent_channels, pictures.shape[-2] // stride, pictures.shape[-1] // stride)
 
-    def save(self) -> None:
-        """Write the checkpoint, whole or not at all; one process does it for all."""
-        state: dict[str, Tensor] = {f"net.{name}": p.detach() for name, p in self.trained.items()}
-        for name, parameter in self.trained.items():
-            for moment in ("exp_avg", "exp_avg_sq"):
-                state[f"{moment}.{name}"] = self.optimiser.state[parameter][moment]
-        if self.accelerator.is_main_process:
-            _write(self.checkpoint, state, {"step": str(self.step)})
-
-    def restore(self) -> None:
-        """Continue from the checkpoint."""
-        with safe_open(self.checkpoint, "pt", device=str(self.device)) as file, torch.no_grad():
-            self.step = int(file.metadata()["step"])
-            for name, parameter in self.trained.items():
-                parameter.copy_(file.get_tensor(f"net.{name}"))
-                moments = {m: file.get_tensor(f"{m}.{name}") for m in ("exp_avg", "exp_avg_sq")}
-                self.optimiser.state[parameter] = {"step": torch.tensor(float(self.step)), **moments}
-
-    def export(self, path: Path) -> None:
-        """The weights that :func:`limelight.backend.luminet.diffusion.load_relighter` reads beside the base model."""
-        if self.accelerator.is_main_process:
-            write_weights(path, self.nets, self.intrinsics, self.recipe.size)
-
 
 def write_weights(path: Path, nets: RelightLoss, intrinsics: LatentIntrinsics, size: int) -> None:
     """LumiNet's own weights, those of Stable Diffusion's size in half precision, with all sizes in the header."""
@@ -238,7 +205,7 @@ def write_weights(path: Path, nets: RelightLoss, intrinsics: LatentIntrinsics, s
     state = {f"{part}.{name}": v.detach().half() for part, own in parts.items() for name, v in own.items()}
     state |= {f"intrinsics.{name}": v.float() for name, v in intrinsics.state_dict().items()}
     state["empty_prompt"] = nets.prompt.float()
-    _write(path, state, {"intrinsics": json.dumps(intrinsics.config.to_dict()), "size": str(size)})
+    write(path, state, {"intrinsics": json.dumps(intrinsics.config.to_dict()), "size": str(size)})
 
 
 def read_intrinsics(path: Path) -> LatentIntrinsics:
@@ -252,18 +219,10 @@ def read_intrinsics(path: Path) -> LatentIntrinsics:
     return net
 
 
-def _write(path: Path, state: Mapping[str, Tensor], header: dict[str, str]) -> None:
-    """A safetensors file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file({name: value.contiguous() for name, value in state.items()}, partial, header)
-    partial.replace(path)
-
-
 def train(recipe: Recipe, pairs: Pairs | None = None, report: Callable[[str], None] = print) -> Path:
     """Train until ``recipe.steps``, continuing from a checkpoint in ``recipe.out``; returns the exported weights.
 
-    They go into ``recipe.out``; put them beside the base model's model_index.json. The curve is loss.jsonl.
+    They go into ``recipe.out``; put them beside the base model's model_index.json.
     """
     if pairs is None:
         if recipe.data is None:
@@ -272,22 +231,12 @@ def train(recipe: Recipe, pairs: Pairs | None = None, report: Callable[[str], No
     recipe.out.mkdir(parents=True, exist_ok=True)
     (recipe.out / "recipe.json").write_text(json.dumps(asdict(recipe), default=str, indent=1))
     trainer = Trainer(recipe)
-    weights, losses, start = recipe.out / FILE, [], time.monotonic()
-    with (recipe.out / "loss.jsonl").open("a") as log:
-        while trainer.step < recipe.steps:
-            losses.append(trainer.update(pairs))
-            if trainer.step % LOG_EVERY == 0 and trainer.accelerator.is_main_process:
-                loss = sum(losses[-LOG_EVERY:]) / len(losses[-LOG_EVERY:])
-                entry = {"step": trainer.step, "loss": loss, "seconds": time.monotonic() - start}
-                log.write(json.dumps(entry) + "\n")
-                log.flush()
-                report(f"step {trainer.step}  loss {loss:.4f}")
-            if trainer.step % recipe.save_every == 0:
-                trainer.save()
-                trainer.export(weights)
-    trainer.save()
-    trainer.export(weights)
-    trainer.accelerator.wait_for_everyone()
+    weights = recipe.out / FILE
+
+    def export() -> None:
+        write_weights(weights, trainer.nets, trainer.intrinsics, recipe.size)
+
+    trainer.state.run(recipe.steps, lambda: trainer.update(pairs), export, recipe.save_every, report)
     return weights
 
 

@@ -14,7 +14,8 @@ from .weights import FILE, elements
 
 #: A component's own weights: the copies in other precisions that some folders hold beside them are not loaded.
 _WEIGHTS = re.compile(r"(diffusion_pytorch_model|model)(-\d+-of-\d+)?\.safetensors")
-#: Bytes that sampling and decoding take for each pixel of a picture on top of the weights.
+#: Bytes that sampling and decoding take for each pixel of a picture on top of the weights: the VAE's last block, some
+#: four kilobytes in float32, is the largest of it; the rest is an allowance.
 WORKING = 10_000
 
 
