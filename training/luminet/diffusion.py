@@ -3,8 +3,8 @@
 
 Same scene, two lights: the model sees one picture's intrinsics and the other's light code and learns to paint the other
 (methods.md §3.3). Trained are the ControlNet, the adaptor and the UNet's cross-attention, by the plain diffusion loss.
-``python -m limelight.training.luminet.diffusion --base FOLDER --intrinsics FILE --data SCENES --out RUN``; several GPUs
-by ``accelerate launch``: each takes its part of every batch.
+``python -m limelight.training.luminet.diffusion --base FOLDER --intrinsics FILE --data SCENES --out RUN``, with
+``--intrinsics`` from :mod:`.intrinsics`; several GPUs by ``accelerate launch``: each takes its part of every batch.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from accelerate import Accelerator
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,6 +36,7 @@ from ...backend.luminet.diffusion.relight import with_light
 from ...backend.luminet.diffusion.weights import FILE, SIZE
 from ...backend.optics.exposure import expose
 from ...backend.optics.photo import read_photo
+from .examples import LightSets
 from .resumable import Resumable, write
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".hdr"}
@@ -44,9 +46,9 @@ _PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".hdr"}
 class Recipe:
     """What is trained, on what, for how long; ``base`` is the base model's diffusers folder.
 
-    ``intrinsics`` holds the frozen Latent Intrinsics network. ``data`` is a folder of scenes, each a folder of pictures
-    of one view under different lights. Every batch is worked on in ``parts`` one after another. ``dropped`` is the
-    share of steps without light tokens, from which guidance starts.
+    ``intrinsics`` holds the frozen Latent Intrinsics network. ``data`` is what :func:`pairs_of` reads. Every batch is
+    worked on in ``parts`` one after another. ``dropped`` is the share of steps without light tokens, from which
+    guidance starts.
     """
 
     base: Path
@@ -107,6 +109,32 @@ class SceneFolders:
         top, left = (n // 2 - side // 2 for n in shown.shape[1:])
         square = shown[None, :, top : top + side, left : left + side]
         return F.interpolate(square, (self.size, self.size), mode="bilinear", antialias=True)[0]
+
+
+class LightSetPairs:
+    """Pairs out of rooms that were rendered once per light source (``limelight synthesize lights``)."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.size, self._sets = size, LightSets(folder, validation=False)
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """See :meth:`Pairs.draw`."""
+        seed = int(torch.randint(2**31, (), generator=generator))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            batch = self._sets.draw(count, np.random.default_rng(seed))
+        source, target = (
+            F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True)
+            for x in (batch.source, batch.target)
+        )
+        return source, target
+
+
+def pairs_of(folder: Path | None, size: int) -> Pairs:
+    """Training pairs of a folder of light sets, or of a folder of scenes, each a folder of pictures of one view."""
+    if folder is None:
+        raise BadInput("There is nothing to train on.", "Name a folder of scenes or of light sets.")
+    return LightSetPairs(folder, size) if any(folder.glob("sample_*.npz")) else SceneFolders(folder, size)
 
 
 class RelightLoss(nn.Module):
@@ -209,13 +237,18 @@ def write_weights(path: Path, nets: RelightLoss, intrinsics: LatentIntrinsics, s
 
 
 def read_intrinsics(path: Path) -> LatentIntrinsics:
-    """The network of a file that holds it alone or as a part of LumiNet's weights."""
-    with safe_open(path, "pt") as file:
-        sizes = (file.metadata() or {}).get("intrinsics", "{}")
-        net = LatentIntrinsics(IntrinsicsConfig.from_dict(json.loads(sizes)))
-        names = set(file.keys())
-        start = "intrinsics." if any(name.startswith("intrinsics.") for name in names) else ""
-        net.load_state_dict({name: file.get_tensor(start + name) for name in net.state_dict()})
+    """The network of a file that holds it alone or as a part of LumiNet's weights; :class:`BadInput` for another."""
+    try:
+        with safe_open(path, "pt") as file:
+            sizes = (file.metadata() or {}).get("intrinsics", "{}")
+            net = LatentIntrinsics(IntrinsicsConfig.from_dict(json.loads(sizes)))
+            start = "" if "enter.weight" in set(file.keys()) else "intrinsics."
+            net.load_state_dict({name: file.get_tensor(start + name) for name in net.state_dict()})
+    except (OSError, SafetensorError, ValueError, TypeError, RuntimeError) as error:
+        told = str(error).strip().splitlines()[0][:120].rstrip(".")
+        raise BadInput(
+            f"{path.name} holds no Latent Intrinsics network ({told}).", "Train one with training.luminet.intrinsics."
+        ) from error
     return net
 
 
@@ -224,10 +257,7 @@ def train(recipe: Recipe, pairs: Pairs | None = None, report: Callable[[str], No
 
     They go into ``recipe.out``; put them beside the base model's model_index.json.
     """
-    if pairs is None:
-        if recipe.data is None:
-            raise BadInput("There is nothing to train on.", "Name a folder of scenes.")
-        pairs = SceneFolders(recipe.data, recipe.size)
+    pairs = pairs or pairs_of(recipe.data, recipe.size)
     recipe.out.mkdir(parents=True, exist_ok=True)
     (recipe.out / "recipe.json").write_text(json.dumps(asdict(recipe), default=str, indent=1))
     trainer = Trainer(recipe)

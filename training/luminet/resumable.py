@@ -21,13 +21,22 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class Resumable:
-    """AdamW over named parameters, with a checkpoint that restores both exactly; it is read at once if it is there."""
+    """AdamW over named parameters, with a checkpoint that restores both exactly; it is read at once if it is there.
+
+    ``average``: the parameters' exponential average, with the memory ``ema``; with none, the parameters themselves.
+    """
 
     def __init__(
-        self, accelerator: Accelerator, trained: dict[str, nn.Parameter], learning_rate: float, checkpoint: Path
+        self,
+        accelerator: Accelerator,
+        trained: dict[str, nn.Parameter],
+        learning_rate: float,
+        checkpoint: Path,
+        ema: float = 0.0,
     ) -> None:
         self.accelerator, self.trained, self.checkpoint, self.step = accelerator, trained, checkpoint, 0
-        self._optimiser = AdamW(trained.values(), lr=learning_rate)
+        self._optimiser, self._ema = AdamW(trained.values(), lr=learning_rate), ema
+        self.average = {name: p.detach().clone() if ema else p.detach() for name, p in trained.items()}
         if checkpoint.exists():
             self._restore()
 
@@ -42,6 +51,11 @@ class Resumable:
         torch.nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
         self._optimiser.step()
         self.step += 1
+        if self._ema:
+            # The average starts with a short memory, so that it is useful from the first hundred steps.
+            keep = min(self._ema, (1 + self.step) / (10 + self.step))
+            for name, parameter in self.trained.items():
+                self.average[name].lerp_(parameter.detach(), 1 - keep)
         return total
 
     def save(self) -> None:
@@ -52,6 +66,8 @@ class Resumable:
         for name, parameter in self.trained.items():
             for moment in _MOMENTS:
                 state[f"{moment}.{name}"] = self._optimiser.state[parameter][moment]
+            if self._ema:
+                state[f"average.{name}"] = self.average[name]
         write(self.checkpoint, state, {"step": str(self.step)})
 
     def _restore(self) -> None:
@@ -62,6 +78,8 @@ class Resumable:
                 parameter.copy_(file.get_tensor(f"net.{name}"))
                 moments = {moment: file.get_tensor(f"{moment}.{name}") for moment in _MOMENTS}
                 self._optimiser.state[parameter] = {"step": torch.tensor(float(self.step)), **moments}
+                if self._ema:
+                    self.average[name].copy_(file.get_tensor(f"average.{name}"))
 
     def run(
         self,

@@ -4,17 +4,25 @@
 import shutil
 from dataclasses import replace
 
-import diffusers
 import numpy as np
 import pytest
 import torch
 from limelight.backend.errors import BadInput
-from limelight.backend.luminet.diffusion import bypass, control, load
+from limelight.backend.luminet.diffusion import bypass, control, intrinsics, load
 from limelight.backend.luminet.diffusion.relight import ddim
 from limelight.backend.luminet.diffusion.weights import FILE
 from limelight.tests.engine.luminet.diffusion.tiny import SIZE, SIZES, OnePair, a_code, recipe
 from limelight.training.luminet.bypass import BypassRecipe, train_bypass
-from limelight.training.luminet.diffusion import SceneFolders, Trainer, train, write_weights
+from limelight.training.luminet.diffusion import (
+    LightSetPairs,
+    SceneFolders,
+    Trainer,
+    pairs_of,
+    read_intrinsics,
+    train,
+    write_weights,
+)
+from limelight.training.luminet.intrinsics import IntrinsicsRecipe, train_intrinsics
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -120,3 +128,59 @@ def test_a_bypass_learns_to_carry_the_sources_details_and_lands_in_the_weights(f
         swapped = bypass.decode(nets.vae, latents, nets.bypass, [features.flip(0) for features in seen])
     assert float((decoded - target).abs().mean()) < 0.5 * float((swapped - target).abs().mean())
     assert "controlnet.conv_in.weight" in load_file(weights)
+
+
+class Tinted:
+    """Pictures of chance squares, their lights two tints."""
+
+    def draw(self, count, generator):
+        squares = torch.rand(count, 1, 8, 8, generator=generator).repeat_interleave(4, 2).repeat_interleave(4, 3)
+        lights = 0.3 + 0.7 * torch.rand(2, count, 3, 1, 1, generator=generator)
+        return squares * lights[0], squares * lights[1]
+
+
+def test_intrinsics_learn_and_go_on_exactly_where_they_stopped(tmp_path):
+    settings = IntrinsicsRecipe(tmp_path / "run", steps=40, batch=4, learning_rate=3e-3, network=SIZES)
+    weights = train_intrinsics(settings, Tinted(), lambda line: None)
+    broken = replace(settings, out=tmp_path / "broken")
+    # Noise ends in the middle of a run, so that a shorter run is no beginning of a longer one: it is stopped by force.
+    with pytest.raises(RuntimeError, match="stop"):
+        train_intrinsics(replace(broken, save_every=20), Tinted(), lambda line: stop(line, 40))
+    again = train_intrinsics(broken, Tinted(), lambda line: None)
+    first, second = load_file(weights), load_file(again)
+    assert first.keys() == second.keys() and all(torch.equal(value, second[name]) for name, value in first.items())
+    net, fresh = read_intrinsics(weights), intrinsics.LatentIntrinsics(SIZES)
+    source, target = (x * 2 - 1 for x in Tinted().draw(8, torch.Generator().manual_seed(99)))
+    with torch.no_grad():
+        errors = [(each.decode(each.encode(source)[0], each.encode(target)[1]) - target).square().mean()
+                  for each in (net, fresh)]  # fmt: skip
+    assert float(errors[0]) < 0.5 * float(errors[1])
+
+
+def stop(line, step):
+    if line.startswith(f"step {step} "):
+        raise RuntimeError("stop")
+
+
+def test_light_sets_and_scene_folders_are_told_apart(tmp_path):
+    rng = np.random.default_rng(0)
+    for seed in range(24):
+        rest = {name: np.zeros((16, 16, 3), np.float32) for name in ("albedo", "normal", "depth")}
+        np.savez(tmp_path / f"sample_{seed}.npz", lights=rng.random((10, 16, 16, 3), np.float32), **rest)
+    pairs = pairs_of(tmp_path, 8)
+    source, target = pairs.draw(3, torch.Generator().manual_seed(1))
+    assert isinstance(pairs, LightSetPairs) and source.shape == target.shape == (3, 3, 8, 8)
+    again = pairs.draw(3, torch.Generator().manual_seed(1))
+    assert torch.equal(again[0], source) and torch.equal(again[1], target)
+    assert not torch.equal(source, target) and float(target.min()) >= 0 and float(target.max()) <= 1
+    with pytest.raises(BadInput, match="nothing to train on"):
+        pairs_of(None, 8)
+
+
+def test_a_file_without_intrinsics_is_refused_and_one_of_the_whole_model_taken(original, tmp_path):
+    whole, alone = (read_intrinsics(path) for path in (original / FILE, original.parent / "intrinsics.safetensors"))
+    assert all(torch.equal(value, alone.state_dict()[name]) for name, value in whole.state_dict().items())
+    with pytest.raises(BadInput, match="vae.safetensors holds no Latent Intrinsics network"):
+        read_intrinsics(
+            shutil.copy(original / "vae" / "diffusion_pytorch_model.safetensors", tmp_path / "vae.safetensors")
+        )
