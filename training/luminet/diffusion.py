@@ -112,10 +112,11 @@ class SceneFolders:
 
 
 class LightSetPairs:
-    """Pairs out of rooms that were rendered once per light source (``limelight synthesize lights``)."""
+    """Pairs out of rooms that were rendered once per light source, at ``size`` pixels or more
+    (``limelight synthesize lights``)."""
 
     def __init__(self, folder: Path, size: int) -> None:
-        self.size, self._sets = size, LightSets(folder, validation=False)
+        self._sets = LightSets(folder, validation=False, size=size)
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """See :meth:`Pairs.draw`."""
@@ -123,11 +124,7 @@ class LightSetPairs:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             batch = self._sets.draw(count, np.random.default_rng(seed))
-        source, target = (
-            F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True)
-            for x in (batch.source, batch.target)
-        )
-        return source, target
+        return batch.source, batch.target
 
 
 def pairs_of(folder: Path | None, size: int) -> Pairs:

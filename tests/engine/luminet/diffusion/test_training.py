@@ -180,7 +180,7 @@ def test_light_sets_and_scene_folders_are_told_apart(tmp_path):
 def test_a_file_without_intrinsics_is_refused_and_one_of_the_whole_model_taken(original, tmp_path):
     whole, alone = (read_intrinsics(path) for path in (original / FILE, original.parent / "intrinsics.safetensors"))
     assert all(torch.equal(value, alone.state_dict()[name]) for name, value in whole.state_dict().items())
-    with pytest.raises(BadInput, match="vae.safetensors holds no Latent Intrinsics network"):
+    with pytest.raises(BadInput, match=r"vae.safetensors holds no Latent Intrinsics network"):
         read_intrinsics(
             shutil.copy(original / "vae" / "diffusion_pytorch_model.safetensors", tmp_path / "vae.safetensors")
         )
