@@ -2,12 +2,16 @@
 """The paper-scale relighter's whole path, from a picture and a code to candidates."""
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 from limelight.backend.errors import Cancelled, LimelightError
+from limelight.backend.limo.report import SilentReport
 from limelight.backend.luminet.diffusion import adaptor, control, load
 from limelight.backend.luminet.diffusion.relight import ddim, with_light
+from limelight.backend.luminet.job import RelightJob, run_relight
 from limelight.tests.engine.luminet.diffusion.tiny import CONTEXT, SIZE, SIZES, a_code
+from PIL import Image
 
 
 def test_any_samplers_noise_schedule_becomes_even_ddim_steps(original):
@@ -130,3 +134,15 @@ def test_a_batch_that_does_not_fit_is_halved_and_a_hopeless_one_explained(folder
     with pytest.raises(LimelightError, match="memory of cpu does not suffice") as caught:
         relighter.relight(picture, a_code(0), steps=1, seeds=[0])
     assert caught.value.code == "memory"
+
+
+def test_a_job_relights_a_photo_with_the_model_of_a_folder(folder, tmp_path):
+    pixels = np.linspace(20, 230, 48 * 64 * 3).reshape(48, 64, 3).astype(np.uint8)
+    for name, shown in (("source", pixels), ("reference", pixels[::-1] // 2)):
+        Image.fromarray(shown).save(tmp_path / f"{name}.png")
+    params = {"source": str(tmp_path / "source.png"), "reference": str(tmp_path / "reference.png"), "device": "cpu",
+              "out": str(tmp_path / "relit.png"), "model": str(folder), "quality": "draft"}  # fmt: skip
+    result = run_relight(RelightJob.from_params(params), SilentReport())
+    relit = np.asarray(Image.open(result["relit"]))
+    assert relit.shape[:2] == (48, 64) and (result["width"], result["height"]) == (64, 48)
+    assert np.linalg.norm(result["reached_code"]) == pytest.approx(1, abs=1e-4) and result["model"] != "embedded"
