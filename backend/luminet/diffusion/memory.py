@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a model will need, told by its files' headers, and what a device has free: compared before anything loads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import psutil
+import torch
+
+from ...errors import LimelightError
+from .weights import FILE, elements
+
+#: A component's own weights: the copies in other precisions that some folders hold beside them are not loaded.
+_WEIGHTS = re.compile(r"(diffusion_pytorch_model|model)(-\d+-of-\d+)?\.safetensors")
+#: Bytes that sampling and decoding take for each pixel of a picture on top of the weights: the VAE's last block, some
+#: four kilobytes in float32, is the largest of it; the rest is an allowance.
+WORKING = 10_000
+
+
+def needed(folder: Path, size: int, network_bytes: int) -> int:
+    """Bytes that the model of a folder takes at ``size`` pixels a side, its networks at ``network_bytes`` a number."""
+    networks = elements([folder / FILE, *component(folder, "unet")])
+    # The VAE is kept in float32.
+    return networks * network_bytes + elements(component(folder, "vae")) * 4 + WORKING * size * size
+
+
+def needed_by_flow(folder: Path, size: int, network_bytes: int) -> int:
+    """The same for a flow-matching transformer; its text encoders are freed before it loads."""
+    largest = max(
+        elements(component(folder, "transformer")),
+        *(elements(component(folder, part)) for part in ("text_encoder", "text_encoder_2")),
+    )
+    return largest * network_bytes + elements(component(folder, "vae")) * 4 + WORKING * size * size
+
+
+def component(folder: Path, name: str) -> list[Path]:
+    """The weight files of one component."""
+    return [path for path in sorted((folder / name).glob("*.safetensors")) if _WEIGHTS.fullmatch(path.name)]
+
+
+def free(device: str) -> int:
+    """Bytes that a device has free for us: on a GPU also what torch keeps for reuse."""
+    if device == "cpu":
+        return int(psutil.virtual_memory().available)
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + kept
+
+
+def check(model: str, device: str, bytes_needed: int) -> None:
+    """Raise an error with both numbers unless the model fits."""
+    available = free(device)
+    if bytes_needed > available:
+        raise LimelightError(
+            f"The model {model} needs about {bytes_needed / 1e9:.1f} GB of {device}'s memory, "
+            f"of which {available / 1e9:.1f} GB are free.",
+            "Close other programs that use it, or use the embedded model.",
+            "memory",
+        )
