@@ -77,7 +77,7 @@ def run_bench(
     by_light, by_scene = measure_codes(relighter, sets, seed)
     about = {
         "set": folder.resolve().name,
-        "model": model,
+        "model": Path(model).name,
         "pairs": len(KINDS) * count,
         "scenes": len(sets),
         "quality": quality,
