@@ -222,7 +222,7 @@ def told(found: Diversity) -> dict[str, float]:
 
 @torch.inference_mode()
 def write_pairs(net: RoomGenerator, data: LightSets, folder: Path, count: int, seed: int = 0) -> int:
-    """The data's first ``count`` rooms, each under seven drawn lights, as PNG; ``pairs.json`` lists all pairs of a room.
+    """The data's first ``count`` rooms, each under seven drawn lights, as PNG; ``pairs.json`` lists the pairs.
 
     Returns the number of pairs.
     """
