@@ -81,22 +81,24 @@ class Posterior(nn.Module):
 
 
 class Generator(nn.Module):
-    """G(z): scene (N, 128) and light (N, 16) to the display picture (N, 3, 64, 64); light modulates every block."""
+    """G(z): scene (N, 128) and light (N, 16) to the display picture (N, 3, 64, 64); light modulates every block too."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         widths, e, self.side = tuple(reversed(config.widths)), config.embedding, _smallest(config)
-        # Where a lamp's light falls depends on the room, so that the modulation knows both, each with equal weight.
+        # Where a lamp's light falls depends on the room, so that the modulation knows both. Each has layers of its own:
+        # in a common one the scene's many numbers would drown the light's few.
         self.scene, self.light = nn.Linear(config.scene, e), nn.Linear(config.light, e)
         self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(e, e), nn.SiLU())
-        self.enter = nn.Linear(config.scene, widths[0] * self.side**2)
+        seed = widths[0] * self.side**2
+        self.enter, self.enter_light = nn.Linear(config.scene, seed), nn.Linear(config.light, seed)
         self.blocks = nn.ModuleList(ResBlock(w, w, e) for w in widths)
         self.grow = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
         self.leave = nn.Sequential(nn.GroupNorm(8, widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], 12, 3, padding=1))
 
     def forward(self, scene: Tensor, light: Tensor) -> Tensor:
         modulation = self.modulation(self.scene(scene) + self.light(light))
-        h = self.enter(scene).unflatten(1, (-1, self.side, self.side))
+        h = (self.enter(scene) + self.enter_light(light)).unflatten(1, (-1, self.side, self.side))
         for level, block in enumerate(self.blocks):
             h = block(self.grow[level - 1](F.interpolate(h, scale_factor=2.0)) if level else h, modulation)
         return torch.sigmoid(F.pixel_shuffle(self.leave(h), 2).float())
