@@ -21,6 +21,7 @@ from torch import Tensor
 from ...backend.console import run
 from ...backend.devices import pick_device
 from ...backend.errors import BadInput
+from ...backend.limo.frames import PICTURES
 from ...backend.limo.output import write_json
 from ...backend.optics.exposure import expose
 from ...backend.optics.photo import read_photo
@@ -30,7 +31,6 @@ from .clip import Clip, Scorer
 KEYWORDS = ("photo-realistic", "good lighting", "illumination")
 #: Cosines differ between CLIP models by more than between pictures, so that by default a share is dropped.
 LOWEST_SHARE = 0.2
-_PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".exr", ".hdr"}
 _BATCH = 16
 _LOWEST = "lowest share"
 
@@ -62,7 +62,7 @@ def find_items(folder: Path, pairs: Path | None = None) -> list[Item]:
     if not folder.is_dir():
         raise BadInput(f"There is no folder {folder}.", "Check the path.")
     if pairs is None:
-        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _PICTURES and not p.name.startswith("."))
+        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and not p.name.startswith("."))
         items: list[Item] = [(p.relative_to(folder).as_posix(),) for p in files]
     else:
         try:

@@ -21,14 +21,13 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ...backend.console import run
 from ...backend.devices import pick_device
 from ...backend.limo.output import write_json
-from ...backend.luminet import network as luminet
 from ...backend.luminet.embedded import WEIGHTS as LUMINET
 from ...backend.luminet.embedded import load_relighter
+from ...backend.luminet.network import Encoder
 from ...synthesis.light_mixtures import draw_lighting, mix, photograph
 from ..direction.train import LOG_EVERY, Trainer
 from ..direction.train import Recipe as BaseRecipe
@@ -71,17 +70,16 @@ class Perceptual(nn.Module):
     """Distance of display pictures on features that stay fixed: those of LumiNet's own encoder, as no VGG or LPIPS
     weights ship.
 
-    Its unit vectors at 64 to 8 pixels are compared as LPIPS compares its own (Zhang et al. 2018). They are made to
+    Its unit vectors at four scales are compared as LPIPS compares its own (Zhang et al. 2018). They are made to
     forget light, so that they tell structure; the light code's cosine tells the light.
     """
 
-    def __init__(self, encoder: luminet.Encoder) -> None:
+    def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = copy.deepcopy(encoder).requires_grad_(False)
 
     def forward(self, found: Tensor, truth: Tensor) -> Tensor:
-        pictures = F.interpolate(torch.cat([found, truth]), luminet.SIZE, mode="bilinear", align_corners=False)
-        seen = self.encoder(pictures)
+        seen = self.encoder(torch.cat([found, truth]))
         structure = [(a - b).square().sum(1).mean() for a, b in (m.chunk(2) for m in seen.maps)]
         code, wanted = seen.code.chunk(2)
         return torch.stack(structure).mean() + (1 - (code * wanted).sum(1)).mean()
@@ -128,24 +126,13 @@ class GeneratorTrainer(Trainer):
             self.save_weights(path, {name.removeprefix("net."): v for name, v in self.average.items()}, header)
 
 
-def shrunk(pictures: Tensor) -> Tensor:
-    """Display pictures (N, 3, S, S) at the generator's size."""
-    return F.interpolate(pictures, SIZE, mode="bilinear", align_corners=False, antialias=True).clamp(0, 1)
-
-
-def small_batch(data: LightSets, count: int, rng: np.random.Generator) -> Batch:
-    """A batch of pairs at the generator's size."""
-    batch = data.draw(count, rng)
-    return Batch(*(shrunk(p) for p in (batch.source, batch.target, batch.reference)))
-
-
 def real_lightings(data: LightSets, seed: int, most: int = _MEASURED) -> Tensor:
     """Scenes under lightings drawn as for training, exact: (scenes, 7, 3, 64, 64) display values."""
     rng = np.random.default_rng(seed)
     scenes = []
     for lights, present in zip(data.lights[:most], data.present[:most], strict=True):
         drawn = [torch.from_numpy(draw_lighting(rng, present, own=True)) for _ in range(LIGHTINGS)]
-        scenes.append(shrunk(torch.stack([photograph(mix(lights, w)) for w in drawn]).movedim(-1, 1)))
+        scenes.append(torch.stack([photograph(mix(lights, w)) for w in drawn]).movedim(-1, 1))
     return torch.stack(scenes)
 
 
@@ -174,7 +161,7 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
     ``log.jsonl`` gets the loss and, at every save, diversity and errors on scenes that are not trained on, which
     ``diversity.json`` tells at the end.
     """
-    data, held = LightSets(recipe.data, validation=False), LightSets(recipe.data, validation=True)
+    data, held = (LightSets(recipe.data, validation=side, size=SIZE) for side in (False, True))
     recipe.out.mkdir(parents=True, exist_ok=True)
     write_json(recipe.out / "recipe.json", json.loads(json.dumps(asdict(recipe), default=str)))
     torch.manual_seed(recipe.seed)
@@ -197,7 +184,7 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
             number = trainer.step * share + rank
             rng = np.random.default_rng([recipe.seed, number])
             torch.manual_seed(recipe.seed * 7_919 + number)
-            losses.append(trainer.update(small_batch(data, recipe.batch, rng).to(device)))
+            losses.append(trainer.update(data.draw(recipe.batch, rng).to(device)))
             if trainer.step % LOG_EVERY == 0:
                 tell({"loss": sum(losses[-LOG_EVERY:]) / LOG_EVERY})
             if trainer.step % recipe.save_every == 0 or trainer.step == recipe.steps:
@@ -259,7 +246,7 @@ def main() -> None:
             perceptual=given.perceptual, device=pick_device(given.device), seed=given.seed,
         )  # fmt: skip
         weights = train(recipe, report.log)
-        rooms = LightSets(given.data, validation=False)
+        rooms = LightSets(given.data, validation=False, size=SIZE)
         pairs = write_pairs(load_generator(weights), rooms, given.out / "pairs", given.draw) if given.draw else 0
         return {"weights": weights, "pairs": pairs}
 

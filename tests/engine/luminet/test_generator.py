@@ -24,7 +24,6 @@ from limelight.training.luminet.generator import (
     Perceptual,
     Recipe,
     real_lightings,
-    small_batch,
     train,
     validate,
     write_pairs,
@@ -98,7 +97,7 @@ def test_the_perceptual_distance_is_zero_of_equal_pictures_and_leaves_its_featur
 
 def test_the_loss_falls_on_one_batch(data: Path, features: LumiNet) -> None:
     torch.manual_seed(0)
-    batch = small_batch(LightSets(data, validation=False), 2, np.random.default_rng(0))
+    batch = LightSets(data, validation=False, size=SIZE).draw(2, np.random.default_rng(0))
     loss = GeneratorLoss(RoomGenerator(TINY), Perceptual(features.encoder))
     optimiser = torch.optim.Adam([p for p in loss.parameters() if p.requires_grad], 3e-3)
     seen = []
@@ -125,7 +124,7 @@ class Painter(nn.Module):
 
 def test_a_collapse_is_seen_and_diversity_is_not_taken_for_one(data: Path) -> None:
     torch.manual_seed(0)
-    real = real_lightings(LightSets(data, validation=True), 0)
+    real = real_lightings(LightSets(data, validation=True, size=SIZE), 0)
     assert real.shape == (2, LIGHTINGS, 3, SIZE, SIZE)
     net = RoomGenerator(TINY)
     net.generator = Painter(0.0)  # type: ignore[assignment]
@@ -171,7 +170,7 @@ def test_training_resumes_where_it_broke_off(data: Path, tmp_path: Path, monkeyp
 
 def test_drawn_pairs_are_what_curation_reads(data: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    count = write_pairs(RoomGenerator(TINY), LightSets(data, validation=False), tmp_path, 2)
+    count = write_pairs(RoomGenerator(TINY), LightSets(data, validation=False, size=SIZE), tmp_path, 2)
     assert count == LIGHTINGS * (LIGHTINGS - 1)
     pairs = find_items(tmp_path, tmp_path / "pairs.json")
     assert len(pairs) == count and all((tmp_path / name).is_file() for pair in pairs for name in pair)
