@@ -26,12 +26,21 @@ EMBEDDED = (
         "purpose": "tells where the key light of a photo comes from",
     },
     {
+        "name": "luminet",
+        "file": "luminet/weights/luminet_embedded.safetensors",
+        "licence": "GPL-3.0-or-later",
+        "purpose": "gives a photo the light of another photo",
+    },
+    {
         "name": "depth",
         "file": "depth/weights/depth_embedded.safetensors",
         "licence": "GPL-3.0-or-later",
         "purpose": "estimates depth, sky and field of view of a photo",
     },
 )
+
+#: What a large backbone does with a method's own weights beside it, METHOD.safetensors.
+LARGE = {"limo": "paints the spheres", "luminet": "relights photos"}
 
 
 def listing() -> list[dict[str, Any]]:
@@ -63,17 +72,20 @@ def models_folder() -> Path:
 
 
 def backbones() -> list[dict[str, Any]]:
-    """Pipelines in diffusers' layout in the models folder; ``state`` is ok or, without LIMO's weights, base."""
-    return [
-        {
-            "name": index.parent.name,
-            "file": str(index.parent),
-            "licence": "see its model card",
-            "purpose": "a large backbone that paints the spheres",
-            "state": "ok" if (index.parent / "limo.safetensors").is_file() else "base",
-        }
-        for index in sorted(models_folder().glob("*/model_index.json"))
-    ]
+    """Pipelines in diffusers' layout in the models folder; ``state`` is ok or, without a method's weights, base."""
+    found = []
+    for folder in sorted(index.parent for index in models_folder().glob("*/model_index.json")):
+        purposes = [purpose for name, purpose in LARGE.items() if (folder / f"{name}.safetensors").is_file()]
+        found.append(
+            {
+                "name": folder.name,
+                "file": str(folder),
+                "licence": "see its model card",
+                "purpose": f"a large backbone that {' and '.join(purposes or [LARGE['limo']])}",
+                "state": "ok" if purposes else "base",
+            }
+        )
+    return found
 
 
 def find_backbone(model: str) -> Path:

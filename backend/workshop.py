@@ -83,10 +83,10 @@ def synthesize(
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="limo, direction or depth")],
+    model: Annotated[str, typer.Argument(help="limo, direction, depth or luminet")],
     out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and weights")],
     hdris: Annotated[Path | None, typer.Option(help="Folder of CC0 panoramas (EXR)")] = None,
-    scenes: Annotated[int, typer.Option(help="Ray-traced scenes of four probes each")] = 2048,
+    scenes: Annotated[int, typer.Option(help="Ray-traced scenes: of four probes each, luminet: of ten lights")] = 2048,
     views: Annotated[Path | None, typer.Option(help="Scenes by Blender ('synthesize views')")] = None,
     steps: Annotated[int, typer.Option(help="Optimiser steps")] = 8000,
     start: Annotated[Path | None, typer.Option(help="limo: weights to begin from (.safetensors)")] = None,
@@ -113,8 +113,15 @@ def train(
                 out, hdris=hdris, scenes=scenes, views=views, steps=steps, device=device, seed=seed, report=report.log
             )
             return {"weights": str(weights)}
+        if model == "luminet":
+            from ..training.luminet.recipe import reproduce as reproduce_luminet
+
+            weights = reproduce_luminet(
+                out, hdris=hdris, scenes=scenes, steps=steps, device=device, seed=seed, report=report.log
+            )
+            return {"weights": str(weights)}
         if model != "limo":
-            raise BadInput(f"There is no recipe for '{model}'.", "Known: limo, direction, depth.")
+            raise BadInput(f"There is no recipe for '{model}'.", "Known: limo, direction, depth, luminet.")
         from ..training.limo.recipe import reproduce
 
         weights = reproduce(
