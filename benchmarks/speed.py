@@ -22,6 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from ..bridge import Engine, Job
 from .demo import photo
 from .processes import ProcessWatch
@@ -34,6 +36,7 @@ LIMITS: dict[str, tuple[str, float]] = {
     "first HDRI, start included": ("s", 20.0),
     "further probe, normal": ("s", 8.0),
     "further probe, draft": ("s", 3.0),
+    "relighting 1024×768, warm": ("s", 15.0),
     "peak memory of the engine": ("GB", 2.5),
     "modal tick of the bridge": ("ms", 5.0),
     "enabling over an empty add-on": ("s", 0.1),
@@ -44,6 +47,9 @@ _TICK = 0.02
 #: How often each time is taken; once with --quick.
 _REPEATS = 5
 _SPOTS = ((0.5, 0.66, 1.1), (0.3, 0.7, 1.0), (0.7, 0.6, 1.2), (0.4, 0.5, 1.3), (0.6, 0.75, 0.9), (0.5, 0.5, 1.2))
+
+#: The picture whose light another gets, and how large that one is made.
+_REFERENCE, _SIZE = ROOT / "tests" / "gui" / "photo.jpg", (1024, 768)
 
 Values = dict[str, list[float]]
 
@@ -89,6 +95,14 @@ def measure_engine(picture: Path, fov_deg: float, out: Path, device: str, quick:
             for quality in ("draft",) if quick else ("normal", "draft"):
                 for _ in range(repeats):
                     probe(quality)
+            source = out / "source.png"
+            Image.open(picture).convert("RGB").resize(_SIZE).save(source)
+            params = {"source": str(source), "reference": str(_REFERENCE), "out": str(out / "relit.png")}
+            # The first one loads the model.
+            for number in range(repeats + 1):
+                seconds = timed(engine, lambda: engine.submit("relight", params), ticks)
+                if number:
+                    values.setdefault("relighting 1024×768, warm", []).append(seconds)
         values["peak memory of the engine"] = [watch.peak / 1e9]
     finally:
         engine.stop()

@@ -99,7 +99,9 @@ class RatioLoss(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         with torch.no_grad():
-            seen = self.net.encoder(torch.cat([batch.source, batch.reference]))
+            # A reference is another scene, or, as often, the same one.
+            (reference,) = _chosen(0.5, [batch.reference], [batch.target])
+            seen = self.net.encoder(torch.cat([batch.source, reference]))
             maps, (own, code) = [m.chunk(2)[0] for m in seen.maps], seen.code.chunk(2)
             guess = self.net.decoder(maps, code)
         truth = true_ratio(batch.source, batch.target)
