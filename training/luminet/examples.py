@@ -17,6 +17,8 @@ from ...synthesis.light_mixtures import draw_lighting, light_set_files, mix, pho
 
 #: Standard deviation of the exposure of sources and references, in stops, and of their noise in display values.
 _EXPOSURE, _NOISE = 0.35, 0.01
+#: Spread of the logarithm of the reflectances that rooms are painted over with, and the least part of a view's side.
+_PAINT, _LEAST = 0.18, 0.65
 #: One in so many scenes validates and is not trained on.
 VALIDATION = 20
 #: A source shares a lamp of the target's in this part of the pairs: a lamp switched on or off, dimmed or coloured.
@@ -70,15 +72,43 @@ class LightSets:
 
     def _photos(self, rng: np.random.Generator, *lit: tuple[int, np.ndarray]) -> Tensor:
         mirrored = rng.random() < 0.5
-        shown = []
+        size, shown = self.lights[0].shape[1], []
         for role, (scene, weights) in enumerate(lit):
-            linear = mix(self.lights[scene], torch.from_numpy(weights))
-            picture = photograph(linear)
+            if role != 1:
+                paint, frame = _paint(rng, size), _frame(rng, size)
+            linear = (mix(self.lights[scene], torch.from_numpy(weights)) * paint)[frame]
+            picture = _resized(photograph(linear), size)
             if role != 1:
                 picture = expose(srgb_eotf(picture), rng.normal(0, _EXPOSURE))
                 picture = (picture + _NOISE * torch.randn(picture.shape)).clamp(0, 1)
             shown.append(picture.flip(1) if mirrored else picture)
         return torch.stack(shown)
+
+
+def _paint(rng: np.random.Generator, size: int) -> Tensor:
+    """Reflectances (S, S, 3) to multiply a scene's own by, so that a room is seen in many coats of paint.
+
+    The mean of each channel is 1: a tint of everything could not be told from a tint of the light.
+    """
+    cells = int(rng.integers(2, 12))
+    strength = _PAINT * rng.exponential()
+    coarse = torch.from_numpy(np.exp(strength * rng.normal(size=(1, 3, cells, cells)))).float()
+    how = "nearest" if rng.random() < 0.5 else "bicubic"
+    fine = F.interpolate(coarse, (size, size), mode=how)[0].permute(1, 2, 0).clamp(min=0.1)
+    return fine / fine.mean((0, 1))
+
+
+def _frame(rng: np.random.Generator, size: int) -> tuple[slice, slice]:
+    """Rows and columns of a part of the picture, at least :data:`_LEAST` of its side."""
+    side = round(size * rng.uniform(_LEAST, 1))
+    top, left = rng.integers(0, size - side + 1, 2)
+    return slice(top, top + side), slice(left, left + side)
+
+
+def _resized(picture: Tensor, size: int) -> Tensor:
+    planes = picture.permute(2, 0, 1)[None]
+    found = F.interpolate(planes, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return found[0].permute(1, 2, 0)
 
 
 def _shrunk(lights: Tensor, size: int) -> Tensor:

@@ -83,6 +83,8 @@ def test_a_batch_shows_one_scene_under_two_lights_and_another_under_the_second(t
     write_sets(tmp_path / "sets")
     monkeypatch.setattr(examples, "_EXPOSURE", 0.0)
     monkeypatch.setattr(examples, "_NOISE", 0.0)
+    monkeypatch.setattr(examples, "_PAINT", 0.0)
+    monkeypatch.setattr(examples, "_LEAST", 1.0)
     data = examples.LightSets(tmp_path / "sets", validation=False, size=128)
     batch = data.draw(4, np.random.default_rng(0))
     for source, target, reference in zip(batch.source, batch.target, batch.reference, strict=True):
