@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +14,13 @@ from torch import Tensor, nn
 
 from ...backend.depth.network import DepthNet
 from ...backend.errors import BadInput
-from ..direction.train import Recipe as BaseRecipe
-from ..direction.train import Trainer
+from ..resumable import Entry, write_recipe
+from ..trainer import Recipe as BaseRecipe
+from ..trainer import Trainer
 from .batch import Batch, draw
 from .examples import Shards
 from .loss import depth_loss
 
-LOG_EVERY = 20
 #: How much of a batch each kind of view makes up: traced views of any camera, traced rooms, Blender's, panoramas.
 SHARES = {"views": 0.35, "rooms": 0.35, "blender": 0.3, "crops": 0.15}
 #: Batches of the fixed validation set, drawn once from shards that training does not see.
@@ -30,7 +29,7 @@ VALIDATION_BATCHES = 8
 
 @dataclass(frozen=True)
 class Recipe(BaseRecipe):
-    """As the direction's; ``data`` holds the shards of :mod:`.examples`, KIND_WxH_NNNN and validation_WxH_NNNN."""
+    """As every recipe; ``data`` holds the shards of :mod:`.examples`, KIND_WxH_NNNN and validation_WxH_NNNN."""
 
     steps: int = 2000
     learning_rate: float = 2e-3
@@ -40,7 +39,7 @@ class Recipe(BaseRecipe):
 
 
 class DepthTrainer(Trainer):
-    """The direction's trainer with the depth network's loss."""
+    """The house's trainer with the depth network's loss."""
 
     def loss(self, batch: Batch) -> Tensor:
         return depth_loss(self.net(batch.channels.contiguous(memory_format=torch.channels_last)), batch)[0]
@@ -70,34 +69,18 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
     held = Shards(sorted(recipe.data.glob("validation_*.safetensors")))
     fixed = np.random.default_rng(0)
     batches = [draw({"views": held}, SHARES, 32, fixed) for _ in range(VALIDATION_BATCHES)] if len(held) else []
-    recipe.out.mkdir(parents=True, exist_ok=True)
-    (recipe.out / "recipe.json").write_text(json.dumps(asdict(recipe), default=str, indent=1), encoding="utf-8")
+    write_recipe(recipe)
     torch.manual_seed(recipe.seed)
     net = DepthNet()
     trainer = DepthTrainer(net, recipe)
-    weights, header = recipe.out / "depth_embedded.safetensors", {"config": json.dumps(net.config.to_dict())}
-    start, losses = time.monotonic(), []
-    share, rank = trainer.accelerator.num_processes, trainer.accelerator.process_index
-    with (recipe.out / "log.jsonl").open("a", encoding="utf-8") as log:
 
-        def tell(entry: dict[str, object]) -> None:
-            line = {"step": trainer.step, **entry, "seconds": round(time.monotonic() - start)}
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            report("  ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items()))
+    def batch_of(number: int) -> Batch:
+        return draw(kinds, SHARES, recipe.batch, np.random.default_rng([recipe.seed, number]))
 
-        while trainer.step < recipe.steps:
-            # Every step has its own generator, so that a run that goes on draws what an unbroken one would.
-            rng = np.random.default_rng([recipe.seed, trainer.step * share + rank])
-            losses.append(trainer.update(draw(kinds, SHARES, recipe.batch, rng).to(trainer.accelerator.device)))
-            if trainer.step % LOG_EVERY == 0:
-                tell({"loss": sum(losses[-LOG_EVERY:]) / len(losses[-LOG_EVERY:])})
-            if trainer.step % recipe.save_every == 0 or trainer.step == recipe.steps:
-                trainer.save()
-                trainer.export(weights, header)
-                if batches:
-                    moved = [batch.to(trainer.accelerator.device) for batch in batches]
-                    tell({"validation": "fixed", **validate(trainer.averaged(), moved)})
-                    trainer.back()
-    trainer.export(weights, header)
-    return weights
+    def errors(net: nn.Module) -> Iterator[Entry]:
+        if batches:
+            moved = [batch.to(trainer.accelerator.device) for batch in batches]
+            yield {"validation": "fixed", **validate(net, moved)}
+
+    header = {"config": json.dumps(net.config.to_dict())}
+    return trainer.fit(batch_of, errors, recipe.out / "depth_embedded.safetensors", header, report)

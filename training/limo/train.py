@@ -8,97 +8,63 @@ part of every batch.
 from __future__ import annotations
 
 import json
-import math
 import re
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.optim import AdamW
 
 from ...backend.limo.embedded.encode import flip, to_code
 from ...backend.limo.embedded.model import PainterConfig, SphereUNet
 from ...backend.limo.embedded.paint import shifted
+from ..resumable import Entry, Resumable, write, write_recipe
+from ..trainer import Recipe as BaseRecipe
+from ..trainer import warm_cosine
 from .examples import Example, Shards
 
-#: Optimiser steps between lines of the log.
-LOG_EVERY = 20
 #: Weights of the code's channels in the loss: brightness matters more than colour, and has the same spread.
 IMPORTANCE = (1.8, 0.8, 0.4) * 2
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What is trained, on what, for how long. ``data`` holds the shards of :mod:`.examples`.
+class Recipe(BaseRecipe):
+    """As every recipe; ``data`` holds the shards of :mod:`.examples`, and the weights to begin from lack nothing."""
 
-    ``start`` names exported weights to begin from; a checkpoint in ``out`` goes before it.
-    """
-
-    data: Path
-    out: Path
-    steps: int = 8000
-    batch: int = 32
     learning_rate: float = 4e-4
-    warmup: int = 200
     ema: float = 0.999
-    seed: int = 0
-    device: str = "cpu"
     save_every: int = 100
-    start: Path | None = None
     network: PainterConfig = field(default_factory=PainterConfig)
 
 
-class Trainer:
-    """Network, optimiser and average weights, with a checkpoint in safetensors that restores all of them exactly."""
+class Trainer(Resumable):
+    """The painter, each process on its part of every batch."""
 
     def __init__(self, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.step = recipe, 0
-        self.accelerator = Accelerator(cpu=recipe.device == "cpu")
-        several = self.accelerator.num_processes > 1
-        self.device = self.accelerator.device if several else torch.device(recipe.device)
+        self.recipe = recipe
+        accelerator = Accelerator(cpu=recipe.device == "cpu")
+        self.device = accelerator.device if accelerator.num_processes > 1 else torch.device(recipe.device)
         layout = torch.channels_last
         self.net = SphereUNet(recipe.network).to(self.device, memory_format=layout)  # type: ignore[call-overload]
-        self.flow_loss = self.accelerator.prepare_model(FlowLoss(self.net), device_placement=False)
+        self.flow_loss = accelerator.prepare_model(FlowLoss(self.net), device_placement=False)
         if recipe.start is not None:
             self.net.load_state_dict(load_file(recipe.start, device=str(self.device)))
-        self.average = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
-        self.names = [name for name, _ in self.net.named_parameters()]
-        self.optimiser = AdamW(self.net.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
-        self.checkpoint = recipe.out / "checkpoint.safetensors"
-        if self.checkpoint.exists():
-            self.restore()
+        learnt, checkpoint = dict(self.net.named_parameters()), recipe.out / "checkpoint.safetensors"
+        adam = {"betas": (0.9, 0.98), "weight_decay": 0.01}
+        super().__init__(accelerator, learnt, recipe.learning_rate, checkpoint, recipe.ema, **adam)
 
     def learning_rate(self) -> float:
         """Linear warm-up, then cosine to a twentieth."""
-        r = self.recipe
-        if self.step < r.warmup:
-            return r.learning_rate * (self.step + 1) / r.warmup
-        done = min(1.0, (self.step - r.warmup) / max(1, r.steps - r.warmup))
-        return r.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
+        return warm_cosine(self.recipe.learning_rate, self.step, self.recipe.steps, self.recipe.warmup, 0.05)
 
     def update(self, example: Example) -> float:
         """One optimiser step on this process's part of a batch; returns the loss over all parts."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate()
-        parts = (example[name].to(self.device, memory_format=torch.channels_last) for name in BATCH)
-        loss = self.flow_loss(*parts, example["time"].to(self.device))
-        self.optimiser.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimiser.step()
-        self.step += 1
-        # The average starts with a short memory, so that it is useful from the first hundred steps.
-        keep = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
-        for name, value in self.net.state_dict().items():
-            self.average[name].lerp_(value, 1 - keep)
-        return float(self.accelerator.reduce(loss.detach(), "mean"))
+        parts = [example[name].to(self.device, memory_format=torch.channels_last) for name in BATCH]
+        return self.descend([lambda: self.flow_loss(*parts, example["time"].to(self.device))])
 
     def part(self, batch: Example) -> Example:
         """What of a batch this process trains on."""
@@ -107,36 +73,10 @@ class Trainer:
             for name, value in batch.items()
         }
 
-    def save(self) -> None:
-        """Write the checkpoint, whole or not at all; one process does it for all."""
-        if not self.accelerator.is_main_process:
-            return
-        state: dict[str, Tensor] = {f"net.{k}": v for k, v in self.net.state_dict().items()}
-        state |= {f"average.{k}": v for k, v in self.average.items()}
-        for name, parameter in zip(self.names, self.net.parameters(), strict=True):
-            for moment in ("exp_avg", "exp_avg_sq"):
-                state[f"{moment}.{name}"] = self.optimiser.state[parameter][moment]
-        partial = self.checkpoint.with_suffix(".partial")
-        save_file({k: v.contiguous() for k, v in state.items()}, partial, {"step": str(self.step)})
-        partial.replace(self.checkpoint)
-
-    def restore(self) -> None:
-        """Continue from the checkpoint."""
-        with safe_open(self.checkpoint, "pt", device=str(self.device)) as file:
-            self.step = int(file.metadata()["step"])
-            self.net.load_state_dict({k: file.get_tensor(f"net.{k}") for k in self.average})
-            self.average = {k: file.get_tensor(f"average.{k}") for k in self.average}
-            for name, parameter in zip(self.names, self.net.parameters(), strict=True):
-                moments = {m: file.get_tensor(f"{m}.{name}") for m in ("exp_avg", "exp_avg_sq")}
-                self.optimiser.state[parameter] = {"step": torch.tensor(float(self.step)), **moments}
-
     def export(self, path: Path) -> None:
         """The averaged weights in half precision, as they ship, with the network's sizes in the header."""
-        if not self.accelerator.is_main_process:
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
         header = {"config": json.dumps(self.net.config.to_dict()), "steps": str(self.step)}
-        save_file({k: v.half().contiguous() for k, v in self.average.items()}, path, header)
+        write(path, {k: v.half() for k, v in self.average.items()}, header)
 
 
 class FlowLoss(nn.Module):
@@ -179,14 +119,11 @@ def validation_loss(trainer: Trainer, kept: Shards, count: int = 64) -> float:
     """The averaged weights' loss on the same examples, noise and flow times each time."""
     generator = torch.Generator().manual_seed(0)
     batch = batch_of(kept, replace(trainer.recipe, batch=count), generator)
-    now = {name: value.clone() for name, value in trainer.net.state_dict().items()}
-    trainer.net.load_state_dict(trainer.average)
-    with torch.inference_mode():
+    with trainer.averaged(), torch.inference_mode():
         losses = [
             float(FlowLoss(trainer.net)(*(batch[name][i : i + 32].to(trainer.device) for name in (*BATCH, "time"))))
             for i in range(0, count, 32)
         ]
-    trainer.net.load_state_dict(now)
     return sum(losses) / len(losses)
 
 
@@ -203,37 +140,24 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
 
     Curves go to loss.jsonl beside them. Shards that appear meanwhile are taken in at the next checkpoint.
     """
-    recipe.out.mkdir(parents=True, exist_ok=True)
-    (recipe.out / "recipe.json").write_text(json.dumps(asdict(recipe), default=str, indent=1))
+    write_recipe(recipe)
     trainer = Trainer(recipe)
     weights = recipe.out / "limo_embedded.safetensors"
     paths, kept = find_shards(recipe.data)
     if not paths:
         raise FileNotFoundError(f"{recipe.data} holds no training shards; make them with training.limo.examples first.")
     examples, unseen = Shards(paths), Shards(kept) if kept else None
-    start, losses = time.monotonic(), []
-    with (recipe.out / "loss.jsonl").open("a") as log:
 
-        def note(**entry: float) -> None:
-            if trainer.accelerator.is_main_process:
-                log.write(json.dumps({"step": trainer.step, **entry, "seconds": time.monotonic() - start}) + "\n")
-                log.flush()
-                report(f"step {trainer.step}  " + "  ".join(f"{name} {value:.4f}" for name, value in entry.items()))
+    def update() -> float:
+        nonlocal paths, examples
+        if trainer.step % recipe.save_every == 0 and (found := find_shards(recipe.data)[0]) != paths:
+            paths, examples = found, Shards(found)
+        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + trainer.step)
+        return trainer.update(trainer.part(batch_of(examples, recipe, generator)))
 
-        while trainer.step < recipe.steps:
-            generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + trainer.step)
-            losses.append(trainer.update(trainer.part(batch_of(examples, recipe, generator))))
-            if trainer.step % LOG_EVERY == 0:
-                note(loss=sum(losses[-LOG_EVERY:]) / len(losses[-LOG_EVERY:]))
-            if trainer.step % recipe.save_every == 0:
-                trainer.save()
-                trainer.export(weights)
-                if unseen is not None:
-                    note(validation=validation_loss(trainer, unseen))
-                if find_shards(recipe.data)[0] != paths:
-                    paths, _ = find_shards(recipe.data)
-                    examples = Shards(paths)
-    trainer.save()
-    trainer.export(weights)
-    trainer.accelerator.wait_for_everyone()
+    def errors() -> Iterator[Entry]:
+        if unseen is not None:
+            yield {"validation": validation_loss(trainer, unseen)}
+
+    trainer.run(recipe.steps, recipe.save_every, update, lambda: trainer.export(weights), report, errors)
     return weights

@@ -21,8 +21,8 @@ from torch.nn import functional as F
 from ...backend.luminet.diffusion.bypass import DECODER, Bypass, decode, encode, encoder_features
 from ...backend.luminet.diffusion.load import load_base
 from ...backend.luminet.diffusion.weights import FILE
+from ..resumable import Resumable, write
 from .diffusion import Pairs
-from .resumable import Resumable, write
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ def train_bypass(recipe: BypassRecipe, pairs: Pairs, report: Callable[[str], Non
         noise = recipe.noise * torch.randn(shape, generator=generator)
         mine = slice(accelerator.process_index, None, accelerator.num_processes)
         rows = [x[mine].to(device) for x in (source, target, noise)]
-        return state.update([lambda: loss(*rows)])
+        return state.descend([lambda: loss(*rows)])
 
     weights = recipe.out / FILE
-    state.run(recipe.steps, update, lambda: add_bypass(recipe.base / FILE, weights, nets), recipe.save_every, report)
+    state.run(recipe.steps, recipe.save_every, update, lambda: add_bypass(recipe.base / FILE, weights, nets), report)
     return weights
 
 

@@ -13,7 +13,7 @@ import argparse
 import json
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,8 +36,8 @@ from ...backend.luminet.diffusion.relight import with_light
 from ...backend.luminet.diffusion.weights import FILE, SIZE
 from ...backend.optics.exposure import expose
 from ...backend.optics.photo import read_photo
+from ..resumable import Resumable, write, write_recipe
 from .examples import LightSets
-from .resumable import Resumable, write
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".hdr"}
 
@@ -195,7 +195,7 @@ class Trainer:
         mine = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
         rows = [x[mine].to(self.device) for x in (source, target, noise, times)]
         parts = zip(*(x.chunk(self.recipe.parts) for x in rows), strict=True)
-        return self.state.update([partial(self._share, part, len(part[0]) / len(rows[0]), lit) for part in parts])
+        return self.state.descend([partial(self._share, part, len(part[0]) / len(rows[0]), lit) for part in parts])
 
     def _share(self, part: tuple[Tensor, ...], share: float, lit: bool) -> Tensor:
         source, target, noise, times = part
@@ -255,15 +255,14 @@ def train(recipe: Recipe, pairs: Pairs | None = None, report: Callable[[str], No
     They go into ``recipe.out``; put them beside the base model's model_index.json.
     """
     pairs = pairs or pairs_of(recipe.data, recipe.size)
-    recipe.out.mkdir(parents=True, exist_ok=True)
-    (recipe.out / "recipe.json").write_text(json.dumps(asdict(recipe), default=str, indent=1))
+    write_recipe(recipe)
     trainer = Trainer(recipe)
     weights = recipe.out / FILE
 
     def export() -> None:
         write_weights(weights, trainer.nets, trainer.intrinsics, recipe.size)
 
-    trainer.state.run(recipe.steps, lambda: trainer.update(pairs), export, recipe.save_every, report)
+    trainer.state.run(recipe.steps, recipe.save_every, lambda: trainer.update(pairs), export, report)
     return weights
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -29,8 +28,9 @@ from ...backend.luminet.embedded import WEIGHTS as LUMINET
 from ...backend.luminet.embedded import load_relighter
 from ...backend.luminet.network import Encoder
 from ...synthesis.light_mixtures import draw_lighting, mix, photograph
-from ..direction.train import LOG_EVERY, Trainer
-from ..direction.train import Recipe as BaseRecipe
+from ..resumable import Entry, write_recipe
+from ..trainer import Recipe as BaseRecipe
+from ..trainer import Trainer
 from .diversity import Diversity, dead_share, spread
 from .examples import Batch, LightSets
 from .generator_network import SIZE, RoomGenerator, load_generator
@@ -51,7 +51,7 @@ _MEASURED = 32
 
 @dataclass(frozen=True)
 class Recipe(BaseRecipe):
-    """As the direction's; ``data`` holds light sets, ``features`` the LumiNet weights of the perceptual distance.
+    """As every recipe; ``data`` holds light sets, ``features`` the LumiNet weights of the perceptual distance.
 
     ``perceptual`` 0 does without these.
     """
@@ -113,17 +113,15 @@ class GeneratorTrainer(Trainer):
 
     def __init__(self, recipe: Recipe) -> None:
         perceptual = Perceptual(load_relighter(recipe.features).network.encoder) if recipe.perceptual else None
-        base = {key: value for key, value in asdict(recipe).items() if key not in ("features", "perceptual", "start")}
         net = load_generator(recipe.start) if recipe.start is not None else RoomGenerator()
-        super().__init__(GeneratorLoss(net, perceptual, recipe.perceptual), BaseRecipe(**base))
+        super().__init__(GeneratorLoss(net, perceptual, recipe.perceptual), replace(recipe, start=None))
 
     def loss(self, batch: Batch) -> Tensor:
         return self.net(batch, min(1.0, self.step / max(1.0, _RISE * self.recipe.steps)))
 
     def export(self, path: Path, header: dict[str, str]) -> None:
         """The averaged weights of generator and posterior in half precision."""
-        if self.accelerator.is_main_process:
-            self.save_weights(path, {name.removeprefix("net."): v for name, v in self.average.items()}, header)
+        self.save_weights(path, {name.removeprefix("net."): v for name, v in self.average.items()}, header)
 
 
 def real_lightings(data: LightSets, seed: int, most: int = _MEASURED) -> Tensor:
@@ -162,40 +160,21 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
     ``diversity.json`` tells at the end.
     """
     data, held = (LightSets(recipe.data, validation=side, size=SIZE) for side in (False, True))
-    recipe.out.mkdir(parents=True, exist_ok=True)
-    write_json(recipe.out / "recipe.json", json.loads(json.dumps(asdict(recipe), default=str)))
+    write_recipe(recipe)
     torch.manual_seed(recipe.seed)
     trainer = GeneratorTrainer(recipe)
-    loss: Any = trainer.plain
-    net, weights, device = loss.net, recipe.out / WEIGHTS, trainer.accelerator.device
-    real, header = real_lightings(held, 0).to(device), {"config": json.dumps(net.config.to_dict())}
-    start, losses = time.monotonic(), []
-    share, rank = trainer.accelerator.num_processes, trainer.accelerator.process_index
-    with (recipe.out / "log.jsonl").open("a", encoding="utf-8") as log:
+    real = real_lightings(held, 0).to(trainer.accelerator.device)
 
-        def tell(entry: dict[str, float]) -> None:
-            line = {"step": trainer.step, **entry, "seconds": round(time.monotonic() - start)}
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            report("  ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items()))
+    def draw(number: int) -> Batch:
+        return data.draw(recipe.batch, np.random.default_rng([recipe.seed, number]))
 
-        while trainer.step < recipe.steps:
-            # Every step has its own generators, so that a run that goes on draws what an unbroken one would.
-            number = trainer.step * share + rank
-            rng = np.random.default_rng([recipe.seed, number])
-            torch.manual_seed(recipe.seed * 7_919 + number)
-            losses.append(trainer.update(data.draw(recipe.batch, rng).to(device)))
-            if trainer.step % LOG_EVERY == 0:
-                tell({"loss": sum(losses[-LOG_EVERY:]) / LOG_EVERY})
-            if trainer.step % recipe.save_every == 0 or trainer.step == recipe.steps:
-                trainer.save()
-                trainer.export(weights, header)
-                trainer.averaged()
-                found, errors = validate(net, real)
-                trainer.back()
-                tell({**errors, **told(found)})
-    trainer.export(weights, header)
-    found, errors = validate(load_generator(weights).to(device), real)
+    def measured(loss: GeneratorLoss) -> Iterator[Entry]:
+        found, errors = validate(loss.net, real)
+        yield {**errors, **told(found)}
+
+    header = {"config": json.dumps(trainer.plain.net.config.to_dict())}
+    weights = trainer.fit(draw, measured, recipe.out / WEIGHTS, header, report)
+    found, errors = validate(load_generator(weights).to(real.device), real)
     write_json(recipe.out / "diversity.json", {**told(found), **errors, "warnings": found.warnings})
     for warning in found.warnings:
         report(warning)

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...backend.luminet.diffusion.intrinsics import IntrinsicsConfig, LatentIntrinsics
+from ..resumable import Resumable, write
 from .diffusion import Pairs, pairs_of
 from .losses import coding_rate, picture_loss
-from .resumable import Resumable, write
 
 WEIGHTS = "intrinsics.safetensors"
 #: Weights of the coding rate and of the intrinsics' agreement; how often a picture is painted from its own intrinsics.
@@ -104,11 +104,11 @@ def train_intrinsics(
         own = torch.rand(recipe.batch, generator=generator) < _OWN
         mine = slice(accelerator.process_index, None, accelerator.num_processes)
         rows = [x.to(device) for x in (source[mine], target[mine], noise[:, mine].flatten(0, 1), own[mine])]
-        return state.update([lambda: loss(*rows)])
+        return state.descend([lambda: loss(*rows)])
 
     weights = recipe.out / WEIGHTS
     header = {"intrinsics": json.dumps(recipe.network.to_dict())}
-    state.run(recipe.steps, update, lambda: write(weights, state.average, header), recipe.save_every, report)
+    state.run(recipe.steps, recipe.save_every, update, lambda: write(weights, state.average, header), report)
     return weights
 
 

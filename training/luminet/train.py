@@ -4,21 +4,20 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from ...backend.luminet.embedded import Embedded, apply_ratio
 from ...backend.luminet.network import SIZE, LumiNet
-from ..direction.train import LOG_EVERY, Trainer
-from ..direction.train import Recipe as BaseRecipe
+from ..resumable import Entry, write_recipe
+from ..trainer import Recipe as BaseRecipe
+from ..trainer import Trainer
 from .examples import Batch, LightSets
 from .losses import IntrinsicsLoss, RatioLoss
 
@@ -34,7 +33,7 @@ STAGES: dict[str, tuple[tuple[str, ...], Callable[[LumiNet], nn.Module]]] = {
 
 @dataclass(frozen=True)
 class Recipe(BaseRecipe):
-    """As the direction's; ``data`` holds light sets, ``stage`` is a name of :data:`STAGES`, each in an ``out`` of its
+    """As every recipe; ``data`` holds light sets, ``stage`` is a name of :data:`STAGES`, each in an ``out`` of its
     own, the second's ``start`` being the weights of the first. ``size``: pixels a side of the pictures; the networks
     learn most on small ones, four times as many in the same time."""
 
@@ -49,7 +48,7 @@ class Recipe(BaseRecipe):
 
 
 class LumiNetTrainer(Trainer):
-    """The direction's trainer on one stage; what ships is always the whole model."""
+    """The house's trainer on one stage; what ships is always the whole model."""
 
     def __init__(self, recipe: Recipe) -> None:
         net = LumiNet()
@@ -58,24 +57,13 @@ class LumiNetTrainer(Trainer):
         names, loss = STAGES[recipe.stage]
         for name, parameter in net.named_parameters():
             parameter.requires_grad_(name.startswith(names))
-        super().__init__(loss(net), BaseRecipe(**{**_base(recipe), "start": None}))
-
-    def loss(self, batch: Batch) -> Tensor:
-        return self.net(batch)
+        super().__init__(loss(net), replace(recipe, start=None))
 
     def export(self, path: Path, header: dict[str, str]) -> None:
         """All parameters in half precision, those of this stage averaged."""
-        if not self.accelerator.is_main_process:
-            return
-        self.averaged()
-        net: Any = self.plain
-        state = {name: p.detach() for name, p in net.net.named_parameters()}
-        self.save_weights(path, state, header)
-        self.back()
-
-
-def _base(recipe: Recipe) -> dict[str, Any]:
-    return {key: value for key, value in asdict(recipe).items() if key not in ("stage", "size")}
+        with self.averaged():
+            state = {name: p.detach() for name, p in self.plain.net.named_parameters()}
+            self.save_weights(path, state, header)
 
 
 @torch.no_grad()
@@ -108,35 +96,15 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
     data, held = (LightSets(recipe.data, validation=side, size=recipe.size) for side in (False, True))
     torch.manual_seed(0)
     fixed = held.draw(_VALIDATION_PAIRS, np.random.default_rng(0))
-    recipe.out.mkdir(parents=True, exist_ok=True)
-    (recipe.out / "recipe.json").write_text(json.dumps(asdict(recipe), default=str, indent=1), encoding="utf-8")
+    write_recipe(recipe)
     torch.manual_seed(recipe.seed)
     trainer = LumiNetTrainer(recipe)
-    net: Any = trainer.plain
-    weights, header = recipe.out / WEIGHTS, {"config": json.dumps(net.net.config.to_dict())}
-    start, losses = time.monotonic(), []
-    share, rank = trainer.accelerator.num_processes, trainer.accelerator.process_index
-    with (recipe.out / "log.jsonl").open("a", encoding="utf-8") as log:
 
-        def tell(entry: dict[str, object]) -> None:
-            line = {"step": trainer.step, **entry, "seconds": round(time.monotonic() - start)}
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            report("  ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items()))
+    def draw(number: int) -> Batch:
+        return data.draw(recipe.batch, np.random.default_rng([recipe.seed, number]))
 
-        while trainer.step < recipe.steps:
-            # Every step has its own generators, so that a run that goes on draws what an unbroken one would.
-            number = trainer.step * share + rank
-            rng = np.random.default_rng([recipe.seed, number])
-            torch.manual_seed(recipe.seed * 7_919 + number)
-            losses.append(trainer.update(data.draw(recipe.batch, rng).to(trainer.accelerator.device)))
-            if trainer.step % LOG_EVERY == 0:
-                tell({"loss": sum(losses[-LOG_EVERY:]) / LOG_EVERY})
-            if trainer.step % recipe.save_every == 0 or trainer.step == recipe.steps:
-                trainer.save()
-                trainer.export(weights, header)
-                trainer.averaged()
-                tell({**validate(net.net, fixed)})
-                trainer.back()
-    trainer.export(weights, header)
-    return weights
+    def errors(loss: IntrinsicsLoss | RatioLoss) -> Iterator[Entry]:
+        yield validate(loss.net, fixed)
+
+    header = {"config": json.dumps(trainer.plain.net.config.to_dict())}
+    return trainer.fit(draw, errors, recipe.out / WEIGHTS, header, report)

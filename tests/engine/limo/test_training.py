@@ -189,13 +189,14 @@ launch.bind_package()
 from pathlib import Path
 from limelight.backend.limo.embedded.model import PainterConfig
 from limelight.training.limo import train as recipe_module
+from safetensors.torch import save_file
 tiny = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2)
 recipe = recipe_module.Recipe(Path({data!r}), Path({data!r}), batch=8, network=tiny)
 trainer = recipe_module.Trainer(recipe)
 examples = recipe_module.Shards(recipe_module.find_shards(recipe.data)[0])
 trainer.update(trainer.part(recipe_module.batch_of(examples, recipe, recipe_module.torch.Generator().manual_seed(0))))
 if trainer.accelerator.is_main_process:
-    recipe_module.save_file({{name: p.grad.contiguous() for name, p in trainer.net.named_parameters()}}, sys.argv[1])
+    save_file({{name: p.grad.contiguous() for name, p in trainer.net.named_parameters()}}, sys.argv[1])
 print(trainer.accelerator.num_processes)
 """
 

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A training that may be broken off at any time: optimiser, checkpoint in safetensors, the loop with its curve."""
+"""A training that may be broken off at any time: optimiser, averages, checkpoint in safetensors, loop and log."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -18,12 +22,15 @@ from torch.optim import AdamW
 #: Optimiser steps between lines of the log.
 LOG_EVERY = 20
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+#: What a line of the log tells beside step and seconds, by name.
+Entry = Mapping[str, object]
 
 
 class Resumable:
     """AdamW over named parameters, with a checkpoint that restores both exactly; it is read at once if it is there.
 
     ``average``: the parameters' exponential average, with the memory ``ema``; with none, the parameters themselves.
+    ``settings`` are further ones of AdamW.
     """
 
     def __init__(
@@ -33,15 +40,23 @@ class Resumable:
         learning_rate: float,
         checkpoint: Path,
         ema: float = 0.0,
+        **settings: Any,
     ) -> None:
         self.accelerator, self.trained, self.checkpoint, self.step = accelerator, trained, checkpoint, 0
-        self._optimiser, self._ema = AdamW(trained.values(), lr=learning_rate), ema
+        self._rate, self._ema = learning_rate, ema
+        self._optimiser = AdamW(trained.values(), lr=learning_rate, **settings)
         self.average = {name: p.detach().clone() if ema else p.detach() for name, p in trained.items()}
         if checkpoint.exists():
             self._restore()
 
-    def update(self, parts: list[Callable[[], Tensor]]) -> float:
+    def learning_rate(self) -> float:
+        """Of the next step: always the same; a schedule is another class's."""
+        return self._rate
+
+    def descend(self, parts: Iterable[Callable[[], Tensor]]) -> float:
         """One optimiser step on the sum of losses (scalars), one after another; returns it, over all processes."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.learning_rate()
         self._optimiser.zero_grad(set_to_none=True)
         total = 0.0
         for part in parts:
@@ -81,32 +96,58 @@ class Resumable:
                 if self._ema:
                     self.average[name].copy_(file.get_tensor(f"average.{name}"))
 
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The averages in the parameters' place for as long as this lasts."""
+        kept = {name: p.detach().clone() for name, p in self.trained.items()}
+        self._put(self.average)
+        try:
+            yield
+        finally:
+            self._put(kept)
+
+    def _put(self, state: Mapping[str, Tensor]) -> None:
+        for name, parameter in self.trained.items():
+            parameter.data.copy_(state[name])
+
     def run(
         self,
         steps: int,
+        save_every: int,
         update: Callable[[], float],
         export: Callable[[], None],
-        save_every: int,
         report: Callable[[str], None],
+        validate: Callable[[], Iterable[Entry]] = tuple,
+        log: str = "loss.jsonl",
     ) -> None:
-        """Call ``update`` until ``steps`` are made; save and ``export`` on the way and at the end.
+        """Call ``update`` until ``steps`` are made; save, ``export`` and ``validate`` on the way and at the end.
 
-        The curve is loss.jsonl beside the checkpoint.
+        Losses and what ``validate`` tells go to ``report`` and to the file ``log`` beside the checkpoint. One process
+        writes for all. A run that is over only exports.
         """
-        losses, start = [], time.monotonic()
-        with (self.checkpoint.parent / "loss.jsonl").open("a") as log:
+        main = self.accelerator.is_main_process
+        losses: deque[float] = deque(maxlen=LOG_EVERY)
+        start = time.monotonic()
+        if main and self.step >= steps:
+            export()
+        with (self.checkpoint.parent / log).open("a", encoding="utf-8") as file:
+
+            def tell(entry: Entry) -> None:
+                line = {"step": self.step, **entry, "seconds": round(time.monotonic() - start)}
+                file.write(json.dumps(line) + "\n")
+                file.flush()
+                report("  ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items()))
+
             while self.step < steps:
                 losses.append(update())
-                if self.step % LOG_EVERY == 0 and self.accelerator.is_main_process:
-                    loss = sum(losses[-LOG_EVERY:]) / len(losses[-LOG_EVERY:])
-                    entry = {"step": self.step, "loss": loss, "seconds": time.monotonic() - start}
-                    log.write(json.dumps(entry) + "\n")
-                    log.flush()
-                    report(f"step {self.step}  loss {loss:.4f}")
+                if main and self.step % LOG_EVERY == 0:
+                    tell({"loss": sum(losses) / len(losses)})
                 if self.step % save_every == 0 or self.step >= steps:
                     self.save()
-                    if self.accelerator.is_main_process:
+                    if main:
                         export()
+                        for entry in validate():
+                            tell(entry)
         self.accelerator.wait_for_everyone()
 
 
@@ -116,3 +157,9 @@ def write(path: Path, state: Mapping[str, Tensor], header: dict[str, str]) -> No
     partial = path.with_suffix(".partial")
     save_file({name: value.contiguous() for name, value in state.items()}, partial, header)
     partial.replace(path)
+
+
+def write_recipe(recipe: Any) -> None:
+    """Make the folder ``recipe.out``, with all settings in its recipe.json."""
+    recipe.out.mkdir(parents=True, exist_ok=True)
+    (recipe.out / "recipe.json").write_text(json.dumps(asdict(recipe), default=str, indent=1), encoding="utf-8")
