@@ -30,13 +30,6 @@ from limelight.scene import (
 from mathutils import Vector
 
 
-def add_camera(scene):
-    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-    scene.collection.objects.link(camera)
-    scene.camera = camera
-    return camera
-
-
 def add_cube(scene, size=2.0, location=(0, 0, 0)):
     mesh = bpy.data.meshes.new("Cube")
     h = size / 2
@@ -49,7 +42,7 @@ def add_cube(scene, size=2.0, location=(0, 0, 0)):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_intrinsics_agree_with_blenders_own_projection(scene, seed):
+def test_intrinsics_agree_with_blenders_own_projection(scene, seed, add_camera):
     rng = random.Random(seed)
     camera = add_camera(scene)
     camera.location = [rng.uniform(-3, 3) for _ in range(3)]
@@ -74,7 +67,7 @@ def test_intrinsics_agree_with_blenders_own_projection(scene, seed):
 
 
 @pytest.mark.parametrize(("size", "percentage"), [((100, 50), 29), ((100, 50), 57), ((64, 36), 33)])
-def test_the_picture_is_as_large_as_blenders(scene, tmp_path, size, percentage):
+def test_the_picture_is_as_large_as_blenders(scene, tmp_path, size, percentage, add_camera):
     add_camera(scene)
     scene.cycles.samples = 1
     scene.render.resolution_x, scene.render.resolution_y = size
@@ -83,7 +76,7 @@ def test_the_picture_is_as_large_as_blenders(scene, tmp_path, size, percentage):
     assert read_picture(tmp_path / "out.png").shape[1::-1] == cameras.picture_size(scene)
 
 
-def test_cast_depth_is_planar_and_infinite_beyond(scene):
+def test_cast_depth_is_planar_and_infinite_beyond(scene, add_camera):
     camera = add_camera(scene)
     camera.location, camera.rotation_euler = (0, -6, 0), (math.pi / 2, 0, 0)
     add_cube(scene)
@@ -131,7 +124,7 @@ def test_depth_file_is_the_cast_depth(scene, tmp_path):
     assert np.allclose(found[1:], values[1:], rtol=1e-3)
 
 
-def test_scene_capture_gives_parameters_and_restores_every_setting(scene, tmp_path):
+def test_scene_capture_gives_parameters_and_restores_every_setting(scene, tmp_path, add_camera):
     camera = add_camera(scene)
     camera.location, camera.rotation_euler = (0, -6, 0), (math.pi / 2, 0, 0)
     add_cube(scene)
@@ -158,7 +151,8 @@ def read_picture(path):
     return pixels
 
 
-def lit_scene(scene):
+@pytest.fixture
+def lit_probe(scene, add_camera):
     """A cube in the artist's own light, and a probe beside it that holds light."""
     camera = add_camera(scene)
     camera.location, camera.rotation_euler = (0, -6, 1), (1.4, 0, 0)
@@ -206,9 +200,9 @@ FORMATS = {
 
 @pytest.mark.parametrize("how", list(FORMATS))
 @pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
-def test_every_setting_is_back_however_the_capture_ends(scene, tmp_path, monkeypatch, how, end):
+def test_every_setting_is_back_however_the_capture_ends(scene, tmp_path, monkeypatch, how, end, lit_probe):
     monkeypatch.setattr(capture, "LONGEST_SIDE", 16)
-    world.apply_world(scene, lit_scene(scene))
+    world.apply_world(scene, lit_probe)
     lamps.apply_lamps(scene, probes.probes(scene)[0])
     image = scene.render.image_settings
     for name, value in FORMATS[how].items():
@@ -241,9 +235,8 @@ def test_every_setting_is_back_however_the_capture_ends(scene, tmp_path, monkeyp
     assert {name: (value, after[name]) for name, value in before.items() if after[name] != value} == {}
 
 
-def test_the_capture_is_linear_whatever_the_outputs_own_colours_are(scene, tmp_path, monkeypatch):
+def test_the_capture_is_linear_whatever_the_outputs_own_colours_are(scene, tmp_path, monkeypatch, lit_probe):
     monkeypatch.setattr(capture, "LONGEST_SIDE", 16)
-    lit_scene(scene)
     image = scene.render.image_settings
     capture.capture(bpy.context, tmp_path / "plain")
     image.color_management, image.linear_colorspace_settings.name = "OVERRIDE", "ACEScg"
@@ -274,11 +267,10 @@ APPLY = {
 
 
 @pytest.mark.parametrize("how", list(APPLY))
-def test_estimating_again_sees_the_scene_as_the_artist_made_it(scene, tmp_path, monkeypatch, how):
+def test_estimating_again_sees_the_scene_as_the_artist_made_it(scene, tmp_path, monkeypatch, how, lit_probe):
     monkeypatch.setattr(capture, "LONGEST_SIDE", 32)
-    probe = lit_scene(scene)
     capture.capture(bpy.context, tmp_path / "before")
-    APPLY[how](scene, probe)
+    APPLY[how](scene, lit_probe)
     bpy.context.view_layer.update()
     shown = (scene.world, [(o.name, o.hide_render) for o in scene.objects])
     capture.capture(bpy.context, tmp_path / "after")
@@ -288,11 +280,10 @@ def test_estimating_again_sees_the_scene_as_the_artist_made_it(scene, tmp_path, 
     assert (scene.world, [(o.name, o.hide_render) for o in scene.objects]) == shown
 
 
-def test_a_scene_in_nothing_but_limelights_light_is_told_apart(scene, tmp_path):
-    probe = lit_scene(scene)
+def test_a_scene_in_nothing_but_limelights_light_is_told_apart(scene, tmp_path, lit_probe):
     bpy.data.objects.remove(scene.objects["Sun"])
     scene.world = None
-    world.apply_world(scene, probe)
+    world.apply_world(scene, lit_probe)
     with pytest.raises(ValueError, match="nothing but Limelight's own light"):
         capture.capture(bpy.context, tmp_path)
 
@@ -320,7 +311,7 @@ def test_a_plate_sets_shape_lens_and_background(scene, tmp_path, size):
     assert scene.limelight.plate is None and not camera.data.background_images
 
 
-def test_a_second_photo_takes_the_place_of_the_first(scene, tmp_path):
+def test_a_second_photo_takes_the_place_of_the_first(scene, tmp_path, add_camera):
     for name, size in (("first.png", (60, 40)), ("second.png", (40, 60)), ("own.png", (8, 8))):
         write_png(tmp_path / name, *size)
     camera = add_camera(scene)

@@ -10,19 +10,12 @@ from limelight.scene import camera as cameras
 from limelight.scene import capture, probes, problems
 
 
-def add_camera(scene):
-    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-    scene.collection.objects.link(camera)
-    scene.camera = camera
-    return camera
-
-
 def add_cube(scene, size=2.0, location=(0, 0, 0)):
     bpy.ops.mesh.primitive_cube_add(size=size, location=location)
     return bpy.context.object
 
 
-def test_all_problems_are_listed_with_their_repairs(scene):
+def test_all_problems_are_listed_with_their_repairs(scene, add_camera):
     scene.limelight.source = "PLATE"
     found = problems.find_problems(bpy.context)
     assert {p.operator_idname for p in found} == {"limelight.set_plate", "limelight.add_camera", "limelight.add_probe"}
@@ -42,7 +35,7 @@ def hidden(scene):
     return [p.text for p in problems.find_problems(bpy.context) if p.operator_idname == "limelight.reveal_probe"]
 
 
-def test_a_probe_behind_geometry_is_told_where_geometry_is_what_the_engine_sees(scene):
+def test_a_probe_behind_geometry_is_told_where_geometry_is_what_the_engine_sees(scene, add_camera):
     camera = add_camera(scene)
     camera.location, camera.rotation_euler = (0, -6, 0), (math.pi / 2, 0, 0)
     cube = add_cube(scene)
@@ -65,7 +58,7 @@ def test_a_probe_behind_geometry_is_told_where_geometry_is_what_the_engine_sees(
     assert bpy.ops.limelight.reveal_probe(name=probe.name) == {"CANCELLED"}
 
 
-def test_a_probe_behind_the_depth_file_is_told(scene, tmp_path):
+def test_a_probe_behind_the_depth_file_is_told(scene, tmp_path, add_camera):
     camera = add_camera(scene)
     camera.rotation_euler = (math.pi / 2, 0, 0)
     probe = probes.add_probe(scene, (0.5, 4, 0), 0.2)
@@ -118,7 +111,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", list(BROKEN))
-def test_the_button_of_a_problem_repairs_it_and_says_how(scene, tmp_path, name):
+def test_the_button_of_a_problem_repairs_it_and_says_how(scene, tmp_path, name, add_camera):
     camera = add_camera(scene)
     camera.location, camera.rotation_euler = (0, -6, 0), (math.pi / 2, 0, 0)
     probe = probes.add_probe(scene, (0, 3, 0), 0.1, 'My "probe" ä.1')
@@ -134,7 +127,7 @@ def test_the_button_of_a_problem_repairs_it_and_says_how(scene, tmp_path, name):
         assert len(problem.properties["tip"]) > 20 and not problem.properties["tip"].endswith(".")
 
 
-def test_a_photo_whose_file_is_gone_is_told_before_the_estimate(scene, tmp_path):
+def test_a_photo_whose_file_is_gone_is_told_before_the_estimate(scene, tmp_path, add_camera):
     add_camera(scene)
     scene.limelight.source = "PLATE"
     gone(scene, tmp_path)
