@@ -26,6 +26,12 @@ RIG = {
 }
 
 
+def mirrored() -> list[int]:
+    """Which lamp stands where each of them is seen in a mirror that swaps left and right."""
+    places = list(RIG.values())
+    return [places.index((-right if abs(right) < 180 else right, up)) for right, up in places]
+
+
 def directions() -> Tensor:
     """Unit vectors (8, 3) towards the rig's lamps: camera frame, of a camera that is held level."""
     right, up = torch.tensor([[math.radians(a) for a in place] for place in RIG.values()]).T

@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...backend.errors import BadInput
+from ...backend.luminet import rig
+from ...backend.luminet.relighter import CODE
 from ...backend.optics.exposure import expose, srgb_eotf
 from ...synthesis.light_mixtures import draw_lighting, light_set_files, mix, photograph, read_light_set
 
@@ -28,15 +30,16 @@ _RELATED = 0.35
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Display pictures (B, 3, S, S) in [0, 1]: a scene under a light, the same under another, and another scene's
-    picture under that other light exactly."""
+    picture under that other light exactly. light: (B, 16) what stands for the other light (:func:`light_code`)."""
 
     source: Tensor
     target: Tensor
     reference: Tensor
+    light: Tensor
 
     def to(self, device: torch.device | str) -> Batch:
         """On another device."""
-        return Batch(*(x.to(device) for x in (self.source, self.target, self.reference)))
+        return Batch(*(x.to(device) for x in (self.source, self.target, self.reference, self.light)))
 
 
 class LightSets:
@@ -55,13 +58,15 @@ class LightSets:
 
     def draw(self, count: int, rng: np.random.Generator) -> Batch:
         """A batch of ``count`` pairs; half of them mirrored, sources and references at random exposures and noisy."""
-        pictures = []
+        pictures, lights = [], []
         for _ in range(count):
             scene, other = rng.choice(len(self), 2, replace=False)
             first, second = self._pair(rng, self.present[scene])
-            pictures.append(self._photos(rng, (scene, first), (scene, second), (other, second)))
+            mirrored = bool(rng.random() < 0.5)
+            pictures.append(self._photos(rng, mirrored, (scene, first), (scene, second), (other, second)))
+            lights.append(light_code(torch.from_numpy(second[: len(rig.RIG)]), mirrored))
         source, target, reference = torch.stack(pictures, 1).movedim(-1, -3)
-        return Batch(source, target, reference)
+        return Batch(source, target, reference, torch.stack(lights))
 
     def _pair(self, rng: np.random.Generator, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Two lightings; the second of the rig's lamps alone, so that the other scene can have it too."""
@@ -70,8 +75,7 @@ class LightSets:
             first = first + second * rng.uniform(0.2, 1.5)
         return first, second
 
-    def _photos(self, rng: np.random.Generator, *lit: tuple[int, np.ndarray]) -> Tensor:
-        mirrored = rng.random() < 0.5
+    def _photos(self, rng: np.random.Generator, mirrored: bool, *lit: tuple[int, np.ndarray]) -> Tensor:
         size, shown = self.lights[0].shape[1], []
         for role, (scene, weights) in enumerate(lit):
             if role != 1:
@@ -83,6 +87,27 @@ class LightSets:
                 picture = (picture + _NOISE * torch.randn(picture.shape)).clamp(0, 1)
             shown.append(picture.flip(1) if mirrored else picture)
         return torch.stack(shown)
+
+
+def light_code(weights: Tensor, mirrored: bool) -> Tensor:
+    """A unit vector (16,) for the light of the rig's lamps by their weights (8, 3), ``mirrored`` left for right.
+
+    Roots make a dim lamp count beside a bright one; their 24 numbers are projected on 16 fixed directions, so that
+    lights of a few lamps are about as far apart as they differ.
+    """
+    if mirrored:
+        weights = weights[rig.mirrored()]
+    code = _PROJECTION @ (weights / weights.sum().clamp(min=1e-6)).sqrt().flatten()
+    return F.normalize(code, dim=0)
+
+
+def _projection() -> Tensor:
+    """Sixteen orthonormal rows (16, 24)."""
+    mixed = torch.randn(3 * len(rig.RIG), CODE, generator=torch.Generator().manual_seed(16))
+    return torch.linalg.qr(mixed).Q.T.contiguous()
+
+
+_PROJECTION = _projection()
 
 
 def _paint(rng: np.random.Generator, size: int) -> Tensor:

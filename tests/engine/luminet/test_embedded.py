@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from limelight.backend.errors import MissingPart
+from limelight.backend.luminet import rig
 from limelight.backend.luminet.embedded import WEIGHTS, Embedded, apply_ratio, load_relighter
 from limelight.backend.luminet.network import LARGEST_RATIO, LumiNet, LumiNetConfig
 from limelight.backend.optics.exposure import srgb_eotf
@@ -92,6 +93,15 @@ def test_a_batch_shows_one_scene_under_two_lights_and_another_under_the_second(t
         cell = (srgb_eotf(source) / srgb_eotf(target).clamp(min=1e-4))[:, 34:46, 34:46]
         assert float((cell.std((1, 2)) / cell.mean((1, 2))).max()) < 0.25
         assert not torch.allclose(reference, target, atol=0.05)
+
+
+def test_a_light_stands_where_its_mirror_image_is_mirrored():
+    left, right = torch.zeros(2, 8, 3)
+    left[list(rig.RIG).index("left behind")] = torch.tensor([2.0, 1.0, 0.5])
+    right[list(rig.RIG).index("right behind")] = torch.tensor([4.0, 2.0, 1.0])
+    assert torch.allclose(examples.light_code(left, True), examples.light_code(right, False), atol=1e-6)
+    assert float(examples.light_code(left, False) @ examples.light_code(right, False)) < 0.6
+    assert float(examples.light_code(left, False).norm()) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("loss", [IntrinsicsLoss, RatioLoss])
