@@ -16,12 +16,11 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ...backend.luminet.diffusion.intrinsics import IntrinsicsConfig, LatentIntrinsics
 from ..resumable import Resumable, write
 from .diffusion import Pairs, pairs_of
-from .losses import coding_rate, picture_loss
+from .losses import picture_loss, spread_loss
 
 WEIGHTS = "intrinsics.safetensors"
 #: Weights of the coding rate and of the intrinsics' agreement; how often a picture is painted from its own intrinsics.
@@ -63,7 +62,7 @@ class PairLoss(nn.Module):
         shown = [torch.where(own[:, None, None, None], b, a) for a, b in zip(theirs, ours, strict=True)]
         painted = self.net.decode(shown, codes[len(source) :])
         agreement = torch.stack([(a * b).sum(1).mean() for a, b in zip(theirs, ours, strict=True)]).mean()
-        rate = _spread(codes) + torch.stack([_spread(_some(level)) for level in levels]).mean()
+        rate = spread_loss(codes) + torch.stack([spread_loss(_some(level)) for level in levels]).mean()
         # The loss is of display values in [0, 1].
         return picture_loss(painted / 2 + 0.5, target / 2 + 0.5) - _AGREE * agreement + _RATE * rate
 
@@ -72,12 +71,6 @@ def _some(level: Tensor) -> Tensor:
     """At most 512 of the vectors of a level (N, C, h, w): (V, C)."""
     vectors = level.movedim(1, -1).flatten(0, -2)
     return vectors[torch.randperm(len(vectors), device=vectors.device)[:_VECTORS]]
-
-
-def _spread(vectors: Tensor) -> Tensor:
-    """Squared difference of the coding rate from that of random unit vectors."""
-    random = F.normalize(torch.randn_like(vectors), dim=-1)
-    return (coding_rate(vectors) - coding_rate(random)).square()
 
 
 def train_intrinsics(

@@ -54,7 +54,7 @@ def coding_rate(vectors: Tensor) -> Tensor:
         return torch.logdet(torch.eye(size, device=vectors.device) + gram)
 
 
-def _spread_loss(vectors: Tensor) -> Tensor:
+def spread_loss(vectors: Tensor) -> Tensor:
     """Squared difference of the coding rate from that of random directions: codes that collapse are far from it."""
     random = F.normalize(torch.randn_like(vectors), dim=-1)
     return (coding_rate(vectors) - coding_rate(random)).square()
@@ -88,7 +88,7 @@ class IntrinsicsLoss(nn.Module):
         loss = picture_loss(self.net.decoder(shown, light), batch.target)
         agreement = torch.stack([(m[0] * m[1]).sum(1).mean() for m in maps]).mean()
         deep = seen.maps[-1].movedim(1, -1).flatten(0, -2)
-        rate = _spread_loss(seen.code) + _spread_loss(deep[torch.randperm(len(deep))[:512]])
+        rate = spread_loss(seen.code) + spread_loss(deep[torch.randperm(len(deep))[:512]])
         told = 1 - (torch.cat([code, foreign]) * batch.light.repeat(2, 1)).sum(1).mean()
         return loss - _AGREE * agreement + _RATE * rate + _CONTRAST * _contrast(code, foreign) + _TOLD * told
 
