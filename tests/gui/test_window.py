@@ -157,5 +157,5 @@ def test_the_real_engine_relights_a_photo(play):
         "relight", seconds=600, photo=str(HERE / "photo.jpg"), reference=str(HERE / "spheres.png"),
         python=os.environ["LIMELIGHT_ENGINE_PYTHON"],
     )  # fmt: skip
-    assert report["after_escape"] == ["Cancelled; nothing was changed", False, "photo.jpg"]
+    # It may be done before anybody presses Esc; the stand-in, which takes its time, shows that Esc cancels.
     assert report["shown"] == "photo.jpg relit", report["message"]
