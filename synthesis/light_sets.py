@@ -77,7 +77,7 @@ def make_light_set(
     }
 
 
-def grey_room(*, size: int = 128, samples: int = 256) -> np.ndarray:
+def grey_room(*, size: int = 96, samples: int = 256) -> np.ndarray:
     """A plain grey room with a few grey things under each lamp of the rig: (8, S, S, 3), exposed as a light set's.
 
     Its pictures mix to what a room looks like under a given light, where there is no picture of one, but an HDRI.

@@ -22,7 +22,7 @@ from .ratio import exposure_gain, shown, shrink
 from .relighter import Relighter
 
 KINDS = ("auto", "photo", "hdri")
-#: A grey room under each lamp of the rig alone: ``lights`` (8, 3, 128, 128) float16, linear.
+#: A grey room under each lamp of the rig alone: ``lights`` (8, 3, 96, 96) float16, linear.
 GREY_ROOM = Path(__file__).resolve().parent / "weights" / "grey_room.safetensors"
 #: Concentration of a lamp's share of the directions about it; half of its height is 24 degrees from the lamp.
 _CONCENTRATION = 8.0
@@ -90,7 +90,7 @@ def _read_panorama(path: Path) -> tuple[Tensor, list[str]]:
 
 @lru_cache(maxsize=1)
 def load_room(path: Path = GREY_ROOM) -> Tensor:
-    """The grey room's pictures (8, 3, 128, 128), linear radiance under each lamp of the rig."""
+    """The grey room's pictures (8, 3, 96, 96), linear radiance under each lamp of the rig."""
     if not path.is_file():
         raise MissingPart(f"The grey room for HDRIs is missing ({path.name}).", "Install the extension again.")
     try:
