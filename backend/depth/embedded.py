@@ -9,12 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import MissingPart
 from ..optics.exposure import srgb_oetf
+from ..weights import opened, parameters
 from .answer import Depth
 from .network import Answer, DepthConfig, DepthNet, encode, focal_of, input_size
 from .refine import carry
@@ -31,21 +30,11 @@ _SKY = 0.5
 @lru_cache(maxsize=2)
 def load_network(weights: Path = WEIGHTS, device: str = "cpu") -> DepthNet:
     """The network with its trained weights, ready to run; kept in memory until :func:`unload`."""
-    if not weights.is_file():
-        raise MissingPart(
-            f"The embedded depth model is missing ({weights.name}).",
-            "Install the extension again, or use --model guess.",
-        )
-    try:
-        with safe_open(weights, "pt") as file:
-            sizes = json.loads(file.metadata()["config"])
-            network = DepthNet(DepthConfig(tuple(sizes["widths"]), tuple(sizes["blocks"]), sizes["heads"]))
-            network.load_state_dict({name: file.get_tensor(name).float() for name in file.keys()})  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise MissingPart(
-            f"The weights {weights.name} are damaged or of another version ({type(error).__name__}).",
-            "Install the extension again, or use --model guess.",
-        ) from error
+    otherwise = "Install the extension again, or use --model guess."
+    with opened(weights, "depth", missing=otherwise, damaged=otherwise) as file:
+        sizes = json.loads(file.metadata()["config"])
+        network = DepthNet(DepthConfig(tuple(sizes["widths"]), tuple(sizes["blocks"]), sizes["heads"]))
+        network.load_state_dict(parameters(file))
     return network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

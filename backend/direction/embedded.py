@@ -9,10 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..errors import MissingPart
+from ..weights import opened, parameters
 from . import bins
 from .network import DirectionConfig, DirectionNet, Inputs
 
@@ -30,24 +29,14 @@ class Loaded:
 @lru_cache(maxsize=2)
 def load_network(weights: Path = WEIGHTS, device: str = "cpu") -> Loaded:
     """The embedded network; kept in memory until :func:`unload`."""
-    if not weights.is_file():
-        raise MissingPart(
-            f"The embedded direction model is missing ({weights.name}).",
-            "Install the extension again, train the model, or use --model shading.",
-        )
-    try:
-        with safe_open(weights, "pt") as file:
-            header = file.metadata()
-            sizes = json.loads(header["config"])
-            sizes["widths"] = tuple(sizes["widths"])
-            network = DirectionNet(DirectionConfig(**sizes))
-            network.load_state_dict({name: file.get_tensor(name).float() for name in file.keys()})  # noqa: SIM118
-            temperature = float(header.get("temperature", 1.0))
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise MissingPart(
-            f"The weights {weights.name} are damaged or of another version ({type(error).__name__}).",
-            "Install the extension again.",
-        ) from error
+    missing = "Install the extension again, train the model, or use --model shading."
+    with opened(weights, "direction", missing=missing) as file:
+        header = file.metadata()
+        sizes = json.loads(header["config"])
+        sizes["widths"] = tuple(sizes["widths"])
+        network = DirectionNet(DirectionConfig(**sizes))
+        network.load_state_dict(parameters(file))
+        temperature = float(header.get("temperature", 1.0))
     return Loaded(network.eval().to(device), temperature)
 
 

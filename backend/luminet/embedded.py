@@ -9,11 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..errors import MissingPart
 from ..optics.exposure import srgb_eotf, srgb_oetf
+from ..weights import opened, parameters
 from .network import LARGEST_RATIO, RATIO_SCALE, SIZE, Intrinsics, LumiNet, LumiNetConfig
 from .relighter import Relit
 
@@ -84,22 +83,11 @@ class Embedded:
 @lru_cache(maxsize=1)
 def load_relighter(weights: Path = WEIGHTS, device: str = "cpu") -> Embedded:
     """The embedded relighter; kept in memory until :func:`unload`. Raises :class:`MissingPart`."""
-    if not weights.is_file():
-        raise MissingPart(
-            f"The embedded relighting model is missing ({weights.name}).",
-            "Install the extension again, or train the model.",
-        )
-    try:
-        with safe_open(weights, "pt") as file:
-            sizes = json.loads(file.metadata()["config"])
-            sizes |= {name: tuple(sizes[name]) for name in ("intrinsics", "diffusion")}
-            network = LumiNet(LumiNetConfig(**sizes))
-            network.load_state_dict({name: file.get_tensor(name).float() for name in file.keys()})  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise MissingPart(
-            f"The weights {weights.name} are damaged or of another version ({type(error).__name__}).",
-            "Install the extension again.",
-        ) from error
+    with opened(weights, "relighting", missing="Install the extension again, or train the model.") as file:
+        sizes = json.loads(file.metadata()["config"])
+        sizes |= {name: tuple(sizes[name]) for name in ("intrinsics", "diffusion")}
+        network = LumiNet(LumiNetConfig(**sizes))
+        network.load_state_dict(parameters(file))
     return Embedded(network, device)
 
 

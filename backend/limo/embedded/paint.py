@@ -9,13 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...errors import MissingPart
 from ...optics.exposure import EVS, expose, luminance
 from ...optics.sphere import SphereView
+from ...weights import opened, parameters
 from ..painter import Spheres, Spread
 from ..view import Probe, View
 from .encode import CROP, RADIANCE_CHANNELS, Inputs, decode_radiance, encode, from_code, to_code
@@ -27,21 +26,11 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "limo_embedded.sa
 @lru_cache(maxsize=2)
 def load_network(weights: Path = WEIGHTS, device: str = "cpu") -> SphereUNet:
     """The network with its trained weights, ready to run; kept in memory until :func:`unload`."""
-    if not weights.is_file():
-        raise MissingPart(
-            f"The embedded LIMO model is missing ({weights.name}).", "Install the extension again, or train the model."
-        )
-    try:
-        with safe_open(weights, "pt") as file:
-            sizes = json.loads(file.metadata()["config"])
-            sizes["widths"] = tuple(sizes["widths"])
-            network = SphereUNet(PainterConfig(**sizes))
-            network.load_state_dict({name: file.get_tensor(name).float() for name in file.keys()})  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise MissingPart(
-            f"The weights {weights.name} are damaged or of another version ({type(error).__name__}).",
-            "Install the extension again.",
-        ) from error
+    with opened(weights, "LIMO", missing="Install the extension again, or train the model.") as file:
+        sizes = json.loads(file.metadata()["config"])
+        sizes["widths"] = tuple(sizes["widths"])
+        network = SphereUNet(PainterConfig(**sizes))
+        network.load_state_dict(parameters(file))
     return network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
