@@ -137,6 +137,52 @@ class Heartbeat:
     type: ClassVar[str] = "heartbeat"
 
 
+@dataclass(frozen=True)
+class FindFaces:
+    """Parameters of a ``landmarks`` job, which is quick: where the faces of a picture are.
+
+    Its result's data: ``size`` [width, height] of the upright picture, ``faces``, the largest first, each with ``box``
+    [left, top, right, bottom], ``score`` and ``landmarks``, 468 [u, v] in MediaPipe's order, and ``warnings``. All
+    positions are 0..1 from the picture's top left. No face at all is an error.
+    """
+
+    kind: ClassVar[str] = "landmarks"
+    image: str
+
+    def request(self, id: str) -> Request:
+        """The request with these parameters."""
+        return Request(id, self.kind, dataclasses.asdict(self))
+
+
+@dataclass(frozen=True)
+class FaceParams:
+    """Parameters of a ``face`` job: a portrait becomes a head with maps, written to the folder ``out``.
+
+    ``face`` is an index into a ``landmarks`` job's faces; without it the largest is taken, with a warning if there are
+    several. ``landmarks``, 468 [u, v] of that job as the artist corrected them, are used instead of finding any.
+    ``fov_deg`` is the photo's horizontal field of view, None if unknown. ``model`` names the prior that fills what the
+    photo hides, ``head`` a folder of ICT-FaceKit to use its head instead of the embedded one. ``quality`` is draft,
+    normal or high. The result's data is what ``out``/result.json holds; its ``files`` are names in ``out`` by what they
+    are: texture, diffuse_albedo, specular_albedo, normal, normal_object, mask, overlay, eye, head (for Blender), glb.
+    """
+
+    kind: ClassVar[str] = "face"
+    image: str
+    out: str
+    quality: str = "normal"
+    seed: int | None = None
+    face: int | None = None
+    landmarks: list[list[float]] | None = None
+    fov_deg: float | None = None
+    model: str = "embedded"
+    head: str | None = None
+    device: str | None = None
+
+    def request(self, id: str) -> Request:
+        """The request with these parameters; those that are None are left to the engine."""
+        return Request(id, self.kind, {k: v for k, v in dataclasses.asdict(self).items() if v is not None})
+
+
 Message = Union[
     Request, Cancel, Unload, Ping, Shutdown, Ready, Accepted, Progress, Preview, Log, Result, Error, Heartbeat
 ]
