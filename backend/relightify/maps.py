@@ -55,11 +55,13 @@ def skin_mask(size: int = RESOLUTION) -> Tensor:
     model = head.load()
     chosen = model.faces[model.material == head.MATERIALS.index("skin")]
     corners = model.uv[chosen].numpy() * np.array([1, -1]) + np.array([0, 1])
-    picture = Image.new("L", (size, size))
+    # Pillow leaves slivers out, which four times the size makes wide enough.
+    fine = 4 * size
+    picture = Image.new("L", (fine, fine))
     draw = ImageDraw.Draw(picture)
-    for quad in corners * size - 0.5:
+    for quad in corners * fine - 0.5:
         draw.polygon([tuple(corner) for corner in quad.tolist()], fill=1, outline=1)
-    return torch.from_numpy(np.array(picture, np.float32))[None]
+    return F.max_pool2d(torch.from_numpy(np.array(picture, np.float32))[None], 4)
 
 
 def empty(size: int = RESOLUTION) -> Tensor:
