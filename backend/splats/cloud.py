@@ -48,8 +48,8 @@ class Splats:
 
     ``means`` (N, 3); ``quats`` (N, 4) w x y z, unit length; ``scales`` (N, 3) standard deviations, linear, > 0;
     ``opacity`` (N,) 0..1; ``sh`` (N, K, 3), K = (degree + 1)²: 3DGS' real harmonics with its signs (Condon–Shortley
-    phase, order of each degree −l … l), RGB last. ``.5 + Σ sh_k Y_k(d)`` is the display colour (sRGB-encoded) seen along
-    d, the unit vector from the eye to the Gaussian in the cloud's own frame.
+    phase, order of each degree −l … l), RGB last. ``.5 + Σ sh_k Y_k(d)`` is the display colour (sRGB-encoded) seen
+    along d, the unit vector from the eye to the Gaussian in the cloud's own frame.
     """
 
     means: Array
