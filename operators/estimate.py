@@ -3,9 +3,10 @@
 
 import bpy
 from bpy.props import IntProperty
-from bpy.types import Context, Event, Operator
+from bpy.types import Context, Operator
 
 from . import engine_session, state, watch
+from .another_take import AnotherTake
 from .estimate_run import EstimateRun
 from .run_operator import RunOperator
 
@@ -32,12 +33,10 @@ class LIMELIGHT_OT_estimate(RunOperator):
         return [row.text for row in state.get(context).problems]
 
 
-class LIMELIGHT_OT_estimate_take(Operator):
+class LIMELIGHT_OT_estimate_take(AnotherTake):
     """Estimate the light again with another guess at what the picture hides"""
 
     bl_idname = "limelight.estimate_take"
-    bl_label = "Another Take"
-    bl_options = {"INTERNAL"}
 
     take: IntProperty(name="Take", description="Number of the take; 0 averages several", min=0)
 
@@ -47,16 +46,8 @@ class LIMELIGHT_OT_estimate_take(Operator):
             return f"Estimate the light again with guess number {properties.take} at what the picture hides, sharper"
         return "Go back to the average of several guesses: softer, and the likeliest"
 
-    def invoke(self, context: Context, _event: Event):
-        return self._estimate(context, "INVOKE_DEFAULT")
-
-    def execute(self, context: Context):
-        return self._estimate(context, "EXEC_DEFAULT")
-
-    def _estimate(self, context: Context, how: str):
-        answer = bpy.ops.limelight.estimate(how, take=self.take)  # type: ignore[attr-defined]
-        # A modal operator goes on by itself; this one has nothing left to do.
-        return {"FINISHED"} if answer == {"RUNNING_MODAL"} else answer
+    def start(self):
+        return bpy.ops.limelight.estimate  # type: ignore[attr-defined]
 
 
 class LIMELIGHT_OT_cancel(Operator):

@@ -5,11 +5,12 @@ import math
 from pathlib import Path
 
 import bpy
-from bpy.props import FloatProperty, StringProperty
-from bpy.types import Context, Event, Operator
+from bpy.props import BoolProperty, FloatProperty, StringProperty
+from bpy.types import Context, Operator
 
 from ..scene.compat import RELATIVE_PATH
 from . import watch
+from .choose_file import ChooseFile
 
 _EXTENSIONS = (
     *(".jpg", ".jpeg", ".png", ".tif", ".tiff", ".exr", ".hdr", ".webp", ".bmp"),
@@ -26,38 +27,29 @@ def look_through_camera(context: bpy.types.Context) -> None:
             area.spaces.active.region_3d.view_perspective = "CAMERA"
 
 
-class LIMELIGHT_OT_set_plate(Operator):
+class LIMELIGHT_OT_set_plate(ChooseFile):
     """Put a photo behind the scene's camera, matched to its size and field of view, to estimate its light"""
 
     bl_idname = "limelight.set_plate"
     bl_label = "Set Photo"
-    bl_options = {"REGISTER", "UNDO"}
 
     filepath: StringProperty(
-        name="Photo", description="The photo to use; linear EXR and HDR files and movies work too", subtype="FILE_PATH",
+        name="Photo",
+        description="The photo to use; linear EXR and HDR files and movies work too",
+        subtype="FILE_PATH",
         options={"SKIP_SAVE"} | RELATIVE_PATH,
     )
     fov: FloatProperty(
         name="Field of View",
         description="Horizontal field of view of the photo; 0 reads it from the file or assumes a usual lens",
-        min=0.0, max=math.radians(170), default=0.0, subtype="ANGLE",
+        min=0.0,
+        max=math.radians(170),
+        default=0.0,
+        subtype="ANGLE",
     )
-    filter_image: bpy.props.BoolProperty(
-        name="Only images", description="Show only image files in the dialogue", default=True, options={"HIDDEN"}
-    )
-    filter_movie: bpy.props.BoolProperty(
+    filter_movie: BoolProperty(
         name="Movies", description="Show movies in the dialogue too", default=True, options={"HIDDEN"}
     )
-    filter_folder: bpy.props.BoolProperty(
-        name="Folders", description="Show folders in the dialogue", default=True, options={"HIDDEN"}
-    )
-
-    def invoke(self, context: Context, _event: Event):
-        # A dropped file arrives with its path; the button asks for one.
-        if self.filepath:
-            return self.execute(context)
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
 
     def execute(self, context: Context):
         from ..scene import plate

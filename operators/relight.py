@@ -3,9 +3,10 @@
 
 import bpy
 from bpy.props import IntProperty, StringProperty
-from bpy.types import Context, Event, Operator
+from bpy.types import Context
 
 from . import engine_session
+from .another_take import AnotherTake
 from .relight_run import RelightRun
 from .run_operator import RunOperator
 
@@ -60,12 +61,10 @@ class LIMELIGHT_OT_relight(RunOperator):
         return [f"{p.text}: {p.operator_label[0].lower()}{p.operator_label[1:]}" for p in found]
 
 
-class LIMELIGHT_OT_relight_take(Operator):
+class LIMELIGHT_OT_relight_take(AnotherTake):
     """Relight the picture again with another guess; what is there stays"""
 
     bl_idname = "limelight.relight_take"
-    bl_label = "Another Take"
-    bl_options = {"INTERNAL"}
 
     take: IntProperty(name="Take", description="Number of the take; 0 is the best of several", min=0)
 
@@ -75,16 +74,8 @@ class LIMELIGHT_OT_relight_take(Operator):
             return f"Relight the picture again with candidate number {properties.take}, as a further image"
         return "Relight the picture again with the candidate that comes nearest to the reference's light"
 
-    def invoke(self, context: Context, _event: Event):
-        return self._relight("INVOKE_DEFAULT")
-
-    def execute(self, context: Context):
-        return self._relight("EXEC_DEFAULT")
-
-    def _relight(self, how: str):
-        answer = bpy.ops.limelight.relight(how, take=self.take)  # type: ignore[attr-defined]
-        # A modal operator goes on by itself; this one has nothing left to do.
-        return {"FINISHED"} if answer == {"RUNNING_MODAL"} else answer
+    def start(self):
+        return bpy.ops.limelight.relight  # type: ignore[attr-defined]
 
 
 CLASSES = (LIMELIGHT_OT_relight, LIMELIGHT_OT_relight_take)

@@ -5,37 +5,25 @@ import tempfile
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
-from bpy.types import Context, Event, Operator
+from bpy.props import StringProperty
+from bpy.types import Context, Operator
 
 from ..scene.compat import RELATIVE_PATH
 from . import watch
+from .choose_file import ChooseFile
 from .relight import open_image
 
 
-class LIMELIGHT_OT_relight_reference(Operator):
+class LIMELIGHT_OT_relight_reference(ChooseFile):
     """Choose the picture or panorama whose light is wanted"""
 
     bl_idname = "limelight.relight_reference"
     bl_label = "Choose Reference"
-    bl_options = {"REGISTER", "UNDO"}
 
     filepath: StringProperty(
         name="Reference", description="The picture or panorama whose light is wanted", subtype="FILE_PATH",
         options={"SKIP_SAVE"} | RELATIVE_PATH,
     )  # fmt: skip
-    filter_image: BoolProperty(
-        name="Only images", description="Show only image files in the dialogue", default=True, options={"HIDDEN"}
-    )
-    filter_folder: BoolProperty(
-        name="Folders", description="Show folders in the dialogue", default=True, options={"HIDDEN"}
-    )
-
-    def invoke(self, context: Context, _event: Event):
-        if self.filepath:
-            return self.execute(context)
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
 
     def execute(self, context: Context):
         path = Path(bpy.path.abspath(self.filepath))
