@@ -43,8 +43,10 @@ class Raster:
 
         The gradient reaches ``values``, and through ``weights`` (those of :func:`barycentric`) the places.
         """
-        used = self.weights if weights is None else weights
-        return (values[triangles[self.triangle.clamp(min=0)]] * used[..., None]).sum(-2)
+        rows, columns = torch.nonzero(self.mask, as_tuple=True)
+        used = (self.weights if weights is None else weights)[rows, columns]
+        inside = (values[triangles[self.triangle[rows, columns]]] * used[..., None]).sum(-2)
+        return values.new_zeros(*self.mask.shape, values.shape[-1]).index_put((rows, columns), inside)
 
 
 def rasterise(places: Tensor, depth: Tensor | None, triangles: Tensor, size: tuple[int, int]) -> Raster:
@@ -85,7 +87,7 @@ def barycentric(raster: Raster, places: Tensor, depth: Tensor | None, triangles:
     if depth is not None:
         areas = areas / depth[corner].clamp(min=NEAR)
     weights = areas / areas.sum(-1, keepdim=True)
-    return torch.zeros_like(raster.weights).index_put((rows, columns), weights)
+    return weights.new_zeros(raster.weights.shape).index_put((rows, columns), weights)
 
 
 @lru_cache(maxsize=8)
