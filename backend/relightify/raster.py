@@ -66,6 +66,17 @@ def rasterise(places: Tensor, depth: Tensor | None, triangles: Tensor, size: tup
     return Raster(torch.from_numpy(found), torch.from_numpy(weights), torch.from_numpy(planar))
 
 
+def nearest_parallel(places: Tensor, distance: Tensor, triangles: Tensor, size: tuple[int, int]) -> Tensor:
+    """(H, W): the least ``distance`` (C,) that a parallel projection finds in each pixel, +inf where there is none."""
+    width, height = size
+    far = float(distance.max()) + 1
+    found = np.full((height, width), -1, np.int64)
+    weights, nearness = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float64)
+    # Over the picture the distance is as straight as its reciprocal is in perspective; both count from the far end.
+    _fill(places.double().numpy(), (far - distance.double()).numpy(), triangles.numpy(), found, weights, nearness)
+    return torch.from_numpy(np.where(found >= 0, far - nearness, np.inf).astype(np.float32))
+
+
 def rasterise_view(points: Tensor, triangles: Tensor, camera: Camera) -> tuple[Raster, Tensor]:
     """The raster that ``camera`` sees of corners (C, 3) in its frame, and their places (C, 2) in pixels."""
     places, depth = project(points, camera)

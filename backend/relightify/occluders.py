@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What hangs over a face in a photo: hair, glasses, hands, hats, and background where the fit is a little off.
+
+No skin colour is assumed. Cheeks and nose, which are seldom covered, tell this face's colour and the light on it
+(:mod:`.photometric`); what differs from that by far more than skin does, and hangs together with the outer edge of what
+is seen, is taken for something else. Brows, lips, moles and highlights differ too, but lie amid skin and stay.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from ..optics.exposure import luminance
+from . import photometric
+
+#: The middle of the face in UV: centre and half axes of an ellipse, v upwards.
+_CORE = ((0.5, 0.43), (0.17, 0.15))
+#: Standard deviations at which a texel is as likely something else as skin.
+_LIMIT = 3.0
+#: Least usual differences of skin from its shading: of brightness darker and brighter, of colour (natural logarithms),
+#: and of the texture's strength.
+_DARKER, _BRIGHTER, _CHROMA, _ROUGH = 0.28, 0.2, 0.075, 0.5
+#: Linear values below this have no colour worth comparing.
+_NOISE = 0.004
+#: Part of what is seen that a patch amid the skin may have at most, if it is darker or of another colour.
+_LARGEST_PATCH = 0.03
+_ROUNDS = 4
+
+
+def free_skin(colour: Tensor, normal: Tensor, usable: Tensor) -> Tensor:
+    """(R, R) bool: which ``usable`` (R, R) texels of linear ``colour`` and unit ``normal`` (both 3, R, R) show skin."""
+    core = _core(len(usable)) & usable
+    if int(core.sum()) < 50:
+        return usable
+    free = usable & (_blurred(core.float(), len(usable) / 12) > 0.05)
+    for _ in range(_ROUNDS):
+        odd = _strangeness(colour, normal, usable, core & free if bool((core & free).any()) else core, free)
+        free = _joined(odd, usable, core)
+    return free
+
+
+def _core(size: int) -> Tensor:
+    place = (torch.arange(size) + 0.5) / size
+    (u, v), (across, up) = _CORE
+    return (((place[None, :] - u) / across) ** 2 + ((1 - place[:, None] - v) / up) ** 2) < 1
+
+
+def _strangeness(colour: Tensor, normal: Tensor, usable: Tensor, core: Tensor, free: Tensor) -> Tensor:
+    """(R, R) ≥ 0: how many standard deviations each texel is from skin, NaN-free, signless."""
+    samples, normals = colour.permute(1, 2, 0), normal.permute(1, 2, 0)
+    trust = torch.where(core, 1.0, 0.25)[free]
+    fitted = photometric.fit_light(samples[free], normals[free], trust)
+    expected = fitted.shade(normals)
+    bright, pale = luminance(samples), luminance(expected)
+    level = ((bright + _NOISE) / (pale + _NOISE)).log()
+    ratio = (samples + _NOISE).log() - (expected + _NOISE).log()
+    chroma = torch.stack([ratio[..., 0] - ratio[..., 1], ratio[..., 2] - ratio[..., 1]], -1)
+    # What is almost black has no colour to tell.
+    noise = _CHROMA * (1 + 2 * _NOISE / (bright + _NOISE) * 8)
+    middle = chroma[core].median(0).values
+    spread = (1.4826 * (chroma[core] - middle).abs().median(0).values).clamp(min=_CHROMA)
+    tint = (((chroma - middle) / (spread + (noise - _CHROMA)[..., None])) ** 2).sum(-1)
+    level = level - level[core].median()
+    usual = max(1.4826 * float(level[core].abs().median()), 0.05)
+    dark, light = max(_DARKER, 1.5 * usual), max(_BRIGHTER, 1.5 * usual)
+    shift = torch.where(level < 0, level / dark, level / light) ** 2
+    rough = _roughness(bright, usable)
+    grain = ((rough - rough[core].median()) / _ROUGH).clamp(min=0) ** 2
+    return (tint + shift + grain).sqrt()
+
+
+def _roughness(bright: Tensor, usable: Tensor) -> Tensor:
+    """(R, R): logarithm of how much the logarithm of brightness varies within a few texels."""
+    weight = usable.float()
+    value = (bright + _NOISE).log() * weight
+    size = len(bright) / 128
+    share = _blurred(weight, size).clamp(min=1e-3)
+    mean = _blurred(value, size) / share
+    square = _blurred(value * value, size) / share
+    return ((square - mean**2).clamp(min=0).sqrt() + 0.02).log()
+
+
+def _joined(odd: Tensor, usable: Tensor, core: Tensor) -> Tensor:
+    """Skin as one piece about the core: what is strange and joins the outer edge goes, what lies amid skin stays."""
+    size = len(usable)
+    weight = usable.float()
+    doubt = _blurred(torch.tanh(odd / _LIMIT - 1) * weight, size / 170) / _blurred(weight, size / 170).clamp(min=1e-3)
+    skin = ((doubt < 0) & usable).numpy()
+    skin = ndimage.binary_opening(skin, iterations=max(1, round(size / 128)))
+    labels, count = ndimage.label(skin)
+    if count == 0:
+        return core
+    inside = np.bincount(labels[core.numpy()], minlength=count + 1)
+    inside[0] = 0
+    piece = labels == inside.argmax()
+    # The eyes' and the mouth's openings are holes in what is usable, not its outer edge.
+    whole = ndimage.binary_fill_holes(piece)
+    patches, count = ndimage.label(whole & ~piece & usable.numpy())
+    sizes = np.bincount(patches.ravel(), minlength=count + 1)
+    large = np.flatnonzero(sizes > _LARGEST_PATCH * float(usable.sum()))
+    kept = whole & usable.numpy() & ~np.isin(patches, large[large > 0])
+    return torch.from_numpy(kept)
+
+
+def _blurred(picture: Tensor, sigma: float) -> Tensor:
+    return torch.from_numpy(ndimage.gaussian_filter(picture.numpy(), sigma, mode="constant"))
