@@ -54,6 +54,12 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return run_relight(RelightJob.from_params({"device": device, "seed": seed, **params}), report)
 
+    def landmarks(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
+        report.progress(0.0, "Loading the engine's libraries")
+        from .relightify.find import run_landmarks
+
+        return run_landmarks(Path(_needed(params, "image")), report)
+
     def doctor(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         report.progress(0.0, "Checking the engine")
         from .doctor import examine
@@ -65,7 +71,7 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return {"models": listing() + backbones()}
 
-    known = (light, fit, depth, direction, relight, doctor, models)
+    known = (light, fit, depth, direction, relight, landmarks, doctor, models)
     return {kind.__name__: kind for kind in known}
 
 
