@@ -14,11 +14,13 @@ from .console import fail, run
 from .devices import pick_device
 from .errors import BadInput, LimelightError
 from .options import AsJson, Device, Seed
+from .splats.commands import app as splat_app
 from .workshop import app as workshop_app
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 models_app = typer.Typer(no_args_is_help=True, help="The models that ship with the engine.")
 app.add_typer(models_app, name="models")
+app.add_typer(splat_app, name="splat")
 app.add_typer(workshop_app)
 # Typer names the children of this class in public, not the class itself.
 _WrongUse: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clouds moved, turned, scaled and put together."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from . import harmonics
+from .cloud import Material, Splats
+
+Array = np.ndarray[Any, Any]
+
+#: Half a turn about x: from COLMAP's axes (y down, z forward; usual in PLY) to glTF's and SPZ's (y up), and back.
+HALF_TURN = np.diag([1.0, -1.0, -1.0])
+
+
+def placed(splats: Splats, matrix: Array) -> Splats:
+    """The cloud under an affine ``matrix`` (4, 4); if it shears or mirrors, harmonics follow its rotation alone."""
+    linear, shift = np.asarray(matrix, float)[:3, :3], np.asarray(matrix, float)[:3, 3]
+    left, stretch, right = np.linalg.svd(linear)
+    rotation = left @ right
+    if np.linalg.det(rotation) < 0:
+        rotation = left @ np.diag([1.0, 1.0, -1.0]) @ right
+    means = (splats.means @ linear.T + shift).astype(np.float32)
+    sh = splats.sh if np.allclose(rotation, np.eye(3)) else harmonics.turned(splats.sh, rotation)
+    if np.allclose(stretch, stretch[0]) and np.linalg.det(linear) > 0:
+        quats = product(quaternion(rotation), splats.quats)
+        return replace(splats, means=means, quats=quats, scales=splats.scales * np.float32(stretch[0]), sh=sh)
+    root = linear @ (splats.rotations() * splats.scales[:, None, :])
+    axes, lengths, _ = np.linalg.svd(root)
+    axes[np.linalg.det(axes) < 0, :, 2] *= -1
+    return replace(splats, means=means, quats=quaternions(axes), scales=lengths.astype(np.float32), sh=sh)
+
+
+def flipped(splats: Splats) -> Splats:
+    """The cloud after half a turn about x."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = HALF_TURN
+    return placed(splats, matrix)
+
+
+def merged(clouds: list[Splats]) -> Splats:
+    """One cloud of several; harmonics as the richest has them, material only if all have it."""
+    degree = max(cloud.degree for cloud in clouds)
+    clouds = [cloud.with_degree(degree) for cloud in clouds]
+    names = [part.name for part in fields(Splats) if part.name != "material"]
+    materials = [cloud.material for cloud in clouds if cloud.material is not None]
+    whole = None
+    if len(materials) == len(clouds):
+        channels = [part.name for part in fields(Material)]
+        whole = Material(**{name: np.concatenate([getattr(m, name) for m in materials]) for name in channels})
+    return Splats(**{name: np.concatenate([getattr(c, name) for c in clouds]) for name in names}, material=whole)
+
+
+def product(first: Array, second: Array) -> Array:
+    """Quaternion product of (4,) or (N, 4) by (N, 4), w x y z, float32."""
+    aw, ax, ay, az = np.moveaxis(np.asarray(first, np.float32), -1, 0)
+    bw, bx, by, bz = np.moveaxis(second, -1, 0)
+    parts = [
+        aw * bw - ax * bx - ay * by - az * bz,
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
+    ]
+    return np.stack(parts, -1).astype(np.float32)
+
+
+def quaternion(rotation: Array) -> Array:
+    """(4,) w x y z of a rotation (3, 3)."""
+    return quaternions(np.asarray(rotation, float)[None])[0]
+
+
+def quaternions(rotations: Array) -> Array:
+    """(N, 4) w x y z, float32, of rotations (N, 3, 3): the largest part is taken from the diagonal, as is stable."""
+    m = rotations
+    xx, yy, zz = m[:, 0, 0], m[:, 1, 1], m[:, 2, 2]
+    squares = np.stack([1 + xx + yy + zz, 1 + xx - yy - zz, 1 - xx + yy - zz, 1 - xx - yy + zz], -1)
+    wx, wy, wz = m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]
+    xy, xz, yz = m[:, 0, 1] + m[:, 1, 0], m[:, 0, 2] + m[:, 2, 0], m[:, 1, 2] + m[:, 2, 1]
+    ww, qx, qy, qz = squares.T
+    table = [[ww, wx, wy, wz], [wx, qx, xy, xz], [wy, xy, qy, yz], [wz, xz, yz, qz]]
+    rows = np.stack([np.stack(row, -1) for row in table], 1)
+    best = np.take_along_axis(rows, np.argmax(squares, axis=1)[:, None, None], axis=1)[:, 0]
+    return (best / np.linalg.norm(best, axis=1, keepdims=True)).astype(np.float32)
