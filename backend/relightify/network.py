@@ -127,8 +127,10 @@ class PriorNet(nn.Module):
 
 
 def to_patches(maps: Tensor) -> Tensor:
-    """(N, C, 256, 256) as (N, 16 C, 64, 64), the pixels of a patch side by side in memory."""
-    return _channels_last(F.pixel_unshuffle(maps, PATCH))
+    """(N, C, 256, 256) as (N, 16 C, 64, 64): pixel_unshuffle, but all numbers of a patch side by side in memory."""
+    n, c, h, w = maps.shape
+    cells = maps.reshape(n, c, h // PATCH, PATCH, w // PATCH, PATCH).permute(0, 2, 4, 1, 3, 5).contiguous()
+    return cells.reshape(n, h // PATCH, w // PATCH, -1).permute(0, 3, 1, 2)
 
 
 def from_patches(patches: Tensor) -> Tensor:

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All maps of a face from the part of its texture that a photo shows: masked guidance of one diffusion over the stack.
+
+Relightify (Papantoniou et al. 2023, eq. 9; methods.md §4.1, §4.3). At each step the network tells the clean maps; what is
+known of the texture is replaced by what it would look like at that noise, q(y_t | y), and the rest may be corrected along
+−∇‖M ⊙ (y − x̂0)‖ (MCG, Chung et al. 2022). The mask acts on the texture alone: reflectance is nowhere known. ``repeats``
+goes back to each noise and comes again (RePaint, Lugmayr et al. 2022). Beyond the paper, the network may be told the known
+texture outright (``hint``); without it the model is unconditional and the guidance does all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import BadInput
+from ..weights import opened
+from .fill import push_pull
+from .maps import CHANNELS, RESOLUTION, TEXTURE
+from .network import PriorConfig, PriorNet, from_patches, hint_of, to_patches
+from .quantised import unpack
+from .records import PartialTexture
+from .schedule import signal_and_noise, times
+
+WEIGHTS = Path(__file__).resolve().parent / "weights" / "prior_embedded.safetensors"
+#: By how much less at each halving of the resolution the completion is drawn to the known texture at its border.
+_FADE = 0.35
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How maps are found. ``takes`` runs from noise of their own are averaged; ``guidance``: length of the MCG step;
+    ``repeats``: how often each step is taken."""
+
+    steps: int
+    takes: int = 1
+    hint: bool = True
+    guidance: float = 0.0
+    repeats: int = 1
+
+
+EFFORTS = {"draft": Effort(1), "normal": Effort(4), "high": Effort(8, takes=2)}
+
+
+class Prior:
+    """A trained network with the mean and the deviation (10) of each channel in its training data."""
+
+    def __init__(self, network: PriorNet, mean: Tensor, deviation: Tensor, device: str = "cpu") -> None:
+        self.network, self.device = network.eval().to(device, memory_format=torch.channels_last), device  # type: ignore[call-overload]
+        self.mean, self.deviation = (x[:, None, None].to(device) for x in (mean, deviation))
+
+    def complete(
+        self,
+        known: PartialTexture,
+        effort: Effort,
+        *,
+        seed: int = 0,
+        progress: Callable[[float], None] | None = None,
+    ) -> Tensor:
+        """The maps (10, 256, 256) in 0..1 of a face, its known texture in them as it is.
+
+        ``progress`` hears of each step and may raise to cancel. The same seed gives the same maps.
+        """
+        if known.colour.shape != (3, RESOLUTION, RESOLUTION) or known.mask.shape != (1, RESOLUTION, RESOLUTION):
+            raise BadInput(
+                f"The texture is {tuple(known.colour.shape)} with a mask {tuple(known.mask.shape)}.",
+                f"Unwrap the photo at {RESOLUTION} pixels a side.",
+            )
+        mask = (known.mask[None] > 0.5).float().to(self.device)
+        colour = known.colour[None].to(self.device)
+        wanted = (colour - self.mean[TEXTURE]) / self.deviation[TEXTURE]
+        found = self._run(wanted * mask, mask, effort, seed, progress).mean(0)
+        maps = (found * self.deviation + self.mean).clamp(0, 1)
+        maps[TEXTURE] = joined(colour[0], maps[TEXTURE], mask[0])
+        return maps.cpu()
+
+    def dream(self, count: int, steps: int, seed: int = 0) -> Tensor:
+        """Heads (count, 10, 256, 256) out of nothing: what the unconditional model holds likely."""
+        nothing = torch.zeros(1, 1, RESOLUTION, RESOLUTION, device=self.device)
+        found = self._run(nothing.expand(1, 3, -1, -1), nothing, Effort(steps, takes=count, hint=False), seed, None)
+        return (found * self.deviation + self.mean).clamp(0, 1).cpu()
+
+    def _run(
+        self, wanted: Tensor, mask: Tensor, effort: Effort, seed: int, progress: Callable[[float], None] | None
+    ) -> Tensor:
+        """Clean maps (takes, 10, 256, 256) in the network's units; wanted (1, 3, …) is 0 where mask (1, 1, …) is."""
+        chance = torch.Generator().manual_seed(seed)
+        shape = (effort.takes, CHANNELS, RESOLUTION, RESOLUTION)
+        hint = hint_of(wanted, mask) if effort.hint and bool(mask.any()) else torch.zeros_like(hint_of(wanted, mask))
+        hint = hint.expand(effort.takes, -1, -1, -1)
+
+        def noise() -> Tensor:
+            return torch.randn(shape, generator=chance).to(self.device)
+
+        # The known texture keeps one noise all the way, so that it moves on the line that DDIM expects.
+        start = noise()
+        x, clock = start.clone(), times(effort.steps)
+        for step, (t, then) in enumerate(zip(clock, clock[1:], strict=False)):
+            for again in reversed(range(effort.repeats)):
+                a, s = self._at(t)
+                clean, slope = self._predict(x, t, hint, wanted, mask, effort.guidance)
+                clean[:, TEXTURE] = torch.where(mask > 0, wanted, clean[:, TEXTURE])
+                later_a, later_s = self._at(then)
+                x = later_a * clean + later_s * (x - a * clean) / s - slope
+                x[:, TEXTURE] = torch.where(mask > 0, later_a * wanted + later_s * start[:, TEXTURE], x[:, TEXTURE])
+                if again and then > 0:
+                    back = (s**2 - (a / later_a * later_s) ** 2).clamp(min=0).sqrt()
+                    x = a / later_a * x + back * noise()
+            if progress:
+                progress((step + 1) / effort.steps)
+        return x
+
+    def _at(self, t: float) -> tuple[Tensor, Tensor]:
+        return signal_and_noise(torch.tensor(t, device=self.device))
+
+    def _predict(
+        self, x: Tensor, t: float, hint: Tensor, wanted: Tensor, mask: Tensor, guidance: float
+    ) -> tuple[Tensor, Tensor]:
+        """The clean maps that x looks like at t, and the step against the error in the known texture."""
+        time = torch.full((len(x),), t, device=self.device)
+        with torch.set_grad_enabled(guidance > 0):
+            x = x.detach().requires_grad_(guidance > 0)
+            clean = from_patches(self.network(to_patches(x), time, hint))
+            if guidance <= 0:
+                return clean, torch.zeros((), device=self.device)
+            error = ((clean[:, TEXTURE] - wanted) * mask).square().sum((1, 2, 3)).sqrt().sum()
+            (slope,) = torch.autograd.grad(error, x)
+        return clean.detach(), guidance * slope
+
+
+def joined(known: Tensor, found: Tensor, mask: Tensor) -> Tensor:
+    """A texture (3, S, S): ``known`` exactly where mask (1, S, S) is 1, ``found`` elsewhere, without a seam.
+
+    The difference at the mask's border is carried on into the hidden part and fades with the distance.
+    """
+    rest = push_pull(((known - found) * mask)[None], mask[None], forget=_FADE)[0]
+    return torch.where(mask > 0, known, (found + rest).clamp(0, 1))
+
+
+@lru_cache(maxsize=1)
+def load_prior(weights: Path = WEIGHTS, device: str = "cpu") -> Prior:
+    """The embedded prior; kept in memory until :func:`unload`. Raises :class:`~..errors.MissingPart`."""
+    with opened(weights, "face", missing="Install the extension again, or train the model.") as file:
+        header = file.metadata()
+        sizes = json.loads(header["config"])
+        network = PriorNet(PriorConfig(**{**sizes, "widths": tuple(sizes["widths"])}))
+        state = unpack({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        mean, deviation = state.pop("mean"), state.pop("deviation")
+        network.load_state_dict(state)
+    return Prior(network, mean, deviation, device)
+
+
+def unload() -> None:
+    """Free the network's memory."""
+    load_prior.cache_clear()

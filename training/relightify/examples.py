@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training batches of the UV prior: aligned maps out of shards, half-hidden textures, noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from ...backend.errors import BadInput
+from ...backend.relightify import head
+from ...backend.relightify.maps import CHANNELS, DIFFUSE, NORMAL, RESOLUTION, SPECULAR, TEXTURE, skin_mask
+from ...backend.relightify.network import PATCH, from_patches, hint_of, to_patches
+from ...backend.relightify.schedule import signal_and_noise
+from ...synthesis.face_masks import draw_mask
+
+#: Which part of the skin a mask hides, at least and at most; how many masks there are to draw from.
+HIDDEN, MASKS = (0.2, 0.85), 768
+#: How often the network is told the known texture, and how often the noise is then all there is.
+_TOLD, _BLIND = 0.75, 0.4
+#: What an error counts in each map, and beside the skin.
+_WEIGHTS = ((TEXTURE, 1.0), (DIFFUSE, 1.0), (SPECULAR, 0.5), (NORMAL, 0.2))
+_BESIDE = 0.05
+#: Values of the pool that noise is cut from: drawing afresh would take a tenth of a step.
+_POOL = 1 << 25
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """In patches and the network's units: what is seen, when (B), what is told, what is right."""
+
+    noisy: Tensor
+    time: Tensor
+    hint: Tensor
+    clean: Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        """On another device."""
+        return Batch(*(x.to(device) for x in (self.noisy, self.time, self.hint, self.clean)))
+
+
+class Heads:
+    """Stacks (10, 256, 256) uint8 of many shards, read when they are asked for."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._files = [safe_open(path, "pt") for path in paths]
+        counts = [file.get_slice("maps").get_shape()[0] for file in self._files]
+        self._where = [(i, row) for i, count in enumerate(counts) for row in range(count)]
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def __getitem__(self, number: int) -> Tensor:
+        file, row = self._where[number]
+        return self._files[file].get_slice("maps")[row]
+
+    def tone(self, number: int) -> int:
+        """The skin tone of a head, from light to dark."""
+        file, row = self._where[number]
+        return int(self._files[file].get_slice("tone")[row])
+
+
+def find_heads(folder: Path) -> Heads:
+    """All shards of a folder; raises :class:`BadInput` if there are none."""
+    paths = sorted(folder.glob("*.safetensors"))
+    if not paths:
+        raise BadInput(f"{folder} holds no heads.", "Make some with 'limelight synthesize faces'.")
+    return Heads(paths)
+
+
+def statistics(heads: Heads, numbers: list[int]) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (10) of each channel on the skin, over some heads."""
+    skin = skin_mask()[0] > 0
+    values = torch.stack([heads[number][:, skin].double() / 255 for number in numbers])
+    return values.mean((0, 2)).float(), values.std((0, 2)).float()
+
+
+def mirrored_head(maps: Tensor) -> Tensor:
+    """A stack (10, S, S) uint8 with left and right exchanged: normals change their sign across, too."""
+    flipped = torch.flip(maps, (-1,))
+    flipped[NORMAL.start] = 255 - flipped[NORMAL.start]
+    return flipped
+
+
+class Draw:
+    """Batches by number, always the same for the same seed, out of the heads with the given numbers."""
+
+    def __init__(self, heads: Heads, numbers: list[int], mean: Tensor, deviation: Tensor, seed: int) -> None:
+        self._heads, self._numbers, self._seed = heads, np.array(numbers), seed
+        self._mean, self._deviation = (
+            x.repeat_interleave(PATCH**2)[:, None, None] for x in (255 * mean, 255 * deviation)
+        )
+        rng, model = np.random.default_rng([seed, 1]), head.load()
+        self._masks = torch.stack([draw_mask(rng, model, HIDDEN) for _ in range(MASKS)]).to(torch.uint8)
+        self._pool = torch.randn(_POOL, generator=torch.Generator().manual_seed(seed)).bfloat16()
+
+    def batch(self, number: int, count: int) -> Batch:
+        """The batch of a number."""
+        rng = np.random.default_rng([self._seed, 2, number])
+        stacks = [self._heads[int(i)] for i in rng.choice(self._numbers, count)]
+        maps = torch.stack([mirrored_head(s) if rng.random() < 0.5 else s for s in stacks])
+        told, mask = torch.from_numpy(rng.random(count) < _TOLD), self._mask(rng, count)
+        known = mask * told[:, None, None, None]
+        blind = torch.from_numpy(rng.random(count) < _BLIND) & told
+        time = torch.where(blind, 1.0, torch.from_numpy(rng.random(count)).float())
+        clean = (to_patches(maps).float() - self._mean) / self._deviation
+        texture = from_patches(clean[:, : TEXTURE.stop * PATCH**2]) * known
+        clean = clean.bfloat16()
+        a, s = (x.bfloat16()[:, None, None, None] for x in signal_and_noise(time))
+        noisy = a * clean + s * self._noise(rng, clean.shape)
+        return Batch(noisy, time, hint_of(texture, known).bfloat16(), clean)
+
+    def _mask(self, rng: np.random.Generator, count: int) -> Tensor:
+        chosen = self._masks[torch.from_numpy(rng.integers(0, MASKS, count))].float()
+        return torch.stack([torch.flip(m, (-1,)) if rng.random() < 0.5 else m for m in chosen])
+
+    def _noise(self, rng: np.random.Generator, shape: torch.Size) -> Tensor:
+        n, c, h, w = shape
+        begin = rng.integers(0, _POOL - c * h * w, n)
+        pieces = torch.stack([self._pool[int(b) : int(b) + c * h * w] for b in begin])
+        return pieces.reshape(n, h, w, c).permute(0, 3, 1, 2)
+
+
+def error_weight() -> Tensor:
+    """What an error counts at each value of a stack in patches: (1, 160, 64, 64), of mean 1."""
+    weight = torch.empty(1, CHANNELS, RESOLUTION, RESOLUTION)
+    for part, share in _WEIGHTS:
+        weight[:, part] = share * (skin_mask() * (1 - _BESIDE) + _BESIDE)
+    return to_patches(weight / weight.mean())

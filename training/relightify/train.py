@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Train the UV prior; resumable, reproducible, on CPU or, through accelerate, one or many devices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...backend.errors import BadInput
+from ...backend.optics.metrics import psnr
+from ...backend.relightify import head
+from ...backend.relightify.maps import DIFFUSE, SPECULAR, TEXTURE, skin_mask
+from ...backend.relightify.network import PriorNet
+from ...backend.relightify.prior import Effort, Prior
+from ...backend.relightify.quantised import pack, unpack
+from ...backend.relightify.records import PartialTexture
+from ...synthesis.face_masks import draw_mask
+from ..resumable import Entry, write, write_recipe
+from ..trainer import Recipe as BaseRecipe
+from ..trainer import Trainer
+from .examples import Batch, Draw, Heads, error_weight, find_heads, statistics
+
+WEIGHTS = "prior_embedded.safetensors"
+#: Heads that are not trained on, the last of the shards; heads of which mean and deviation are taken.
+HELD, COUNTED = 24, 256
+
+
+@dataclass(frozen=True)
+class Recipe(BaseRecipe):
+    """As every recipe; ``data`` holds shards of heads ('synthesize faces')."""
+
+    steps: int = 3600
+    batch: int = 16
+    learning_rate: float = 1.2e-3
+    warmup: int = 100
+    ema: float = 0.998
+    save_every: int = 100
+
+
+class PriorTrainer(Trainer):
+    """The house's trainer with the prior's loss; what it exports has 8 bits a weight."""
+
+    def __init__(self, net: PriorNet, recipe: Recipe, units: tuple[Tensor, Tensor]) -> None:
+        super().__init__(net, recipe)
+        self.units, self.weight = units, error_weight().bfloat16().to(self.accelerator.device)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean squared error of the clean maps, weighted."""
+        difference = self.net(batch.noisy, batch.time, batch.hint) - batch.clean
+        return (difference * difference * self.weight).mean(dtype=torch.float32)
+
+    def export(self, path: Path, header: dict[str, str]) -> None:
+        """The averaged weights, and the units that the network thinks in."""
+        state = pack(self.average) | dict(zip(("mean", "deviation"), self.units, strict=True))
+        write(path, state, {"steps": str(self.step), **header})
+
+
+def hidden_half(heads: Heads, numbers: list[int]) -> list[tuple[Tensor, PartialTexture]]:
+    """Each head's maps in 0..1, and the part of its texture that a fixed random mask shows."""
+    rng, model = np.random.default_rng(0), head.load()
+    found = []
+    for number in numbers:
+        maps, mask = heads[number].float() / 255, draw_mask(rng, model)
+        found.append((maps, PartialTexture(maps[TEXTURE] * mask, mask)))
+    return found
+
+
+@torch.no_grad()
+def validate(prior: Prior, cases: list[tuple[Tensor, PartialTexture]]) -> dict[str, float]:
+    """PSNR in dB of the hidden texture, told and not told, and RMSE of the albedos on the skin (encoded)."""
+    skin = skin_mask()[0] > 0
+    rows = []
+    for maps, known in cases:
+        hidden = skin & (known.mask[0] < 0.5)
+        told = prior.complete(known, Effort(1))
+        row = {"hidden_psnr": psnr(told[TEXTURE].movedim(0, -1), maps[TEXTURE].movedim(0, -1), hidden)}
+        for name, part in (("diffuse_rmse", DIFFUSE), ("specular_rmse", SPECULAR)):
+            row[name] = float((told[part] - maps[part])[:, skin].square().mean().sqrt())
+        rows.append(row)
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
+    """Train until ``recipe.steps``, on from a checkpoint in ``recipe.out``; returns the weights.
+
+    ``log.jsonl`` gets the loss, and at every save the errors on heads that are not trained on, with the averaged
+    weights as they are and as they ship.
+    """
+    heads = find_heads(recipe.data)
+    held = min(HELD, len(heads) // 10)
+    numbers, last = list(range(len(heads) - held)), list(range(len(heads) - held, len(heads)))
+    if not held:
+        raise BadInput(
+            f"{recipe.data} holds {len(heads)} heads.", "Make at least 10 with 'limelight synthesize faces'."
+        )
+    every = max(1, len(numbers) // COUNTED)
+    units = statistics(heads, numbers[::every])
+    cases, draw = hidden_half(heads, last), Draw(heads, numbers, *units, recipe.seed)
+    write_recipe(recipe)
+    torch.manual_seed(recipe.seed)
+    net = PriorNet()
+    trainer = PriorTrainer(net, recipe, units)
+
+    def batch_of(number: int) -> Batch:
+        return draw.batch(number, recipe.batch)
+
+    def errors(net: nn.Module) -> Iterator[Entry]:
+        device = str(trainer.accelerator.device)
+        yield {"weights": "averaged", **validate(Prior(net, *units, device), cases)}  # type: ignore[arg-type]
+        small = PriorNet(net.config)  # type: ignore[arg-type]
+        small.load_state_dict(unpack(pack(net.state_dict())))
+        yield {"weights": "8 bits", **validate(Prior(small, *units, device), cases)}
+
+    header = {"config": json.dumps(net.config.to_dict())}
+    return trainer.fit(batch_of, errors, recipe.out / WEIGHTS, header, report)
