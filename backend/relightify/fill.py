@@ -12,7 +12,7 @@ _NOTHING = 1e-6
 
 
 def push_pull(values: Tensor, weight: Tensor, forget: float = 0.0) -> Tensor:
-    """Values (N, C, S, S), S a power of two, where ``weight`` (N, 1, S, S) in 0..1 is not 1 filled from their surroundings.
+    """Values (N, C, S, S), S a power of two; where ``weight`` (N, 1, S, S) in 0..1 is not 1, from their surroundings.
 
     Down a pyramid, weighted means; up again, each pixel that knows less than one whole takes the rest from the coarser
     level. ``forget`` above 0 lets the values that are carried fade: by this share at each level that they came up, so

@@ -74,7 +74,7 @@ class Attention(nn.Module):
 
 
 class PriorNet(nn.Module):
-    """forward(noisy (N, 160, 64, 64), t (N) in 0..1 from clean to noise, hint (N, 128, 64, 64)) -> (N, 160, 64, 64) clean.
+    """forward(noisy (N, 160, 64, 64), t (N) in 0..1 from clean to noise, hint (N, 128, 64, 64)) -> clean, as noisy.
 
     All in patches of :func:`to_patches`, in the units of the training data's mean and deviation. The hint is what
     :func:`hint_of` makes of a texture known in part; zeros say that none is known, and the network dreams a head.
@@ -120,7 +120,7 @@ class PriorNet(nn.Module):
         return torch.cat([told[:, : copied.shape[1]] + copied, told[:, copied.shape[1] :]], 1)
 
     def _copied(self, h: Tensor, hint: Tensor) -> Tensor:
-        """The hint's texture in the places of texture and albedo, each by a gain of its patch: so fine detail passes."""
+        """The hint's texture in the places of texture and albedo, by a gain of each patch: so fine detail passes."""
         gain = F.conv2d(h, *(x.repeat_interleave(PATCH**2, 0) for x in (self.gain.weight, self.gain.bias)))
         texture = hint[:, : TEXTURE.stop * PATCH**2]
         return gain * torch.cat([texture, texture], 1)

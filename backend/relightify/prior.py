@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All maps of a face from the part of its texture that a photo shows: masked guidance of one diffusion over the stack.
 
-Relightify (Papantoniou et al. 2023, eq. 9; methods.md §4.1, §4.3). At each step the network tells the clean maps; what is
-known of the texture is replaced by what it would look like at that noise, q(y_t | y), and the rest may be corrected along
-−∇‖M ⊙ (y − x̂0)‖ (MCG, Chung et al. 2022). The mask acts on the texture alone: reflectance is nowhere known. ``repeats``
-goes back to each noise and comes again (RePaint, Lugmayr et al. 2022). Beyond the paper, the network may be told the known
-texture outright (``hint``); without it the model is unconditional and the guidance does all.
+Relightify (Papantoniou et al. 2023, eq. 9; methods.md §4.1, §4.3). At each step the network tells the clean maps; what
+is known of the texture is replaced by what it would look like at that noise, q(y_t | y), and the rest may be corrected
+along −∇‖M ⊙ (y − x̂0)‖ (MCG, Chung et al. 2022). The mask acts on the texture alone: reflectance is nowhere known.
+``repeats`` goes back to each noise and comes again (RePaint, Lugmayr et al. 2022). Beyond the paper, the network may be
+told the known texture outright (``hint``); without it the model is unconditional and the guidance does all.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -101,7 +102,7 @@ class Prior:
         # The known texture keeps one noise all the way, so that it moves on the line that DDIM expects.
         start = noise()
         x, clock = start.clone(), times(effort.steps)
-        for step, (t, then) in enumerate(zip(clock, clock[1:], strict=False)):
+        for step, (t, then) in enumerate(pairwise(clock)):
             for again in reversed(range(effort.repeats)):
                 a, s = self._at(t)
                 clean, slope = self._predict(x, t, hint, wanted, mask, effort.guidance)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weights of a network in 8 bits: one scale an output channel, symmetric, rounded to the nearest (Jacob et al. 2018)."""
+"""Weights of a network in 8 bits: one scale an output channel, symmetric (Jacob et al. 2018)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How much of the maps and how much noise there is at a time t in 0..1, from clean to noise.
 
-The cosine schedule (Nichol & Dhariwal 2021), its noise shifted for large smooth pictures (Hoogeboom et al. 2023, eq. 8):
-over many pixels of one colour noise averages out, and a network would be shown the answer.
+The cosine schedule (Nichol & Dhariwal 2021), shifted to more noise for large smooth pictures (Hoogeboom et al. 2023,
+eq. 8): over many pixels of one colour noise averages out, and a network would be shown the answer.
 """
 
 from __future__ import annotations
