@@ -26,9 +26,10 @@ SKIN_ROUGHNESS, EYE_ROUGHNESS, WET_ROUGHNESS = 0.45, 0.08, 0.3
 PLAIN = {
     "socket": (0.42, 0.2, 0.16),
     "mouth": (0.28, 0.07, 0.06),
-    "teeth": (0.68, 0.62, 0.5),
     "tongue": (0.42, 0.14, 0.13),
 }
+#: What wears the skin's maps.
+SKINNED = ("skin", "neck")
 _EYE_RINGS, _EYE_SEGMENTS = 24, 32
 _GLTF_F0 = 0.04
 
@@ -41,7 +42,7 @@ def write_gltf(
     ``pictures``: PNG files by name: diffuse_albedo, normal, specular_albedo, eye. ``eyes`` (2, 3): gaze directions.
     """
     glb = Glb()
-    materials = {"skin": glb.add("materials", _skin(glb, pictures))}
+    materials = dict.fromkeys(SKINNED, glb.add("materials", _skin(glb, pictures)))
     for name, colour in PLAIN.items():
         materials[name] = glb.add("materials", _plain(name, colour))
     targets = _targets(head, neutral)
@@ -112,7 +113,7 @@ def _primitive(
         "POSITION": glb.array(_turned(head.corners(points)[used]), bounds=True),
         "NORMAL": glb.array(_turned(normals[used])),
     }
-    if name == "skin":
+    if name in SKINNED:
         attributes["TEXCOORD_0"] = glb.array(_down(head.uv[used]))
         tangents = _turned(corner_tangents(head, points, normals)[used])
         attributes["TANGENT"] = glb.array(np.concatenate([tangents, np.ones_like(tangents[:, :1])], 1))

@@ -21,8 +21,11 @@ from ..weights import opened
 
 WEIGHTS = Path(__file__).parent / "weights" / "head.safetensors"
 
-#: What a face of the mesh is made of, by its index in ``HeadModel.material``.
-MATERIALS = ("skin", "socket", "mouth", "teeth", "tongue")
+#: What a face of the mesh is made of, by its index in ``HeadModel.material``. The neck wears the skin's maps, mirrored.
+MATERIALS = ("skin", "socket", "mouth", "neck", "tongue")
+#: What a file of a head holds, by kind.
+_REAL = ("mean", "identity", "expression", "uv", "landmark_weights")
+_INDEX = ("corner_point", "faces", "material", "landmark_corners")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class HeadModel:
     ``expression`` (E, V, 3), coefficients in 0..1, named by ``expressions``; ``corner_point`` (C,) the point of each
     corner; ``uv`` (C, 2) in 0..1; ``faces`` (F, 4) corners, counter-clockwise from outside; ``material`` (F,) indices
     into :data:`MATERIALS`; ``eye_radius`` metres. The last two points are the eyeballs' centres, the head's right eye
-    first; they belong to no face.
+    first; they belong to no face. MediaPipe's 468 landmarks lie between the corners ``landmark_corners`` (468, 3), with
+    the weights ``landmark_weights`` (468, 3).
     """
 
     mean: Tensor
@@ -45,6 +49,8 @@ class HeadModel:
     faces: Tensor
     material: Tensor
     eye_radius: float
+    landmark_corners: Tensor
+    landmark_weights: Tensor
 
     def points(self, identity: Tensor, expression: Tensor) -> Tensor:
         """(…, V, 3) metres in the head frame, of identity (…, K) and expression (…, E) coefficients."""
@@ -59,6 +65,11 @@ class HeadModel:
         """(…, 2, 3): the eyeballs' centres, the head's right eye first."""
         return points[..., -2:, :]
 
+    def landmarks(self, points: Tensor) -> Tensor:
+        """(…, 468, 3): MediaPipe's landmarks on the skin, in the frame of the points."""
+        ring = self.corner_point[self.landmark_corners]
+        return (points[..., ring, :] * self.landmark_weights[..., None]).sum(-2)
+
     def triangles(self, *materials: str) -> Tensor:
         """(T, 3) corners: each quad of these materials (all, if none is named) cut along its first diagonal."""
         chosen = [MATERIALS.index(name) for name in materials or MATERIALS]
@@ -71,8 +82,8 @@ def load(path: Path = WEIGHTS) -> HeadModel:
     with opened(path, "head", missing="Install the extension again.") as file:
         header = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        real = {name: tensors[name].float() for name in ("mean", "identity", "expression", "uv")}
-        index = {name: tensors[name].long() for name in ("corner_point", "faces", "material")}
+        real = {name: tensors[name].float() for name in _REAL}
+        index = {name: tensors[name].long() for name in _INDEX}
         names = tuple(header["expressions"].split())
         return HeadModel(**real, **index, expressions=names, eye_radius=float(header["eye_radius"]))
 
@@ -80,7 +91,7 @@ def load(path: Path = WEIGHTS) -> HeadModel:
 def save(head: HeadModel, path: Path) -> None:
     """Write a head: offsets in half precision, the mean in single."""
     half = {name: getattr(head, name).half().contiguous() for name in ("identity", "expression")}
-    single = {name: getattr(head, name).float().contiguous() for name in ("mean", "uv")}
-    index = {name: getattr(head, name).short().contiguous() for name in ("corner_point", "faces", "material")}
+    single = {name: getattr(head, name).float().contiguous() for name in ("mean", "uv", "landmark_weights")}
+    index = {name: getattr(head, name).short().contiguous() for name in _INDEX}
     header = {"expressions": " ".join(head.expressions), "eye_radius": f"{head.eye_radius:.6f}"}
     save_file({**half, **single, **index}, path, metadata=header)

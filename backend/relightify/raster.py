@@ -106,7 +106,7 @@ def uv_raster(head: HeadModel, resolution: int, *materials: str) -> tuple[Raster
     """The raster of a square map of ``resolution`` texels a side, and the triangles (T, 3) of these materials (all, if
     none is named) that it counts by. Row 0 is v = 1. Made once and kept.
 
-    Islands of sockets, mouth, teeth and tongue lie over the scalp's: a map of the skin names ``"skin"``.
+    Islands of sockets, mouth, neck and tongue lie over the scalp's: a map of the skin names ``"skin"``.
     """
     triangles = head.triangles(*materials)
     return rasterise(uv_places(head, resolution), None, triangles, (resolution, resolution)), triangles

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The light on a fitted face, from the skin inside its landmarks' oval."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from skimage.draw import polygon2mask
+from torch import Tensor
+
+from ..optics.camera import Camera
+from .fit_landmarks import OVAL
+from .head import HeadModel
+from .photometric import fit_light
+from .raster import corner_normals, rasterise_view
+from .records import FaceFit
+
+#: Pixels of the close-up's longer side.
+SIDE = 256
+#: Skin seen at a more grazing angle than this cosine does not count.
+FACING = 0.3
+
+
+def light_on(head: HeadModel, found: FaceFit, radiance: Tensor) -> Tensor:
+    """(9, 3): the light in the head frame (:mod:`..optics.harmonics`) of a photo (H, W, 3), linear.
+
+    Albedo and light are known as a product only; :func:`.photometric.mean_albedo` says what is assumed.
+    """
+    camera, photo, window = close_up(found, radiance)
+    points = found.points(head)
+    triangles = head.triangles()
+    skin = len(head.triangles("skin"))
+    seen, _ = rasterise_view(head.corners(found.camera_points(head)), triangles, camera)
+    normals = seen.interpolate(triangles, corner_normals(head, points))
+    normals = torch.nn.functional.normalize(normals, dim=-1)
+    towards = -camera.rays() @ found.rotation
+    material = torch.cat([head.material, head.material])[seen.triangle.clamp(min=0)]
+    oval = (found.landmarks[list(OVAL)] * torch.tensor(found.size) - window[:2]) * (SIDE / window[2])
+    inside = torch.from_numpy(polygon2mask((camera.height, camera.width), oval.flip(-1).numpy()))
+    counts = seen.mask & (material == 0) & ((normals * towards).sum(-1) > FACING) & inside
+    if int(counts.sum()) < skin // 100:
+        return plain_light(photo)
+    return fit_light(photo[counts], normals[counts]).light
+
+
+def plain_light(photo: Tensor) -> Tensor:
+    """(9, 3): the same light from all around, as bright as a photo (H, W, 3) on the whole."""
+    light = torch.zeros(9, 3)
+    light[0] = 2 * math.sqrt(math.pi) * photo.mean((0, 1)).clamp(min=1e-3)
+    return light
+
+
+def close_up(found: FaceFit, radiance: Tensor) -> tuple[Camera, Tensor, Tensor]:
+    """A camera that sees the face alone, its picture (h, w, 3); left, top, longer side (3,) in the photo's pixels."""
+    low, high = found.landmarks.amin(0), found.landmarks.amax(0)
+    size = torch.tensor(found.size)
+    first = (low * size).floor().long().clamp(min=0)
+    last = torch.minimum((high * size).ceil().long(), size).maximum(first + 1)
+    part = radiance[first[1] : last[1], first[0] : last[0]]
+    side = float((last - first).max())
+    whole = found.camera
+    cut = Camera(
+        part.shape[1], part.shape[0], whole.fx, whole.fy, whole.cx - float(first[0]), whole.cy - float(first[1])
+    )
+    shape = [max(1, round(length * SIDE / side)) for length in part.shape[:2]]
+    small = torch.nn.functional.interpolate(part.permute(2, 0, 1)[None], shape, mode="area")[0].permute(1, 2, 0)
+    return cut.resized(shape[1], shape[0]), small, torch.tensor([float(first[0]), float(first[1]), side])
