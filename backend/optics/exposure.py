@@ -46,3 +46,9 @@ def auto_exposure_gain(radiance: Tensor, percentile: float = 0.95, target: float
     if values.numel() > 2**20:
         values = values[:: values.numel() // 2**20 + 1]
     return target / float(torch.quantile(values, percentile))
+
+
+def aces(linear: Tensor) -> Tensor:
+    """Filmic tone curve, linear (≥ 0) to linear in [0, 1], any shape: Narkowicz's fit (2016) of the ACES reference."""
+    shown = linear * (2.51 * linear + 0.03) / (linear * (2.43 * linear + 0.59) + 0.14)
+    return shown.clamp(0, 1)
