@@ -13,7 +13,7 @@ from .files import formats
 
 
 def described(path: Path) -> dict[str, Any]:
-    """What ``splat info`` tells; ``bounds`` hold nine tenths of the Gaussians along each axis, as floaters are far out."""
+    """What ``splat info`` tells; along each axis ``bounds`` hold nine tenths of the Gaussians, without floaters."""
     loaded = formats.read(path)
     cloud, material = loaded.splats, loaded.splats.material
     low, high = np.quantile(cloud.means, [0.05, 0.95], axis=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -136,6 +137,7 @@ def write(splats: Splats, path: Path, turn_from: Format | None = None) -> list[s
         half.write_bytes(data)
         half.replace(path)
     except OSError as error:
-        half.unlink(missing_ok=True)
+        with suppress(OSError):
+            half.unlink()
         raise BadInput(f"The file {path} cannot be written ({error.strerror}).", "Choose another place.") from error
     return notes.lines

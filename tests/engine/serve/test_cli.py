@@ -17,6 +17,7 @@ from limelight.bridge import Engine
 from typer.main import get_command
 
 ROOT = Path(__file__).resolve().parents[3]
+SPLATS = str(ROOT / "tests" / "data" / "splats" / "jspz_unitCube.spz")
 
 
 def limelight(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -38,6 +39,14 @@ def limelight(*arguments: object) -> subprocess.CompletedProcess[str]:
         ("relight", "no.png", "no.jpg", "--out", "OUT/relit.png"),
         ("relight", "no.png", "no.jpg", "--out", "OUT/relit.png", "--strength", "3"),
         ("models", "fetch", "nothing"),
+        ("splat", "info", "no.ply"),
+        ("splat", "info", str(ROOT / "README.md")),
+        ("splat", "convert", "no.ply", "OUT/a.spz"),
+        ("splat", "convert", SPLATS, "OUT/a.ksplat"),
+        ("splat", "convert", SPLATS, "OUT/a.obj"),
+        ("splat", "convert", SPLATS, "OUT/a.ply", "--axes", "up"),
+        ("splat", "convert", SPLATS, SPLATS, "--overwrite"),
+        ("splat", "convert", SPLATS, "OUT/a.ply", "--degree", "5"),
     ],
     ids=" ".join,
 )
