@@ -13,20 +13,33 @@ from .exposure import luminance
 from .sphere import SphereView, intersect, reflect
 
 
-def irradiance(panorama: Tensor, normals: Tensor, height: int = 32) -> Tensor:
+def irradiance(panorama: Tensor, normals: Tensor, height: int = 32, wrap: float = 0.0) -> Tensor:
     """∫ L(ω) max(n·ω, 0) dω over a panorama (N, 2N, 3) for normals (..., 3): (..., 3).
 
-    The map is first averaged to ``height`` rows; each block keeps its energy and its luminance-weighted mean direction,
-    so that a lamp smaller than a block still lights from where it is.
+    ``wrap`` in [0, 1] lets light reach round the terminator as it does within skin: (n·ω + wrap)/(1 + wrap)² in place
+    of the cosine, which over all directions sums to π as well.
+    """
+    towards, light = blocks(panorama, height)
+    flat = normals.reshape(-1, 3)
+    return (wrapped_cosine(flat @ towards.T, wrap) @ light).reshape(normals.shape)
+
+
+def blocks(panorama: Tensor, height: int) -> tuple[Tensor, Tensor]:
+    """A panorama (N, 2N, 3) as lights far away: where from (B, 3), and irradiance (B, 3) on what faces each.
+
+    The map is first averaged to ``height`` rows; each block keeps its energy and its luminance-weighted mean direction
+    (not a unit vector), so that a lamp smaller than a block still lights from where it is.
     """
     height = min(height, panorama.shape[0])
     weight = luminance(panorama)[..., None].clamp(min=1e-12)
     moments = torch.cat([panorama, weight, weight * pano.directions(panorama.shape[0])], -1)
     light, weight, moment = pano.resize(moments, height).split((3, 1, 3), -1)
-    towards = (moment / weight).reshape(-1, 3)
-    light = (light * pano.solid_angles(height)[..., None]).reshape(-1, 3)
-    flat = normals.reshape(-1, 3)
-    return ((flat @ towards.T).clamp(min=0) @ light).reshape(normals.shape)
+    return (moment / weight).reshape(-1, 3), (light * pano.solid_angles(height)[..., None]).reshape(-1, 3)
+
+
+def wrapped_cosine(cosine: Tensor, wrap: float) -> Tensor:
+    """max(cosine + wrap, 0)/(1 + wrap)², any shape: the cosine where wrap is 0."""
+    return (cosine + wrap).clamp(min=0) / (1 + wrap) ** 2
 
 
 def diffuse_sphere(panorama: Tensor, view: SphereView) -> Tensor:
@@ -50,18 +63,22 @@ def glossy_sphere(panorama: Tensor, view: SphereView, roughness: float, height: 
     ``roughness`` is Blender's (α = roughness²). The lobe of half vectors about n = v = r is normalised exactly
     over the texels of a map of ``height`` rows (Karis 2013, §"Pre-filtered environment map").
     """
+    out = torch.zeros(view.size, view.size, 3)
+    out[view.mask] = glossy(panorama, view.reflected[view.mask], roughness, height)
+    return out
+
+
+def glossy(panorama: Tensor, mirrored: Tensor, roughness: float, height: int = 64) -> Tensor:
+    """What :func:`glossy_sphere` shows where a mirror would show the unit directions ``mirrored`` (P, 3): (P, 3)."""
     alpha2 = max(roughness, 0.03) ** 4
     reduced = pano.resize(panorama, min(height, panorama.shape[0]))
     light = reduced.reshape(-1, 3)
     d = pano.directions(reduced.shape[0]).reshape(-1, 3)
     area = pano.solid_angles(reduced.shape[0]).expand(-1, 2 * reduced.shape[0]).reshape(-1)
-    out = torch.zeros(view.size, view.size, 3)
-    towards = view.reflected[view.mask]
     rows = []
-    for chunk in towards.split(512):
+    for chunk in mirrored.split(512):
         cos_l = (chunk @ d.T).clamp(-1, 1)
         cos_h2 = (1 + cos_l) / 2  # squared cosine of the angle between r and the half vector
         weight = cos_l.clamp(min=0) / (cos_h2 * (alpha2 - 1) + 1) ** 2 * area
         rows.append((weight @ light) / weight.sum(-1, keepdim=True))
-    out[view.mask] = torch.cat(rows)
-    return out
+    return torch.cat(rows)

@@ -17,6 +17,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -67,3 +68,10 @@ def skin_mask(size: int = RESOLUTION) -> Tensor:
 def empty(size: int = RESOLUTION) -> Tensor:
     """A stack (10, size, size) that stands for nothing: grey, F0 0.04, flat."""
     return torch.tensor(EMPTY)[:, None, None].expand(CHANNELS, size, size).clone()
+
+
+def filled(stack: Tensor) -> Tensor:
+    """A map or stack (C, R, R) with what lies off the skin taken from the nearest skin, for lookups between pixels."""
+    bare = skin_mask(stack.shape[-1])[0].numpy() == 0
+    row, column = distance_transform_edt(bare, return_distances=False, return_indices=True)
+    return stack[:, torch.from_numpy(row).long(), torch.from_numpy(column).long()]

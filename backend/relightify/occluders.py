@@ -24,7 +24,9 @@ _LIMIT = 3.0
 #: and of the texture's strength.
 _DARKER, _BRIGHTER, _CHROMA, _ROUGH = 0.28, 0.2, 0.075, 0.5
 #: Linear values below this have no colour worth comparing.
-_NOISE = 0.004
+_NOISE = 0.003
+#: Usual difference of colour that noise and few bits make at a linear value of 1; it grows as the value falls.
+_COLOUR_NOISE = 0.0012
 #: Part of what is seen that a patch amid the skin may have at most, if it is darker or of another colour.
 _LARGEST_PATCH = 0.03
 _ROUNDS = 4
@@ -59,10 +61,10 @@ def _strangeness(colour: Tensor, normal: Tensor, usable: Tensor, core: Tensor, f
     ratio = (samples + _NOISE).log() - (expected + _NOISE).log()
     chroma = torch.stack([ratio[..., 0] - ratio[..., 1], ratio[..., 2] - ratio[..., 1]], -1)
     # What is almost black has no colour to tell.
-    noise = _CHROMA * (1 + 2 * _NOISE / (bright + _NOISE) * 8)
+    noise = (_COLOUR_NOISE / (bright + _NOISE))[..., None]
     middle = chroma[core].median(0).values
     spread = (1.4826 * (chroma[core] - middle).abs().median(0).values).clamp(min=_CHROMA)
-    tint = (((chroma - middle) / (spread + (noise - _CHROMA)[..., None])) ** 2).sum(-1)
+    tint = (((chroma - middle) / (spread + noise)) ** 2).sum(-1)
     level = level - level[core].median()
     usual = max(1.4826 * float(level[core].abs().median()), 0.05)
     dark, light = max(_DARKER, 1.5 * usual), max(_BRIGHTER, 1.5 * usual)

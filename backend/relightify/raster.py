@@ -129,7 +129,7 @@ def corner_normals(head: HeadModel, points: Tensor) -> Tensor:
 def corner_tangents(head: HeadModel, points: Tensor, normals: Tensor) -> Tensor:
     """Unit tangents (..., C, 3) towards +u, at right angles to ``normals`` (..., C, 3).
 
-    The bitangent, towards +v, is normals × tangents: no triangle of the UV layout is mirrored. So is Blender's
+    The bitangent, towards +v, is normals × tangents: no triangle of skin is mirrored in the UV layout. So is Blender's
     (MikkTSpace's) within what the interpolation leaves.
     """
     triangles = head.triangles()
@@ -137,7 +137,7 @@ def corner_tangents(head: HeadModel, points: Tensor, normals: Tensor) -> Tensor:
     a, b, c = (corners[..., triangles[:, k], :] for k in range(3))
     ua, ub, uc = (head.uv[triangles[:, k]] for k in range(3))
     e1, e2 = ub - ua, uc - ua
-    along = ((b - a) * e2[:, 1:] - (c - a) * e1[:, 1:]) / _cross(e1, e2).clamp(min=1e-12)[:, None]
+    along = ((b - a) * e2[:, 1:] - (c - a) * e1[:, 1:]) * _cross(e1, e2).sign()[:, None]
     # As in MikkTSpace the direction counts, by the triangle's area in space, not the size of the texels.
     area = torch.linalg.cross(b - a, c - a).norm(dim=-1, keepdim=True)
     share = torch.nn.functional.normalize(along, dim=-1, eps=1e-12) * area
@@ -166,11 +166,14 @@ def _fill(places, nearness, triangles, found, weights, inverse):  # type: ignore
             continue
         left, right = max(int(np.ceil(min(xi, xj, xk) - 0.5)), 0), min(int(max(xi, xj, xk) - 0.5), width - 1)
         top, bottom = max(int(np.ceil(min(yi, yj, yk) - 0.5)), 0), min(int(max(yi, yj, yk) - 0.5), height - 1)
+        # Each corner's area at the first pixel's centre, and how it grows to the right and downwards.
+        ax, bx, ay, by = (yj - yk) / area, (yk - yi) / area, (xk - xj) / area, (xi - xk) / area
+        a0 = (left + 0.5 - xj) * ax + (top + 0.5 - yj) * ay
+        b0 = (left + 0.5 - xk) * bx + (top + 0.5 - yk) * by
         for y in range(top, bottom + 1):
             for x in range(left, right + 1):
-                px, py = x + 0.5, y + 0.5
-                a = ((xj - px) * (yk - py) - (yj - py) * (xk - px)) / area
-                b = ((xk - px) * (yi - py) - (yk - py) * (xi - px)) / area
+                a = a0 + (x - left) * ax + (y - top) * ay
+                b = b0 + (x - left) * bx + (y - top) * by
                 c = 1.0 - a - b
                 if a < 0 or b < 0 or c < 0:
                     continue

@@ -20,6 +20,8 @@ SOLID_MATERIALS = (*MATERIALS, "eye")
 _RINGS, _SEGMENTS = 16, 32
 #: Texels a side of a shadow map, and metres by which it may be wrong; the second is for what lies aslant to the lamp.
 _SHADOW_SIZE, _BIAS, _SLANT = 384, 0.0015, 0.003
+#: Cosine to a lamp from which on a surface throws no shadow on itself.
+_TURNED = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +84,13 @@ class ShadowMap:
     scale: float
 
     def lit(self, points: Tensor, normals: Tensor) -> Tensor:
-        """(…): how much of the four texels about points (…, 3) with unit normals (…, 3) the light reaches, 0..1."""
-        towards = (normals @ self.axes[2]).clamp(0.05, 1)
+        """(…): how much of the light reaches points (…, 3) with unit normals (…, 3), 0..1, between four texels.
+
+        What faces away counts as lit: the cosine tells how dark it is, and a wrapped one that it is not yet dark.
+        """
+        towards = normals @ self.axes[2]
+        away = 1 - (towards / _TURNED).clamp(0, 1)
+        towards = towards.clamp(0.05, 1)
         # A step along the normal keeps what lies aslant from shading itself.
         slant = (1 - towards**2).sqrt()
         seen = (points + normals * (_SLANT * slant)[..., None]) @ self.axes.T
@@ -99,7 +106,7 @@ class ShadowMap:
                 )
                 share = (part[..., 0] if across else 1 - part[..., 0]) * (part[..., 1] if down else 1 - part[..., 1])
                 free += share * (self.distance[y, x] > -seen[..., 2] - _BIAS)
-        return free
+        return torch.maximum(free, away)
 
 
 def shadow_map(body: Solid, direction: Tensor) -> ShadowMap:

@@ -63,7 +63,7 @@ def look(photo: Tensor, fit: FaceFit, head: HeadModel, resolution: int) -> Seen:
     """Look every texel of the skin up in the photo, bilinearly and with as many samples as its pixels ask for."""
     points = fit.points(head)
     body = solid(head, points).moved(fit.rotation, fit.translation)
-    places, _ = project(body.corners, fit.camera)
+    places, depth = project(body.corners, fit.camera)
     fine = _samples(places[: len(head.uv)], head, resolution)
     raster, triangles = uv_raster(head, resolution * fine, "skin")
     corners = len(head.uv)
@@ -72,7 +72,8 @@ def look(photo: Tensor, fit: FaceFit, head: HeadModel, resolution: int) -> Seen:
     place, _ = project(torch.where(raster.mask[..., None], point, point.new_tensor([0, 0, -1])), fit.camera)
     height, width = photo.shape[:2]
     inside = ((place >= 0.5) & (place <= place.new_tensor([width, height]) - 0.5)).all(-1)
-    near = _visible(point, body.corners, body.triangles, fit.camera)
+    near = visible(point, body.corners, body.triangles, fit.camera)
+    near &= _unmixed(point, place, rasterise(places, depth, body.triangles, (width, height)).depth, fit.camera)
     facing = (normal * F.normalize(-point, dim=-1)).sum(-1)
     low, high = (math.cos(math.radians(angle)) for angle in reversed(_ASLANT))
     trust = inside * near * ((facing - low) / (high - low)).clamp(0, 1) * raster.mask
@@ -101,8 +102,8 @@ def _samples(places: Tensor, head: HeadModel, resolution: int) -> int:
     return min(max(1, math.ceil(pixels - 0.25)), _FINEST)
 
 
-def _visible(point: Tensor, corners: Tensor, triangles: Tensor, camera: Camera) -> Tensor:
-    """(R, R) bool: whether the points (R, R, 3) are the nearest on their ray, camera frame."""
+def visible(point: Tensor, corners: Tensor, triangles: Tensor, camera: Camera) -> Tensor:
+    """(…) bool: whether points (…, 3) are the nearest on their ray to these triangles, all in the camera frame."""
     close = close_up(camera, corners, _CLOSE_UP)
     places, depth = project(corners, close)
     buffer = rasterise(places, depth, triangles, (close.width, close.height)).depth
@@ -112,6 +113,17 @@ def _visible(point: Tensor, corners: Tensor, triangles: Tensor, camera: Camera) 
     x, y = (place[..., axis].floor().long() for axis in (0, 1))
     within = (x >= 0) & (x < close.width) & (y >= 0) & (y < close.height)
     return within & (mine <= far[y.clamp(0, close.height - 1), x.clamp(0, close.width - 1)] + _BIAS)
+
+
+def _unmixed(point: Tensor, place: Tensor, buffer: Tensor, camera: Camera) -> Tensor:
+    """(R, R) bool: whether the pixels about places (R, R, 2) show nothing far nearer than the points (R, R, 3)."""
+    height, width = buffer.shape
+    nearest = -F.max_pool2d(-buffer[None, None], 3, 1, 1)[0, 0]
+    x, y = ((place[..., axis]).floor().long().clamp(0, size - 1) for axis, size in ((0, width), (1, height)))
+    depth = -point[..., 2]
+    # Skin that is seen as much aslant as any that is trusted falls off by this much over the pixels.
+    slope = 1.5 * math.tan(math.radians(_ASLANT[1])) / camera.fx
+    return nearest[y, x] > depth * (1 - slope) - _BIAS
 
 
 def close_up(camera: Camera, points: Tensor, side: int) -> Camera:
