@@ -83,10 +83,12 @@ def synthesize(
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="limo, direction, depth or luminet")],
+    model: Annotated[str, typer.Argument(help="limo, direction, depth, luminet or relightify")],
     out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and weights")],
     hdris: Annotated[Path | None, typer.Option(help="Folder of CC0 panoramas (EXR)")] = None,
-    scenes: Annotated[int, typer.Option(help="Ray-traced scenes: of four probes each, luminet: of ten lights")] = 2048,
+    scenes: Annotated[
+        int, typer.Option(help="Ray-traced scenes: of four probes each, luminet: of ten lights; relightify: heads")
+    ] = 2048,
     views: Annotated[Path | None, typer.Option(help="Scenes by Blender ('synthesize views')")] = None,
     steps: Annotated[int, typer.Option(help="Optimiser steps")] = 8000,
     start: Annotated[Path | None, typer.Option(help="limo: weights to begin from (.safetensors)")] = None,
@@ -120,8 +122,15 @@ def train(
                 out, hdris=hdris, scenes=scenes, steps=steps, device=device, seed=seed, report=report.log
             )
             return {"weights": str(weights)}
+        if model == "relightify":
+            from ..training.relightify.recipe import reproduce as reproduce_relightify
+
+            weights = reproduce_relightify(
+                out, hdris=hdris, scenes=scenes, steps=steps, device=device, seed=seed, report=report.log
+            )
+            return {"weights": str(weights)}
         if model != "limo":
-            raise BadInput(f"There is no recipe for '{model}'.", "Known: limo, direction, depth, luminet.")
+            raise BadInput(f"There is no recipe for '{model}'.", "Known: limo, direction, depth, luminet, relightify.")
         from ..training.limo.recipe import reproduce
 
         weights = reproduce(
@@ -135,21 +144,28 @@ def train(
 
 @app.command()
 def bench(
-    model: Annotated[str, typer.Argument(help="limo, direction, depth or luminet")],
+    model: Annotated[str, typer.Argument(help="limo, direction, depth, luminet or relightify")],
     folder: Annotated[
         Path,
         typer.Argument(
-            help="A probe set: folders of image, depth, meta.json, env_ID.exr; luminet: a folder of light sets"
+            help="A probe set: folders of image, depth, meta.json, env_ID.exr; luminet: a folder of light sets;"
+            " relightify: of heads"
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for table, JSON, contact sheet and the worst cases")],
     quality: Annotated[str, typer.Option(help="draft, normal or high")] = "normal",
-    limit: Annotated[int, typer.Option(help="At most so many probes; luminet: pairs of each kind; 0 is all")] = 0,
+    limit: Annotated[
+        int, typer.Option(help="At most so many probes or heads; luminet: pairs of each kind; 0 is all")
+    ] = 0,
     depth: Annotated[str, typer.Option(help="limo: both, given (the set's) or guessed (from the picture)")] = "both",
     textbook: Annotated[Path | None, typer.Option(help="direction: folder of trained textbook forms")] = None,
     form: Annotated[
-        str, typer.Option("--model", help="luminet: embedded, a file of its weights, or a folder of a large model")
+        str,
+        typer.Option(
+            "--model", help="luminet: embedded, a file of its weights, or a folder of a large model; relightify: a file"
+        ),
     ] = "embedded",
+    hdris: Annotated[Path | None, typer.Option(help="relightify: folder of panoramas (EXR) to relight by")] = None,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -173,8 +189,19 @@ def bench(
             return bench_luminet(
                 folder, out, model=form, quality=quality, limit=limit, seed=seed, device=device, report=report
             )
+        if model == "relightify":
+            from ..backend.relightify.prior import WEIGHTS
+            from ..benchmarks.relightify.run import run_bench as bench_relightify
+
+            weights = WEIGHTS if form == "embedded" else Path(form)
+            return bench_relightify(
+                folder, out, weights=weights, quality=quality, limit=limit, hdris=hdris, seed=seed, device=device,
+                report=report,
+            )  # fmt: skip
         if model != "limo":
-            raise BadInput(f"There is no benchmark for '{model}'.", "Known: limo, direction, depth, luminet.")
+            raise BadInput(
+                f"There is no benchmark for '{model}'.", "Known: limo, direction, depth, luminet, relightify."
+            )
         from ..benchmarks.limo.run import run_bench
 
         return run_bench(

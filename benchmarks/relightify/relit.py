@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Heads drawn under other light, with found and with true maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...backend.optics import exr
+from ...backend.optics import panorama as pano
+from ...backend.optics.camera import Camera
+from ...backend.optics.exposure import auto_exposure_gain, expose
+from ...backend.relightify import head
+from ...backend.relightify.lighting import Lighting
+from ...backend.relightify.render import Pose, View
+from ...synthesis.skin import illumination
+from ...synthesis.sky import hdri_files
+
+#: Environments, their rows, pixels a side of the pictures, metres from the head, degrees across.
+ENVIRONMENTS, _ROWS, _SIDE, _AWAY, _WIDE = 8, 64, 160, 0.9, 22.0
+
+
+def environments(folder: Path | None) -> dict[str, Lighting]:
+    """:data:`ENVIRONMENTS` by name: of a folder of panoramas evenly taken, or, without one, made by rule."""
+    files = hdri_files(folder)
+    if files:
+        chosen = [files[i * len(files) // ENVIRONMENTS] for i in range(min(ENVIRONMENTS, len(files)))]
+        return {path.stem: Lighting(pano.resize(exr.read_panorama(path)[0], _ROWS)) for path in chosen}
+    found = {}
+    for number in range(ENVIRONMENTS):
+        drawn = illumination.draw(np.random.default_rng([8, number]), [])
+        found[f"made {number}"] = Lighting(torch.as_tensor(drawn.panorama).float())
+    return found
+
+
+class Relit:
+    """A head from in front, drawn under several environments and exposed by the true picture of each."""
+
+    def __init__(self, points: Tensor, lights: dict[str, Lighting], truth: Tensor) -> None:
+        rotation = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+        camera = Camera.from_fov(_SIDE, _SIDE, _WIDE)
+        self._view = View(head.load(), points, Pose(rotation, torch.tensor([0, 0, -_AWAY]), camera), supersample=1)
+        self._lights, self._gains = lights, {}
+        self.truth: dict[str, Tensor] = {}
+        for name, light in lights.items():
+            radiance, self.alpha = self._view.render(truth, light)
+            self._gains[name] = auto_exposure_gain(radiance[self.alpha > 0.5])
+            self.truth[name] = expose(radiance * self._gains[name], 0)
+
+    def pictures(self, maps: Tensor) -> dict[str, Tensor]:
+        """Display pictures (S, S, 3) of other maps (10, R, R) by environment."""
+        return {n: expose(self._view.render(maps, light)[0] * self._gains[n], 0) for n, light in self._lights.items()}
