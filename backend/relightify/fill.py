@@ -11,12 +11,11 @@ from torch.nn import functional as F
 _NOTHING = 1e-6
 
 
-def push_pull(values: Tensor, weight: Tensor, forget: float = 0.0) -> Tensor:
+def push_pull(values: Tensor, weight: Tensor) -> Tensor:
     """Values (N, C, S, S), S a power of two; where ``weight`` (N, 1, S, S) in 0..1 is not 1, from their surroundings.
 
     Down a pyramid, weighted means; up again, each pixel that knows less than one whole takes the rest from the coarser
-    level. ``forget`` above 0 lets the values that are carried fade: by this share at each level that they came up, so
-    that what lies far from every known pixel tends to 0. Where nothing is known at all the result is 0.
+    level. Where nothing is known at all the result is 0.
     """
     weighted = values * weight
     levels = [(weighted, weight)]
@@ -29,7 +28,7 @@ def push_pull(values: Tensor, weight: Tensor, forget: float = 0.0) -> Tensor:
     filled = weighted / weight.clamp(min=_NOTHING)
     for weighted, weight in reversed(levels):
         coarse = F.interpolate(filled, scale_factor=2.0, mode="bilinear", align_corners=False)
-        filled = weighted + (1 - weight) * (1 - forget) * coarse
+        filled = weighted + (1 - weight) * coarse
     return filled
 
 

@@ -18,6 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from ..errors import BadInput
@@ -30,8 +31,8 @@ from .records import PartialTexture
 from .schedule import signal_and_noise, times
 
 WEIGHTS = Path(__file__).resolve().parent / "weights" / "prior_embedded.safetensors"
-#: By how much less at each halving of the resolution the completion is drawn to the known texture at its border.
-_FADE = 0.35
+#: Pixels from the known texture after which a third of its difference from the completion is still carried on.
+_FADE = 14.0
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,11 @@ def joined(known: Tensor, found: Tensor, mask: Tensor) -> Tensor:
 
     The difference at the mask's border is carried on into the hidden part and fades with the distance.
     """
-    rest = push_pull(((known - found) * mask)[None], mask[None], forget=_FADE)[0]
-    return torch.where(mask > 0, known, (found + rest).clamp(0, 1))
+    if not bool(mask.any()):
+        return found
+    rest = push_pull(((known - found) * mask)[None], mask[None])[0]
+    away = torch.from_numpy(distance_transform_edt(mask[0].cpu().numpy() == 0)).float().to(found.device)
+    return torch.where(mask > 0, known, (found + rest * torch.exp((1 - away) / _FADE)).clamp(0, 1))
 
 
 @lru_cache(maxsize=1)

@@ -76,7 +76,7 @@ def statistics(heads: Heads, numbers: list[int]) -> tuple[Tensor, Tensor]:
     """Mean and deviation (10) of each channel on the skin, over some heads."""
     skin = skin_mask()[0] > 0
     values = torch.stack([heads[number][:, skin].double() / 255 for number in numbers])
-    return values.mean((0, 2)).float(), values.std((0, 2)).float()
+    return values.mean((0, 2)).float(), values.std((0, 2)).float().clamp(min=1 / 255)
 
 
 def mirrored_head(maps: Tensor) -> Tensor:
