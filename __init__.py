@@ -53,6 +53,7 @@ def register() -> None:
     """Add everything to Blender; if any part fails, what was added before is taken back and the error goes on."""
     from . import operators, panels, preferences, properties
     from .operators import engine_session, previews, watch
+    from .panels import face_landmarks
 
     try:
         properties.register()
@@ -61,6 +62,8 @@ def register() -> None:
             _register_class(cls)
         _attach_interface_state()
         _register_command()
+        face_landmarks.register()
+        _undo.append(face_landmarks.unregister)
         _undo.append(previews.unregister)
         _undo.append(engine_session.stop)
         watch.register()

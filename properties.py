@@ -4,6 +4,7 @@
 import bpy
 from bpy.props import (
     BoolProperty,
+    CollectionProperty,
     EnumProperty,
     FloatProperty,
     FloatVectorProperty,
@@ -82,6 +83,41 @@ class RelightSettings(PropertyGroup):
     model: StringProperty(
         name="Model",
         description="Folder of a large model in diffusers' layout; empty uses the small one that ships with Limelight",
+        subtype="DIR_PATH",
+        options=RELATIVE_PATH,
+    )
+
+
+class FaceSettings(PropertyGroup):
+    """Which portrait becomes a head, and how"""
+
+    picture: PointerProperty(
+        type=bpy.types.Image, name="Portrait", description="The photo of the face that becomes a head"
+    )
+    fov: FloatProperty(
+        name="View angle",
+        description="Horizontal field of view of the photo; 0 lets the engine take a usual lens",
+        subtype="ANGLE",
+        min=0.0,
+        max=2.6,
+        default=0.0,
+    )
+    quality: EnumProperty(
+        name="Quality",
+        description="Finer maps and a closer fit take longer",
+        items=(
+            ("DRAFT", "Draft", "A quick look"),
+            ("NORMAL", "Normal", "The usual choice"),
+            ("HIGH", "High", "The finest maps"),
+        ),
+        default="NORMAL",
+    )
+    seed: IntProperty(
+        name="Seed", description="Another number guesses differently at the skin that the photo hides", min=0
+    )
+    head_folder: StringProperty(
+        name="Other head",
+        description="Folder of ICT-FaceKit, to fit its head; empty takes the one that ships with Limelight",
         subtype="DIR_PATH",
         options=RELATIVE_PATH,
     )
@@ -166,10 +202,37 @@ class SceneSettings(PropertyGroup):
     )
     active_probe: IntProperty(name="Active probe", description="Number of the probe that the list highlights", min=0)
     relight: PointerProperty(type=RelightSettings, name="Relight", description="How pictures get other light")
+    face: PointerProperty(type=FaceSettings, name="Face", description="How a portrait becomes a head")
+
+
+class HeadMemory(PropertyGroup):
+    """What the head of a portrait remembers"""
+
+    is_head: BoolProperty(name="Is a head", description="Limelight made this object from a portrait")
+    picture: PointerProperty(type=bpy.types.Image, name="Portrait", description="The photo that it was made of")
+    face: IntProperty(name="Face", description="Which of the photo's faces it is, counted from 0", min=0)
+    rotation: FloatVectorProperty(
+        name="Rotation", description="From the head's axes to those of the photo's camera, row by row", size=9
+    )
+    translation: FloatVectorProperty(
+        name="Translation", description="Where the photo's camera saw the head, in metres", size=3
+    )
+    fov_deg: FloatProperty(name="View angle", description="The photo's horizontal field of view in degrees")
+    probe: PointerProperty(
+        type=bpy.types.Object, name="Probe", description="The probe that holds the light of the photo at this head"
+    )
+    quality: StringProperty(name="Quality", description="Quality of the run")
+    seed: IntProperty(name="Seed", description="Seed of the run")
+    reprojection: FloatProperty(
+        name="Fit",
+        description="How far the head's features lie from the photo's on average, as a share of the eyes' distance; "
+        "negative if unknown",
+        default=-1.0,
+    )
 
 
 class ProbeLight(PropertyGroup):
-    """What a probe Empty remembers"""
+    """What a probe Empty remembers, or the head of a portrait"""
 
     is_probe: BoolProperty(name="Is a probe", description="This Empty is a Limelight probe")
     radius: FloatProperty(
@@ -197,6 +260,7 @@ class ProbeLight(PropertyGroup):
         size=2,
         default=(-1.0, -1.0),
     )
+    head: PointerProperty(type=HeadMemory, name="Head", description="What the head of a portrait remembers")
 
 
 class WorldLight(PropertyGroup):
@@ -232,9 +296,20 @@ class WorldLight(PropertyGroup):
     probe: StringProperty(name="Probe", description="The probe whose light this world shows")
 
 
-class RelitImage(PropertyGroup):
-    """How an image was relit"""
+class FoundFace(PropertyGroup):
+    """A face that was found in an image"""
 
+    points: StringProperty(
+        name="Landmarks", description="468 points, u and v in turn from the image's top left, as JSON", default="[]"
+    )
+    found: StringProperty(name="As found", description="The points before any was moved, as JSON", default="[]")
+
+
+class RelitImage(PropertyGroup):
+    """How an image was relit, and where its faces are"""
+
+    faces: CollectionProperty(type=FoundFace, name="Faces", description="The faces found in it, the largest first")
+    face: IntProperty(name="Face", description="Which of the faces becomes a head, counted from 0", min=0)
     number: IntProperty(name="Number", description="Counts the results of one picture; 0 is no result", min=0)
     source: PointerProperty(type=bpy.types.Image, name="Source", description="The picture that got other light")
     ratio: PointerProperty(type=bpy.types.Image, name="Light ratio", description="Relit over original, linear")
@@ -274,7 +349,17 @@ class JobState(PropertyGroup):
     preview: PointerProperty(type=bpy.types.Image, name="Preview", description="The spheres as painted so far")
 
 
-CLASSES = (RelightSettings, SceneSettings, ProbeLight, WorldLight, RelitImage, JobState)
+CLASSES = (
+    RelightSettings,
+    FaceSettings,
+    SceneSettings,
+    HeadMemory,
+    ProbeLight,
+    WorldLight,
+    FoundFace,
+    RelitImage,
+    JobState,
+)
 _POINTERS = (
     (bpy.types.Scene, SceneSettings),
     (bpy.types.Object, ProbeLight),

@@ -10,6 +10,10 @@ def classes() -> tuple[type, ...]:
         depth,
         engine,
         estimate,
+        face,
+        face_inputs,
+        face_landmarks,
+        face_results,
         place_probe,
         plate,
         probe_list,
@@ -22,4 +26,6 @@ def classes() -> tuple[type, ...]:
     )
 
     light = (state, place_probe, probe_list, plate, depth, repair, estimate, apply, sun, compare, engine)
-    return tuple(cls for module in (*light, relight, relight_inputs, relight_results) for cls in module.CLASSES)
+    relit = (relight, relight_inputs, relight_results)
+    portraits = (face, face_inputs, face_landmarks, face_results)
+    return tuple(cls for module in (*light, *relit, *portraits) for cls in module.CLASSES)

@@ -63,6 +63,12 @@ class InterfaceState(PropertyGroup):
         name="Line", description="Where the line stands: 0 at the image's left edge, 1 at its right", min=0.0, max=1.0,
         default=0.5, update=lambda _state, context: _redraw_images(context),
     )  # fmt: skip
+    show_landmarks: BoolProperty(
+        name="Landmarks",
+        description="Draw the points found in a portrait over it in the Image Editor; drag those that are off",
+        default=True,
+        update=lambda _state, context: _redraw_images(context),
+    )
     setup_running: BoolProperty(name="Set-up running", description="The engine is being set up, verified or removed")
     setup_fraction: FloatProperty(
         name="Set-up progress", description="How far the set-up of the engine is", min=0.0, max=1.0, subtype="FACTOR"

@@ -44,8 +44,12 @@ class LIMELIGHT_PT_estimate(Panel):
 
     def draw(self, context: Context):
         layout, interface, manager = self.layout, state.get(context), context.window_manager.limelight
+        portrait = manager.kind in {"landmarks", "face"}
         if manager.running:
-            draw_running(layout, context, manager)
+            if portrait:
+                wording.wrapped(layout, context, "The engine is busy with a portrait.", icon="SORTTIME")
+            else:
+                draw_running(layout, context, manager)
             return
         layout.row().prop(context.scene.limelight, "quality", expand=True)
         draw_problems(layout, context, interface)
@@ -53,7 +57,7 @@ class LIMELIGHT_PT_estimate(Panel):
         row.scale_y = 1.6
         row.enabled = interface.checked and not interface.problems
         row.operator("limelight.estimate", icon="LIGHT_SUN")
-        if manager.message:
+        if manager.message and not portrait:
             wording.wrapped(layout, context, manager.message, icon="INFO")
         probe = watch.active_probe(context)
         picture = previews.icon(f"probe:{probe.name}") if probe is not None else 0

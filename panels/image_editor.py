@@ -28,8 +28,8 @@ class LIMELIGHT_PT_image(Panel):
         else:
             layout.operator("limelight.add_probe_image", icon="EYEDROPPER")
         if manager.running:
-            # What is relit shows its progress in the panel below.
-            if manager.kind != "relight":
+            # What is relit, and a portrait, show their progress in the panels below.
+            if manager.kind not in {"relight", "landmarks", "face"}:
                 draw_running(layout, context, manager)
             return
         draw_problems(layout, context, state.get(context))

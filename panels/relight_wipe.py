@@ -51,7 +51,8 @@ def _wiped(context: bpy.types.Context) -> bpy.types.Image | None:
     return relit.source_of(image) if state.get(context).wipe and relit.is_relit(image) else None
 
 
-def _shader(kind: str) -> Any:
+def shader(kind: str) -> Any:
+    """One of Blender's own shaders for coordinates of two dimensions."""
     import gpu
 
     # Until 3.6 the names say that coordinates have two dimensions.
@@ -71,14 +72,14 @@ def draw(source: bpy.types.Image, box: Box, at: float, *, held: bool) -> None:
 
     left, bottom, _right, top = box
     x = line(box, at)
-    picture = _shader("IMAGE")
+    picture = shader("IMAGE")
     batch = _rectangle(picture, left, bottom, x, top, texCoord=((0, 0), (at, 0), (at, 1), (0, 1)))
     gpu.state.blend_set("ALPHA_PREMULT")
     picture.bind()
     picture.uniform_sampler("image", gpu.texture.from_image(source))
     batch.draw(picture)
     gpu.state.blend_set("ALPHA")
-    plain, middle = _shader("UNIFORM_COLOR"), (bottom + top) / 2
+    plain, middle = shader("UNIFORM_COLOR"), (bottom + top) / 2
     plain.bind()
     plain.uniform_float("color", _HELD if held else _LINE)
     _rectangle(plain, x - _HALF, bottom, x + _HALF, top).draw(plain)

@@ -23,30 +23,37 @@ DEPTH_SIDE = 256
 
 
 def capture(context: bpy.types.Context, folder: Path) -> dict[str, Any]:
-    """Write what the engine needs into ``folder``; returns the parameters of a ``light`` request.
+    """Write what the engine needs into ``folder``; the parameters of a ``light`` request for all probes in use.
 
     Raises ``ValueError`` with an artist's sentence if something is missing.
     """
-    scene, settings = context.scene, context.scene.limelight
-    camera = scene.camera
+    scene, camera = context.scene, context.scene.camera
     if camera is None:
         raise ValueError("the scene has no camera")
-    wanted = probes.used(scene)
+    wanted, unit = probes.used(scene), cameras.metres(scene)
     if not wanted:
         raise ValueError("no probe is switched on")
-    seen, unit = view(context, folder), cameras.metres(scene)
+    spots = [
+        {
+            "name": probe.name,
+            "position": list(probes.position_in_camera(probe, camera) * unit),
+            "radius": probes.radius_in_world(probe) * unit,
+        }
+        for probe in wanted
+    ]
+    return request(context, folder, spots)
+
+
+def request(context: bpy.types.Context, folder: Path, spots: list[dict[str, Any]]) -> dict[str, Any]:
+    """As :func:`capture`, for spheres at any place: each a ``name``, a ``position`` in the camera's frame (x right,
+    y up, looking along −z) and a ``radius``, in metres."""
+    settings = context.scene.limelight
+    seen = view(context, folder)
     return {
         "images": [seen.pop("image")],
         **seen,
         "frame": "world",
-        "probes": [
-            {
-                "name": probe.name,
-                "position": list(probes.position_in_camera(probe, camera) * unit),
-                "radius": probes.radius_in_world(probe) * unit,
-            }
-            for probe in wanted
-        ],
+        "probes": spots,
         "quality": settings.quality.lower(),
         "size": int(settings.size),
         "seed": settings.seed,

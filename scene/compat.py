@@ -118,3 +118,35 @@ def keep_values(image: bpy.types.Image) -> None:
     From an image that is marked linear, 4.2 to 5.2 write display values into an EXR; only data is left alone.
     """
     image.colorspace_settings.name = "Non-Color"
+
+
+#: What inputs of a Principled shader were called before 4.0.
+_EARLIER = {
+    "Subsurface Weight": "Subsurface",
+    "Specular IOR Level": "Specular",
+    "Coat Weight": "Clearcoat",
+    "Coat Roughness": "Clearcoat Roughness",
+}
+
+
+def principled_input(node: bpy.types.Node, name: str) -> bpy.types.NodeSocket:
+    """The input of a Principled shader that has this name since 4.0."""
+    return node.inputs[name if name in node.inputs else _EARLIER[name]]
+
+
+def set_subsurface(node: bpy.types.Node, paths: tuple[float, float, float]) -> None:
+    """Let all diffuse light scatter below a Principled surface, ``paths`` scene units far on average in each colour."""
+    # Of Cycles' methods this one takes the radius for the diffuse mean free path, whatever the colour of the surface.
+    node.subsurface_method = "RANDOM_WALK"  # type: ignore[attr-defined]
+    principled_input(node, "Subsurface Weight").default_value = 1.0
+    longest = max(paths)
+    if "Subsurface Scale" in node.inputs:
+        node.inputs["Subsurface Scale"].default_value = longest
+        node.inputs["Subsurface Radius"].default_value = tuple(path / longest for path in paths)
+    else:
+        node.inputs["Subsurface Radius"].default_value = paths
+
+
+def subsurface_colour(node: bpy.types.Node) -> bpy.types.NodeSocket | None:
+    """The input for the colour that is scattered, where a Principled shader does not take the base colour for it."""
+    return node.inputs.get("Subsurface Color")

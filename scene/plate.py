@@ -25,6 +25,17 @@ def set_plate(scene: bpy.types.Scene, filepath: str, fov_deg: float | None = Non
     camera cannot be changed in this file.
     """
     _refuse_linked(scene)
+    image, focal_35mm = load_photo(filepath)
+    camera = use_image(scene, image, likely_fov(image, focal_35mm) if fov_deg is None else fov_deg)
+    image.name = Path(filepath).name
+    return camera
+
+
+def load_photo(filepath: str) -> tuple[bpy.types.Image, float | None]:
+    """A photo's file as a new image, upright as its EXIF says, and its 35-mm focal length in millimetres, if known.
+
+    Raises ``RuntimeError`` if Blender cannot read it.
+    """
     orientation, focal_35mm = read_exif(Path(filepath))
     image = bpy.data.images.load(filepath, check_existing=False)
     if min(image.size) < 1:
@@ -35,9 +46,7 @@ def set_plate(scene: bpy.types.Scene, filepath: str, fov_deg: float | None = Non
     elif bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
         # As Blender's own file browser does, so that file and photo can be moved together.
         image.filepath = _relative(filepath)
-    camera = use_image(scene, image, likely_fov(image, focal_35mm) if fov_deg is None else fov_deg)
-    image.name = Path(filepath).name
-    return camera
+    return image, focal_35mm
 
 
 def likely_fov(image: bpy.types.Image, focal_35mm: float | None) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from . import compat, plate
+from . import packed, plate
 
 #: Settings of a run that a result remembers under the same name.
 REMEMBERED = ("reference_type", "reference", "probe", "rotation", "strength", "quality", "seed", "take", "model")
@@ -41,7 +41,7 @@ def load(source: bpy.types.Image, answer: dict[str, Any], made: dict[str, Any]) 
     An EXR is linear, a PNG holds 16 bits of sRGB; a light ratio is data. Earlier results stay as they are.
     """
     number = max((image.limelight.number for image in results(source)), default=0) + 1
-    image = _packed(Path(answer["relit"]), _named(source, "relit"))
+    image = packed.load(Path(answer["relit"]), _named(source, "relit"))
     # Nothing of the scene holds it: without this a result that is not shown would not be saved.
     image.use_fake_user = True
     memory = image.limelight
@@ -51,31 +51,13 @@ def load(source: bpy.types.Image, answer: dict[str, Any], made: dict[str, Any]) 
     before, after = answer.get("before", 0.0), answer.get("code_distance", 0.0)
     memory.reached = 1 - after / before if before > 1e-6 else -1.0
     if answer.get("ratio"):
-        memory.ratio = _packed(Path(answer["ratio"]), _named(source, "light ratio"), data=True)
+        memory.ratio = packed.load(Path(answer["ratio"]), _named(source, "light ratio"), data=True)
     return image
 
 
 def _named(source: bpy.types.Image, ending: str) -> str:
     """A picture's name with an ending; as much of it as leaves room for that and Blender's number."""
     return f"{source.name.encode()[: _NAME_BYTES - len(ending) - 5].decode(errors='ignore')} {ending}"
-
-
-def _packed(path: Path, name: str, *, data: bool = False) -> bpy.types.Image:
-    image = bpy.data.images.load(str(path), check_existing=False)
-    if min(image.size) < 1:
-        bpy.data.images.remove(image)
-        raise RuntimeError(f"“{path.name}” is no picture that Blender can read")
-    if data:
-        image.colorspace_settings.name = "Non-Color"
-    elif path.suffix == ".exr":
-        image.colorspace_settings.name = compat.LINEAR
-    image.pack()
-    image.name = name
-    # The path lay in a job's folder that is gone by now; what counts is packed.
-    image.filepath_raw = f"//{image.name}{path.suffix}"
-    for packed in image.packed_files:
-        packed.filepath = image.filepath_raw
-    return image
 
 
 def remove(image: bpy.types.Image) -> None:

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which portrait it is: by a file dialogue or a dropped file, an open image, a still of a movie or of a render."""
+
+import math
+import tempfile
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, StringProperty
+from bpy.types import Context, Event, Operator
+
+from ..scene.compat import RELATIVE_PATH
+from . import watch
+from .face import show_in_editor
+
+_EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".exr", ".hdr", ".webp", ".bmp")
+
+
+class LIMELIGHT_OT_face_picture(Operator):
+    """Choose the portrait, a photo of a person who agreed, that becomes a head"""
+
+    bl_idname = "limelight.face_picture"
+    bl_label = "Choose Portrait"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filepath: StringProperty(
+        name="Portrait", description="The photo of the face", subtype="FILE_PATH",
+        options={"SKIP_SAVE"} | RELATIVE_PATH,
+    )  # fmt: skip
+    filter_image: BoolProperty(
+        name="Only images", description="Show only image files in the dialogue", default=True, options={"HIDDEN"}
+    )
+    filter_folder: BoolProperty(
+        name="Folders", description="Show folders in the dialogue", default=True, options={"HIDDEN"}
+    )
+
+    def invoke(self, context: Context, _event: Event):
+        # A dropped file arrives with its path; the button asks for one.
+        if self.filepath:
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: Context):
+        from ..scene import face
+
+        path = Path(bpy.path.abspath(self.filepath))
+        if not self.filepath or not path.is_file():
+            self.report({"ERROR"}, f"There is no picture at “{self.filepath}”: choose an image file")
+            return {"CANCELLED"}
+        try:
+            image, fov = face.load(str(path))
+        except (OSError, RuntimeError) as error:
+            self.report({"ERROR"}, f"“{path.name}” could not be used as a portrait: {error}")
+            return {"CANCELLED"}
+        settings = context.scene.limelight.face
+        settings.picture, settings.fov = image, math.radians(fov or 0.0)
+        show_in_editor(context, image)
+        watch.redraw(context)
+        self.report({"INFO"}, f"{image.name} is the portrait now; press Find Faces, or Make Head at once")
+        return {"FINISHED"}
+
+
+class LIMELIGHT_OT_face_open(Operator):
+    """Take the image that is open in the Image Editor for the portrait"""
+
+    bl_idname = "limelight.face_open"
+    bl_label = "Use Open Image"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: Context):
+        from .relight import open_image
+
+        image = open_image(context)
+        if image is None:
+            self.report({"ERROR"}, "No image is open: open one in an Image Editor, or choose a file")
+            return {"CANCELLED"}
+        settings = context.scene.limelight.face
+        settings.picture, settings.fov = image, 0.0
+        watch.redraw(context)
+        return {"FINISHED"}
+
+
+class LIMELIGHT_OT_face_still(Operator):
+    """Take the portrait's current frame, or the render as it is, as a still picture"""
+
+    bl_idname = "limelight.face_still"
+    bl_label = "Take Still"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: Context):
+        from ..scene import stills
+
+        settings = context.scene.limelight.face
+        if settings.picture is None:
+            self.report({"ERROR"}, "No portrait is chosen: choose one first")
+            return {"CANCELLED"}
+        try:
+            with tempfile.TemporaryDirectory(prefix="limelight-") as folder:
+                still = stills.take(context.scene, settings.picture, Path(folder))
+        except (OSError, RuntimeError, ValueError) as error:
+            self.report({"ERROR"}, f"No still could be taken: {error}")
+            return {"CANCELLED"}
+        settings.picture = still
+        show_in_editor(context, still)
+        watch.redraw(context)
+        return {"FINISHED"}
+
+
+CLASSES: tuple[type, ...] = (LIMELIGHT_OT_face_picture, LIMELIGHT_OT_face_open, LIMELIGHT_OT_face_still)
+
+# Blender 4.1 brought file handlers; without them the button alone chooses the portrait.
+if hasattr(bpy.types, "FileHandler"):
+
+    class LIMELIGHT_FH_face(bpy.types.FileHandler):
+        """Dropping a portrait on a 3D viewport offers to make a head of it"""
+
+        bl_idname = "LIMELIGHT_FH_face"
+        bl_label = "Limelight: make a head of this portrait"
+        bl_import_operator = "limelight.face_picture"
+        bl_file_extensions = ";".join(_EXTENSIONS)
+
+        @classmethod
+        def poll_drop(cls, context: Context):
+            """Offer it in 3D viewports only."""
+            return context.space_data is not None and context.space_data.type == "VIEW_3D"
+
+    CLASSES += (LIMELIGHT_FH_face,)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engine does for a portrait, as runs: find its faces, make a head of one, estimate the light at the head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import previews
+from .engine_run import EngineRun
+
+#: What the probe of a head is called; Blender adds a number to a second one.
+PROBE_NAME = "Face light"
+
+
+def _image(name: str) -> bpy.types.Image:
+    image = bpy.data.images.get(name)
+    if image is None:
+        raise RuntimeError(f"the portrait “{name}” is gone")
+    return image
+
+
+def _told(result: dict[str, Any], text: str) -> str:
+    """The engine's first warning, then ``text``."""
+    return "; ".join([*(note.rstrip(".") for note in result.get("warnings", [])[:1]), text])
+
+
+class FindFacesRun(EngineRun):
+    """Writes down a picture; the faces that the engine finds are kept in its image."""
+
+    kind = "landmarks"
+    first_stage = "Writing down the portrait"
+
+    def __init__(self, context: bpy.types.Context, picture: str) -> None:
+        super().__init__(context)
+        self._picture = picture
+
+    def params(self, context: bpy.types.Context) -> dict[str, Any]:
+        from ..scene import face
+
+        return face.find_request(_image(self._picture), self.folder)
+
+    def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        from ..scene import face
+
+        image = _image(self._picture)
+        face.remember(image, result["faces"])
+        count = len(image.limelight.faces)
+        return _told(result, "Found a face" if count == 1 else f"Found {count} faces; the largest is chosen")
+
+
+class FaceRun(EngineRun):
+    """Writes down a portrait; the head is its result, in front of the camera that took it."""
+
+    kind = "face"
+    first_stage = "Writing down the portrait"
+
+    def __init__(self, context: bpy.types.Context, picture: str, seed: int) -> None:
+        super().__init__(context)
+        self._picture, self._seed = picture, seed
+
+    def params(self, context: bpy.types.Context) -> dict[str, Any]:
+        from ..scene import face
+
+        image = _image(self._picture)
+        self._quality = context.scene.limelight.face.quality
+        self._face = face.chosen_index(image)
+        params = face.request(context.scene, image, self.folder, self._seed)
+        self._answer = Path(params["out"])
+        return params
+
+    def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        from ..scene import head, head_place
+
+        scene, image = bpy.data.scenes[self.scene_name], _image(self._picture)
+        note = {"quality": self._quality, "seed": self._seed, "reprojection": float(result.get("reprojection", -1.0))}
+        thing = head.build(scene, self._answer, image, self._face, note)
+        head_place.place(scene, thing)
+        # Only now: a run that was cancelled or failed leaves the scene's seed as it was.
+        scene.limelight.face.seed = self._seed
+        for other in context.selected_objects:
+            other.select_set(False)
+        if thing.name in context.view_layer.objects:
+            thing.select_set(True)
+            context.view_layer.objects.active = thing
+        overlay = self._answer / result.get("files", {}).get("overlay", "overlay.png")
+        previews.show_file(f"head:{thing.name}", str(overlay))
+        return _told(result, f"“{thing.name}” stands in front of {scene.camera.name}")
+
+
+class FaceLightRun(EngineRun):
+    """Writes down the photo behind a head; the light in front of its face becomes the World."""
+
+    kind = "light"
+    first_stage = "Writing down the photo"
+
+    def __init__(self, context: bpy.types.Context, head: str) -> None:
+        super().__init__(context)
+        self._head = head
+
+    def params(self, context: bpy.types.Context) -> dict[str, Any]:
+        from ..scene import camera as cameras
+        from ..scene import capture, head_place
+
+        scene, head = context.scene, bpy.data.objects[self._head]
+        self._place = head_place.light_spot(scene, head)
+        seen = scene.camera.matrix_world.normalized().inverted() @ self._place
+        spot = {"name": PROBE_NAME, "position": list(seen * cameras.metres(scene)), "radius": head_place.PROBE_RADIUS}
+        params = capture.request(context, self.folder, [spot]) | {"take": 0}
+        self._answer = Path(params["out"])
+        return params
+
+    def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        from ..scene import camera as cameras
+        from ..scene import head_place, probes, results, world
+
+        scene, head = bpy.data.scenes[self.scene_name], bpy.data.objects.get(self._head)
+        if head is None:
+            raise RuntimeError(f"the head “{self._head}” is gone")
+        memory = head.limelight.head
+        if memory.probe is None or memory.probe.name not in scene.objects:
+            radius = head_place.PROBE_RADIUS / cameras.metres(scene)
+            memory.probe = probes.add_probe(scene, self._place, radius, name=PROBE_NAME)
+        memory.probe.location = self._place
+        entries = [entry | {"name": memory.probe.name} for entry in result["probes"]]
+        results.load_results(context, self._answer, result | {"probes": entries})
+        for entry in entries:
+            previews.show_file(f"probe:{entry['name']}", str(self._answer / entry.get("preview", "")))
+        world.apply_world(scene, memory.probe)
+        return _told(result, f"“{head.name}” is lit like its photo")

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A portrait on its way to a head: the faces found in it, their landmarks as the artist mends them, the request."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..bridge import messages
+from . import face_lines, plate
+
+#: How much of a face's width a dragged landmark takes along at about two thirds of its way.
+REACH = 0.05
+#: Landmarks are kept to about a hundredth of a pixel of a large photo.
+_DIGITS = 6
+#: Of which file an image is, where it was turned upright and thus is not linked to it any more.
+_FILE = "limelight_file"
+
+Point = tuple[float, float]
+
+
+def load(filepath: str) -> tuple[bpy.types.Image, float | None]:
+    """A portrait's file as an upright image, the same one at every call, and its horizontal field of view in degrees.
+
+    The field of view is None where the file does not tell it. Raises ``RuntimeError`` if Blender cannot read the file.
+    """
+    orientation, focal_35mm = plate.read_exif(Path(filepath))
+    image = next((i for i in bpy.data.images if _shows(i, filepath, orientation)), None)
+    if image is None:
+        image, focal_35mm = plate.load_photo(filepath)
+        image.name, image[_FILE] = Path(filepath).name, filepath
+    return image, plate.likely_fov(image, focal_35mm) if focal_35mm else None
+
+
+def _shows(image: bpy.types.Image, filepath: str, orientation: int) -> bool:
+    if image.get(_FILE) == filepath:
+        return True
+    # What Blender itself loaded lies as the file does.
+    same = bool(image.filepath) and Path(bpy.path.abspath(image.filepath)) == Path(filepath)
+    return same and orientation == 1 and image.source == "FILE" and image.library is None
+
+
+def remember(image: bpy.types.Image, faces: list[dict[str, Any]]) -> None:
+    """Keep what a ``landmarks`` job found; the largest face is chosen. Raises ``ValueError`` if points are missing."""
+    found = [_written(face["landmarks"]) for face in faces]
+    memory = image.limelight
+    memory.faces.clear()
+    for text in found:
+        face = memory.faces.add()
+        face.points = face.found = text
+    memory.face = 0
+
+
+def _written(landmarks: Sequence[Point]) -> str:
+    numbers = [float(value) for point in landmarks for value in point]
+    if len(numbers) != 2 * face_lines.COUNT or not all(map(math.isfinite, numbers)):
+        raise ValueError(f"the engine found {len(landmarks)} landmarks instead of {face_lines.COUNT}")
+    return json.dumps([round(value, _DIGITS) for value in numbers], separators=(",", ":"))
+
+
+def chosen(image: bpy.types.Image | None) -> Any:
+    """The face (``FoundFace``) of an image that becomes a head; None before any was found."""
+    if image is None or not len(image.limelight.faces):
+        return None
+    return image.limelight.faces[chosen_index(image)]
+
+
+def chosen_index(image: bpy.types.Image) -> int:
+    """The number of the face that becomes a head; 0, the largest, before any was found."""
+    return min(image.limelight.face, max(len(image.limelight.faces) - 1, 0))
+
+
+def points(face: Any, *, as_found: bool = False) -> list[Point]:
+    """The 468 landmarks of a face: u, v in 0..1 from the image's top left; ``as_found``: before any was moved."""
+    numbers = json.loads(face.found if as_found else face.points)
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def is_edited(face: Any) -> bool:
+    """Whether any landmark was moved."""
+    return bool(face.points != face.found)
+
+
+def reset(face: Any) -> None:
+    """Put all landmarks back to where they were found."""
+    face.points = face.found
+
+
+def store(face: Any, moved: Sequence[Point]) -> None:
+    """Keep the landmarks of a face."""
+    face.points = _written(moved)
+
+
+def aspect(image: bpy.types.Image) -> float:
+    """An image's width over its height."""
+    return image.size[0] / max(image.size[1], 1)
+
+
+def width(landmarks: Sequence[Point], ratio: float) -> float:
+    """The larger side of a face's landmarks in the image's heights; ``ratio``: its width over its height."""
+    across, down = zip(*landmarks, strict=True)
+    return max((max(across) - min(across)) * ratio, max(down) - min(down))
+
+
+def dragged(before: Sequence[Point], index: int, to: Point, ratio: float, reach: float = REACH) -> list[Point]:
+    """Landmarks after one was dragged to ``to``: its neighbours follow, less with distance.
+
+    ``reach``: where those that go 61 % of the way are, as a share of the face's width.
+    """
+    u, v = before[index]
+    spread = max(width(before, ratio) * reach, 1e-6)
+    moved = []
+    for x, y in before:
+        away = math.hypot((x - u) * ratio, y - v) / spread
+        share = math.exp(-0.5 * away * away)
+        moved.append((x + share * (to[0] - u), y + share * (to[1] - v)))
+    return moved
+
+
+def nearest(landmarks: Sequence[Point], at: Point, ratio: float) -> tuple[int, float]:
+    """The landmark that can be taken hold of nearest to a place, and how far it is, in the image's heights."""
+    away = {i: math.hypot((landmarks[i][0] - at[0]) * ratio, landmarks[i][1] - at[1]) for i in face_lines.HANDLES}
+    best = min(away, key=lambda index: away[index])
+    return best, away[best]
+
+
+def find_request(image: bpy.types.Image, folder: Path) -> dict[str, Any]:
+    """Write the picture into ``folder``; the parameters of a ``landmarks`` request."""
+    from . import relight
+
+    return dict(messages.FindFaces(image=str(relight.save_picture(image, folder, "portrait"))).request("").params)
+
+
+def request(scene: bpy.types.Scene, image: bpy.types.Image, folder: Path, seed: int) -> dict[str, Any]:
+    """Write the picture into ``folder``; the parameters of a ``face`` request whose files go to ``folder``/head.
+
+    Raises ``ValueError`` with an artist's sentence if the picture cannot be read.
+    """
+    from . import relight
+
+    settings, face = scene.limelight.face, chosen(image)
+    edited = face is not None and is_edited(face)
+    params = messages.FaceParams(
+        image=str(relight.save_picture(image, folder, "portrait")),
+        out=str(folder / "head"),
+        quality=settings.quality.lower(),
+        seed=seed,
+        face=chosen_index(image) if face is not None else None,
+        landmarks=[[u, v] for u, v in points(face)] if edited else None,
+        fov_deg=math.degrees(settings.fov) if settings.fov > 0 else None,
+        head=bpy.path.abspath(settings.head_folder) if settings.head_folder else None,
+    )
+    return dict(params.request("").params)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The mesh of a head with its sliders: Basis, identity, expressions; a second head of the same make fills the first."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from .head_file import HeadFile
+
+UV_LAYER = "Face"
+#: Vertex groups that hold one point each, the centre of an eyeball; the head's right eye first.
+EYES = ("Right eye", "Left eye")
+#: How far a slider of the identity goes; its coefficients are spread as N(0, 1).
+_IDENTITY_RANGE = 3.0
+
+
+def identity_name(number: int) -> str:
+    """The name of an identity slider, counted from 0."""
+    return f"Identity {number + 1:02}"
+
+
+def fill(thing: bpy.types.Object, head: HeadFile) -> None:
+    """Give an object the head's mesh: the one that it has, where that was built alike, so that what the artist added to
+    it stays; else a new one. Materials go by their slots, in the order of ``head.material_names``."""
+    mesh = thing.data
+    if not _alike(mesh, head):
+        mesh = _new(thing, head)
+    mesh.vertices.foreach_set("co", head.basis.ravel())
+    mesh.uv_layers[UV_LAYER].data.foreach_set("uv", head.uv.ravel())
+    _sliders(thing, head)
+    mesh.update()
+
+
+def _alike(mesh: bpy.types.Mesh, head: HeadFile) -> bool:
+    if len(mesh.vertices) != len(head.basis) or len(mesh.loops) != head.faces.size or UV_LAYER not in mesh.uv_layers:
+        return False
+    corners = np.empty(head.faces.size, np.int32)
+    mesh.loops.foreach_get("vertex_index", corners)
+    return bool(np.array_equal(corners, head.faces.ravel()))
+
+
+def _new(thing: bpy.types.Object, head: HeadFile) -> bpy.types.Mesh:
+    old = thing.data
+    mesh = bpy.data.meshes.new(thing.name)
+    mesh.from_pydata(head.basis.tolist(), [], head.faces.tolist())
+    mesh.uv_layers.new(name=UV_LAYER)
+    for material in old.materials:
+        mesh.materials.append(material)
+    mesh.polygons.foreach_set("use_smooth", np.ones(len(head.faces), bool))
+    mesh.polygons.foreach_set("material_index", head.material)
+    name = old.name
+    thing.data = mesh
+    if not old.users:
+        bpy.data.meshes.remove(old)
+    mesh.name = name
+    for number, group in enumerate(EYES):
+        held = thing.vertex_groups.get(group) or thing.vertex_groups.new(name=group)
+        held.add([len(head.basis) - 2 + number], 1.0, "REPLACE")
+    return mesh
+
+
+def _sliders(thing: bpy.types.Object, head: HeadFile) -> None:
+    _slider(thing, "Basis", head.basis)
+    for number, (offset, value) in enumerate(zip(head.identity, head.identity_value, strict=True)):
+        key = _slider(thing, identity_name(number), head.basis + offset)
+        reach = max(_IDENTITY_RANGE, abs(float(value)))
+        key.slider_min, key.slider_max, key.value = -reach, reach, float(value)
+    for name, offset, value in zip(head.expression_names, head.expression, head.expression_value, strict=True):
+        key = _slider(thing, name, head.basis + offset)
+        key.slider_min, key.slider_max, key.value = 0.0, 1.0, float(value)
+
+
+def _slider(thing: bpy.types.Object, name: str, points: np.ndarray) -> bpy.types.ShapeKey:
+    keys = thing.data.shape_keys
+    key = keys.key_blocks.get(name) if keys is not None else None
+    if key is None:
+        key = thing.shape_key_add(name=name, from_mix=False)
+    key.data.foreach_set("co", points.ravel())
+    return key

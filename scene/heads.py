@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which objects of a scene are heads that were made of portraits, and of which face."""
+
+from __future__ import annotations
+
+import bpy
+
+
+def is_head(thing: bpy.types.Object | None) -> bool:
+    """Whether Limelight made this object from a portrait."""
+    return thing is not None and thing.type == "MESH" and thing.limelight.head.is_head
+
+
+def heads(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """All heads of the scene by name; one that is linked from another file is none."""
+    return sorted((o for o in scene.objects if is_head(o) and o.library is None), key=lambda o: o.name)
+
+
+def find(scene: bpy.types.Scene, picture: bpy.types.Image | None, face: int) -> bpy.types.Object | None:
+    """The head that was made of a face of a picture; of several copies the active one, else the first."""
+    made = [o for o in heads(scene) if o.limelight.head.picture == picture and o.limelight.head.face == face]
+    active = bpy.context.view_layer.objects.active
+    return active if active in made else next(iter(made), None)
+
+
+def shown(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The head that buttons work on: the active object if it is one, else that of the chosen portrait's chosen face."""
+    from . import face
+
+    active, picture = context.view_layer.objects.active, context.scene.limelight.face.picture
+    if is_head(active):
+        return active
+    return None if picture is None else find(context.scene, picture, face.chosen_index(picture))
