@@ -3,9 +3,10 @@
 
 import bpy
 from bpy.props import IntProperty, StringProperty
-from bpy.types import Context, Event, Operator
+from bpy.types import Context, Operator
 
 from . import engine_session, watch
+from .another_take import AnotherTake
 from .face_run import FaceRun, FindFacesRun
 from .run_operator import RunOperator
 
@@ -74,7 +75,7 @@ class LIMELIGHT_OT_face_make(_PortraitOperator):
     running_text = "Limelight makes a head"
 
     picture: _picture_property()
-    seed: IntProperty(
+    take: IntProperty(
         name="Seed", description="Seed that the scene keeps from then on; -1 takes its own",
         min=-1, default=-1, options={"HIDDEN", "SKIP_SAVE"},
     )  # fmt: skip
@@ -86,27 +87,18 @@ class LIMELIGHT_OT_face_make(_PortraitOperator):
 
     def make_run(self, context: Context):
         settings = context.scene.limelight.face
-        return FaceRun(context, settings.picture.name, settings.seed if self.seed < 0 else self.seed)
+        return FaceRun(context, settings.picture.name, settings.seed if self.take < 0 else self.take)
 
 
-class LIMELIGHT_OT_face_take(Operator):
+class LIMELIGHT_OT_face_take(AnotherTake):
     """Make the head again with another guess at the skin that the photo hides"""
 
     bl_idname = "limelight.face_take"
-    bl_label = "Another Take"
-    bl_options = {"INTERNAL"}
 
-    def invoke(self, context: Context, _event: Event):
-        return self._make(context, "INVOKE_DEFAULT")
+    take: IntProperty(name="Seed", description="Seed of the guess", min=0)
 
-    def execute(self, context: Context):
-        return self._make(context, "EXEC_DEFAULT")
-
-    def _make(self, context: Context, how: str):
-        seed = context.scene.limelight.face.seed + 1
-        answer = bpy.ops.limelight.face_make(how, seed=seed)  # type: ignore[attr-defined]
-        # A modal operator goes on by itself; this one has nothing left to do.
-        return {"FINISHED"} if answer == {"RUNNING_MODAL"} else answer
+    def start(self):
+        return bpy.ops.limelight.face_make  # type: ignore[attr-defined]
 
 
 class LIMELIGHT_OT_face_choose(Operator):

@@ -6,40 +6,27 @@ import tempfile
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
-from bpy.types import Context, Event, Operator
+from bpy.props import StringProperty
+from bpy.types import Context, Operator
 
 from ..scene.compat import RELATIVE_PATH
 from . import watch
+from .choose_file import ChooseFile
 from .face import show_in_editor
 
 _EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".exr", ".hdr", ".webp", ".bmp")
 
 
-class LIMELIGHT_OT_face_picture(Operator):
+class LIMELIGHT_OT_face_picture(ChooseFile):
     """Choose the portrait, a photo of a person who agreed, that becomes a head"""
 
     bl_idname = "limelight.face_picture"
     bl_label = "Choose Portrait"
-    bl_options = {"REGISTER", "UNDO"}
 
     filepath: StringProperty(
         name="Portrait", description="The photo of the face", subtype="FILE_PATH",
         options={"SKIP_SAVE"} | RELATIVE_PATH,
     )  # fmt: skip
-    filter_image: BoolProperty(
-        name="Only images", description="Show only image files in the dialogue", default=True, options={"HIDDEN"}
-    )
-    filter_folder: BoolProperty(
-        name="Folders", description="Show folders in the dialogue", default=True, options={"HIDDEN"}
-    )
-
-    def invoke(self, context: Context, _event: Event):
-        # A dropped file arrives with its path; the button asks for one.
-        if self.filepath:
-            return self.execute(context)
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
 
     def execute(self, context: Context):
         from ..scene import face

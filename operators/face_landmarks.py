@@ -27,7 +27,7 @@ def place_under(region: bpy.types.Region, x: float, y: float) -> tuple[float, fl
 
 
 class LIMELIGHT_OT_face_drag(Operator):
-    """Drag a landmark of the face to where it belongs; the wheel sets how far its neighbours follow, Esc puts it back"""
+    """Drag a landmark to where it belongs; the wheel sets how far its neighbours follow, Esc puts it back"""
 
     bl_idname = "limelight.face_drag"
     bl_label = "Move Landmark"
@@ -77,7 +77,7 @@ class LIMELIGHT_OT_face_drag(Operator):
         self.u, self.v = self._before[self.index]
         # The point keeps its place below the mouse.
         self._slip = self.u - at[0], self.v - at[1]
-        context.workspace.status_text_set("Drag: move the landmark     Wheel: how far others follow     Esc: put it back")
+        context.workspace.status_text_set("Drag: move it     Wheel: how far others follow     Esc: put it back")
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 

@@ -4,8 +4,20 @@
 
 def classes() -> tuple[type, ...]:
     """All classes to register, in order."""
-    from . import compare, estimate, face, face_landmarks, image_editor, light, probe_gizmo, probes
-    from . import relight, relight_wipe, view, world
+    from . import (
+        compare,
+        estimate,
+        face,
+        face_landmarks,
+        image_editor,
+        light,
+        probe_gizmo,
+        probes,
+        relight,
+        relight_wipe,
+        view,
+        world,
+    )
 
     light_tabs = (view, probes, estimate, light, compare, image_editor, relight, relight_wipe, world, probe_gizmo)
     return tuple(cls for module in (*light_tabs, face, face_landmarks) for cls in module.CLASSES)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import bpy
@@ -58,7 +59,7 @@ def draw(places: Sequence[Pixel], moved: Sequence[bool], *, chosen: bool = True)
     """Draw one face's landmarks (468 pixels of the region), those that were ``moved`` in another colour."""
     import gpu
 
-    ends = [places[i] for line in face_lines.LINES.values() for pair in zip(line, line[1:], strict=False) for i in pair]
+    ends = [places[i] for line in face_lines.LINES.values() for pair in pairwise(line) for i in pair]
     gpu.state.blend_set("ALPHA")
     gpu.state.line_width_set(1.0)
     _fill("LINES", ends, _LINE if chosen else _OTHER)

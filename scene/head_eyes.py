@@ -70,14 +70,14 @@ def _ball(name: str, material: bpy.types.Material) -> bpy.types.Mesh:
             a, b = (1 + (row - 1) * _ROUND + c for c in (column, (column + 1) % _ROUND))
             c, d = b + _ROUND, a + _ROUND
             if row == 0:
-                faces.append((0, c, d))
-                uv += [((left + right) / 2, near), (right, far), (left, far)]
+                faces.append((0, d, c))
+                uv += [((left + right) / 2, near), (left, far), (right, far)]
             elif row == _ALONG - 1:
-                faces.append((a, b, len(points) - 1))
-                uv += [(left, near), (right, near), ((left + right) / 2, far)]
+                faces.append((b, a, len(points) - 1))
+                uv += [(right, near), (left, near), ((left + right) / 2, far)]
             else:
-                faces.append((a, b, c, d))
-                uv += [(left, near), (right, near), (right, far), (left, far)]
+                faces.append((b, a, d, c))
+                uv += [(right, near), (left, near), (left, far), (right, far)]
     mesh = bpy.data.meshes.new(f"{name} eye")
     mesh.from_pydata(points.tolist(), [], faces)
     mesh.uv_layers.new(name=UV_LAYER).data.foreach_set("uv", np.array(uv, np.float32).ravel())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 
-from . import compat, head_eyes, packed
+from . import compat, head_eyes, packed, pixels
 from .head_mesh import UV_LAYER
 
 #: Marks Limelight's images; a node of Limelight's is called by what it shows.
@@ -34,7 +34,7 @@ class _Plain:
 _PLAIN = {
     "socket": _Plain((0.35, 0.14, 0.11), 0.4, 1.0),
     "mouth": _Plain((0.28, 0.06, 0.05), 0.25, 1.0),
-    "teeth": _Plain((0.72, 0.66, 0.54), 0.15, 0.5),
+    "neck": _Plain((0.5, 0.3, 0.22), _SKIN_ROUGHNESS, 1.0),
     "tongue": _Plain((0.45, 0.14, 0.13), 0.35, 1.0),
 }
 _OTHER = _Plain((0.5, 0.5, 0.5), 0.5, 0.0)
@@ -59,6 +59,8 @@ def fill(thing: bpy.types.Object, names: tuple[str, ...], folder: Path, unit: fl
             _show_maps(material, label, folder)
         elif fresh:
             _build_plain(material, _PLAIN.get(name, _OTHER), unit)
+        if name == "neck":
+            _colour(material, _chin(folder / _MAPS["diffuse albedo"][0]))
     return _eye(thing, folder)
 
 
@@ -122,15 +124,29 @@ def _show_maps(material: bpy.types.Material, label: str, folder: Path) -> None:
 
 def _build_plain(material: bpy.types.Material, plain: _Plain, unit: float) -> None:
     _tree, surface = _surface(material)
-    colour = (*plain.colour, 1.0)
-    surface.inputs["Base Color"].default_value = colour
     surface.inputs["Roughness"].default_value = plain.roughness
     if plain.depth:
         compat.set_subsurface(surface, tuple(path * plain.depth / unit for path in SKIN_PATHS))
-        scattered = compat.subsurface_colour(surface)
-        if scattered is not None:
-            scattered.default_value = colour
-    material.diffuse_color = colour
+    _colour(material, plain.colour)
+
+
+def _colour(material: bpy.types.Material, colour: tuple[float, ...]) -> None:
+    """Give a plain surface its linear colour; where the artist built another, only the viewport's changes."""
+    material.diffuse_color = (*colour, 1.0)
+    surface = next((n for n in compat.node_tree(material).nodes if n.type == "BSDF_PRINCIPLED"), None)
+    if surface is not None:
+        for socket in (surface.inputs["Base Color"], compat.subsurface_colour(surface)):
+            if socket is not None:
+                socket.default_value = (*colour, 1.0)
+
+
+def _chin(diffuse_albedo: Path) -> tuple[float, ...]:
+    """Linear mean colour of the map's lowest part in the middle, which the neck goes on from."""
+    values = pixels.read(diffuse_albedo)
+    height, width = values.shape[:2]
+    top = height * 9 // 10
+    part = values[top : max(height * 49 // 50, top + 1), width * 2 // 5 : width * 3 // 5, :3]
+    return tuple(float(value) for value in pixels.linear(part).mean((0, 1)))
 
 
 def _build_eye(material: bpy.types.Material) -> None:

@@ -26,10 +26,15 @@ def fill(thing: bpy.types.Object, head: HeadFile) -> None:
     mesh = thing.data
     if not _alike(mesh, head):
         mesh = _new(thing, head)
+    else:
+        _carry(mesh, head)
     mesh.vertices.foreach_set("co", head.basis.ravel())
     mesh.uv_layers[UV_LAYER].data.foreach_set("uv", head.uv.ravel())
     _sliders(thing, head)
     mesh.update()
+    # Blender does not notice by itself that keys have other points.
+    for changed in (mesh.shape_keys, mesh, thing):
+        changed.update_tag()
 
 
 def _alike(mesh: bpy.types.Mesh, head: HeadFile) -> bool:
@@ -38,6 +43,22 @@ def _alike(mesh: bpy.types.Mesh, head: HeadFile) -> bool:
     corners = np.empty(head.faces.size, np.int32)
     mesh.loops.foreach_get("vertex_index", corners)
     return bool(np.array_equal(corners, head.faces.ravel()))
+
+
+def _carry(mesh: bpy.types.Mesh, head: HeadFile) -> None:
+    """Let shape keys that the artist added go along with the new Basis."""
+    ours = {"Basis", *head.expression_names, *map(identity_name, range(len(head.identity)))}
+    keys = mesh.shape_keys.key_blocks if mesh.shape_keys is not None else ()
+    before = _points(keys[0]) if len(keys) else None
+    for key in keys:
+        if key.name not in ours:
+            key.data.foreach_set("co", (_points(key) - before + head.basis).ravel())
+
+
+def _points(key: bpy.types.ShapeKey) -> np.ndarray:
+    points = np.empty(len(key.data) * 3, np.float32)
+    key.data.foreach_get("co", points)
+    return points.reshape(-1, 3)
 
 
 def _new(thing: bpy.types.Object, head: HeadFile) -> bpy.types.Mesh:

@@ -119,7 +119,7 @@ def _linear(image: bpy.types.Image) -> np.ndarray:
     rgb = values[..., :3] if values.shape[-1] >= 3 else np.repeat(values[..., :1], 3, -1)
     if image.is_float or image.colorspace_settings.name == compat.LINEAR:
         return rgb
-    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return pixels.linear(rgb)
 
 
 def smaller(panorama: np.ndarray) -> np.ndarray:

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A head that the engine wrote becomes an object: the right shape, the right way round, updated and never doubled."""
+
+import math
+
+import bpy
+import numpy as np
+import pytest
+from limelight.scene import camera as cameras
+from limelight.scene import compat, head, head_eyes, head_export, head_material, head_mesh, head_place, heads
+from mathutils import Vector
+
+KINDS = ("objects", "meshes", "materials", "images", "cameras", "collections")
+
+
+@pytest.fixture
+def portrait(scene):
+    """The photo, upright, 60 × 80 pixels."""
+    return bpy.data.images.new("Ada.png", 60, 80)
+
+
+@pytest.fixture
+def made(scene, portrait, write_head, tmp_path):
+    """A small head in front of the camera of its photo."""
+    thing = head.build(scene, write_head(tmp_path / "head"), portrait, 0, {"seed": 7, "reprojection": 0.012})
+    head_place.place(scene, thing)
+    bpy.context.view_layer.update()
+    return thing
+
+
+def points_of(thing, evaluated=True):
+    """(V, 3) of an object's mesh in its own axes; with the sliders, without the modifiers that add points."""
+    for modifier in thing.modifiers:
+        modifier.show_viewport = False
+    bpy.context.view_layer.update()
+    mesh = (thing.evaluated_get(bpy.context.evaluated_depsgraph_get()) if evaluated else thing).data
+    points = np.empty(len(mesh.vertices) * 3, np.float32)
+    mesh.vertices.foreach_get("co", points)
+    return points.reshape(-1, 3)
+
+
+def count():
+    """How many datablocks of each kind there are."""
+    return {kind: len(getattr(bpy.data, kind)) for kind in KINDS}
+
+
+def test_the_sliders_stand_where_the_fit_left_them(made, tmp_path):
+    arrays = np.load(tmp_path / "head" / "head.npz")
+    keys = made.data.shape_keys.key_blocks
+    assert list(keys.keys())[:3] == ["Basis", "Identity 01", "Identity 02"]
+    assert set(arrays["expression_names"]) <= set(keys.keys())
+    assert keys["Identity 01"].value == pytest.approx(1.5) and keys["jawOpen"].value == pytest.approx(0.5)
+    fitted = arrays["points"] + 0.5 * arrays["expression"][0].astype(np.float32)
+    assert np.allclose(points_of(made), fitted, atol=2e-6)
+    for name in ("Identity 01", "Identity 02", "jawOpen"):
+        keys[name].value = 0.0
+    neutral = arrays["points"] - np.tensordot(arrays["identity_value"], arrays["identity"].astype(np.float32), 1)
+    assert np.allclose(points_of(made), neutral, atol=2e-6)
+
+
+def test_its_faces_look_outwards_and_so_do_the_eyes(made):
+    for thing in (made, *head_eyes.eyes(made)):
+        middle = np.mean([face.center[:] for face in thing.data.polygons], 0)
+        outwards = [face.normal.dot(face.center - Vector(middle)) > 0 for face in thing.data.polygons]
+        assert all(outwards), thing.name
+        assert all(face.use_smooth for face in thing.data.polygons)
+
+
+def test_the_camera_sees_it_where_the_photo_does(scene, made, portrait):
+    camera = scene.camera
+    assert (scene.render.resolution_x, scene.render.resolution_y) == (60, 80)
+    assert math.degrees(camera.data.angle_x) == pytest.approx(30.0, abs=1e-4)
+    assert [b.image for b in camera.data.background_images] == [portrait] and scene.limelight.plate == portrait
+    # By the pinhole of the engine: the origin of the head, (0.03, −0.02, −0.9) m from the camera.
+    focal = 30 / math.tan(math.radians(15))
+    u, v, depth = cameras.project(scene, camera, made.matrix_world.translation)
+    assert (u * 60, v * 80) == pytest.approx((30 + focal * 0.03 / 0.9, 40 + focal * 0.02 / 0.9), abs=1e-3)
+    assert depth == pytest.approx(0.9, abs=1e-5)
+    # It looks at the camera, upright, its left at the right of the picture.
+    turn = (camera.matrix_world.inverted() @ made.matrix_world).to_3x3()
+    assert (turn @ Vector((0, -1, 0))).z == pytest.approx(1, abs=1e-5)
+    assert (turn @ Vector((0, 0, 1))).y == pytest.approx(1, abs=1e-5)
+    assert (turn @ Vector((1, 0, 0))).x == pytest.approx(1, abs=1e-5)
+
+
+def test_it_is_as_large_as_a_head_in_any_unit(scene, portrait, write_head, tmp_path):
+    scene.unit_settings.scale_length = 0.01
+    thing = head.build(scene, write_head(tmp_path / "head"), portrait, 0, {})
+    head_place.place(scene, thing)
+    bpy.context.view_layer.update()
+    assert thing.matrix_world.to_scale()[0] == pytest.approx(100.0)
+    assert cameras.project(scene, scene.camera, thing.matrix_world.translation)[2] == pytest.approx(90.0, rel=1e-5)
+    skin = thing.data.materials[0].node_tree.nodes["Principled BSDF"]
+    assert skin.inputs["Subsurface Scale"].default_value == pytest.approx(0.118)
+
+
+def test_skin_takes_the_maps_and_lets_light_in(made):
+    tree = made.data.materials[0].node_tree
+    surface = tree.nodes["Principled BSDF"]
+
+    def source(socket):
+        return surface.inputs[socket].links[0].from_node
+
+    diffuse, specular = source("Base Color").image, source("Specular IOR Level").image
+    bend = source("Normal")
+    normal = bend.inputs["Color"].links[0].from_node.image
+    assert diffuse.colorspace_settings.name == "sRGB"
+    assert specular.colorspace_settings.name == normal.colorspace_settings.name == "Non-Color"
+    assert bend.type == "NORMAL_MAP" and bend.uv_map in made.data.uv_layers
+    # A level of 0.5 means 4 % at this index only.
+    assert surface.inputs["IOR"].default_value == pytest.approx(1.5)
+    reach = surface.inputs["Subsurface Scale"].default_value * max(surface.inputs["Subsurface Radius"].default_value)
+    assert surface.inputs["Subsurface Weight"].default_value == 1.0 and 0.0005 < reach < 0.004, "millimetres in metres"
+    assert all(image.packed_files for image in (diffuse, specular, normal))
+    neck = made.data.materials[1].node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value
+    assert tuple(neck)[:3] == pytest.approx([((c + 0.055) / 1.055) ** 2.4 for c in (0.8, 0.6, 0.5)], abs=0.01)
+
+
+def test_all_survives_without_the_engines_files(made, tmp_path):
+    for path in (tmp_path / "head").iterdir():
+        path.unlink()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "file.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "file.blend"))
+    thing = heads.heads(bpy.context.scene)[0]
+    image = thing.data.materials[0].node_tree.nodes["diffuse albedo"].image
+    assert image.pixels[0] == pytest.approx(0.8, abs=0.01)
+    assert thing.limelight.head.seed == 7 and thing.limelight.head.reprojection == pytest.approx(0.012)
+
+
+def test_a_second_run_brings_the_same_object_up_to_date(scene, made, portrait, write_head, tmp_path):
+    before = count()
+    own = made.shape_key_add(name="My scar", from_mix=False)
+    own.value, own.data[3].co = 0.0, own.data[3].co + Vector((0.0, 0.0, 0.01))
+    made.data.materials[0].node_tree.nodes["Principled BSDF"].inputs["Roughness"].default_value = 0.6
+    made.name = "Countess"
+    larger = np.load(tmp_path / "head" / "head.npz")["points"] * 1.1
+    folder = write_head(tmp_path / "again", diffuse=(0.3, 0.2, 0.1), points=larger)
+    again = head.build(scene, folder, portrait, 0, {"seed": 8})
+    assert again == made and again.name == "Countess" and count() == before
+    assert again.limelight.head.seed == 8
+    keys = again.data.shape_keys.key_blocks
+    assert (keys["My scar"].data[3].co - keys["Basis"].data[3].co)[:] == pytest.approx((0, 0, 0.01), abs=1e-6)
+    assert keys["My scar"].data[4].co == keys["Basis"].data[4].co
+    skin = again.data.materials[0].node_tree.nodes
+    assert skin["Principled BSDF"].inputs["Roughness"].default_value == pytest.approx(0.6)
+    assert skin["diffuse albedo"].image.pixels[0] == pytest.approx(0.3, abs=0.01)
+    arrays = np.load(folder / "head.npz")
+    assert np.allclose(points_of(again), larger + 0.5 * arrays["expression"][0].astype(np.float32), atol=2e-6)
+
+
+def test_a_head_of_another_make_takes_the_place_of_the_mesh(scene, made, portrait, write_head, tmp_path):
+    before, arrays = count(), dict(np.load(tmp_path / "head" / "head.npz"))
+    fewer = {name: arrays[name][8:] for name in ("faces", "uv", "material")}
+    again = head.build(scene, write_head(tmp_path / "other", **fewer), portrait, 0, {})
+    assert again == made and len(again.data.polygons) == len(fewer["faces"]) and count() == before
+    assert [m.name for m in again.data.materials] == ["Ada head skin", "Ada head neck"]
+
+
+def test_another_face_of_the_same_photo_is_another_head(scene, made, portrait, write_head, tmp_path):
+    second = head.build(scene, write_head(tmp_path / "second"), portrait, 1, {})
+    assert second != made and heads.heads(scene) == [made, second]
+    assert heads.find(scene, portrait, 0) == made and heads.find(scene, portrait, 1) == second
+
+
+def test_it_takes_its_new_shape_also_while_it_is_edited(scene, made, portrait, write_head, tmp_path):
+    bpy.context.view_layer.objects.active = made
+    bpy.ops.object.mode_set(mode="EDIT")
+    larger = np.load(tmp_path / "head" / "head.npz")["points"] * 1.1
+    head.build(scene, write_head(tmp_path / "again", points=larger), portrait, 0, {})
+    assert made.mode == "OBJECT" and made.data.vertices[0].co[:] != pytest.approx(larger[0], abs=1e-9)
+
+
+def looks(made, side):
+    """Where an eye looks, in the head's axes."""
+    bpy.context.view_layer.update()
+    eye = next(e for e in head_eyes.eyes(made) if e[head_eyes.MARK] == side)
+    turn = made.matrix_world.inverted() @ eye.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world
+    return (turn.to_3x3() @ Vector((0, -1, 0))).normalized(), turn.translation
+
+
+def test_the_eyes_look_where_they_were_fitted_and_follow_the_sliders(made):
+    ahead, centre = looks(made, "Right eye")
+    assert ahead[:] == pytest.approx((0, -1, 0), abs=1e-5)
+    assert centre[:] == pytest.approx((-0.03, -0.02, 0.0), abs=1e-5)
+    # The slider stood at 0.2 when the gaze was fitted.
+    fitted, centre = looks(made, "Left eye")
+    assert fitted[:] == pytest.approx((0.6, -0.8, 0.0), abs=1e-4)
+    assert centre[:] == pytest.approx((0.03, -0.02, 0.0), abs=1e-5)
+    keys = made.data.shape_keys.key_blocks
+    keys["eyeLookInLeft"].value = 1.0
+    assert looks(made, "Left eye")[0].x < fitted.x - 0.2, "inwards is to the nose, at −x of the left eye"
+    keys["eyeLookUpLeft"].value = 1.0
+    assert looks(made, "Left eye")[0].z > 0.3
+    moved = keys["Identity 01"].data[-1].co - keys["Basis"].data[-1].co
+    keys["Identity 01"].value = 2.5
+    assert (looks(made, "Left eye")[1] - centre)[:] == pytest.approx(moved[:], abs=1e-5)
+
+
+def test_the_pupil_is_the_top_row_of_the_eyes_picture(made):
+    mesh = head_eyes.eyes(made)[0].data
+    uv = {loop.vertex_index: mesh.uv_layers[0].data[loop.index].uv for loop in mesh.loops}
+    front = min(range(len(mesh.vertices)), key=lambda i: mesh.vertices[i].co.y)
+    assert uv[front].y == pytest.approx(1.0) and mesh.vertices[front].co.length == pytest.approx(0.012, rel=1e-5)
+    for vertex in mesh.vertices:
+        x, y, z = vertex.co / 0.012
+        assert math.acos(max(-1, min(1, -y))) / math.pi == pytest.approx(1 - uv[vertex.index].y, abs=1e-3)
+        if abs(y) < 0.9:
+            # Round from the head's left by its crown; the seam has both ends.
+            off = (math.atan2(z, x) / (2 * math.pi) - uv[vertex.index].x) % 1
+            assert min(off, 1 - off) < 1e-3
+
+
+def test_a_lamp_at_the_left_of_the_picture_lights_that_side(scene, made):
+    scene.world = None
+    lamp = bpy.data.objects.new("Lamp", bpy.data.lights.new("Lamp", "SUN"))
+    lamp.data.energy = 3.0
+    toward = scene.camera.matrix_world.to_3x3() @ Vector((1.0, 0.0, -0.5))
+    lamp.rotation_euler = toward.to_track_quat("-Z", "Y").to_euler()
+    scene.collection.objects.link(lamp)
+    scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = "CYCLES", 8, False
+    scene.render.filepath = bpy.app.tempdir + "lit.exr"
+    compat.set_still_format(scene.render.image_settings, "OPEN_EXR")
+    bpy.ops.render.render(write_still=True)
+    from pathlib import Path
+
+    from limelight.scene import pixels
+
+    picture = pixels.read(Path(scene.render.filepath))
+    seen = picture[..., 3] > 0.5
+    assert 0.02 < seen.mean() < 0.6
+    columns = np.nonzero(seen.any(0))[0]
+    middle = int(columns.mean())
+    left, right = (picture[:, part][seen[:, part]][..., :3].mean() for part in (slice(0, middle), slice(middle, None)))
+    assert left > 2 * right and left > 0.02
+
+
+def test_damaged_and_missing_files_are_told_and_change_nothing(scene, portrait, write_head, tmp_path):
+    before = count()
+    folder = write_head(tmp_path / "head")
+    (folder / "normal.png").unlink()
+    with pytest.raises(RuntimeError, match=r"no normal\.png; run it again"):
+        head.build(scene, folder, portrait, 0, {})
+    write_head(folder, faces=np.array([[0, 1, 2, 99999]]))
+    with pytest.raises(RuntimeError, match="cannot be read .*point 99999"):
+        head.build(scene, folder, portrait, 0, {})
+    (folder / "head.npz").write_bytes(b"PK nothing")
+    with pytest.raises(RuntimeError, match="cannot be read"):
+        head.build(scene, folder, portrait, 0, {})
+    assert count() == before
+
+
+def test_the_export_holds_maps_sliders_and_eyes(made, tmp_path):
+    import json
+    import struct
+
+    if "gltf" not in dir(bpy.ops.export_scene):
+        pytest.skip("this Blender has no glTF exporter")
+    other = bpy.data.objects.new("Other", None)
+    bpy.context.scene.collection.objects.link(other)
+    other.select_set(True)
+    head_export.write(bpy.context, made, tmp_path / "ada.glb")
+    assert bpy.context.selected_objects == [other]
+    data = (tmp_path / "ada.glb").read_bytes()
+    (length,) = struct.unpack_from("<I", data, 12)
+    said = json.loads(data[20 : 20 + length])
+    assert len(said["nodes"]) == 3 and len(said["images"]) >= 3
+    targets = said["meshes"][[m["name"] for m in said["meshes"]].index(made.data.name)]["extras"]["targetNames"]
+    assert "jawOpen" in targets and "Identity 02" in targets
+
+
+def test_uv_and_materials_arrive_corner_by_corner(made, tmp_path):
+    arrays = np.load(tmp_path / "head" / "head.npz")
+    uv = np.empty(len(made.data.loops) * 2, np.float32)
+    made.data.uv_layers[head_mesh.UV_LAYER].data.foreach_get("uv", uv)
+    assert np.allclose(uv.reshape(-1, 4, 2), arrays["uv"])
+    assert [face.material_index for face in made.data.polygons] == arrays["material"].tolist()
+    assert head_material.MARK in made.data.materials[0].node_tree.nodes["normal"].image
