@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 
-from . import compat, head_eyes, packed, pixels
+from . import compat, head_eyes, packed
 from .head_mesh import UV_LAYER
 
 #: Marks Limelight's images; a node of Limelight's is called by what it shows.
@@ -34,9 +34,10 @@ class _Plain:
 _PLAIN = {
     "socket": _Plain((0.35, 0.14, 0.11), 0.4, 1.0),
     "mouth": _Plain((0.28, 0.06, 0.05), 0.25, 1.0),
-    "neck": _Plain((0.5, 0.3, 0.22), _SKIN_ROUGHNESS, 1.0),
     "tongue": _Plain((0.45, 0.14, 0.13), 0.35, 1.0),
 }
+#: What wears the skin's maps too.
+_SKINNED = ("neck",)
 _OTHER = _Plain((0.5, 0.5, 0.5), 0.5, 0.0)
 
 
@@ -48,20 +49,23 @@ def fill(thing: bpy.types.Object, names: tuple[str, ...], folder: Path, unit: fl
     label = thing.name
     while len(thing.data.materials) < len(names):
         thing.data.materials.append(None)
-    for slot, name in enumerate(names):
-        material = thing.data.materials[slot]
-        fresh = material is None
-        if material is None:
-            material = thing.data.materials[slot] = bpy.data.materials.new(f"{label} {name}")
-        if name == "skin":
-            if fresh:
-                _build_skin(material, unit)
-            _show_maps(material, label, folder)
-        elif fresh:
-            _build_plain(material, _PLAIN.get(name, _OTHER), unit)
-        if name == "neck":
-            _colour(material, _chin(folder / _MAPS["diffuse albedo"][0]))
+    skin = names.index("skin")
+    for slot, name in sorted(enumerate(names), key=lambda pair: pair[0] != skin):
+        if thing.data.materials[slot] is None:
+            thing.data.materials[slot] = (
+                thing.data.materials[skin] if name in _SKINNED else _new(f"{label} {name}", name, unit)
+            )
+    _show_maps(thing.data.materials[skin], label, folder)
     return _eye(thing, folder)
+
+
+def _new(label: str, name: str, unit: float) -> bpy.types.Material:
+    material = bpy.data.materials.new(label)
+    if name == "skin":
+        _build_skin(material, unit)
+    else:
+        _build_plain(material, _PLAIN.get(name, _OTHER), unit)
+    return material
 
 
 def _eye(thing: bpy.types.Object, folder: Path) -> bpy.types.Material:
@@ -127,26 +131,10 @@ def _build_plain(material: bpy.types.Material, plain: _Plain, unit: float) -> No
     surface.inputs["Roughness"].default_value = plain.roughness
     if plain.depth:
         compat.set_subsurface(surface, tuple(path * plain.depth / unit for path in SKIN_PATHS))
-    _colour(material, plain.colour)
-
-
-def _colour(material: bpy.types.Material, colour: tuple[float, ...]) -> None:
-    """Give a plain surface its linear colour; where the artist built another, only the viewport's changes."""
-    material.diffuse_color = (*colour, 1.0)
-    surface = next((n for n in compat.node_tree(material).nodes if n.type == "BSDF_PRINCIPLED"), None)
-    if surface is not None:
-        for socket in (surface.inputs["Base Color"], compat.subsurface_colour(surface)):
-            if socket is not None:
-                socket.default_value = (*colour, 1.0)
-
-
-def _chin(diffuse_albedo: Path) -> tuple[float, ...]:
-    """Linear mean colour of the map's lowest part in the middle, which the neck goes on from."""
-    values = pixels.read(diffuse_albedo)
-    height, width = values.shape[:2]
-    top = height * 9 // 10
-    part = values[top : max(height * 49 // 50, top + 1), width * 2 // 5 : width * 3 // 5, :3]
-    return tuple(float(value) for value in pixels.linear(part).mean((0, 1)))
+    for socket in (surface.inputs["Base Color"], compat.subsurface_colour(surface)):
+        if socket is not None:
+            socket.default_value = (*plain.colour, 1.0)
+    material.diffuse_color = (*plain.colour, 1.0)
 
 
 def _build_eye(material: bpy.types.Material) -> None:

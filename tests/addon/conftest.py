@@ -81,7 +81,8 @@ def small_head(seed=0):
     points = np.concatenate([egg.reshape(-1, 3) * (0.05, 0.06, 0.08) + (0, 0.04, -0.02), eyes]).astype(np.float32)
     row, column = (a.ravel() for a in np.meshgrid(np.arange(_ROWS), np.arange(_COLUMNS), indexing="ij"))
     after = (column + 1) % _COLUMNS
-    rows = [(row + 1) * _COLUMNS + column, (row + 1) * _COLUMNS + after, row * _COLUMNS + after, row * _COLUMNS + column]
+    above, below = row * _COLUMNS, (row + 1) * _COLUMNS
+    corners = [below + column, below + after, above + after, above + column]
     places = [(column, row + 1), (column + 1, row + 1), (column + 1, row), (column, row)]
     uv = np.stack([np.stack([u / _COLUMNS, 1 - v / _ROWS], -1) for u, v in places], 1)
     expression = np.zeros((len(EXPRESSIONS), len(points), 3), np.float16)
@@ -94,10 +95,10 @@ def small_head(seed=0):
         "expression_value": np.array([0.5, 0.2, 0.0, 0.0, 0.0], np.float32),
         "identity": (rng.normal(size=(_SLIDERS, len(points), 3)) * 0.002).astype(np.float16),
         "identity_value": np.array([1.5, -0.5], np.float32),
-        "faces": np.stack(rows, 1),
+        "faces": np.stack(corners, 1),
         "uv": uv.astype(np.float32),
-        "material": (row == _ROWS - 1).astype(np.int32),
-        "material_names": np.array(["skin", "neck"]),
+        "material": np.where(row == _ROWS - 1, 1, np.where(row == 0, 2, 0)).astype(np.int32),
+        "material_names": np.array(["skin", "neck", "mouth"]),
         "eyes": points[-2:],
         "eye_radius": np.float32(0.012),
         "gaze": np.array([[0.0, -1.0, 0.0], [0.6, -0.8, 0.0]], np.float32),

@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 import pytest
 from limelight.scene import camera as cameras
-from limelight.scene import compat, head, head_eyes, head_export, head_material, head_mesh, head_place, heads
+from limelight.scene import compat, head, head_export, head_eyes, head_material, head_mesh, head_place, heads
 from mathutils import Vector
 
 KINDS = ("objects", "meshes", "materials", "images", "cameras", "collections")
@@ -112,8 +112,8 @@ def test_skin_takes_the_maps_and_lets_light_in(made):
     reach = surface.inputs["Subsurface Scale"].default_value * max(surface.inputs["Subsurface Radius"].default_value)
     assert surface.inputs["Subsurface Weight"].default_value == 1.0 and 0.0005 < reach < 0.004, "millimetres in metres"
     assert all(image.packed_files for image in (diffuse, specular, normal))
-    neck = made.data.materials[1].node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value
-    assert tuple(neck)[:3] == pytest.approx([((c + 0.055) / 1.055) ** 2.4 for c in (0.8, 0.6, 0.5)], abs=0.01)
+    assert made.data.materials[1] == made.data.materials[0], "the neck wears the skin's maps"
+    assert made.data.materials[2].node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value[0] > 0.2
 
 
 def test_all_survives_without_the_engines_files(made, tmp_path):
@@ -153,7 +153,7 @@ def test_a_head_of_another_make_takes_the_place_of_the_mesh(scene, made, portrai
     fewer = {name: arrays[name][8:] for name in ("faces", "uv", "material")}
     again = head.build(scene, write_head(tmp_path / "other", **fewer), portrait, 0, {})
     assert again == made and len(again.data.polygons) == len(fewer["faces"]) and count() == before
-    assert [m.name for m in again.data.materials] == ["Ada head skin", "Ada head neck"]
+    assert [m.name for m in again.data.materials] == ["Ada head skin", "Ada head skin", "Ada head mouth"]
 
 
 def test_another_face_of_the_same_photo_is_another_head(scene, made, portrait, write_head, tmp_path):
@@ -241,7 +241,7 @@ def test_damaged_and_missing_files_are_told_and_change_nothing(scene, portrait, 
     with pytest.raises(RuntimeError, match=r"no normal\.png; run it again"):
         head.build(scene, folder, portrait, 0, {})
     write_head(folder, faces=np.array([[0, 1, 2, 99999]]))
-    with pytest.raises(RuntimeError, match="cannot be read .*point 99999"):
+    with pytest.raises(RuntimeError, match=r"cannot be read .*point 99999"):
         head.build(scene, folder, portrait, 0, {})
     (folder / "head.npz").write_bytes(b"PK nothing")
     with pytest.raises(RuntimeError, match="cannot be read"):

@@ -4,7 +4,8 @@
 It is copied to ``ROOT/bridge/launch.py`` of a folder that the tests give as the engine's root. ``ROOT/behaviour.json``
 says how it acts: ``seconds`` a job takes, ``fail`` an error's [text, remedy], ``die`` whether it ends in the middle.
 A relit picture is ``ROOT/answer/relit.png`` or, without that, one of a colour; its parameters stay in ``asked.json``.
-``ROOT/answer`` holds ``environment.exr``, ``spheres.exr``, ``depth.exr`` and ``preview.png``.
+``ROOT/answer`` holds ``environment.exr``, ``spheres.exr``, ``depth.exr`` and ``preview.png``; of portraits it holds
+``faces.json`` and the folder ``head``.
 """
 
 import json
@@ -92,6 +93,21 @@ def relight(params):
     }  # fmt: skip
 
 
+def find_faces(params):
+    """What the answer folder says that the picture shows."""
+    (ROOT / "asked.json").write_text(json.dumps(params))
+    return json.loads((ROOT / "answer" / "faces.json").read_text())
+
+
+def make_head(params):
+    """Leave the answer's head in the folder that was asked for."""
+    (ROOT / "asked.json").write_text(json.dumps(params))
+    shutil.copytree(ROOT / "answer" / "head", params["out"])
+    names = ("diffuse_albedo", "specular_albedo", "normal", "eye", "overlay")
+    files = {name: f"{name}.png" for name in names} | {"head": "head.npz"}
+    return {"version": 1, "reprojection": 0.011, "files": files, "warnings": ["The photo is dark."]}
+
+
 def write_png(path, width, height):
     """A picture of one colour with 16 bits a channel: 0x8001, 0x4001, 0x2001."""
 
@@ -153,6 +169,10 @@ def main():
         elif message["kind"] == "relight":
             shown = "relit.png" if (ROOT / "answer" / "relit.png").is_file() else "preview.png"
             work(message["id"], behaviour, lambda asked=message["params"]: relight(asked), "Changing the light", shown)
+        elif message["kind"] == "landmarks":
+            work(message["id"], behaviour, lambda asked=message["params"]: find_faces(asked), "Looking for faces")
+        elif message["kind"] == "face":
+            work(message["id"], behaviour, lambda asked=message["params"]: make_head(asked), "Fitting the head")
         elif message["kind"] == "depth":
             shutil.copy(ROOT / "answer" / "depth.exr", message["params"]["out"])
             said = {"depth": message["params"]["out"], "range_m": [2.0, 4.0], "warnings": ["The scale is a guess."]}

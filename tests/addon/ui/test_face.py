@@ -1,0 +1,406 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A portrait becomes a head: run as a script and as a click, against an engine that speaks the wire."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import bpy
+import numpy as np
+import pytest
+from limelight import preferences
+from limelight.operators import engine_session, face_run, previews, run_operator, state, watch
+from limelight.scene import face, face_lines, head_eyes, heads, relit
+
+PANELS = ("LIMELIGHT_PT_face", "LIMELIGHT_PT_face_settings", "LIMELIGHT_PT_face_image",
+          "LIMELIGHT_PT_face_image_settings")  # fmt: skip
+
+
+def landmarks(left=0.3, top=0.25, size=0.4):
+    """468 points spread over a square of the picture."""
+    side = np.linspace(0, size, 22)
+    grid = np.stack(np.meshgrid(left + side, top + side), -1).reshape(-1, 2)[: face_lines.COUNT]
+    return grid.round(6).tolist()
+
+
+@pytest.fixture
+def portrait(engine, scene, write_head):
+    """The chosen portrait, 80 × 100 pixels, open in an Image Editor; the engine finds two faces in it."""
+    image = bpy.data.images.new("Ada.png", 80, 100)
+    scene.limelight.face.picture = image
+    relit.editors()[0].image = image
+    answer = preferences.ROOT / "answer"
+    found = [{"box": [0, 0, 1, 1], "score": 0.9, "landmarks": landmarks(size=size)} for size in (0.4, 0.2)]
+    (answer / "faces.json").write_text(json.dumps({"size": [80, 100], "faces": found, "warnings": []}))
+    write_head(answer / "head")
+    return image
+
+
+def asked():
+    """What the engine was asked last."""
+    return json.loads((preferences.ROOT / "asked.json").read_text())
+
+
+def panel(draw, name="LIMELIGHT_PT_face", image=None):
+    """Draw a panel, in the Image Editor with an image open."""
+    return draw(getattr(bpy.types, name), space_data=SimpleNamespace(image=image))
+
+
+def kinds():
+    """How many datablocks of each kind there are."""
+    names = ("objects", "meshes", "materials", "images", "cameras", "worlds", "shape_keys")
+    return {name: len(getattr(bpy.data, name)) for name in names}
+
+
+def test_a_script_gets_a_head_before_its_camera(portrait, scene):
+    assert bpy.ops.limelight.face_make(picture="Ada.png") == {"FINISHED"}
+    (head,) = heads.heads(scene)
+    assert head.name == "Ada head" and bpy.context.view_layer.objects.active == head
+    assert len(head_eyes.eyes(head)) == 2 and head.data.shape_keys.key_blocks["jawOpen"].value == pytest.approx(0.5)
+    assert scene.limelight.plate == portrait and (scene.render.resolution_x, scene.render.resolution_y) == (80, 100)
+    assert math.degrees(scene.camera.data.angle_x) == pytest.approx(30.0, abs=1e-4)
+    params = asked()
+    assert params["quality"] == "normal" and params["seed"] == 0 and params["image"].endswith("portrait.png")
+    assert "face" not in params and "landmarks" not in params and "fov_deg" not in params
+    message = bpy.context.window_manager.limelight.message
+    assert "Ada head" in message and "The photo is dark" in message
+    assert head.limelight.head.reprojection == pytest.approx(0.011)
+    assert previews.icon("head:Ada head") or bpy.app.background
+
+
+def test_settings_reach_the_engine(portrait, scene, tmp_path):
+    settings = scene.limelight.face
+    settings.fov, settings.quality, settings.seed = math.radians(24), "DRAFT", 5
+    settings.head_folder = str(tmp_path)
+    bpy.ops.limelight.face_make()
+    params = asked()
+    assert params["fov_deg"] == pytest.approx(24, abs=1e-4) and params["quality"] == "draft" and params["seed"] == 5
+    assert params["head"].rstrip("/") == str(tmp_path)
+
+
+def test_another_run_updates_and_another_take_counts_on(portrait, scene):
+    bpy.ops.limelight.face_make()
+    before, head = kinds(), heads.heads(scene)[0]
+    assert bpy.ops.limelight.face_take(take=1) == {"FINISHED"}
+    assert kinds() == before and heads.heads(scene) == [head]
+    assert asked()["seed"] == 1 and scene.limelight.face.seed == 1 and head.limelight.head.seed == 1
+
+
+def test_faces_are_found_chosen_and_asked_for(portrait, scene, draw):
+    assert bpy.ops.limelight.face_find() == {"FINISHED"}
+    assert len(portrait.limelight.faces) == 2 and face.chosen_index(portrait) == 0
+    assert "Found 2 faces" in bpy.context.window_manager.limelight.message
+    assert np.allclose(face.points(face.chosen(portrait)), landmarks())
+    assert bpy.ops.limelight.face_choose(index=1) == {"FINISHED"}
+    watch.refresh(bpy.context)
+    drawn = panel(draw, "LIMELIGHT_PT_face_image", portrait)
+    assert drawn.operators().count("limelight.face_choose") == 2
+    bpy.ops.limelight.face_make()
+    assert asked()["face"] == 1 and "landmarks" not in asked()
+    bpy.ops.limelight.face_choose(index=0)
+    bpy.ops.limelight.face_make()
+    assert [head.limelight.head.face for head in heads.heads(scene)] == [1, 0]
+    with pytest.raises(RuntimeError, match="no face number 8"):
+        bpy.ops.limelight.face_choose(index=7)
+
+
+def test_a_dragged_landmark_takes_its_neighbours_along_and_goes_to_the_engine(portrait, scene, draw):
+    with pytest.raises(RuntimeError, match="poll"):
+        bpy.ops.limelight.face_drag(index=33, u=0.5, v=0.5)
+    bpy.ops.limelight.face_find()
+    before = np.array(face.points(face.chosen(portrait)))
+    u, v = before[33] + (0.05, -0.03)
+    assert bpy.ops.limelight.face_drag(index=33, u=u, v=v, reach=0.05) == {"FINISHED"}
+    after = np.array(face.points(face.chosen(portrait)))
+    gone = np.linalg.norm(after - before, axis=1)
+    assert after[33] == pytest.approx((u, v), abs=1e-5)
+    away = np.linalg.norm((before - before[33]) * (0.8, 1.0), axis=1)
+    nearest, farthest = np.argsort(away)[1], np.argmax(away)
+    assert 0.2 * gone[33] < gone[nearest] < gone[33] and gone[farthest] < 1e-4
+    bpy.ops.limelight.face_make()
+    assert np.allclose(asked()["landmarks"], after, atol=1e-6) and asked()["face"] == 0
+    watch.refresh(bpy.context)
+    assert "limelight.face_reset" in panel(draw).operators()
+    assert bpy.ops.limelight.face_reset() == {"FINISHED"}
+    assert np.allclose(face.points(face.chosen(portrait)), before)
+    assert "limelight.face_reset" not in panel(draw).operators()
+
+
+class Dragging:
+    """The drag as a click in the Image Editor makes it."""
+
+    def __init__(self, image):
+        self.index, self.u, self.v, self.reach = -1, 0.0, 0.0, 0.05
+        self._ratio, self._before = face.aspect(image), face.points(face.chosen(image))
+
+    def __getattr__(self, name):
+        function = getattr(bpy.types.LIMELIGHT_OT_face_drag, name)
+        return lambda *args: function(self, *args)
+
+
+def test_a_drag_follows_the_mouse_and_escape_puts_it_back(portrait, scene):
+    bpy.ops.limelight.face_find()
+    # One pixel of the region is a hundredth of the image.
+    view = SimpleNamespace(region_to_view=lambda x, y: (x / 100, y / 100))
+    context = SimpleNamespace(
+        scene=scene, region=SimpleNamespace(view2d=view), window=None, window_manager=bpy.context.window_manager,
+    )  # fmt: skip
+    drag = Dragging(portrait)
+    drag.index, drag._slip = 33, (0.0, 0.0)
+
+    def event(kind, value="PRESS", x=60, y=40):
+        return SimpleNamespace(type=kind, value=value, mouse_region_x=x, mouse_region_y=y)
+
+    assert drag.modal(context, event("MOUSEMOVE")) == {"RUNNING_MODAL"}
+    assert face.points(face.chosen(portrait))[33] == pytest.approx((0.6, 0.6), abs=1e-6)
+    few = face.points(face.chosen(portrait))[34]
+    drag.modal(context, event("WHEELUPMOUSE"))
+    assert drag.reach > 0.05 and face.points(face.chosen(portrait))[34] != few
+    assert drag.modal(context, event("ESC")) == {"CANCELLED"}
+    assert not face.is_edited(face.chosen(portrait))
+    drag.modal(context, event("MOUSEMOVE", x=50))
+    assert drag.modal(context, event("LEFTMOUSE", "RELEASE")) == {"FINISHED"}
+    assert face.points(face.chosen(portrait))[33] == pytest.approx((0.5, 0.6), abs=1e-6)
+
+
+def test_the_grip_takes_the_nearest_point_in_pixels(portrait, scene):
+    bpy.ops.limelight.face_find()
+    found = face.points(face.chosen(portrait))
+    for index in (33, 263, 61, 152):
+        u, v = found[index]
+        assert face.nearest(found, (u + 0.001, v), face.aspect(portrait))[0] == index
+    assert all(0 <= index < face_lines.COUNT for index in face_lines.HANDLES) and len(face_lines.HANDLES) > 100
+
+
+def test_each_step_is_one_undo_step(portrait, scene):
+    bpy.context.preferences.edit.use_global_undo = True
+    bpy.ops.limelight.face_find("EXEC_DEFAULT", True)
+    bpy.ops.ed.undo_push(message="found")
+    before = kinds()
+    bpy.ops.limelight.face_drag("EXEC_DEFAULT", True, index=33, u=0.9, v=0.9)
+    assert face.is_edited(face.chosen(bpy.data.images["Ada.png"]))
+    bpy.ops.ed.undo()
+    assert not face.is_edited(face.chosen(bpy.data.images["Ada.png"]))
+    angle = bpy.context.scene.camera.data.angle_x
+    bpy.ops.limelight.face_make("EXEC_DEFAULT", True)
+    assert heads.heads(bpy.context.scene)
+    bpy.ops.ed.undo()
+    assert kinds() == before and not heads.heads(bpy.context.scene)
+    assert bpy.context.scene.camera.data.angle_x == pytest.approx(angle) and bpy.context.scene.limelight.plate is None
+
+
+def test_failing_and_cancelling_change_nothing(portrait, engine, scene):
+    before, angle = kinds(), scene.camera.data.angle_x
+    engine(fail=["No face was found.", "Use a photo in which the face is larger."])
+    for name in ("face_find", "face_make"):
+        with pytest.raises(RuntimeError, match=r"No face was found\. Use a photo"):
+            getattr(bpy.ops.limelight, name)()
+    engine(seconds=3.0)
+    run = face_run.FaceRun(bpy.context, "Ada.png", 3)
+    engine_session.begin(run)
+    operator = SimpleNamespace(_run=run, _captured=False, _ticks=0, report=lambda *_args: None)
+    seen = set()
+    for _ in range(2000):
+        kind = "ESC" if "Fitting the head" in seen and not run.cancelled else "TIMER"
+        event = SimpleNamespace(type=kind, value="PRESS")
+        answer = run_operator.RunOperator._advance(operator, bpy.context, event)
+        seen.add(bpy.context.window_manager.limelight.stage)
+        if answer == {"CANCELLED"}:
+            break
+        run_operator.time.sleep(0.005)
+    assert "Fitting the head" in seen and not run.folder.exists()
+    assert kinds() == before and scene.limelight.face.seed == 0 and scene.camera.data.angle_x == angle
+
+
+def test_the_photos_light_becomes_the_world_at_the_head(portrait, scene):
+    with pytest.raises(RuntimeError, match="No head is selected"):
+        bpy.ops.limelight.face_light()
+    bpy.ops.limelight.face_make()
+    others = len(scene.objects)
+    assert bpy.ops.limelight.face_light() == {"FINISHED"}
+    head = heads.heads(scene)[0]
+    probe = head.limelight.head.probe
+    assert probe.limelight.environment is not None and scene.world.limelight.probe == probe.name
+    # In front of the face, seen by the camera.
+    eye, between = scene.camera.matrix_world.translation, head.matrix_world.translation
+    ahead = probe.location - between
+    assert ahead.length == pytest.approx(0.134, abs=1e-3) and ahead.dot(eye - between) > 0
+    assert bpy.data.objects["Probe"].limelight.environment is None, "the artist's probes are left alone"
+    assert bpy.ops.limelight.face_light() == {"FINISHED"}
+    assert len(scene.objects) == others + 1
+
+
+def test_a_head_goes_back_into_its_photo_before_it_is_lit(portrait, scene):
+    bpy.ops.limelight.face_make()
+    head = heads.heads(scene)[0]
+    stood = head.matrix_world.copy()
+    bpy.ops.limelight.clear_plate()
+    head.location.x += 3
+    scene.camera.data.angle_x = 1.0
+    with pytest.raises(RuntimeError, match=r"does not show the photo.*put it back"):
+        bpy.ops.limelight.face_light()
+    assert bpy.ops.limelight.face_place(name=head.name) == {"FINISHED"}
+    bpy.context.view_layer.update()
+    assert np.allclose(head.matrix_world, stood, atol=1e-5) and scene.limelight.plate == portrait
+    assert math.degrees(scene.camera.data.angle_x) == pytest.approx(30.0, abs=1e-4)
+
+
+def test_a_chosen_file_is_the_same_portrait_every_time(portrait, scene, tmp_path):
+    portrait.filepath_raw, portrait.file_format = str(tmp_path / "Ada ä.png"), "PNG"
+    portrait.save()
+    for _ in range(2):
+        assert bpy.ops.limelight.face_picture(filepath=str(tmp_path / "Ada ä.png")) == {"FINISHED"}
+        assert scene.limelight.face.picture == portrait
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    with pytest.raises(RuntimeError, match="damaged"):
+        bpy.ops.limelight.face_picture(filepath=str(broken))
+    with pytest.raises(RuntimeError, match="no picture at"):
+        bpy.ops.limelight.face_picture(filepath=str(tmp_path / "nowhere.png"))
+    assert scene.limelight.face.picture == portrait
+    scene.limelight.face.picture = None
+    assert bpy.ops.limelight.face_open() == {"FINISHED"} and scene.limelight.face.picture == portrait
+
+
+def test_a_turned_photo_arrives_upright_with_its_view_angle_and_only_once(portrait, scene, tmp_path):
+    import struct
+
+    picture = bpy.data.images.new("wide", 64, 40)
+    picture.filepath_raw, picture.file_format = str(tmp_path / "raw.jpg"), "JPEG"
+    picture.save()
+    bpy.data.images.remove(picture)
+    # Orientation 6 (turned by 90°) and 50 mm, as a camera writes them.
+    detail = struct.pack("<HHHII", 1, 0xA405, 3, 1, 50) + bytes(4)
+    main = struct.pack("<HHHIIHHIII", 2, 0x0112, 3, 1, 6, 0x8769, 4, 1, 38, 0)
+    exif = b"Exif\0\0" + b"II*\0" + struct.pack("<I", 8) + main + detail
+    raw = (tmp_path / "raw.jpg").read_bytes()
+    (tmp_path / "turned.jpg").write_bytes(raw[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + raw[2:])
+    for _ in range(2):
+        bpy.ops.limelight.face_picture(filepath=str(tmp_path / "turned.jpg"))
+    image = scene.limelight.face.picture
+    assert tuple(image.size) == (40, 64) and image.name == "turned.jpg"
+    wanted = 2 * math.degrees(math.atan(18 / 50 * 40 / 64))
+    assert math.degrees(scene.limelight.face.fov) == pytest.approx(wanted, abs=1e-3)
+    assert len([i for i in bpy.data.images if i.name.startswith("turned")]) == 1
+
+
+def test_every_problem_has_its_button(portrait, scene, draw):
+    def offered():
+        watch.refresh(bpy.context)
+        return panel(draw).operators()
+
+    usual = ["limelight.face_picture", "limelight.face_find", "limelight.face_make"]
+    assert offered() == usual
+    scene.limelight.face.picture = None
+    assert offered() == ["limelight.face_picture", *usual]
+    with pytest.raises(RuntimeError, match="No portrait is chosen: choose a portrait"):
+        bpy.ops.limelight.face_make()
+    scene.limelight.face.picture = bpy.data.images.new("tiny", 16, 16)
+    assert "too few for a face" in " ".join(panel(draw).texts())
+    gone = bpy.data.images.new("gone", 80, 80)
+    gone.source, gone.filepath = "FILE", "//nowhere.png"
+    scene.limelight.face.picture = gone
+    assert "gone or damaged" in " ".join(panel(draw).texts())
+    gone.source = "SEQUENCE"
+    assert offered()[1] == "limelight.face_still"
+    scene.limelight.face.picture = portrait
+    scene.limelight.face.head_folder = "/nowhere/at/all"
+    assert offered()[1] == "limelight.repair"
+    scene.limelight.face.head_folder = ""
+    stored = preferences.addon_preferences(bpy.context)
+    path, stored.existing_python = stored.existing_python, ""
+    assert offered()[1] == "limelight.show_preferences"
+    stored.existing_python = path
+
+
+def test_a_still_of_a_sequence_is_the_portrait(portrait, scene, tmp_path):
+    for number in (1, 2):
+        portrait.filepath_raw, portrait.file_format = str(tmp_path / f"shot_{number:02}.png"), "PNG"
+        portrait.save()
+    moving = bpy.data.images.load(str(tmp_path / "shot_01.png"))
+    moving.source = "SEQUENCE"
+    scene.limelight.face.picture = moving
+    assert bpy.ops.limelight.face_still() == {"FINISHED"}
+    assert scene.limelight.face.picture.name == "shot_01 frame 1" and scene.limelight.face.picture.packed_files
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_the_panels_draw_in_every_state(portrait, scene, draw, name):
+    for step in ("", "face_find", "face_make"):
+        if step:
+            getattr(bpy.ops.limelight, step)()
+        for image in (None, portrait, bpy.data.images.new("other", 8, 8)):
+            recorder = panel(draw, name, image)
+            assert recorder.calls
+            if "settings" not in name:
+                assert any("people who agreed" in text for text in recorder.texts())
+    if "settings" not in name:
+        wanted = {"limelight.face_light", "limelight.face_place", "limelight.face_export", "limelight.face_take"}
+        assert wanted <= set(panel(draw, name, portrait).operators())
+
+
+def test_a_running_job_shows_its_progress_here_only(portrait, draw):
+    manager = bpy.context.window_manager.limelight
+    manager.running, manager.fraction, manager.stage = True, 0.4, "Fitting the head"
+    try:
+        for kind, here in (("face", True), ("landmarks", True), ("light", False)):
+            manager.kind = kind
+            assert ("limelight.cancel" in panel(draw).operators()) == here
+            assert ("limelight.cancel" in panel(draw, "LIMELIGHT_PT_estimate").operators()) != here
+    finally:
+        manager.running = False
+
+
+def test_the_file_is_refused_unless_it_is_gltf(portrait, scene, tmp_path):
+    bpy.ops.limelight.face_make()
+    with pytest.raises(RuntimeError, match=r"ends in \.glb or \.gltf"):
+        bpy.ops.limelight.face_export(filepath=str(tmp_path / "head.obj"))
+    if "gltf" in dir(bpy.ops.export_scene):
+        assert bpy.ops.limelight.face_export(filepath=str(tmp_path / "head.glb")) == {"FINISHED"}
+        assert (tmp_path / "head.glb").stat().st_size > 5000
+
+
+def test_landmarks_are_drawn_where_they_are(scene):
+    import gpu
+    from limelight.panels import face_landmarks
+    from mathutils import Matrix
+
+    if not hasattr(gpu, "init"):
+        pytest.skip("this Blender cannot draw without a window")
+    try:
+        gpu.init()
+        target = gpu.types.GPUOffScreen(120, 120, format="RGBA32F")
+    except (SystemError, RuntimeError) as error:
+        pytest.skip(str(error))
+    spots = face_landmarks.in_pixels(landmarks(0.1, 0.1, 0.8), lambda x, y: (120 * x, 120 * y))
+    moved = [index == 33 for index in range(face_lines.COUNT)]
+    with target.bind(), gpu.matrix.push_pop(), gpu.matrix.push_pop_projection():
+        buffer = gpu.state.active_framebuffer_get()
+        buffer.clear(color=(0.0, 0.0, 0.0, 1.0))
+        gpu.matrix.load_matrix(Matrix.Identity(4))
+        ortho = Matrix(((2 / 120, 0, 0, -1), (0, 2 / 120, 0, -1), (0, 0, -1, 0), (0, 0, 0, 1)))
+        gpu.matrix.load_projection_matrix(ortho)
+        face_landmarks.draw(spots, moved)
+        seen = np.array(buffer.read_color(0, 0, 120, 120, 4, 0, "FLOAT").to_list())
+    target.free()
+
+    def at(index):
+        x, y = spots[index]
+        return seen[int(y), int(x), :3]
+
+    assert at(33)[0] > 2 * at(33)[2], "a moved landmark is orange"
+    assert at(152)[2] > 0.5 and at(152)[1] > 0.5
+    assert seen[:8].max() <= 1.0 and seen[:8, :, :3].max() == 0.0, "nothing below the lowest landmark"
+
+
+def test_landmarks_are_for_the_open_portrait_only(portrait, scene):
+    from limelight.operators import face_landmarks
+
+    editor = relit.editors()[0]
+    context = SimpleNamespace(space_data=editor, scene=scene)
+    assert face_landmarks.portrait_here(context) is None
+    bpy.ops.limelight.face_find()
+    assert face_landmarks.portrait_here(context) == portrait
+    assert state.get(bpy.context).show_landmarks
+    editor.image = bpy.data.images.new("other", 8, 8)
+    assert face_landmarks.portrait_here(context) is None
