@@ -22,14 +22,16 @@ def synthesize(
         str,
         typer.Argument(
             help="rooms (ray-traced); lights (rooms once per light source, ray-traced or, with --blender, by Blender);"
-            " by Blender: spheres, views; for evaluation: probes (by Blender), crops (of HDRIs)"
+            " faces (textures of heads); by Blender: spheres, views; for evaluation: probes (by Blender), crops (of"
+            " HDRIs)"
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the samples")],
     count: Annotated[int, typer.Option(min=1, help="How many scenes")] = 100,
     workers: Annotated[int, typer.Option(min=1, help="Scenes made at once")] = 1,
     hdris: Annotated[
-        Path | None, typer.Option(help="rooms, lights: folder of panoramas as surroundings; crops: of those kept out")
+        Path | None,
+        typer.Option(help="rooms, lights, faces: folder of panoramas as surroundings; crops: of those kept out"),
     ] = None,
     blender: Annotated[Path | None, typer.Option(help="A Python that has bpy")] = None,
     family: Annotated[str, typer.Option(help="spheres, views: still, or what moves: sphere, camera, light")] = "still",
@@ -52,10 +54,15 @@ def synthesize(
     def command(report: Any) -> dict[str, Any]:
         if kind == "crops":
             return synthesize_crops(out, count, hdris, blender)
+        if kind == "faces":
+            from ..synthesis.faces import write_faces
+
+            made = write_faces(out, seed or 0, count, workers, report.progress, hdris)
+            return {"out": str(out), "first": seed or 0, "count": count, "faces": made["faces"]}
         if kind not in ("rooms", "lights", "spheres", "views", "probes"):
             raise BadInput(
                 f"There is nothing called '{kind}' to synthesize.",
-                "Known: rooms, lights, spheres, views, probes, crops.",
+                "Known: rooms, lights, faces, spheres, views, probes, crops.",
             )
         from ..synthesis.samples import EVALUATION_SEEDS, write_samples
 

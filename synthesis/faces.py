@@ -51,8 +51,9 @@ def make_face(seed: int, hdris: list[Path]) -> dict[str, np.ndarray]:
     for row, lamp in zip(lamps, light.lamps, strict=False):
         row[:] = [*lamp.direction, *lamp.irradiance, lamp.radius]
     return {
-        "maps": stacked(texture, surface), "seed": np.int64(seed), "tone": np.uint8(who.tone),
-        "angle": np.float32(who.angle), "identity": identity.numpy(), "expression": expression.numpy(),
+        "maps": stacked(texture, surface), "seed": np.array(seed, np.int64),
+        "tone": np.array(who.tone, np.uint8),
+        "angle": np.array(who.angle, np.float32), "identity": identity.numpy(), "expression": expression.numpy(),
         "panorama": light.panorama.numpy().astype(np.float16), "lamps": lamps, "eye": eye.astype(np.float32),
         "gains": gains.astype(np.float32),
     }  # fmt: skip
@@ -68,7 +69,9 @@ def paint(rng: np.random.Generator, who: person.Person) -> photograph.Surface:
     slopes = _averaged(relief.slopes(height, at))
     normal = np.concatenate([-slopes, np.ones_like(slopes[..., :1])], -1)
     cover = hair.Hair(*(_averaged(layer) for layer in (grown.cover, grown.colour, grown.shade)))
-    return photograph.Surface(_averaged(albedo), _averaged(f0), relief.roughness(who, RESOLUTION, cover), layout.unit(normal))
+    return photograph.Surface(
+        _averaged(albedo), _averaged(f0), relief.roughness(who, RESOLUTION, cover), layout.unit(normal)
+    )
 
 
 def draw_shape(rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,7 +14,9 @@ from .person import Person
 from .regions import EYE, noise
 
 #: The brow's middle line on the right half of the UV square, from the nose outwards, and half its width there.
-_BROW = np.array([(0.4670, 0.3880), (0.4480, 0.3825), (0.4200, 0.3755), (0.3900, 0.3725), (0.3690, 0.3800), (0.3520, 0.3910)])
+_BROW = np.array(
+    [(0.4670, 0.3880), (0.4480, 0.3825), (0.4200, 0.3755), (0.3900, 0.3725), (0.3690, 0.3800), (0.3520, 0.3910)]
+)
 _BROW_WIDTH = np.array([0.0125, 0.0130, 0.0120, 0.0095, 0.0060, 0.0020])
 #: Reflectance that even black hair has, its sheen aside.
 _LEAST = 0.012
@@ -36,8 +38,8 @@ def grow(rng: np.random.Generator, person: Person, size: int) -> Hair:
     scalp, stubble_scalp = on_scalp(rng, person, size)
     beard, shade = on_chin(rng, person, size)
     strands = np.exp(0.28 * _strands(rng, size))[..., None]
-    white = np.clip(person.grey + 0.25 * noise(rng, size, 2.0), 0, 1)[..., None] * (person.grey > 0.02)
-    colour = (shade_of(person.hair_melanin) * (1 - white) + 0.55 * white) * strands
+    white = np.clip(person.grey + 0.14 * noise(rng, size, 2.5, 2), 0, 1)[..., None] * (person.grey > 0.02)
+    colour = (shade_of(person.hair_melanin) * (1 - white) + 0.42 * white) * strands
     cover = 1 - (1 - scalp) * (1 - beard) * (1 - brow)
     # Brows and lashes turn grey late.
     dark = np.clip(brow + lash, 0, 1)[..., None]
@@ -93,7 +95,9 @@ def lashes(rng: np.random.Generator, person: Person, size: int) -> np.ndarray:
             x = u - a * reach * np.cos(angle)
             y = v - (1 if upper else -1) * b * reach * np.sin(angle)
             places.append(np.stack([1 - x if side else x, y], -1) * size)
-            strength.append(rng.uniform(0.35, 0.8, count) * ((0.85 + person.liner) if upper else 0.4 + 0.5 * person.liner))
+            strength.append(
+                rng.uniform(0.35, 0.8, count) * ((0.85 + person.liner) if upper else 0.4 + 0.5 * person.liner)
+            )
     thick = size * 0.0018 * (1 + 0.5 * person.liner)
     at = np.concatenate(places)
     return np.clip(marks((size, size), at, np.full((len(at), 2), thick), np.concatenate(strength)), 0, 0.9)

@@ -116,7 +116,9 @@ def _studio(rng: np.random.Generator) -> np.ndarray:
         up = np.cross(right, middle)
         ahead = np.maximum(d @ middle, 1e-3)
         width, height, soft = rng.uniform(0.15, 0.8), rng.uniform(0.15, 0.8), rng.uniform(0.02, 0.15)
-        inside = [step(np.abs(d @ axis) / ahead, size + soft, size - soft) for size, axis in ((width, right), (height, up))]
+        inside = [
+            step(np.abs(d @ axis) / ahead, size + soft, size - soft) for size, axis in ((width, right), (height, up))
+        ]
         box = inside[0] * inside[1] * (d @ middle > 0.05)
         sky = sky + box[..., None] * blackbody(rng.uniform(2800, 7500)) * rng.uniform(1, 9)
     return np.asarray(sky)

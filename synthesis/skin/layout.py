@@ -78,6 +78,8 @@ def layout(size: int) -> Layout:
     inside = uv_raster(head, size, "skin")[0].mask.numpy()
     along = [np.linalg.norm(np.gradient(place, axis=axis), axis=-1) for axis in (1, 0)]
     texel = fill(np.stack(along, -1), ndimage.binary_erosion(inside, iterations=2)).clip(0.05, 20)
+    # Smoother than the mesh, whose faces would else show in all that is measured in millimetres.
+    texel = ndimage.gaussian_filter(texel, (size / 150, size / 150, 0), mode="nearest")
     centres = ((np.arange(size) + 0.5) / size).astype(np.float32)
     v, u = np.meshgrid(centres, centres, indexing="ij")
     return Layout(size, place, unit(on_skin(corner_normals(head, head.mean), size)), texel, inside, u, v)

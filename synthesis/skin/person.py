@@ -9,7 +9,7 @@ import numpy as np
 
 #: Typology angles in degrees that part the six skin tones (Chardon et al. 1991; Del Bino & Bernerd 2013).
 TONES = ("very light", "light", "intermediate", "tan", "brown", "dark")
-_ANGLES = ((55, 66), (41, 55), (28, 41), (10, 28), (-30, 10), (-58, -30))
+_ANGLES = ((55, 66), (41, 55), (28, 41), (10, 28), (-30, 10), (-66, -30))
 HAIR = ("bald", "shaved", "short", "full", "receding")
 BEARD = ("none", "shaven", "stubble", "full", "moustache", "goatee")
 

@@ -84,7 +84,12 @@ def radiance(skin: Surface, head: Head, light: Illumination, eye: np.ndarray) ->
         cosine *= np.clip(dot(head.smooth, lamp.direction) * 6 + 0.6, 0, 1)
         lit = cosine * _shadow(head, lamp.direction, lamp.radius)
         irradiance = irradiance + lit[..., None] * lamp.irradiance
-        shine = shine + lit[..., None] * _highlight(skin, head.normal, view, facing, lamp.direction, lamp.radius) * lamp.irradiance
+        shine = (
+            shine
+            + lit[..., None]
+            * _highlight(skin, head.normal, view, facing, lamp.direction, lamp.radius)
+            * lamp.irradiance
+        )
     on_skin = irradiance[layout(len(sky)).mask].mean(0)
     bounced = skin.albedo[layout(len(sky)).mask].mean(0) * on_skin * (1 - sky)
     diffuse = skin.albedo / math.pi * (1 - _TURNED_BACK) * spread_below(irradiance + bounced)
@@ -110,13 +115,17 @@ def spread_below(irradiance: np.ndarray) -> np.ndarray:
     return out
 
 
-def exposed(rng: np.random.Generator, radiance: np.ndarray, skin: Surface, head: Head, eye: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def exposed(
+    rng: np.random.Generator, radiance: np.ndarray, skin: Surface, head: Head, eye: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Display values (R, R, 3) in 0..1 as a camera would set them, and the gains (3,) that it chose.
 
     It meters the visible face but lets dark skin stay darker and light skin lighter, misses by some, and balances most
     of the light's colour away.
     """
-    weight = (np.clip(dot(head.smooth, eye), 0, 1) * layout(len(radiance)).mask * (head.place[..., 1] < 0.04))[..., None]
+    weight = (np.clip(dot(head.smooth, eye), 0, 1) * layout(len(radiance)).mask * (head.place[..., 1] < 0.04))[
+        ..., None
+    ]
     mean = (radiance * weight).sum((0, 1)) / weight.sum()
     own = (skin.albedo * weight).sum((0, 1)) / weight.sum()
     colour = mean / own
@@ -153,7 +162,9 @@ def _ambient(head: Head, light: Illumination, mirrored: np.ndarray) -> np.ndarra
 
 def _point_normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     out = np.zeros_like(points)
-    face = np.cross(points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]])
+    face = np.cross(
+        points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]]
+    )
     for k in range(3):
         np.add.at(out, triangles[:, k], face)
     return unit(out)
@@ -165,7 +176,9 @@ def _shadow(head: Head, direction: np.ndarray, radius: float) -> np.ndarray:
     solid = mesh.corner_point.numpy()[mesh.triangles("skin", "socket", "mouth").numpy()]
     inside = layout(len(head.place)).mask
     found = np.zeros(inside.shape, np.float32)
-    found[inside] = shadows.lamp_visibility(head.points, solid, head.place[inside], head.smooth[inside], direction, radius)
+    found[inside] = shadows.lamp_visibility(
+        head.points, solid, head.place[inside], head.smooth[inside], direction, radius
+    )
     return fill(found, inside)
 
 
@@ -200,7 +213,9 @@ def _surroundings(panorama: Tensor, mirrored: np.ndarray, skin: Surface, facing:
     found = found.reshape(*facing.shape, len(_ROUGH), 3)
     place = np.interp(skin.rough, _ROUGH, np.arange(len(_ROUGH)))
     weight = np.clip(1 - np.abs(place[..., None] - np.arange(len(_ROUGH))), 0, 1)
-    r = np.stack([1 - skin.rough, 0.0425 - 0.0275 * skin.rough, 1.04 - 0.572 * skin.rough, 0.022 * skin.rough - 0.04], -1)
+    r = np.stack(
+        [1 - skin.rough, 0.0425 - 0.0275 * skin.rough, 1.04 - 0.572 * skin.rough, 0.022 * skin.rough - 0.04], -1
+    )
     a = np.minimum(r[..., 0] ** 2, np.exp2(-9.28 * facing)) * r[..., 0] + r[..., 1]
     amount = np.clip(skin.f0 * (-1.04 * a + r[..., 2]) + 1.04 * a + r[..., 3], 0, 1)
     return np.asarray((weight[..., None, :] @ found)[..., 0, :] * amount[..., None])

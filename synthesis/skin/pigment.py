@@ -15,8 +15,12 @@ from .person import Person
 from .regions import noise
 
 #: Linear colours of make-up, one row each.
-_LIPSTICKS = np.array([(0.42, 0.02, 0.03), (0.45, 0.10, 0.12), (0.25, 0.02, 0.06), (0.50, 0.16, 0.12), (0.35, 0.04, 0.14)])
-_SHADOWS = np.array([(0.16, 0.09, 0.07), (0.10, 0.09, 0.11), (0.35, 0.20, 0.17), (0.09, 0.05, 0.08), (0.22, 0.15, 0.08)])
+_LIPSTICKS = np.array(
+    [(0.42, 0.02, 0.03), (0.45, 0.10, 0.12), (0.25, 0.02, 0.06), (0.50, 0.16, 0.12), (0.35, 0.04, 0.14)]
+)
+_SHADOWS = np.array(
+    [(0.16, 0.09, 0.07), (0.10, 0.09, 0.11), (0.35, 0.20, 0.17), (0.09, 0.05, 0.08), (0.22, 0.15, 0.08)]
+)
 _BLUSHES = np.array([(0.55, 0.16, 0.15), (0.55, 0.22, 0.14), (0.45, 0.10, 0.13)])
 
 
@@ -71,7 +75,9 @@ def pigments(rng: np.random.Generator, person: Person, size: int) -> Pigments:
     wet = step(regions.eye(size), 0.98, 0.7)
     melanin, blood = melanin - 0.9 * wet, blood + 1.0 * wet
     fraction = base * np.exp(melanin + spots)
-    return Pigments(fraction, person.blood * np.exp(blood + red * (1 - 0.7 * person.foundation)), venous, raised + bumps)
+    return Pigments(
+        fraction, person.blood * np.exp(blood + red * (1 - 0.7 * person.foundation)), venous, raised + bumps
+    )
 
 
 def _melanin(rng: np.random.Generator, person: Person, at: Layout, even: float) -> np.ndarray:
@@ -95,7 +101,7 @@ def _blood(rng: np.random.Generator, person: Person, at: Layout, even: float) ->
     cheek = at.blob(rng.normal(40, 3), rng.normal(-33, 3), 17, 14, 40)
     warm = 0.55 * cheek + 0.5 * at.blob(0, -40, 15, 12) + 0.3 * at.blob(0, -94, 14, 9) + 0.2 * at.blob(17, -42, 5, 6)
     warm = warm * (1 + 0.25 * noise(rng, size, 8, 2)) - 0.25 * at.blob(0, 45, 45, 25)
-    warm = warm + 0.55 * regions.ear(size) + 0.25 * regions.lid(size) + 0.2 * at.blob(0, 15, 8, 12)
+    warm = warm + 0.35 * regions.ear(size) + 0.25 * regions.lid(size) + 0.2 * at.blob(0, 15, 8, 12)
     mottled = 0.13 * noise(rng, size, 16, 2) + 0.13 * noise(rng, size, 4, 2) + 0.10 * noise(rng, size, 1.5)
     # Widened vessels: thin crooked lines on cheeks and nose.
     lines = np.exp(-((noise(rng, size, 7, 2) / 0.09) ** 2)) * (cheek + at.blob(14, -36, 8, 8))

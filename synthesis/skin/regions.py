@@ -62,7 +62,7 @@ def eye(size: int) -> np.ndarray:
 @lru_cache(maxsize=4)
 def ear(size: int) -> np.ndarray:
     """The outer ears."""
-    return step(layout(size).at(*EAR), 1.25, 0.8)
+    return step(layout(size).at(*EAR), 1.7, 0.5)
 
 
 @lru_cache(maxsize=4)
@@ -113,7 +113,6 @@ def beard(at: Layout, kind: str, wave: np.ndarray) -> np.ndarray:
     jaw = step(at.z, edge + 5, edge - 9) * step(at.y, 58, 44) * step(at.z + 0.25 * at.y, -116, -104)
     lip = at.blob(0, -61, 26, 4.5) + at.blob(24, -68, 7, 8)
     lip = np.clip(1.5 * lip, 0, 1)
-    soul = at.blob(0, -85, 8, 6)
     # Sparser in front of the jaw below the corners of the mouth.
     sparse = 1 - 0.55 * at.blob(24, -84, 7, 7)
     if kind == "moustache":
@@ -121,9 +120,9 @@ def beard(at: Layout, kind: str, wave: np.ndarray) -> np.ndarray:
     elif kind == "goatee":
         grown = np.maximum(np.maximum(lip, np.clip(1.6 * at.blob(0, -94, 24, 14), 0, 1)), 0.2 * jaw)
     else:
-        grown = np.maximum(jaw * sparse, 0.9 * lip)
+        grown = np.maximum(np.maximum(jaw * sparse, 0.9 * lip), at.blob(0, -85, 8, 6))
     free = step(lips(at.size), 0.5, -2.5) * step(nostril(at.size), 0.4, 0.0)
-    return np.clip(np.maximum(grown, soul * (grown.max() > 0)), 0, 1) * free * (1 - ear(at.size))
+    return np.clip(grown, 0, 1) * free * (1 - ear(at.size))
 
 
 def noise(rng: np.random.Generator, size: int, scale: float, octaves: int = 1, gain: float = 0.5) -> np.ndarray:

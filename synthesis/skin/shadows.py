@@ -20,13 +20,19 @@ def visibility(
     points: np.ndarray, normals: np.ndarray, triangles: np.ndarray, directions: np.ndarray, size: int = 96
 ) -> np.ndarray:
     """(V, D) float32 in 0..1: how much of the light from each direction (D, 3) reaches each point (V, 3)."""
+    mesh, normal, towards = _single(points, normals, directions)
     out = np.zeros((len(points), len(directions)), np.float32)
-    _visible(*_single(points, normals), triangles, *_single(points, normals, directions), size, np.float32(0.004), out)
+    _visible(mesh, triangles, mesh, normal, towards, size, np.float32(0.004), out)
     return out
 
 
 def lamp_visibility(
-    points: np.ndarray, triangles: np.ndarray, place: np.ndarray, normal: np.ndarray, direction: np.ndarray, radius: float
+    points: np.ndarray,
+    triangles: np.ndarray,
+    place: np.ndarray,
+    normal: np.ndarray,
+    direction: np.ndarray,
+    radius: float,
 ) -> np.ndarray:
     """(N,) float32: how much of a lamp of an angular ``radius`` is seen from each place (N, 3), sharper than above.
 
@@ -39,8 +45,9 @@ def lamp_visibility(
     ring = direction + np.tan(0.7 * radius) * (np.cos(turns)[:, None] * side + np.sin(turns)[:, None] * up)
     around = np.concatenate([direction[None], ring])
     around /= np.linalg.norm(around, axis=-1, keepdims=True)
+    mesh, at, up_from, towards = _single(points, place, normal, around)
     out = np.zeros((len(place), len(around)), np.float32)
-    _visible(*_single(points, points), triangles, *_single(place, normal, around), 224, np.float32(0.002), out)
+    _visible(mesh, triangles, at, up_from, towards, 224, np.float32(0.002), out)
     return np.asarray(out.mean(1))
 
 
@@ -54,8 +61,9 @@ def gather(
     ``corners`` (N, 3) of a texel's triangle and their ``weights`` (N, 3); ``visible`` (V, D) of those corners' points;
     ``light`` (D, 3): irradiance from each of ``directions`` (D, 3) on a plane that faces it.
     """
+    share, free, up, along, towards, power = _single(weights, visible, normal, mirrored, directions, light)
     out = np.zeros((len(normal), 5), np.float32)
-    _gather(corners, *_single(weights, visible, normal, mirrored, directions, light), out)
+    _gather(corners, share, free, up, along, towards, power, out)
     return out
 
 
@@ -64,7 +72,7 @@ def _single(*arrays: np.ndarray) -> list[np.ndarray]:
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _visible(points, point_normals, triangles, places, normals, directions, size, bias, out):  # type: ignore[no-untyped-def]
+def _visible(points, triangles, places, normals, directions, size, bias, out):  # type: ignore[no-untyped-def]
     """Fill ``out`` (N, D): a shadow map of the mesh (``points``, ``triangles``) a direction, looked up at ``places``."""
     scale = np.float32(size / (2 * _REACH))
     half = np.float32(size / 2)
@@ -115,7 +123,9 @@ def _lit(nearest, u, v, depth):  # type: ignore[no-untyped-def]
     for p in range(2):
         for q in range(2):
             # Soft over a millimetre and a half, so that facets do not show.
-            free = min(max((depth - nearest[j + q, i + p]) / np.float32(0.0015) + np.float32(1), np.float32(0)), np.float32(1))
+            free = min(
+                max((depth - nearest[j + q, i + p]) / np.float32(0.0015) + np.float32(1), np.float32(0)), np.float32(1)
+            )
             lit += free * (a if p else 1 - a) * (b if q else 1 - b)
     return lit
 

@@ -22,7 +22,7 @@ _STEPS = 40
 #: Depth of the epidermis, and how much longer than its depth a diffuse path through it is.
 _EPIDERMIS, _SLANT = 0.06, 2.0
 #: Part of the reduced scattering by which the epidermis itself, met once, sends light back: what dark skin shows.
-_BACKWARD = 0.33
+_BACKWARD = 0.4
 #: Molar extinction of oxygenated and of deoxygenated haemoglobin, 1/(cm·M), 400 to 700 nm (Prahl).
 _OXY = (266232, 466840, 480360, 246072, 102580, 62816, 44480, 33209, 26629, 23684, 20933, 20035, 24202, 39957, 53236,
         43016, 32613, 44496, 50104, 14401, 3200, 1506, 942, 610, 442, 368, 320, 294, 278, 276, 290)  # fmt: skip
@@ -100,7 +100,7 @@ def _to_rgb() -> np.ndarray:
     """(31, 3): weights that turn a reflectance spectrum under D65 into linear Rec.709; a perfect white gives ones."""
 
     def lobe(centre: float, left: float, right: float) -> np.ndarray:
-        t = (WAVELENGTHS - centre) * np.where(WAVELENGTHS < centre, left, right)
+        t = (WAVELENGTHS - centre) * np.where(centre > WAVELENGTHS, left, right)
         return np.exp(-0.5 * t**2)
 
     x = 1.056 * lobe(599.8, 0.0264, 0.0323) + 0.362 * lobe(442, 0.0624, 0.0374) - 0.065 * lobe(501.1, 0.049, 0.0382)
