@@ -3,7 +3,8 @@
 
 No skin colour is assumed. Cheeks and nose, which are seldom covered, tell this face's colour and the light on it
 (:mod:`.photometric`); what differs from that by far more than skin does, and hangs together with the outer edge of what
-is seen, is taken for something else. Brows, lips, moles and highlights differ too, but lie amid skin and stay.
+is seen, is taken for something else. Brows, lips, moles and highlights differ too, but lie amid skin and stay; lashes
+and what else is strange at the eyes' rims goes, for a texture has no eyes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from . import photometric
 
 #: The middle of the face in UV: centre and half axes of an ellipse, v upwards.
 _CORE = ((0.5, 0.43), (0.17, 0.15))
+#: The eyes with their lids in UV, likewise.
+_EYES = (((0.41, 0.565), (0.055, 0.045)), ((0.59, 0.565), (0.055, 0.045)))
 #: Standard deviations at which a texel is as likely something else as skin.
 _LIMIT = 3.0
 #: Least usual differences of skin from its shading: of brightness darker and brighter, of colour (natural logarithms),
@@ -34,7 +37,7 @@ _ROUNDS = 4
 
 def free_skin(colour: Tensor, normal: Tensor, usable: Tensor) -> Tensor:
     """(R, R) bool: which ``usable`` (R, R) texels of linear ``colour`` and unit ``normal`` (both 3, R, R) show skin."""
-    core = _core(len(usable)) & usable
+    core = _ellipse(len(usable), *_CORE) & usable
     if int(core.sum()) < 50:
         return usable
     free = usable & (_blurred(core.float(), len(usable) / 12) > 0.05)
@@ -44,9 +47,10 @@ def free_skin(colour: Tensor, normal: Tensor, usable: Tensor) -> Tensor:
     return free
 
 
-def _core(size: int) -> Tensor:
+def _ellipse(size: int, centre: tuple[float, float], axes: tuple[float, float]) -> Tensor:
+    """(S, S) bool: an ellipse in UV, ``centre`` and half ``axes`` along u and v."""
     place = (torch.arange(size) + 0.5) / size
-    (u, v), (across, up) = _CORE
+    (u, v), (across, up) = centre, axes
     return (((place[None, :] - u) / across) ** 2 + ((1 - place[:, None] - v) / up) ** 2) < 1
 
 
@@ -99,11 +103,14 @@ def _joined(odd: Tensor, usable: Tensor, core: Tensor) -> Tensor:
     inside[0] = 0
     piece = labels == inside.argmax()
     # The eyes' and the mouth's openings are holes in what is usable, not its outer edge.
-    whole = ndimage.binary_fill_holes(piece)
+    whole = ndimage.binary_opening(ndimage.binary_fill_holes(piece), iterations=max(1, round(size / 64)))
     patches, count = ndimage.label(whole & ~piece & usable.numpy())
     sizes = np.bincount(patches.ravel(), minlength=count + 1)
-    large = np.flatnonzero(sizes > _LARGEST_PATCH * float(usable.sum()))
-    kept = whole & usable.numpy() & ~np.isin(patches, large[large > 0])
+    large = sizes > _LARGEST_PATCH * float(usable.sum())
+    large[0] = False
+    kept = whole & usable.numpy() & ~large[patches]
+    for eye in _EYES:
+        kept &= ~((patches > 0) & _ellipse(size, *eye).numpy())
     return torch.from_numpy(kept)
 
 

@@ -175,7 +175,7 @@ def _fill(places, nearness, triangles, found, weights, inverse):  # type: ignore
                 a = a0 + (x - left) * ax + (y - top) * ay
                 b = b0 + (x - left) * bx + (y - top) * by
                 c = 1.0 - a - b
-                if a < 0 or b < 0 or c < 0:
+                if a < -1e-9 or b < -1e-9 or c < -1e-9:  # nothing may fall between neighbours
                     continue
                 a, b, c = a * wi, b * wj, c * wk
                 w = a + b + c
