@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from torch import Tensor
+from torch.nn import functional as F
 
 from ...backend.errors import BadInput
+from ...backend.optics.exposure import srgb_eotf, srgb_oetf
 from ...backend.relightify import head
 from ...backend.relightify.maps import CHANNELS, DIFFUSE, NORMAL, RESOLUTION, SPECULAR, TEXTURE, skin_mask
 from ...backend.relightify.network import PATCH, from_patches, hint_of, to_patches
@@ -25,6 +27,11 @@ _TOLD, _BLIND = 0.75, 0.4
 #: What an error counts in each map, and beside the skin.
 _WEIGHTS = ((TEXTURE, 1.0), (DIFFUSE, 1.0), (SPECULAR, 0.5), (NORMAL, 0.2))
 _BESIDE = 0.05
+#: How often a head is seen in another's light instead of its own, or in both.
+_LENT = 0.5
+#: Linear albedo below which a texture says little of its light.
+_DARK = 0.02
+_LINEAR = srgb_eotf(torch.arange(256) / 255)
 #: Values of the pool that noise is cut from: drawing afresh would take a tenth of a step.
 _POOL = 1 << 25
 
@@ -86,6 +93,22 @@ def mirrored_head(maps: Tensor) -> Tensor:
     return flipped
 
 
+def lent(own: Tensor, other: Tensor, share: float) -> Tensor:
+    """The texture (3, S, S) uint8 of a stack uint8 in another's light, of which ``share`` is its own, as well exposed.
+
+    Heads are aligned and light adds up: what makes one's texture of its albedo does nearly that for another's. It is
+    averaged over 3 pixels, so that no pore or hair of the other comes along.
+    """
+    linear = _LINEAR[torch.stack([x[part].int() for x in (own, other) for part in (TEXTURE, DIFFUSE)])]
+    texture, albedo = linear[0::2], linear[1::2]
+    light = F.avg_pool2d(texture / albedo.clamp(min=_DARK), 3, 1, 1, count_include_pad=False)
+    light = light / light.mean((1, 2, 3), keepdim=True).clamp(min=1e-3)
+    lit = albedo[0] * (share * light[0] + (1 - share) * light[1])
+    skin = skin_mask()
+    gain = (texture[0] * skin).mean() / (lit * skin).mean().clamp(min=1e-4)
+    return (srgb_oetf((lit * gain).clamp(0, 1)) * 255 + 0.5).to(torch.uint8)
+
+
 class Draw:
     """Batches by number, always the same for the same seed, out of the heads with the given numbers."""
 
@@ -101,8 +124,7 @@ class Draw:
     def batch(self, number: int, count: int) -> Batch:
         """The batch of a number."""
         rng = np.random.default_rng([self._seed, 2, number])
-        stacks = [self._heads[int(i)] for i in rng.choice(self._numbers, count)]
-        maps = torch.stack([mirrored_head(s) if rng.random() < 0.5 else s for s in stacks])
+        maps = torch.stack([self._head(rng) for _ in range(count)])
         told, mask = torch.from_numpy(rng.random(count) < _TOLD), self._mask(rng, count)
         known = mask * told[:, None, None, None]
         blind = torch.from_numpy(rng.random(count) < _BLIND) & told
@@ -113,6 +135,16 @@ class Draw:
         a, s = (x.bfloat16()[:, None, None, None] for x in signal_and_noise(time))
         noisy = a * clean + s * self._noise(rng, clean.shape)
         return Batch(noisy, time, hint_of(texture, known).bfloat16(), clean)
+
+    def _head(self, rng: np.random.Generator) -> Tensor:
+        """A stack (10, 256, 256) uint8, every second one mirrored, some in borrowed light."""
+        own, other = (self._heads[int(i)] for i in rng.choice(self._numbers, 2))
+        if rng.random() < 0.5:
+            own = mirrored_head(own)
+        if rng.random() < _LENT:
+            share = 0.0 if rng.random() < 0.5 else rng.random()
+            own[TEXTURE] = lent(own, mirrored_head(other) if rng.random() < 0.5 else other, share)
+        return own
 
     def _mask(self, rng: np.random.Generator, count: int) -> Tensor:
         chosen = self._masks[torch.from_numpy(rng.integers(0, MASKS, count))].float()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from limelight.backend.errors import BadInput
+from limelight.backend.optics.exposure import srgb_eotf, srgb_oetf
 from limelight.backend.relightify import head, maps
 from limelight.backend.relightify.network import PATCH, PriorConfig, PriorNet, from_patches
 from limelight.backend.relightify.prior import load_prior
@@ -68,14 +69,30 @@ def test_a_mirrored_head_has_its_normals_turned():
     assert torch.allclose(one[1], other[1].flip(-1), atol=0.02)
 
 
+def test_borrowed_light_is_the_others_on_ones_own_albedo():
+    rng = np.random.default_rng(0)
+    slopes = np.stack([np.linspace(0.2, 0.9, 256), np.linspace(0.9, 0.2, 256)])
+    own, other = (maps.empty() for _ in range(2))
+    for stack, slope, colour in zip((own, other), slopes, rng.uniform(0.2, 0.8, (2, 3)), strict=True):
+        linear = torch.from_numpy(colour).float()[:, None, None].expand(3, 256, 256)
+        stack[maps.DIFFUSE] = srgb_oetf(linear)
+        stack[maps.TEXTURE] = srgb_oetf(linear * torch.from_numpy(slope).float())
+    found = examples.lent(*((x * 255 + 0.5).byte() for x in (own, other)), share=0.0).float() / 255
+    light = srgb_eotf(found) / srgb_eotf(own[maps.DIFFUSE])
+    wanted = torch.from_numpy(slopes[1]).float().expand(3, 256, 256)
+    ratio = light / wanted
+    assert float((ratio / ratio.mean((1, 2), keepdim=True) - 1).abs().max()) < 0.06
+    assert float(srgb_eotf(found).mean()) == pytest.approx(float(srgb_eotf(own[maps.TEXTURE]).mean()), rel=0.05)
+
+
 def test_a_batch_tells_no_more_than_the_mask_shows(tmp_path, small):
     write_heads(tmp_path)
     heads = examples.find_heads(tmp_path)
     units = examples.statistics(heads, list(range(20)))
-    batch = examples.Draw(heads, list(range(20)), *units, 0).batch(0, 8)
+    batch = examples.Draw(heads, list(range(20)), *units, 0).batch(0, 16)
     texture, mask = (3 * PATCH**2, 4 * PATCH**2)
     told = from_patches(batch.hint[:, texture:mask])
-    assert 0 < int(told.flatten(1).any(1).sum()) < 8
+    assert 0 < int(told.flatten(1).any(1).sum()) < 16
     wanted = from_patches(batch.clean[:, :texture])
     where = told.expand(-1, 3, -1, -1) > 0
     assert torch.allclose(from_patches(batch.hint[:, :texture])[where], wanted[where], atol=0.03)
