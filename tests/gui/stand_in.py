@@ -9,7 +9,8 @@ from pathlib import Path
 
 import bpy
 
-# Paths that the test hands over: photo, preview, engine (the stand-in's file), root (to make for it), python.
+# Paths that the test hands over: photo, preview, engine (the stand-in's file), root (to make for it), python,
+# portrait (a folder with what the stand-in answers about one).
 ROOM = json.loads(os.environ.get("LIMELIGHT_GUI", "{}"))
 
 
@@ -22,6 +23,8 @@ def prepare_engine(seconds):
     shutil.copy(ROOM["preview"], root / "answer" / "preview.png")
     for name, width, height in (("environment", 128, 64), ("spheres", 160, 32)):
         write_sky(root / "answer" / f"{name}.exr", width, height)
+    if "portrait" in ROOM:
+        shutil.copytree(ROOM["portrait"], root / "answer", dirs_exist_ok=True)
     behave(seconds)
     preferences = sys.modules["limelight.preferences"]
     preferences.ROOT = root

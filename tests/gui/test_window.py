@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from limelight.tests.gui import portrait
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -133,6 +134,29 @@ def test_a_photo_is_relit_and_compared_by_a_line_that_is_dragged(play, tmp_path)
     assert report["wipe_at"] == pytest.approx(0.25, abs=0.03)
     assert report["after_undo"][0] == "photo.jpg" and "photo.jpg relit" not in report["after_undo"][1]
     assert (SHOTS / "relight" / "o_wiped.png").stat().st_size > 50_000
+
+
+@pytest.mark.skipif(portrait.photo() is None, reason="scikit-image, whose portrait is used, is not installed")
+def test_a_portrait_becomes_a_head_after_a_landmark_was_dragged(play, tmp_path):
+    portrait.write_answer(tmp_path / "portrait", portrait.photo())
+    report = play(
+        "face", photo=str(portrait.photo()), preview=str(HERE / "spheres.png"), root=str(tmp_path / "engine"),
+        engine=str(HERE.parent / "addon" / "ui" / "fake_engine.py"), python=sys.executable,
+        portrait=str(tmp_path / "portrait"),
+    )  # fmt: skip
+    assert report["found"] == [pytest.approx(report["found"][0]), 1] and "Found a face" in report["found"][0]
+    # The chin followed the mouse; Ctrl Z and Esc put it back.
+    assert report["pixels"] == pytest.approx(30, abs=3)
+    assert report["dragged"][1] < report["before"][1] - 0.01
+    assert report["undone"] == pytest.approx(report["before"], abs=1e-5)
+    assert report["escaped"] == pytest.approx(report["before"], abs=1e-5)
+    assert report["again"] == pytest.approx(report["dragged"], abs=2e-3)
+    assert report["after_escape"] == ["Cancelled; nothing was changed", 0]
+    assert report["made"][1] == ["astronaut head"] and report["lit"][1] == "Face light"
+    assert report["taken"] == ["astronaut head"] and report["after_undo"] == [0]
+    asked = json.loads((tmp_path / "engine" / "asked.json").read_text())
+    assert len(asked["landmarks"]) == 468 and asked["seed"] == 1
+    assert (SHOTS / "face" / "a_landmarks.png").stat().st_size > 50_000
 
 
 @pytest.mark.slow
