@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,7 +21,7 @@ from . import occluders
 from .head import HeadModel
 from .raster import project, rasterise, uv_raster
 from .records import FaceFit, PartialTexture
-from .solid import solid
+from .solid import Solid, solid
 
 #: Angles between normal and view, in degrees, between which trust falls from one to none.
 _ASLANT = (65.0, 75.0)
@@ -61,24 +62,34 @@ def unwrap(photo: Tensor, fit: FaceFit, head: HeadModel, resolution: int = _PARS
 
 def look(photo: Tensor, fit: FaceFit, head: HeadModel, resolution: int) -> Seen:
     """Look every texel of the skin up in the photo, bilinearly and with as many samples as its pixels ask for."""
-    points = fit.points(head)
-    body = solid(head, points).moved(fit.rotation, fit.translation)
+    body = solid(head, fit.points(head)).moved(fit.rotation, fit.translation)
     places, depth = project(body.corners, fit.camera)
-    fine = _samples(places[: len(head.uv)], head, resolution)
+    count = len(head.uv)
+    fine = _samples(places[:count], head, resolution)
     raster, triangles = uv_raster(head, resolution * fine, "skin")
-    corners = len(head.uv)
-    at = raster.interpolate(triangles, torch.cat([body.corners[:corners], body.normals[:corners]], -1))
-    point, normal = at[..., :3], F.normalize(at[..., 3:], dim=-1)
-    place, _ = project(torch.where(raster.mask[..., None], point, point.new_tensor([0, 0, -1])), fit.camera)
+    rows, columns = torch.nonzero(_turned_here(body, triangles)[raster.triangle] & raster.mask, as_tuple=True)
+    corners, weights = triangles[raster.triangle[rows, columns]], raster.weights[rows, columns]
+    values = torch.cat([body.corners[:count], body.normals[:count]], -1)
+    point, normal = torch.einsum("pkd,pk->pd", values[corners], weights).split(3, -1)
+    normal = F.normalize(normal, dim=-1)
+    place, _ = project(point, fit.camera)
     height, width = photo.shape[:2]
     inside = ((place >= 0.5) & (place <= place.new_tensor([width, height]) - 0.5)).all(-1)
     near = visible(point, body.corners, body.triangles, fit.camera)
     near &= _unmixed(point, place, rasterise(places, depth, body.triangles, (width, height)).depth, fit.camera)
     facing = (normal * F.normalize(-point, dim=-1)).sum(-1)
     low, high = (math.cos(math.radians(angle)) for angle in reversed(_ASLANT))
-    trust = inside * near * ((facing - low) / (high - low)).clamp(0, 1) * raster.mask
-    colour = sample(photo, place)
-    return _pooled(colour, normal @ fit.rotation, trust, raster.mask, fine)
+    trust = (inside & near) * ((facing - low) / (high - low)).clamp(0, 1)
+    samples = torch.cat([sample(photo, place), normal @ fit.rotation, torch.ones_like(point[:, :1])], -1)
+    texel = (rows // fine) * resolution + columns // fine
+    skin = F.max_pool2d(raster.mask.float()[None], fine)[0] > 0
+    return _pooled(samples, trust, texel, skin, fine)
+
+
+def _turned_here(body: Solid, triangles: Tensor) -> Tensor:
+    """(T,) bool: which triangles have a corner that does not look away from the camera."""
+    facing = (body.normals * F.normalize(-body.corners, dim=-1)).sum(-1)
+    return facing[triangles].amax(-1) > math.cos(math.radians(_ASLANT[1]))
 
 
 def sample(picture: Tensor, places: Tensor) -> Tensor:
@@ -137,16 +148,14 @@ def close_up(camera: Camera, points: Tensor, side: int) -> Camera:
     return replace(camera, width=width, height=height, fx=camera.fx * scale, fy=camera.fy * scale, cx=cx, cy=cy)
 
 
-def _pooled(colour: Tensor, normal: Tensor, trust: Tensor, skin: Tensor, fine: int) -> Seen:
-    """Average ``fine``² samples into each texel: colours and normals by their trust, where there is any."""
-    share = trust.clamp(min=1e-3) * skin
-    sums = torch.cat([colour * share[..., None], normal * share[..., None], share[..., None]], -1).permute(2, 0, 1)
-    if fine > 1:
-        sums = F.avg_pool2d(sums[None], fine)[0]
-        trust = F.avg_pool2d(trust[None], fine)[0]
-        skin = F.max_pool2d(skin.float()[None], fine)[0] > 0
-    mean = sums[:6] / sums[6:].clamp(min=1e-9)
-    return Seen(mean[:3], F.normalize(mean[3:], dim=0), trust, skin)
+def _pooled(samples: Tensor, trust: Tensor, texel: Tensor, skin: Tensor, fine: int) -> Seen:
+    """Average ``fine``² ``samples`` (P, 7) of colour, normal and one into each ``texel`` (P,), by their trust (P,)."""
+    size = len(skin)
+    share = trust.clamp(min=1e-3)[:, None]
+    sums = torch.zeros(size * size, 8).index_add(0, texel, torch.cat([samples * share, trust[:, None]], -1))
+    sums = sums.T.reshape(8, size, size)
+    mean = sums[:6] / sums[6].clamp(min=1e-9)
+    return Seen(mean[:3], F.normalize(mean[3:], dim=0), sums[7] / fine**2, skin)
 
 
 def _at(mask: Tensor, resolution: int) -> Tensor:
@@ -158,8 +167,4 @@ def _at(mask: Tensor, resolution: int) -> Tensor:
 
 def _shrunk(mask: Tensor, radius: float) -> Tensor:
     """``mask`` (R, R) bool without what lies within ``radius`` texels of anything outside it."""
-    reach = math.floor(radius)
-    y, x = torch.meshgrid(torch.arange(-reach, reach + 1), torch.arange(-reach, reach + 1), indexing="ij")
-    disc = ((x**2 + y**2) <= radius**2).float()
-    near = F.conv2d((~mask).float()[None, None], disc[None, None], padding=reach)
-    return mask & (near[0, 0] < 0.5)
+    return torch.from_numpy(distance_transform_edt(mask.numpy()) > radius)
