@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: ``limelight light | fit | depth | direction | relight | models | doctor | serve | train …``."""
+"""The command line: ``limelight light | fit | depth | direction | relight | face | models | doctor | serve …``."""
 
 from __future__ import annotations
 
@@ -229,6 +229,45 @@ def relight(
         raise typer.Exit(2)
 
 
+@app.command()
+def face(
+    photo: Annotated[Path, typer.Argument(help="A portrait of somebody who agreed")],
+    out: Annotated[Path, typer.Option(help="Folder for head, maps and result.json")],
+    quality: Annotated[str, typer.Option(help="draft, normal or high: maps of 512, 1024 or 2048 pixels")] = "normal",
+    which: Annotated[int | None, typer.Option("--face", help="Which of several faces: 0 is the largest")] = None,
+    landmarks: Annotated[
+        Path | None, typer.Option(help="JSON with 'landmarks', 468 pairs u,v, to use instead of finding them")
+    ] = None,
+    fov: Annotated[float | None, typer.Option(help="Horizontal field of view of the photo in degrees")] = None,
+    model: Annotated[str, typer.Option(help="embedded, or a file of the prior's weights")] = "embedded",
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Make a head that can be relit of one portrait: head.glb, texture, albedos, normals, and head.npz for Blender."""
+
+    def command(report: Any) -> dict[str, Any]:
+        report.progress(0.0, "Loading the engine's libraries")
+        from .relightify.job import FaceJob, run_face
+
+        params = {
+            **{"image": str(photo), "out": str(out), "quality": quality, "face": which, "fov_deg": fov, "model": model},
+            "landmarks": None if landmarks is None else read_object(landmarks, "landmarks").get("landmarks", []),
+            **{"device": device, "seed": seed},
+        }
+        return run_face(FaceJob.from_params(params), report)
+
+    def show(answer: dict[str, Any]) -> None:
+        for warning in answer["warnings"]:
+            typer.echo(f"Note: {warning}", err=True)
+        fit, seen = answer["reprojection"], answer["seen"]
+        typer.echo(
+            f"{out / answer['files']['glb']}  (landmarks off by {fit:.1%} of the eyes' distance, {seen:.0%} seen)"
+        )
+
+    run(command, as_json, show, device)
+
+
 @models_app.command("list")
 def models_list(device: Device = "auto", seed: Seed = 0, as_json: AsJson = False) -> None:
     """What there is, and whether it is whole."""
@@ -309,16 +348,19 @@ def parse_probe(text: str, index: int) -> dict[str, Any]:
 
 def read_camera(path: Path | None) -> dict[str, Any]:
     """A camera file: an object with fx, fy, cx, cy or fov_x_deg, and camera_to_world; empty without a path."""
-    if path is None:
-        return {}
+    return {} if path is None else read_object(path, "fov_x_deg", "camera ")
+
+
+def read_object(path: Path, name: str, kind: str = "") -> dict[str, Any]:
+    """The object in a JSON file that should have ``name``; ``kind`` is what file it is."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadInput(f"The camera file {path} cannot be read ({error.strerror}).", "Check the path.") from error
+        raise BadInput(f"The {kind}file {path} cannot be read ({error.strerror}).", "Check the path.") from error
     except ValueError as error:
-        raise BadInput(f"The camera file {path.name} is not JSON.", "Write an object with fov_x_deg.") from error
+        raise BadInput(f"The {kind}file {path.name} is not JSON.", f"Write an object with {name}.") from error
     if not isinstance(data, dict):
-        raise BadInput(f"The camera file {path.name} holds no object.", "Write an object with fov_x_deg.")
+        raise BadInput(f"The {kind}file {path.name} holds no object.", f"Write an object with {name}.")
     return data
 
 

@@ -60,6 +60,12 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return run_landmarks(Path(_needed(params, "image")), report)
 
+    def face(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
+        report.progress(0.0, "Loading the engine's libraries")
+        from .relightify.job import FaceJob, run_face
+
+        return run_face(FaceJob.from_params({"device": device, "seed": seed, **params}), report)
+
     def doctor(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         report.progress(0.0, "Checking the engine")
         from .doctor import examine
@@ -71,7 +77,7 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return {"models": listing() + backbones()}
 
-    known = (light, fit, depth, direction, relight, landmarks, doctor, models)
+    known = (light, fit, depth, direction, relight, landmarks, face, doctor, models)
     return {kind.__name__: kind for kind in known}
 
 

@@ -20,8 +20,9 @@ from ..optics.exposure import luminance, srgb_eotf, srgb_oetf
 from . import maps
 from .head import HeadModel
 from .pores import coarseness, pores
-from .raster import uv_raster
+from .raster import project, uv_raster
 from .records import FaceFit, PartialTexture
+from .unwrap import look
 
 #: Texels a side of what is written, by quality.
 SIZES = {"draft": 512, "normal": 1024, "high": 2048}
@@ -48,8 +49,9 @@ class Sampled:
 
 def refine(
     stack: Tensor, radiance: Tensor, fit: FaceFit, head: HeadModel, partial: PartialTexture, resolution: int, seed: int
-) -> Tensor:
-    """The prior's ``stack`` (10, 256, 256) at ``resolution``, with the detail of the photo (H, W, 3), linear."""
+) -> tuple[Tensor, Tensor]:
+    """The prior's ``stack`` (10, r, r) at ``resolution`` with the detail of the photo (H, W, 3), linear; and where the
+    texture is the photo's (1, R, R), 0..1."""
     seen = sample(radiance, fit, head, partial.mask, resolution)
     levels = 0
     while stack.shape[-1] << levels < resolution:
@@ -70,27 +72,20 @@ def refine(
         _enlarge(stack[maps.SPECULAR], resolution) * (0.7 * height).exp(),
         maps.encode_normal(_bumped(_enlarge(stack[maps.NORMAL], resolution), height, maps.skin_mask(resolution)[0])),
     ])  # fmt: skip
-    return out.clamp(0, 1)
+    return out.clamp(0, 1), seen.trust
 
 
 def sample(radiance: Tensor, fit: FaceFit, head: HeadModel, mask: Tensor, resolution: int) -> Sampled:
     """The photo (H, W, 3) on the fitted skin at ``resolution``; ``mask`` (1, r, r) says where it is to be trusted."""
     raster, triangles = uv_raster(head, resolution, "skin")
     points = raster.interpolate(triangles, head.corners(fit.camera_points(head)))
-    height, width = radiance.shape[:2]
-    uv, _ = fit.camera.project(points)
-    grid = torch.where(raster.mask[..., None], uv * 2 - 1, torch.full_like(uv, -2.0))
-    planes = radiance.permute(2, 0, 1)[None]
-    colour = F.grid_sample(planes, grid[None], mode="bicubic", padding_mode="border", align_corners=False)[0]
-    pixels = torch.where(raster.mask[..., None], uv, uv.new_zeros(())).permute(2, 0, 1) * torch.tensor(
-        [width, height]
-    ).reshape(2, 1, 1)
-    across, down = _slope(pixels)
+    place, _ = project(torch.where(raster.mask[..., None], points, points.new_tensor([0, 0, -1])), fit.camera)
+    across, down = _slope(place.permute(2, 0, 1))
     density = (across[0] * down[1] - across[1] * down[0]).abs().sqrt()[None]
     # The mask shrinks by a texel, as bilinear enlarging reaches across its edge, and fades.
     inner = -F.max_pool2d(-mask[None], 3, 1, 1)
     trust = F.interpolate(F.avg_pool2d(inner, 3, 1, 1), (resolution, resolution), mode="bilinear")[0].clamp(0, 1)
-    return Sampled(colour.clamp(min=0), trust * raster.mask, density)
+    return Sampled(look(radiance, fit, head, resolution).colour, trust * raster.mask, density)
 
 
 def _pyramid(values: Tensor, weight: Tensor, levels: int) -> tuple[list[Tensor], Tensor]:

@@ -39,7 +39,7 @@ def coarseness(head: HeadModel, resolution: int) -> Tensor:
     raster, triangles = uv_raster(head, resolution, "skin")
     points = raster.interpolate(triangles, head.corners(head.mean))
     x, y, z = (points / 0.06).unbind(-1)
-    front = torch.sigmoid(-6 * (y - 0.35))
+    front = torch.sigmoid(-5 * (y - 0.9))
     nose = (-(((x / 0.3) ** 2) + ((z + 0.55) / 0.5) ** 2)).exp()
     brow = (-(((x / 0.8) ** 2) + ((z - 0.75) / 0.35) ** 2)).exp()
     lids = (-((((x.abs() - 0.5) / 0.3) ** 2) + (z / 0.25) ** 2)).exp()

@@ -45,7 +45,7 @@ def inner(mask, size):
 
 def test_seen_texture_is_the_photo_and_albedo_has_its_grain(head, scene, skin):
     fit, photo, stack, partial = scene
-    out = refine(stack, photo, fit, head, partial, SIZE, 0)
+    out, _ = refine(stack, photo, fit, head, partial, SIZE, 0)
     where = inner(partial.mask, SIZE)
     truth = skin[:, where]
     made = srgb_eotf(out[maps.TEXTURE])[:, where]
@@ -57,7 +57,7 @@ def test_seen_texture_is_the_photo_and_albedo_has_its_grain(head, scene, skin):
 
 def test_hidden_skin_is_as_grainy_as_seen_skin_and_the_edge_does_not_show(head, scene):
     fit, photo, stack, partial = scene
-    out = refine(stack, photo, fit, head, partial, SIZE, 0)
+    out, _ = refine(stack, photo, fit, head, partial, SIZE, 0)
     light = luminance(srgb_eotf(out[maps.DIFFUSE]).permute(1, 2, 0)).clamp(min=1e-3).log()
     fine = light - F.avg_pool2d(light[None], 5, 1, 2)[0]
     raster, triangles = uv_raster(head, SIZE, "skin")
@@ -74,7 +74,7 @@ def test_hidden_skin_is_as_grainy_as_seen_skin_and_the_edge_does_not_show(head, 
 def test_a_blurred_photo_gets_pores_where_it_was_seen_too(head, scene):
     fit, photo, stack, partial = scene
     small = F.interpolate(photo.permute(2, 0, 1)[None], (144, 160), mode="area")[0].permute(1, 2, 0)
-    out = refine(stack, small, dataclasses.replace(fit, size=(160, 144)), head, partial, SIZE, 0)
+    out, _ = refine(stack, small, dataclasses.replace(fit, size=(160, 144)), head, partial, SIZE, 0)
     light = luminance(srgb_eotf(out[maps.DIFFUSE]).permute(1, 2, 0)).log()
     fine = light - F.avg_pool2d(light[None], 5, 1, 2)[0]
     assert float(fine[inner(partial.mask, SIZE)].std()) > 0.004
@@ -82,7 +82,7 @@ def test_a_blurred_photo_gets_pores_where_it_was_seen_too(head, scene):
 
 def test_normals_are_unit_and_tilt_no_more_than_skin_does(head, scene):
     fit, photo, stack, partial = scene
-    out = refine(stack, photo, fit, head, partial, SIZE, 0)
+    out, _ = refine(stack, photo, fit, head, partial, SIZE, 0)
     normal = out[maps.NORMAL] * 2 - 1
     where = uv_raster(head, SIZE, "skin")[0].mask
     torch.testing.assert_close(normal.norm(dim=0), torch.ones(SIZE, SIZE), atol=1e-4, rtol=0)
@@ -92,5 +92,5 @@ def test_normals_are_unit_and_tilt_no_more_than_skin_does(head, scene):
 
 def test_the_same_seed_makes_the_same_pores_and_another_others(head, scene):
     fit, photo, stack, partial = scene
-    one, same, other = (refine(stack, photo, fit, head, partial, SIZE, seed) for seed in (1, 1, 2))
+    one, same, other = (refine(stack, photo, fit, head, partial, SIZE, seed)[0] for seed in (1, 1, 2))
     assert torch.equal(one, same) and not torch.equal(one, other)

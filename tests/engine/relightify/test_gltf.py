@@ -113,9 +113,8 @@ def test_eyes_sit_in_the_head_and_look_where_they_shall(head, written):
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
 def test_khronos_validator_finds_nothing(written):
     """The validator is the npm package gltf-validator, in .envs/gltf or where LIMELIGHT_GLTF_VALIDATOR says."""
-    where = (
-        Path(os.environ.get("LIMELIGHT_GLTF_VALIDATOR", ROOT / ".envs" / "gltf")) / "node_modules" / "gltf-validator"
-    )
+    folder = Path(os.environ.get("LIMELIGHT_GLTF_VALIDATOR", ROOT / ".envs" / "gltf"))
+    where = folder / "node_modules" / "gltf-validator"
     if not where.is_dir():
         pytest.skip(f"npm install --prefix {folder} gltf-validator")
     script = (

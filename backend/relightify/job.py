@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A face job from files: the same from the command line, the wire and Python."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..devices import pick_device
+from ..errors import BadInput
+from ..limo.job import QUALITIES
+from ..limo.output import staged, write_json
+from ..limo.report import Report
+from .estimate import estimate
+from .find import portrait_photo
+from .head import load as load_head
+from .landmarks import Face, check, choose, find_faces
+from .output import FILES, write_portrait
+from .portrait import Portrait
+from .prior import load_prior
+from .records import LANDMARKS
+
+EMBEDDED = "embedded"
+#: Pixels on the photo's longer side that are worked on.
+SIDES = {"draft": 1536, "normal": 2048, "high": 4096}
+
+
+@dataclass(frozen=True)
+class FaceJob:
+    """A portrait ``image`` and the folder ``out``; the rest is :class:`~...bridge.messages.FaceParams`'s."""
+
+    image: Path
+    out: Path
+    quality: str = "normal"
+    seed: int = 0
+    face: int | None = None
+    landmarks: Sequence[Sequence[float]] | None = None
+    fov_deg: float | None = None
+    model: str = EMBEDDED
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.quality not in QUALITIES:
+            raise BadInput(f"The quality is '{self.quality}'.", f"Use one of: {', '.join(QUALITIES)}.")
+        if not 0 <= self.seed < 2**62:
+            raise BadInput(f"The seed is {self.seed}.", "Use 0, 1, 2, …")
+        if self.fov_deg is not None and not 1 <= self.fov_deg <= 170:
+            raise BadInput(
+                f"The field of view is {self.fov_deg:g} degrees.", "Give between 1 and 170 degrees, e.g. 30."
+            )
+        if self.model != EMBEDDED and not Path(self.model).is_file():
+            raise BadInput(f"There is no model '{self.model}'.", "Use embedded, or name a file of the prior's weights.")
+        if self.landmarks is not None:
+            _points(self.landmarks)
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> FaceJob:
+        """Read the parameters of a ``face`` request; unknown names are errors."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(params) - known)
+        if unknown:
+            raise BadInput(f"The request has unknown parameters: {', '.join(unknown)}.", f"Known: {sorted(known)}.")
+        values = {name: value for name, value in params.items() if value is not None}
+        missing = [name for name in ("image", "out") if not values.get(name)]
+        if missing:
+            raise BadInput(f"The request lacks {', '.join(missing)}.", "Name a portrait and a folder for the results.")
+        kinds: dict[str, Any] = {"image": Path, "out": Path, "seed": int, "face": int, "fov_deg": float,
+                                 "landmarks": list}  # fmt: skip
+        try:
+            return cls(**{name: kinds.get(name, str)(value) for name, value in values.items()})
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadInput(f"The request is malformed ({error}).", "Give paths as text and numbers as such.") from error
+
+
+def run_face(job: FaceJob, report: Report) -> dict[str, Any]:
+    """Make a head of a portrait and write its folder; returns what result.json holds."""
+    report.progress(0.0, "Reading the portrait")
+    device = pick_device(job.device)
+    photo = portrait_photo(job.image, SIDES[job.quality])
+    report.check()
+    height, width = photo.radiance.shape[:2]
+    if job.landmarks is None:
+        report.progress(0.02, "Finding the face")
+        faces = find_faces(photo.radiance)
+        face, notes = choose(faces, (width, height), job.face)
+    else:
+        face = Face(_points(job.landmarks), 1.0)
+        notes = check(face.landmarks, (width, height))
+    head = load_head()
+    prior = load_prior(device=device) if job.model == EMBEDDED else load_prior(Path(job.model), device)
+    with staged(job.out) as work:
+        portrait = estimate(
+            photo.radiance,
+            face.landmarks,
+            head,
+            prior,
+            report,
+            quality=job.quality,
+            seed=job.seed,
+            fov_deg=job.fov_deg,
+            overlay_file=work / FILES["overlay"],
+        )
+        report.check()
+        report.progress(0.94, "Writing the head")
+        write_portrait(work, portrait, head)
+        result = described(job, portrait, [*photo.warnings, *notes, *portrait.warnings])
+        write_json(work / "result.json", result)
+        report.check()
+    report.progress(1.0, "Done")
+    return result
+
+
+def described(job: FaceJob, portrait: Portrait, warnings: list[str]) -> dict[str, Any]:
+    """result.json of a portrait."""
+    fit = portrait.fit
+    return {
+        "version": 1,
+        "image": str(job.image),
+        "quality": job.quality,
+        "seed": job.seed,
+        "model": job.model,
+        "size": list(fit.size),
+        "fov_x_deg": fit.fov_x_deg,
+        "rotation": fit.rotation.tolist(),
+        "translation": fit.translation.tolist(),
+        "reprojection": fit.reprojection,
+        "identity": fit.identity.tolist(),
+        "expression": dict(zip(portrait.expressions, fit.expression.tolist(), strict=True)),
+        "light": fit.light.tolist(),
+        "seen": portrait.seen,
+        "residual": None if math.isnan(portrait.residual) else portrait.residual,
+        "resolution": portrait.maps.shape[-1],
+        "iris": portrait.iris.tolist(),
+        "gaze": portrait.gaze.tolist(),
+        "landmarks": fit.landmarks.tolist(),
+        "files": FILES,
+        "warnings": warnings,
+    }
+
+
+def _points(landmarks: Sequence[Sequence[float]]) -> Tensor:
+    """Landmarks as given, (468, 2)."""
+    try:
+        points = torch.tensor([[float(u), float(v)] for u, v in landmarks])
+    except (TypeError, ValueError) as error:
+        raise BadInput(
+            "The landmarks are not pairs of numbers.", f"Give {LANDMARKS} pairs u, v from 0 to 1."
+        ) from error
+    if len(points) != LANDMARKS or not bool(torch.isfinite(points).all()):
+        raise BadInput(f"There are {len(points)} landmarks.", f"Give {LANDMARKS} pairs u, v from 0 to 1.")
+    return points

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole portrait, from the file to the folder, with a prior whose arithmetic is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage
+import torch
+from limelight.backend.errors import Cancelled
+from limelight.backend.limo.report import SilentReport
+from limelight.backend.relightify import job as jobs
+from limelight.backend.relightify import maps
+from limelight.backend.relightify.job import FaceJob, run_face
+from limelight.backend.relightify.output import FILES
+from PIL import Image
+
+PORTRAIT = Path(skimage.__file__).parent / "data" / "astronaut.png"
+
+
+class Plain:
+    """A prior that knows one skin: what is seen stays, the rest is that skin, unlit and flat."""
+
+    def complete(self, known, effort, *, seed=0, progress=None):
+        if progress:
+            progress(1.0)
+        stack = maps.empty()
+        skin = torch.tensor([0.78, 0.6, 0.52])[:, None, None]
+        stack[maps.DIFFUSE] = skin
+        stack[maps.TEXTURE] = torch.where(known.mask > 0, known.colour, skin)
+        return stack
+
+
+class Listener(SilentReport):
+    def __init__(self, stop_at: str = ""):
+        super().__init__()
+        self.told, self.pictures, self.stop_at, self.stopped = [], [], stop_at, False
+
+    def progress(self, fraction, stage):
+        self.told.append((fraction, stage))
+        self.stopped |= stage == self.stop_at
+
+    def preview(self, path):
+        self.pictures.append(Image.open(path).size)
+
+    def check(self):
+        if self.stopped:
+            raise Cancelled
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    monkeypatch.setattr(jobs, "load_prior", lambda *arguments, **named: Plain())
+
+
+def draft(out: Path, **changes: object) -> FaceJob:
+    return FaceJob.from_params({"image": str(PORTRAIT), "out": str(out), "quality": "draft", **changes})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A finished portrait: its folder, what was returned and what was told on the way."""
+    out, report = tmp_path_factory.mktemp("portrait"), Listener()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "load_prior", lambda *arguments, **named: Plain())
+        return out, run_face(draft(out), report), report
+
+
+def test_a_portrait_leaves_every_file_and_tells_how_far_it_is(made):
+    out, result, report = made
+    assert {path.name for path in out.iterdir()} == {*FILES.values(), "result.json"}
+    assert json.loads((out / "result.json").read_text()) == result
+    fractions = [fraction for fraction, _ in report.told]
+    assert fractions == sorted(fractions) and fractions[-1] == 1.0 and len({stage for _, stage in report.told}) > 6
+    assert len(report.pictures) == 1, "the overlay is shown as soon as the head is fitted"
+    assert result["size"] == [512, 512] and result["resolution"] == 512 and 0.1 < result["seen"] < 0.8
+
+
+def test_the_seen_texture_is_the_photos_and_the_mask_says_where(made):
+    out, _, _ = made
+    mask = np.asarray(Image.open(out / FILES["mask"])) / 255
+    texture = np.asarray(Image.open(out / FILES["texture"]), np.float32)[mask > 0.9] / 255
+    albedo = np.asarray(Image.open(out / FILES["diffuse_albedo"]), np.float32) / 255
+    # Lit skin varies, the prior's one albedo does so by its pores alone.
+    assert texture.std() > 0.08 and albedo[mask > 0.9].std(0).max() < 0.05
+    torch.testing.assert_close(
+        torch.from_numpy(albedo[mask > 0.9].mean(0)), torch.tensor([0.78, 0.6, 0.52]), atol=0.03, rtol=0
+    )
+
+
+def test_the_same_seed_gives_the_same_files_and_corrected_landmarks_move_the_head(made, tmp_path):
+    out, result, _ = made
+    again = run_face(draft(tmp_path / "again"), SilentReport())
+    assert again["landmarks"] == result["landmarks"] and again["translation"] == pytest.approx(result["translation"])
+    for name in ("texture", "diffuse_albedo", "normal", "eye"):
+        one, other = (np.asarray(Image.open(folder / FILES[name]), int) for folder in (out, tmp_path / "again"))
+        # Sums in another order may round another way.
+        assert np.abs(one - other).max() <= 1
+    moved = [[u + 0.05, v] for u, v in result["landmarks"]]
+    shifted = run_face(draft(tmp_path / "moved", landmarks=moved), SilentReport())
+    # The face is half a metre and more away from a camera with a field of view of some ten degrees and more.
+    assert shifted["translation"][0] > result["translation"][0] + 0.005
+
+
+@pytest.mark.parametrize("stage", ["Finding the face", "Fitting the head", "Completing the maps", "Adding detail"])
+def test_a_cancelled_portrait_leaves_nothing(tmp_path, stage):
+    with pytest.raises(Cancelled):
+        run_face(draft(tmp_path / "out"), Listener(stage))
+    assert not (tmp_path / "out").exists()
