@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from scipy.optimize import nnls
 from skimage.draw import polygon2mask
 from torch import Tensor
 
+from ..optics import harmonics
 from ..optics.camera import Camera
 from .fit_landmarks import OVAL
 from .head import HeadModel
@@ -20,6 +23,8 @@ from .records import FaceFit
 SIDE = 256
 #: Skin seen at a more grazing angle than this cosine does not count.
 FACING = 0.3
+#: How strongly lamps are drawn to their mean.
+EVEN = 0.2
 
 
 def light_on(head: HeadModel, found: FaceFit, radiance: Tensor) -> Tensor:
@@ -41,7 +46,36 @@ def light_on(head: HeadModel, found: FaceFit, radiance: Tensor) -> Tensor:
     counts = seen.mask & (material == 0) & ((normals * towards).sum(-1) > FACING) & inside
     if int(counts.sum()) < skin // 100:
         return plain_light(photo)
-    return fit_light(photo[counts], normals[counts]).light
+    found_light = fit_light(photo[counts], normals[counts])
+    return possible(photo[counts] / found_light.albedo, normals[counts], found_light.weight)
+
+
+def possible(white: Tensor, normals: Tensor, weight: Tensor) -> Tensor:
+    """(9, 3): the light that gives white surfaces with ``normals`` (P, 3) the radiance ``white`` (P, 3).
+
+    It is a sum of lamps from all around, each at least dark, drawn towards their mean: what a photo does not show of
+    the light behind a head stays even.
+    """
+    terms = (normals @ _LAMPS.T).clamp(min=0) / math.pi
+    even = EVEN * float(weight.sum()) / len(_LAMPS) * (torch.eye(len(_LAMPS)) - 1 / len(_LAMPS))
+    curvature = ((terms * weight[:, None]).T @ terms / terms.mean() ** 2 + even).double()
+    root = torch.linalg.cholesky(curvature + 1e-9 * curvature.diagonal().mean() * torch.eye(len(_LAMPS)))
+    pulls = ((terms * weight[:, None]).T @ white / terms.mean() ** 2).double()
+    wanted = torch.linalg.solve_triangular(root, pulls, upper=False)
+    strength = np.stack([nnls(root.T.numpy(), channel.numpy())[0] for channel in wanted.T], 1)
+    return harmonics.basis(_LAMPS).T @ torch.from_numpy(strength).float()
+
+
+def _spread(count: int) -> Tensor:
+    """(count, 3): unit directions evenly over the sphere, on a golden spiral."""
+    height = 1 - 2 * (torch.arange(count) + 0.5) / count
+    turn = torch.arange(count) * math.pi * (3 - math.sqrt(5))
+    ring = (1 - height**2).sqrt()
+    return torch.stack([ring * turn.cos(), ring * turn.sin(), height], -1)
+
+
+#: Where the lamps of :func:`possible` stand.
+_LAMPS = _spread(96)
 
 
 def plain_light(photo: Tensor) -> Tensor:

@@ -34,8 +34,8 @@ EYES = (33, 263)
 LEAST_EYES = 24
 #: Nose tip, and the two ends of the face's contour at the height of the ears, the head's right one first.
 NOSE, CONTOUR_ENDS = 1, (234, 454)
-#: A face is seen from the side if its nose is this much nearer, 0 to 0.5 of the width, to one end of the contour.
-PROFILE = 0.08
+#: Values of :func:`sideways`: of a face turned by about 30 degrees, half of which is guessed, and by about 50.
+TURNED, PROFILE = 0.0, -0.35
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ def check(landmarks: Tensor, size: tuple[int, int]) -> list[str]:
             f"Use a picture in which it has at least {4 * LEAST_EYES} pixels.",
             "tiny_face",
         )
-    if sideways(landmarks, size) < PROFILE or eyes < span / 5:
+    side = sideways(landmarks, size)
+    if side < PROFILE or eyes < span / 5:
         raise BadInput(
             "The face is seen from the side, so that half of it has no landmarks.",
             "Use a portrait that shows both eyes.",
@@ -116,6 +117,8 @@ def check(landmarks: Tensor, size: tuple[int, int]) -> list[str]:
             f"The picture cuts off {outside:.0%} of the face.", "Use a picture that shows all of it.", "cropped_face"
         )
     warnings = []
+    if side < TURNED:
+        warnings.append("The face is turned far to a side, so much of its other half is guessed.")
     if outside > 0.02:
         warnings.append(f"The picture cuts off {outside:.0%} of the face; that part is guessed.")
     if span < 6 * LEAST_EYES:
@@ -124,7 +127,7 @@ def check(landmarks: Tensor, size: tuple[int, int]) -> list[str]:
 
 
 def sideways(landmarks: Tensor, size: tuple[int, int]) -> float:
-    """How far the nose is inside the face, from 0.5 (seen from in front) through 0 (before the contour) to less."""
+    """Where the nose is across the face: 0.5 in its middle, seen from in front; 0 on the contour's end; less beyond."""
     pixels = landmarks * torch.tensor(size, dtype=landmarks.dtype)
     right, left = pixels[list(CONTOUR_ENDS)]
     across = left - right
