@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a picture was taken from, before its pixels are read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...errors import BadInput
+from .pictures import Distortion
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """A picture, its mask or None, ``world_to_camera`` (4, 4) in architecture.md's camera frame, and its lens.
+
+    ``lens``: fx, fy, cx, cy in shares of the picture's width and height, for any size; or ``fov_x``, radians.
+    """
+
+    picture: Path
+    mask: Path | None
+    world_to_camera: Tensor
+    lens: tuple[float, float, float, float] | None
+    fov_x: float = 0.0
+    distortion: Distortion = field(default_factory=Distortion)
+
+    def lens_for(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """fx, fy, cx, cy in pixels of a picture of this size."""
+        if self.lens is None:
+            focal = 0.5 * width / math.tan(self.fov_x / 2)
+            return focal, focal, width / 2, height / 2
+        fx, fy, cx, cy = self.lens
+        return fx * width, fy * height, cx * width, cy * height
+
+
+def checked(matrix: Tensor, source: str) -> Tensor:
+    """A rigid world-to-camera matrix (4, 4), single precision, or the sentence why it is none."""
+    turn = matrix[:3, :3]
+    rigid = torch.isfinite(matrix).all() and torch.allclose(turn @ turn.T, torch.eye(3).to(turn), atol=1e-2)
+    if not rigid or float(torch.linalg.det(turn)) < 0:
+        raise BadInput(f"A camera in {source} is not a turn and a shift.", "Export the cameras again, without scaling.")
+    return matrix.float()

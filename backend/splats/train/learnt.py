@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is learnt: Gaussians and the light, unbounded numbers behind bounded ones, with Adam's memory of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import Adam
+
+from ..cloud import DC, Splats
+from ..shading import expansion
+
+#: Per Gaussian, in the order of files.
+GAUSSIANS = ("means", "quats", "scales", "opacity", "sh_base", "sh_rest", "albedo", "metallic", "roughness", "progress")
+#: Behind a logistic curve.
+_BOUNDED = ("opacity", "albedo", "metallic", "roughness", "progress")
+MOMENTS = ("exp_avg", "exp_avg_sq")
+#: Where the distillation starts (methods.md §5.3).
+START = {"albedo": 0.99, "metallic": 0.99, "roughness": 0.99, "progress": 0.01}
+_EDGE = 1e-4
+
+
+def logit(values: Tensor) -> Tensor:
+    """The number behind a value in 0..1."""
+    return torch.logit(values.clamp(_EDGE, 1 - _EDGE))
+
+
+def raw(splats: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Learnt numbers from tensors by the names of ``Splats.tensors``; materials start fresh where there are none."""
+    count, sh = len(splats["means"]), splats["sh"]
+    full = sh.new_zeros(count, expansion.COUNT, 3)
+    kept = min(expansion.COUNT, sh.shape[1])
+    full[:, :kept] = sh[:, :kept]
+    found = {"means": splats["means"], "quats": splats["quats"], "scales": splats["scales"].clamp(min=1e-8).log(),
+             "opacity": logit(splats["opacity"]), "sh_base": full[:, :1], "sh_rest": full[:, 1:]}  # fmt: skip
+    for name, value in START.items():
+        fresh = torch.full((count, 3) if name == "albedo" else (count,), value).to(sh)
+        found[name] = logit(splats.get(name, fresh))
+    return {name: found[name].clone() for name in GAUSSIANS}
+
+
+class Learnt:
+    """Parameters by name: those of :data:`GAUSSIANS` (N, …) and ``environment`` (6, R, R, 3), log radiance."""
+
+    def __init__(self, gaussians: Mapping[str, Tensor], environment: Tensor) -> None:
+        self.values: dict[str, Tensor] = {}
+        self.optimiser = Adam([{"params": [torch.zeros(1)], "name": "none"}], lr=0.0, eps=1e-15)
+        self.optimiser.param_groups.clear()
+        for name, value in {**gaussians, "environment": environment}.items():
+            self.values[name] = value.detach().clone().requires_grad_()
+            self.optimiser.add_param_group({"params": [self.values[name]], "name": name})
+
+    @property
+    def count(self) -> int:
+        """How many Gaussians there are."""
+        return len(self.values["means"])
+
+    def cloud(self) -> dict[str, Tensor]:
+        """Tensors by the names of ``Splats.tensors``, gradients attached."""
+        v = self.values
+        found = {name: torch.sigmoid(v[name]) for name in _BOUNDED}
+        sh = torch.cat([v["sh_base"], v["sh_rest"]], 1)
+        return {**found, "means": v["means"], "quats": F.normalize(v["quats"], dim=-1), "scales": v["scales"].exp(),
+                "sh": sh}  # fmt: skip
+
+    def radiance(self) -> Tensor:
+        """(6, R, R, 3): the environment, linear."""
+        return self.values["environment"].exp()
+
+    def rates(self, rates: Mapping[str, float]) -> None:
+        """Learn what has a rate, hold the rest."""
+        for group in self.optimiser.param_groups:
+            rate = rates.get(group["name"], 0.0)
+            group["lr"] = rate
+            group["params"][0].requires_grad_(rate > 0)
+
+    def step(self) -> None:
+        """Adam's step on the gradients that are there; then they are gone."""
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+
+    def _swap(self, name: str, value: Tensor, moments: Mapping[str, Tensor] | None) -> None:
+        group = next(g for g in self.optimiser.param_groups if g["name"] == name)
+        old = group["params"][0]
+        state = self.optimiser.state.pop(old, {})
+        new = value.detach().requires_grad_(old.requires_grad)
+        group["params"][0] = self.values[name] = new
+        if state and moments is not None:
+            self.optimiser.state[new] = {"step": state["step"], **moments}
+
+    def moments(self, name: str) -> dict[str, Tensor]:
+        """Adam's memory of a parameter; empty before its first step."""
+        state = self.optimiser.state.get(self.values[name], {})
+        return {key: state[key] for key in MOMENTS if key in state}
+
+    def change(self, kept: Tensor, added: Mapping[str, Tensor]) -> None:
+        """Keep some Gaussians (N,) bool and append ``added`` ones, of which Adam remembers nothing."""
+        for name in GAUSSIANS:
+            new = added[name]
+            moments = {key: torch.cat([m[kept], torch.zeros_like(new)]) for key, m in self.moments(name).items()}
+            self._swap(name, torch.cat([self.values[name].detach()[kept], new]), moments)
+
+    def put(self, name: str, value: Tensor) -> None:
+        """Set a parameter anew; what Adam remembers of it is gone."""
+        moments = {key: torch.zeros_like(value) for key in self.moments(name)}
+        self._swap(name, value, moments)
+
+    def splats(self) -> Splats:
+        """The cloud as files have it."""
+        from ..cloud import from_tensors
+
+        return from_tensors(self.cloud())
+
+
+def fresh(means: Tensor, colours: Tensor, sizes: Tensor, opacity: float = 0.1) -> dict[str, Tensor]:
+    """Round Gaussians by the names of ``Splats.tensors``: means (N, 3), display colours (N, 3), sizes (N,)."""
+    quats = means.new_zeros(len(means), 4)
+    quats[:, 0] = 1
+    return {
+        "means": means,
+        "quats": quats,
+        "scales": sizes[:, None].expand(-1, 3),
+        "opacity": torch.full_like(sizes, opacity),
+        "sh": ((colours - 0.5) / DC)[:, None],
+    }

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is made small (methods.md §5.3)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+#: Weights of structure in the picture's loss, of the progress and of white light.
+STRUCTURE, PROGRESS, WHITE = 0.2, 0.08, 0.003
+_WINDOW, _SIGMA = 11, 1.5
+
+
+@lru_cache(maxsize=4)
+def _kernel(device: str) -> Tensor:
+    place = torch.arange(_WINDOW, device=device) - _WINDOW // 2
+    weight = torch.exp(-(place**2) / (2 * _SIGMA**2))
+    return weight / weight.sum()
+
+
+def _blurred(maps: Tensor) -> Tensor:
+    kernel = _kernel(str(maps.device)).to(maps)
+    rows = F.conv2d(maps[:, None], kernel[None, None, None], padding=(0, _WINDOW // 2))
+    return F.conv2d(rows, kernel[None, None, :, None], padding=(_WINDOW // 2, 0))[:, 0]
+
+
+def dissimilarity(a: Tensor, b: Tensor) -> Tensor:
+    """1 − SSIM of pictures (H, W, 3) in 0..1, Gaussian window of 11 pixels, as 3DGS has it."""
+    x, y = a.permute(2, 0, 1), b.permute(2, 0, 1)
+    mean_x, mean_y, xx, yy, xy = _blurred(torch.cat([x, y, x * x, y * y, x * y])).split(3)
+    var_x, var_y, both = xx - mean_x**2, yy - mean_y**2, xy - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    top = (2 * mean_x * mean_y + c1) * (2 * both + c2)
+    return 1 - (top / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean()
+
+
+def picture(image: Tensor, truth: Tensor) -> Tensor:
+    """(1 − .2) · L1 + .2 · (1 − SSIM)."""
+    return (1 - STRUCTURE) * (image - truth).abs().mean() + STRUCTURE * dissimilarity(image, truth)
+
+
+def white(radiance: Tensor) -> Tensor:
+    """Mean over texels of Σ_rgb |l − mean_rgb l|: light is white where nothing says otherwise."""
+    return (radiance - radiance.mean(-1, keepdim=True)).abs().sum(-1).mean()

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The four stages, how an iterations' budget is shared among them, and how fast what is learnt in each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_GEOMETRY = ("means", "quats", "scales", "opacity")
+_RADIANCE = ("sh_base", "sh_rest")
+_SPECULAR = ("albedo", "roughness", "progress", "environment")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """``weight``: its part of the budget, thousands of iterations of the full schedule. ``learnt``: what moves.
+
+    ``physical``: materials and light are drawn; ``diffuse``: metallic is free, diffuse light and visibility are there.
+    ``dense``: Gaussians are added and removed.
+    """
+
+    name: str
+    weight: float
+    learnt: tuple[str, ...]
+    physical: bool
+    diffuse: bool
+    dense: bool
+
+
+STAGES = (
+    Stage("radiance", 30, (*_GEOMETRY, *_RADIANCE), False, False, True),
+    Stage("specular", 30, (*_GEOMETRY, *_RADIANCE, *_SPECULAR), True, False, True),
+    Stage("diffuse", 10, (*_GEOMETRY, *_RADIANCE, *_SPECULAR, "metallic"), True, True, False),
+    Stage("joint", 5, (*_GEOMETRY, *_RADIANCE, *_SPECULAR, "metallic"), True, True, False),
+)
+#: Iterations of the full schedule (methods.md §5.3).
+FULL = 75_000
+#: Learning rates of Adam at the full schedule; 3DGS' for radiance, means' in units of the scene's extent.
+_RATES = {"means": 1.6e-4, "quats": 1e-3, "scales": 5e-3, "opacity": 5e-2, "sh_base": 2.5e-3, "sh_rest": 1.25e-4,
+          "albedo": 1e-2, "roughness": 1e-2, "metallic": 1e-2, "progress": 6e-3, "environment": 2e-2}  # fmt: skip
+#: Means slow down to this part over the first stage; later they go on at the geometric middle.
+_SLOWEST = 0.01
+_JOINT_PROGRESS = 0.3
+#: A short budget goes in longer steps, up to so many times; opacity's are long already.
+_MOST_HASTE = 5.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in the schedule an iteration is: its ``stage``, the ``step`` within it, of ``steps``."""
+
+    stage: Stage
+    number: int
+    step: int
+    steps: int
+
+    @property
+    def fraction(self) -> float:
+        """0..1 within the stage."""
+        return self.step / self.steps
+
+
+class Schedule:
+    """The stages of a budget of ``iterations``; without ``radiance`` a finished cloud is where it starts."""
+
+    def __init__(self, iterations: int, radiance: bool = True) -> None:
+        weights = [stage.weight if radiance or stage.physical else 0.0 for stage in STAGES]
+        total, edge, self.bounds = sum(weights), 0.0, [0]
+        for weight in weights:
+            edge += weight
+            self.bounds.append(round(iterations * edge / total))
+        self.iterations = iterations
+
+    def steps(self, number: int) -> int:
+        """Iterations of a stage."""
+        return self.bounds[number + 1] - self.bounds[number]
+
+    def at(self, step: int) -> Place:
+        """The place of an iteration, 0 … iterations − 1."""
+        number = next(n for n in range(len(STAGES)) if step < self.bounds[n + 1])
+        return Place(STAGES[number], number, step - self.bounds[number], self.steps(number))
+
+    def haste(self, place: Place) -> float:
+        """How much longer steps are than those of the full schedule."""
+        return min(_MOST_HASTE, max(1.0, (place.stage.weight * 1000 / place.steps) ** 0.5))
+
+    def interval(self, place: Place, full: int, least: int) -> int:
+        """An interval of the full schedule at this budget, in iterations."""
+        return max(least, round(full * place.steps / (place.stage.weight * 1000)))
+
+    def rates(self, place: Place, extent: float) -> dict[str, float]:
+        """Learning rates by name, of what is learnt in this stage."""
+        haste = self.haste(place)
+        found = {name: _RATES[name] * (1.0 if name == "opacity" else haste) for name in place.stage.learnt}
+        first = not place.stage.physical
+        found["means"] *= extent * _SLOWEST ** (place.fraction if first else 0.5)
+        if place.stage.name == "joint":
+            found["progress"] *= _JOINT_PROGRESS
+        return found

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The loop: a view, a picture of it, what is wrong with it, a step; and now and then more or fewer Gaussians."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ...errors import Cancelled
+from ...limo.report import Report
+from ...optics.metrics import PSNR_CEILING
+from .. import render
+from ..inputs import Scene, View
+from ..raster.dense import rotations
+from ..shading import visibility
+from ..shading.environment import Light
+from ..shading.visibility import Visibility
+from . import checkpoint, density, losses, sheet
+from .density import Density
+from .learnt import Learnt
+from .stages import Place, Schedule
+
+#: Views that are looked at on the way, and how often: at most so many times in all.
+_LOOKED_AT, _LOOKS = 3, 60
+#: Visible harmonics grow by a degree each so many iterations of the full schedule.
+_DEGREE = 1000
+#: Parts of a stage: Gaussians change until the first; mirrors spread until the second.
+_CHANGE_UNTIL, _SPREAD_UNTIL = 0.5, 0.8
+#: Iterations of the full schedule between changes, fadings and spreadings of mirrors; the least between each.
+_REFINE, _REFINE_SPREADING, _FADE, _SPREAD = (100, 20), (500, 40), (3000, 600), (1000, 50)
+#: Opacity rests after a spreading for this part of the time between two.
+_REST = 0.2
+
+
+class Settings(NamedTuple):
+    """What the loop needs to know beside the scene."""
+
+    schedule: Schedule
+    most: int
+    tone: str
+    seed: int
+    device: str
+    folder: Path
+    header: dict[str, Any]
+
+
+class Trainer:
+    """A training in some state; :meth:`run` takes it to the end."""
+
+    def __init__(self, scene: Scene, learnt: Learnt, settings: Settings) -> None:
+        self.scene, self.learnt, self.settings = scene, learnt, settings
+        self.density = Density(learnt, settings.most)
+        self.visibility: Visibility | None = None
+        self.step, self.psnr = 0, float("nan")
+        self.extent = scene.middle_and_extent()[1] * 1.1
+        self.told: dict[str, float] = {}
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        told = checkpoint.header(path)
+        self.learnt, self.density, self.visibility = checkpoint.load(path, self.settings.device)
+        self.step, self.told = int(told["step"]), dict(told["psnr"])
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        told = {**self.settings.header, "step": self.step, "most": self.settings.most, "psnr": self.told}
+        checkpoint.save(
+            self.settings.folder / "checkpoint.safetensors", self.learnt, self.density, self.visibility, told
+        )
+
+    def run(self, report: Report) -> None:
+        """Train to the end of the schedule; progress tells the PSNR, a preview is written at every look."""
+        schedule = self.settings.schedule
+        every = max(10, schedule.iterations // _LOOKS)
+        try:
+            while self.step < schedule.iterations:
+                report.check()
+                place = schedule.at(self.step)
+                loss = self.update(place)
+                self.step += 1
+                if place.step + 1 == place.steps:
+                    self.finish_stage(place, report)
+                elif self.step % every == 0:
+                    self.look(place, report, loss)
+                elif self.step % 10 == 0:
+                    self._tell(place, report)
+        except (Cancelled, KeyboardInterrupt):
+            self.save()
+            raise
+
+    def update(self, place: Place) -> float:
+        """One iteration; returns its loss."""
+        # Every iteration has its own number, so that a run that goes on draws what an unbroken one would.
+        torch.manual_seed(self.settings.seed * 7_919 + self.step)
+        self.prepare(place)
+        view, background = self._view(), self.background(random=True)
+        screen = torch.zeros(self.learnt.count, 2, device=background.device, requires_grad=True)
+        image, maps = self.picture(place, view, background, screen)
+        loss = losses.picture(image, view.over(background))
+        if place.stage.diffuse:
+            loss = loss + self._priors(place, view, maps)
+        loss.backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            if place.stage.dense and screen.grad is not None:
+                self.density.watch(screen.grad, maps.drawn, view.camera.lens.width)
+            self.learnt.step()
+            self.after(place)
+        return float(loss.detach())
+
+    def prepare(self, place: Place) -> None:
+        """Learning rates; and the visibility, before the first iteration that needs it."""
+        rates = self.settings.schedule.rates(place, self.extent)
+        if place.stage.name == "joint" and not self.scene.masked:
+            del rates["environment"]
+        if self._spreading(place) and place.step >= self._between(place, _SPREAD):
+            since = place.step % self._between(place, _SPREAD)
+            if since < _REST * self._between(place, _SPREAD):
+                # Not 0: Adam would go on, but the parameter must keep its place in the graph.
+                rates["opacity"] = 1e-12
+        self.learnt.rates(rates)
+        if place.stage.diffuse and self.visibility is None:
+            with torch.no_grad():
+                cloud = self.learnt.cloud()
+                axes = rotations(cloud["quats"])
+                self.visibility = visibility.bake(cloud["means"], axes, cloud["scales"], cloud["opacity"])
+
+    def _between(self, place: Place, full_and_least: tuple[int, int]) -> int:
+        return self.settings.schedule.interval(place, *full_and_least)
+
+    def _spreading(self, place: Place) -> bool:
+        return place.stage.physical and place.stage.dense and place.fraction < _SPREAD_UNTIL
+
+    def after(self, place: Place) -> None:
+        """What happens to the cloud after an iteration."""
+        if not place.stage.dense:
+            return
+        step, spreading = place.step + 1, place.stage.physical
+        until = _SPREAD_UNTIL if spreading else _CHANGE_UNTIL
+        if place.fraction < until:
+            if step % self._between(place, _REFINE_SPREADING if spreading else _REFINE) == 0:
+                full = step >= self._between(place, _FADE) and place.steps >= 10_000
+                self.density.refine(self.learnt, self.extent, prune_large=full)
+            if spreading and step % self._between(place, _SPREAD) == 0:
+                density.propagate(self.learnt)
+            elif not spreading and step % self._between(place, _FADE) == 0:
+                density.fade(self.learnt)
+
+    def _view(self) -> View:
+        views = self.scene.train
+        epoch, number = divmod(self.step, len(views))
+        g = torch.Generator().manual_seed(self.settings.seed * 104_729 + epoch)
+        return views[int(torch.randperm(len(views), generator=g)[number])]
+
+    def background(self, random: bool = False) -> Tensor:
+        """(3,): behind masked objects anything, so that nothing can hide in it, or white to look at; else black."""
+        if not self.scene.masked:
+            return torch.zeros(3, device=self.settings.device)
+        return torch.rand(3).to(self.settings.device) if random else torch.ones(3, device=self.settings.device)
+
+    def picture(
+        self, place: Place, view: View, background: Tensor, screen: Tensor | None = None
+    ) -> tuple[Tensor, render.Maps]:
+        """Display values (H, W, 3) as this stage draws them, and the maps."""
+        cloud = self.learnt.cloud()
+        if not place.stage.physical:
+            degree = min(3, place.step // self._between(place, (_DEGREE, 30)))
+            maps = render.draw(cloud, view.camera, material=False, degree=degree, screen=screen)
+            return render.plain(maps, background), maps
+        found = self.physical(place, view, background, screen)
+        return found.image, found.maps
+
+    def physical(self, place: Place, view: View, background: Tensor, screen: Tensor | None = None) -> render.Picture:
+        """The blend of physical shading and raw radiance, and its parts."""
+        cloud = self.learnt.cloud()
+        if not place.stage.diffuse:
+            cloud["metallic"] = torch.ones_like(cloud["metallic"])
+        maps = render.draw(cloud, view.camera, material=True, screen=screen)
+        light = Light(self.learnt.radiance())
+        return render.physical(
+            maps, view.camera, light, background, visibility=self.visibility, diffuse=place.stage.diffuse,
+            tone=self.settings.tone,
+        )  # fmt: skip
+
+    def _priors(self, place: Place, view: View, maps: render.Maps) -> Tensor:
+        """The progress goes to 1 on the object, the light to white."""
+        loss = losses.WHITE * losses.white(self.learnt.radiance())
+        if self.scene.masked or place.stage.name == "joint":
+            assert maps.material is not None
+            loss = loss + losses.PROGRESS * ((maps.material[..., 5] - view.mask(loss.device)) ** 2).mean()
+        return loss
+
+    def looked_at(self) -> list[View]:
+        """The views by which progress is told: for testing, where there are some."""
+        views = self.scene.test or self.scene.train
+        return [views[int(i)] for i in torch.linspace(0, len(views) - 1, min(_LOOKED_AT, len(views))).round()]
+
+    @torch.no_grad()
+    def look(self, place: Place, report: Report, loss: float) -> None:
+        """Measure, show and note how far it is; keep a checkpoint."""
+        rows = []
+        errors = []
+        for view in self.looked_at():
+            background = self.background()
+            image, truth = self.picture(place, view, background)[0].clamp(0, 1), view.over(background)
+            errors.append(float(((image - truth) ** 2).mean()))
+            rows.append({"truth": truth, "picture": image})
+        levels = [min(PSNR_CEILING, -10 * torch.tensor(e).clamp(min=1e-12).log10().item()) for e in errors]
+        self.psnr = sum(levels) / len(levels)
+        self.told[place.stage.name] = self.psnr
+        preview = self.settings.folder / "preview.png"
+        sheet.write(preview, rows)
+        report.preview(preview)
+        line = {"step": self.step, "stage": place.stage.name, "loss": loss, "psnr": self.psnr,
+                "gaussians": self.learnt.count}  # fmt: skip
+        with (self.settings.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        self._tell(place, report)
+        self.save()
+
+    @torch.no_grad()
+    def finish_stage(self, place: Place, report: Report) -> None:
+        """The look at a stage's end, and a sheet of every part of the picture."""
+        self.look(place, report, float("nan"))
+        path = self.settings.folder / f"stage_{place.number + 1}_{place.stage.name}.png"
+        rows: list[Mapping[str, Tensor]] = []
+        for view in self.looked_at():
+            background = self.background()
+            found = self.physical(place, view, background)
+            image = found.image if place.stage.physical else self.picture(place, view, background)[0]
+            rows.append({"truth": view.over(background), "picture": image, **sheet.parts(found)})
+        sheet.write(path, rows)
+
+    def _tell(self, place: Place, report: Report) -> None:
+        so_far = "" if self.psnr != self.psnr else f", PSNR {self.psnr:.1f} dB"
+        report.progress(
+            self.step / self.settings.schedule.iterations,
+            f"Stage {place.number + 1} of 4, {place.stage.name}: {self.learnt.count} Gaussians{so_far}",
+        )
