@@ -32,6 +32,10 @@ _NOISE = 0.003
 _COLOUR_NOISE = 0.0012
 #: Part of what is seen that a patch amid the skin may have at most, if it is darker or of another colour.
 _LARGEST_PATCH = 0.03
+#: Where spectacles can be, likewise, and the part of both eyes' surroundings that is covered from outside if they are.
+_SPECTACLES, _COVERED = ((0.5, 0.5), (0.2, 0.14)), 0.25
+#: The logarithm of brightness by which a rim is darker than the skin about it.
+_RIM = 0.16
 _ROUNDS = 4
 
 
@@ -44,7 +48,11 @@ def free_skin(colour: Tensor, normal: Tensor, usable: Tensor) -> Tensor:
     for _ in range(_ROUNDS):
         odd = _strangeness(colour, normal, usable, core & free if bool((core & free).any()) else core, free)
         free = _joined(odd, usable, core)
-    return free
+    left = free & ~_rims(luminance(colour.permute(1, 2, 0)), usable, free)
+    # Splinters between a rim and a lash tell little and may be either.
+    labels, count = ndimage.label(left.numpy())
+    splinter = np.bincount(labels.ravel(), minlength=count + 1) < (len(usable) / 24) ** 2
+    return left & ~torch.from_numpy(splinter[labels])
 
 
 def _ellipse(size: int, centre: tuple[float, float], axes: tuple[float, float]) -> Tensor:
@@ -112,6 +120,23 @@ def _joined(odd: Tensor, usable: Tensor, core: Tensor) -> Tensor:
     for eye in _EYES:
         kept &= ~((patches > 0) & _ellipse(size, *eye).numpy())
     return torch.from_numpy(kept)
+
+
+def _rims(bright: Tensor, usable: Tensor, free: Tensor) -> Tensor:
+    """(R, R) bool: rims of spectacles, if both eyes show that there are any: long dark lines, else much like skin."""
+    size = len(usable)
+    whole = torch.from_numpy(ndimage.binary_fill_holes(free.numpy()))
+    for eye in _EYES:
+        around = _ellipse(size, *eye) & usable
+        if not float((around & ~whole).sum()) > _COVERED * float(around.sum()):
+            return torch.zeros_like(usable)
+    level = (bright + _NOISE).log().numpy()
+    dark = ndimage.median_filter(level, round(size / 20)) - level > _RIM
+    labels, count = ndimage.label(dark & _ellipse(size, *_SPECTACLES).numpy(), np.ones((3, 3)))
+    # Specks are pores and lashes.
+    long = np.bincount(labels.ravel(), minlength=count + 1) > size / 8
+    long[0] = False
+    return torch.from_numpy(ndimage.binary_dilation(long[labels], iterations=max(1, round(size / 256))))
 
 
 def _blurred(picture: Tensor, sigma: float) -> Tensor:

@@ -143,6 +143,29 @@ def test_a_hand_before_the_cheek_is_left_out(head: HeadModel, posed: FaceFit) ->
     assert float(known[glove].float().mean()) < 0.02
 
 
+@pytest.mark.parametrize("frames", (True, False))
+def test_rims_go_where_there_are_spectacles_and_the_same_lines_stay_where_there_are_none(
+    head: HeadModel, posed: FaceFit, frames: bool
+) -> None:
+    fit = turned(posed, -20)
+    texture = portrait(head, fit, "light")
+    y, x = torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij")
+    rim = torch.zeros(256, 256, dtype=torch.bool)
+    for eye in (105, 151):
+        away = ((x - eye) ** 2 + (y - 118) ** 2).sqrt()
+        rim |= ((away - 20).abs() < 1.6) & (y > 118)
+    texture[:, rim] *= 0.7
+    if frames:
+        texture[:, (y > 102) & (y < 116) & ((x - 128).abs() > 8)] = 0.015
+    photo, _ = photo_of(head, fit, texture)
+    seen = look(photo, fit, head, 256)
+    known = unwrap(photo, fit, head).mask[0] > 0
+    share = float(known[rim & (seen.trust > 0.5)].float().mean())
+    assert share < 0.15 if frames else share > 0.85
+    cheeks = ((x - 128).abs() < 40) & (y > 145) & (y < 175) & (seen.trust > 0.5)
+    assert float(known[cheeks].float().mean()) > 0.85
+
+
 def test_a_finer_map_of_the_same_photo_has_the_same_mask(head: HeadModel, posed: FaceFit) -> None:
     photo, _ = photo_of(head, posed, portrait(head, posed, "light"))
     small, large = unwrap(photo, posed, head, 256), unwrap(photo, posed, head, 512)
