@@ -20,6 +20,8 @@ from .layout import step
 
 #: Rows of the surroundings' panorama, and directions into which its light is gathered for shadows.
 ROWS, DIRECTIONS = 32, 96
+#: How often people are not taken against the light, if they would be.
+_FRONTAL = 0.65
 MOODS = ("clear", "overcast", "golden", "dusk")
 
 
@@ -75,6 +77,8 @@ def draw(rng: np.random.Generator, hdris: list[Path]) -> Illumination:
     else:
         sky, lamps = _studio(rng), ()
     turn = _turn(rng)
+    if rng.random() < _FRONTAL and (turn @ _strongest(sky, lamps))[1] > 0:
+        turn = np.diag([-1.0, -1.0, 1.0]) @ turn
     towards = pano.directions(ROWS, "world") @ torch.from_numpy(turn).float()
     panorama = pano.sample(pano.resize(torch.from_numpy(sky.astype(np.float32)), ROWS), towards, "world")
     level = float(pano.mean_radiance(panorama).mean()) + 1e-6
@@ -82,6 +86,14 @@ def draw(rng: np.random.Generator, hdris: list[Path]) -> Illumination:
     for _ in range(rng.choice(4, p=(0.45, 0.3, 0.17, 0.08)) if lamps else rng.choice(4, p=(0.3, 0.35, 0.22, 0.13))):
         lamps = (*lamps, _lamp(rng))
     return Illumination(panorama / level, lamps)
+
+
+def _strongest(sky: np.ndarray, lamps: tuple[Lamp, ...]) -> np.ndarray:
+    """(3,): whereto the irradiance is greatest, of a world-frame panorama (N, 2N, 3) and lamps."""
+    rows = len(sky)
+    weight = sky.sum(-1) * pano.solid_angles(rows).numpy()
+    whole = (weight[..., None] * pano.directions(rows, "world").numpy()).sum((0, 1))
+    return np.asarray(whole + sum(lamp.irradiance.sum() * lamp.direction for lamp in lamps))
 
 
 def _captured(rng: np.random.Generator, hdris: list[Path]) -> tuple[np.ndarray, tuple[Lamp, ...]]:

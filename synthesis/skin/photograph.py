@@ -4,7 +4,7 @@
 Diffuse light: albedo/π · irradiance, the irradiance blurred as light spreads below the skin, red farthest (d'Eon &
 Luebke 2007, six Gaussians, of which the three that matter at a millimetre a texel are kept). Specular light: GGX with
 Schlick's Fresnel; the surroundings prefiltered, their part by Karis 2014's fit. Light that the head itself hides
-comes back from skin, once (a constant). Head frame, linear Rec.709.
+comes back once, from the skin about the place. Head frame, linear Rec.709.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _WIDTHS = (0.45, 0.95, 1.75, 3.4)
 _PARTS = np.array([(0.16, 0.62, 0.86), (0.26, 0.33, 0.14), (0.44, 0.05, 0.0), (0.14, 0.0, 0.0)])
 #: Roughnesses for which surroundings are prefiltered.
 _ROUGH = (0.28, 0.42, 0.56, 0.75)
+#: Standard deviation, as a part of the map's side, of the skin that a place gets light back from.
+_NEAR = 0.04
 #: Part of diffuse light that the surface turns back on the way in.
 _TURNED_BACK = 0.05
 _LIGHTNESS = np.array(REC709, np.float32)
@@ -90,8 +92,9 @@ def radiance(skin: Surface, head: Head, light: Illumination, eye: np.ndarray) ->
             * _highlight(skin, head.normal, view, facing, lamp.direction, lamp.radius)
             * lamp.irradiance
         )
-    on_skin = irradiance[layout(len(sky)).mask].mean(0)
-    bounced = skin.albedo[layout(len(sky)).mask].mean(0) * on_skin * (1 - sky)
+    # What hides the sky from a place is the skin about it, and is lit about as it is.
+    near = ndimage.gaussian_filter(irradiance * skin.albedo, (_NEAR * len(sky), _NEAR * len(sky), 0), mode="nearest")
+    bounced = near * (1 - sky)
     diffuse = skin.albedo / math.pi * (1 - _TURNED_BACK) * spread_below(irradiance + bounced)
     return np.asarray(diffuse + shine, np.float32)
 
