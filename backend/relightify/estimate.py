@@ -105,4 +105,3 @@ def _share(mask: Tensor, head: HeadModel, eye: int | None = None) -> float:
         across, up = _ORBIT
         where = where & (away[..., 0] < across) & (away[..., 2] < up) & (away[..., 1] < across)
     return float(mask[0][where].mean())
-
