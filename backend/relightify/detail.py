@@ -22,6 +22,7 @@ from .head import HeadModel
 from .pores import coarseness, pores
 from .raster import project, uv_raster
 from .records import FaceFit, PartialTexture
+from .seams import closed
 from .unwrap import look
 
 #: Texels a side of what is written, by quality.
@@ -52,6 +53,8 @@ def refine(
 ) -> tuple[Tensor, Tensor]:
     """The prior's ``stack`` (10, r, r) at ``resolution`` with the detail of the photo (H, W, 3), linear; and where the
     texture is the photo's (1, R, R), 0..1."""
+    stack = maps.filled(stack)
+    stack = torch.cat([closed(stack[: maps.NORMAL.start], head), stack[maps.NORMAL]])
     seen = sample(radiance, fit, head, partial.mask, resolution)
     levels = 0
     while stack.shape[-1] << levels < resolution:

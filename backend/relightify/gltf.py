@@ -74,6 +74,8 @@ def _skin(glb: Glb, pictures: Mapping[str, bytes]) -> dict[str, Any]:
             "roughnessFactor": SKIN_ROUGHNESS,
         },
         "normalTexture": texture["normal"],
+        # The neck is open below.
+        "doubleSided": True,
         "extensions": {
             "KHR_materials_specular": {
                 "specularColorFactor": [F0_SCALE / _GLTF_F0] * 3,

@@ -73,7 +73,9 @@ def write_head(path: Path, portrait: Portrait, head: HeadModel) -> None:
         "landmarks": fit.landmarks.float(),
         "light": fit.light.float(),
     }
-    plain = {name: value.detach().numpy() if isinstance(value, Tensor) else value for name, value in arrays.items()}
+    plain: dict[str, Any] = {
+        name: value.detach().numpy() if isinstance(value, Tensor) else value for name, value in arrays.items()
+    }
     np.savez_compressed(path, **plain)
 
 
