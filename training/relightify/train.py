@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...backend.errors import BadInput
@@ -28,7 +29,7 @@ from .examples import Batch, Draw, Heads, error_weight, find_heads, statistics
 
 WEIGHTS = "prior_embedded.safetensors"
 #: Heads that are not trained on, the last of the shards; heads of which mean and deviation are taken.
-HELD, COUNTED = 24, 256
+HELD, COUNTED = 20, 256
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,19 @@ def validate(prior: Prior, cases: list[tuple[Tensor, PartialTexture]]) -> dict[s
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
+def units_of(recipe: Recipe, heads: Heads, numbers: list[int]) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of the channels: those that a run began with, whatever heads were added since."""
+    if (recipe.out / WEIGHTS).exists():
+        begun = load_file(recipe.out / WEIGHTS)
+        return begun["mean"], begun["deviation"]
+    return statistics(heads, numbers[:: max(1, len(numbers) // COUNTED)])
+
+
 def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
     """Train until ``recipe.steps``, on from a checkpoint in ``recipe.out``; returns the weights.
 
     ``log.jsonl`` gets the loss, and at every save the errors on heads that are not trained on, with the averaged
-    weights as they are and as they ship.
+    weights; in the end with them as they ship, too. Heads that are added before a run goes on are learnt from.
     """
     heads = find_heads(recipe.data)
     held = min(HELD, len(heads) // 10)
@@ -99,8 +108,7 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
         raise BadInput(
             f"{recipe.data} holds {len(heads)} heads.", "Make at least 10 with 'limelight synthesize faces'."
         )
-    every = max(1, len(numbers) // COUNTED)
-    units = statistics(heads, numbers[::every])
+    units = units_of(recipe, heads, numbers)
     cases, draw = hidden_half(heads, last), Draw(heads, numbers, *units, recipe.seed)
     write_recipe(recipe)
     torch.manual_seed(recipe.seed)
@@ -113,9 +121,10 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
     def errors(net: nn.Module) -> Iterator[Entry]:
         device = str(trainer.accelerator.device)
         yield {"weights": "averaged", **validate(Prior(net, *units, device), cases)}  # type: ignore[arg-type]
-        small = PriorNet(net.config)  # type: ignore[arg-type]
-        small.load_state_dict(unpack(pack(net.state_dict())))
-        yield {"weights": "8 bits", **validate(Prior(small, *units, device), cases)}
+        if trainer.step >= recipe.steps:
+            small = PriorNet(net.config)  # type: ignore[arg-type]
+            small.load_state_dict(unpack(pack(net.state_dict())))
+            yield {"weights": "8 bits", **validate(Prior(small, *units, device), cases)}
 
     header = {"config": json.dumps(net.config.to_dict())}
     return trainer.fit(batch_of, errors, recipe.out / WEIGHTS, header, report)
