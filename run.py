@@ -22,6 +22,7 @@ REQUIREMENTS = ROOT / "bridge" / "requirements-engine.txt"
 # mypy is pinned for its plugin's sake, the stubs to the oldest Blender that the extension supports. They are stubs only
 # and only in the engine's environment, where there is no Blender: nothing can import them in its place.
 TOOLS = ["pytest", "pytest-timeout", "pytest-rerunfailures", "ruff", "mypy==2.4.1", "fake-bpy-module-4-2==20260730"]
+VALIDATOR = "gltf-validator@2.0.0-dev.3.10"
 #: Blender as a Python module: version and the Python it needs.
 BLENDERS = {"bpy-4.2": ("4.2.23", (3, 11)), "bpy-5.0": ("5.0.1", (3, 11)), "bpy-5.2": ("5.2.3", (3, 13))}
 
@@ -108,6 +109,18 @@ def blender(name: str) -> Path:
     return environment(name, python, [[f"bpy=={version}"], ["pytest", "pytest-timeout"]])
 
 
+def gltf_validator() -> None:
+    """Khronos' validator, with which the tests check what is exported, where npm is installed."""
+    mark, npm = ENVS / "gltf" / "made-for", shutil.which("npm")
+    if npm is None or (mark.is_file() and mark.read_text() == VALIDATOR):
+        return
+    try:
+        call([npm, "install", "--silent", "--prefix", ENVS / "gltf", VALIDATOR])
+        mark.write_text(VALIDATOR)
+    except Failed as error:
+        say(f"SKIPPED: the glTF validator. {error}")
+
+
 def any_blender() -> Path:
     """Blender 5.2 where its Python is installed, else 4.2."""
     try:
@@ -166,6 +179,7 @@ def test(fast: bool) -> None:
             failed.append(name)
 
     python = engine(tools=True)
+    gltf_validator()
     part("style and types", lint)
     pytest: list[str | Path] = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
     part("engine and wire", lambda: call([python, *pytest, "tests/bridge", "tests/engine"]))
@@ -200,6 +214,7 @@ def main() -> int:
             test(options.fast)
         elif options.command == "envs":
             engine(tools=True)
+            gltf_validator()
             for name in BLENDERS:
                 blender(name)
         else:

@@ -63,7 +63,7 @@ def _drawn_together(stack: Tensor, one: Tensor, other: Tensor) -> Tensor:
 
 @lru_cache(maxsize=4)
 def cut(head: HeadModel) -> tuple[Tensor, Tensor]:
-    """(N, 2) corners at the ends of the edges along which the skin's layout is cut; and the same ones across the cut."""
+    """(N, 2) corners at the ends of the edges along which the skin's layout is cut; and the same across the cut."""
     quads = head.faces[torch.isin(head.faces, head.triangles("skin").unique()).all(-1)].tolist()
     point = head.corner_point.tolist()
     sides: dict[tuple[int, int], set[tuple[int, int]]] = {}
