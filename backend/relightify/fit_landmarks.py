@@ -24,7 +24,7 @@ OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379
 #: Weights of the oval's landmarks across and along it; every other landmark has 1.
 ACROSS, ALONG = 0.5, 0.1
 #: What a landmark's error counts against the priors: several times its scatter, as neighbours err alike.
-SPREAD = 0.04
+SPREAD = 0.06
 #: Errors far above this, in inter-ocular distances, belong to landmarks that are wrong.
 OUTLIER = 0.1
 #: Spread of expressions about zero.

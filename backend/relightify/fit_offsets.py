@@ -19,7 +19,7 @@ from .fit_landmarks import Laid, LandmarkFit
 from .head import HeadModel
 
 #: How the mesh resists bending, and moving, against a landmark's pull of 1.
-BEND, MOVE = 1.0, 0.002
+BEND, MOVE = 10.0, 0.005
 #: No landmark pulls by more than this part of the inter-ocular distance.
 FARTHEST = 0.12
 

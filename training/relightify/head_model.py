@@ -177,7 +177,7 @@ def with_neck(head: HeadModel) -> HeadModel:
     for side in (False, True):
         here = skin[((head.uv[skin, 0] > 0.5) == side) | ((head.uv[skin, 0] - 0.5).abs() < 0.02)]
         points, local = torch.unique(head.corner_point[quads[left == side]], return_inverse=True)
-        folded[left == side] = local + sum(map(len, corner_point))
+        folded[left == side] = local + sum(len(points) for points in corner_point)
         corner_point.append(points)
         uv.append(_folded(head, points, here))
     faces = torch.zeros_like(head.faces)
