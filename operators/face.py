@@ -23,6 +23,11 @@ def show_in_editor(context: bpy.types.Context, image: bpy.types.Image) -> None:
 class _PortraitOperator(RunOperator):
     """What both operators on the chosen portrait share: which it is, and what keeps them from starting"""
 
+    picture: StringProperty(
+        name="Portrait", description="Name of the image to use; empty takes the chosen portrait",
+        options={"HIDDEN", "SKIP_SAVE"},
+    )  # fmt: skip
+
     def _problems_of(self, scene: bpy.types.Scene):
         raise NotImplementedError
 
@@ -36,13 +41,6 @@ class _PortraitOperator(RunOperator):
         return [f"{p.text}: {p.operator_label[0].lower()}{p.operator_label[1:]}" for p in found]
 
 
-def _picture_property():
-    return StringProperty(
-        name="Portrait", description="Name of the image to use; empty takes the chosen portrait",
-        options={"HIDDEN", "SKIP_SAVE"},
-    )  # fmt: skip
-
-
 class LIMELIGHT_OT_face_find(_PortraitOperator):
     """Look for faces in the portrait; their landmarks can then be checked and moved in the Image Editor"""
 
@@ -51,8 +49,6 @@ class LIMELIGHT_OT_face_find(_PortraitOperator):
     bl_options = {"REGISTER", "UNDO"}
 
     running_text = "Limelight looks for faces"
-
-    picture: _picture_property()
 
     def _problems_of(self, scene: bpy.types.Scene):
         from ..scene import face_problems
@@ -74,7 +70,6 @@ class LIMELIGHT_OT_face_make(_PortraitOperator):
 
     running_text = "Limelight makes a head"
 
-    picture: _picture_property()
     take: IntProperty(
         name="Seed", description="Seed that the scene keeps from then on; -1 takes its own",
         min=-1, default=-1, options={"HIDDEN", "SKIP_SAVE"},

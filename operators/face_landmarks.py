@@ -69,7 +69,7 @@ class LIMELIGHT_OT_face_drag(Operator):
         from ..scene import face
 
         image = portrait_here(context)
-        if image is None or context.window is None:
+        if image is None or context.window is None or context.region is None:
             return self.execute(context)
         self._ratio, self._before = face.aspect(image), face.points(face.chosen(image))
         at = place_under(context.region, event.mouse_region_x, event.mouse_region_y)
@@ -88,7 +88,7 @@ class LIMELIGHT_OT_face_drag(Operator):
         if event.type in {"ESC", "RIGHTMOUSE"} and event.value == "PRESS":
             self._show(context, image, self._before)
             return self._end(context, {"CANCELLED"})
-        if event.type == "MOUSEMOVE":
+        if event.type == "MOUSEMOVE" and context.region is not None:
             at = place_under(context.region, event.mouse_region_x, event.mouse_region_y)
             self.u, self.v = at[0] + self._slip[0], at[1] + self._slip[1]
             self._drag(context, image)

@@ -68,7 +68,9 @@ class LIMELIGHT_OT_face_light(RunOperator):
     name: _name("to light")
 
     def make_run(self, context: Context):
-        return FaceLightRun(context, _named(self.name, context).name)
+        head = _named(self.name, context)
+        assert head is not None, "problems() sees to it"
+        return FaceLightRun(context, head.name)
 
     def problems(self, context: Context):
         from ..scene import face_problems

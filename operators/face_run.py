@@ -77,7 +77,7 @@ class FaceRun(EngineRun):
         scene, image = bpy.data.scenes[self.scene_name], _image(self._picture)
         note = {"quality": self._quality, "seed": self._seed, "reprojection": float(result.get("reprojection", -1.0))}
         thing = head.build(scene, self._answer, image, self._face, note)
-        head_place.place(scene, thing)
+        camera = head_place.place(scene, thing)
         # Only now: a run that was cancelled or failed leaves the scene's seed as it was.
         scene.limelight.face.seed = self._seed
         for other in context.selected_objects:
@@ -87,7 +87,7 @@ class FaceRun(EngineRun):
             context.view_layer.objects.active = thing
         overlay = self._answer / result.get("files", {}).get("overlay", "overlay.png")
         previews.show_file(f"head:{thing.name}", str(overlay))
-        return _told(result, f"“{thing.name}” stands in front of {scene.camera.name}")
+        return _told(result, f"“{thing.name}” stands in front of {camera.name}")
 
 
 class FaceLightRun(EngineRun):
@@ -105,6 +105,8 @@ class FaceLightRun(EngineRun):
         from ..scene import capture, head_place
 
         scene, head = context.scene, bpy.data.objects[self._head]
+        if scene.camera is None:
+            raise ValueError("the scene has no camera")
         self._place = head_place.light_spot(scene, head)
         seen = scene.camera.matrix_world.normalized().inverted() @ self._place
         spot = {"name": PROBE_NAME, "position": list(seen * cameras.metres(scene)), "radius": head_place.PROBE_RADIUS}
@@ -124,6 +126,9 @@ class FaceLightRun(EngineRun):
             radius = head_place.PROBE_RADIUS / cameras.metres(scene)
             memory.probe = probes.add_probe(scene, self._place, radius, name=PROBE_NAME)
         memory.probe.location = self._place
+        # It stands between camera and face: in the list of probes it is still there.
+        if memory.probe.name in context.view_layer.objects:
+            memory.probe.hide_set(True)
         entries = [entry | {"name": memory.probe.name} for entry in result["probes"]]
         results.load_results(context, self._answer, result | {"probes": entries})
         for entry in entries:

@@ -109,15 +109,13 @@ def draw_face(layout: UILayout, context: Context, *, image_editor: bool):
         draw_head(layout, context, head)
 
 
-class _Details:
+def draw_details(layout: UILayout, context: Context):
     """Settings that suit most portraits as they are."""
-
-    def draw(self, context: Context):
-        column = self.layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
-        for name in ("fov", "seed", "head_folder"):
-            column.prop(context.scene.limelight.face, name)
+    column = layout.column()
+    column.use_property_split = True
+    column.use_property_decorate = False
+    for name in ("fov", "seed", "head_folder"):
+        column.prop(context.scene.limelight.face, name)
 
 
 class LIMELIGHT_PT_face(Panel):
@@ -145,7 +143,8 @@ class LIMELIGHT_PT_face_settings(Panel):
     bl_category = "Limelight"
     bl_options = {"DEFAULT_CLOSED"}
 
-    draw = _Details.draw
+    def draw(self, context: Context):
+        draw_details(self.layout, context)
 
 
 class LIMELIGHT_PT_face_image(Panel):
@@ -173,7 +172,8 @@ class LIMELIGHT_PT_face_image_settings(Panel):
     bl_category = "Limelight"
     bl_options = {"DEFAULT_CLOSED"}
 
-    draw = _Details.draw
+    def draw(self, context: Context):
+        draw_details(self.layout, context)
 
 
 CLASSES = (

@@ -134,7 +134,7 @@ def principled_input(node: bpy.types.Node, name: str) -> bpy.types.NodeSocket:
     return node.inputs[name if name in node.inputs else _EARLIER[name]]
 
 
-def set_subsurface(node: bpy.types.Node, paths: tuple[float, float, float]) -> None:
+def set_subsurface(node: bpy.types.Node, paths: tuple[float, ...]) -> None:
     """Let all diffuse light scatter below a Principled surface, ``paths`` scene units far on average in each colour."""
     # Of Cycles' methods this one takes the radius for the diffuse mean free path, whatever the colour of the surface.
     node.subsurface_method = "RANDOM_WALK"  # type: ignore[attr-defined]

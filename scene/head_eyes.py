@@ -88,9 +88,9 @@ def _ball(name: str, material: bpy.types.Material) -> bpy.types.Mesh:
 
 def _round(mesh: bpy.types.Mesh, radius: float) -> None:
     """Make the ball's radius what it shall be."""
-    points = np.empty(len(mesh.vertices) * 3, np.float32)
-    mesh.vertices.foreach_get("co", points)
-    points = points.reshape(-1, 3)
+    values = np.empty(len(mesh.vertices) * 3, np.float32)
+    mesh.vertices.foreach_get("co", values)
+    points = values.reshape(-1, 3)
     mesh.vertices.foreach_set("co", (points * (radius / np.linalg.norm(points[0]))).ravel())
     mesh.update()
 
@@ -121,6 +121,7 @@ def _look(eye: bpy.types.Object, head: bpy.types.Object, side: int) -> None:
             continue
         eye.driver_remove("delta_rotation_euler", axis)
         driver = eye.driver_add("delta_rotation_euler", axis).driver
+        assert driver is not None
         for name, slider in (("more", more), ("less", less)):
             variable = driver.variables.new()
             variable.name = name

@@ -48,8 +48,10 @@ def _alike(mesh: bpy.types.Mesh, head: HeadFile) -> bool:
 def _carry(mesh: bpy.types.Mesh, head: HeadFile) -> None:
     """Let shape keys that the artist added go along with the new Basis."""
     ours = {"Basis", *head.expression_names, *map(identity_name, range(len(head.identity)))}
-    keys = mesh.shape_keys.key_blocks if mesh.shape_keys is not None else ()
-    before = _points(keys[0]) if len(keys) else None
+    if mesh.shape_keys is None:
+        return
+    keys = mesh.shape_keys.key_blocks
+    before = _points(keys[0])
     for key in keys:
         if key.name not in ours:
             key.data.foreach_set("co", (_points(key) - before + head.basis).ravel())

@@ -14,7 +14,7 @@ from limelight.backend.relightify import head as heads
 from PIL import Image
 
 #: Where the eyes of the astronaut are in her portrait of 512 × 512 pixels, on average, and how large her face is.
-_CENTRE, _FACE, _FOV = (223, 113), 0.30, 30.0
+_CENTRE, _FACE, _FOV = (223, 112), 0.2, 30.0
 
 
 def photo() -> Path | None:

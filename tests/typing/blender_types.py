@@ -27,6 +27,8 @@ OURS = {
 #: What exists in Blender, yet not in the stubs: subclasses have it, Cycles registers it, or it is built in.
 ABSENT = {
     "bpy.types.Camera.cycles",
+    "bpy.types.Constraint.subtarget",
+    "bpy.types.Constraint.target",
     "bpy.types.Node.image",
     "bpy.types.NodeSocket.default_value",
     "bpy.types.NodeTreeInterfaceItem.in_out",
