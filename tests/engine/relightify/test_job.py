@@ -16,7 +16,7 @@ from limelight.backend.relightify import job as jobs
 from limelight.backend.relightify import maps
 from limelight.backend.relightify.job import FaceJob, run_face
 from limelight.backend.relightify.output import FILES
-from PIL import Image
+from PIL import Image, ImageDraw
 
 PORTRAIT = Path(skimage.__file__).parent / "data" / "astronaut.png"
 
@@ -103,6 +103,38 @@ def test_the_same_seed_gives_the_same_files_and_corrected_landmarks_move_the_hea
     shifted = run_face(draft(tmp_path / "moved", landmarks=moved), SilentReport())
     # The face is half a metre and more away from a camera with a field of view of some ten degrees and more.
     assert shifted["translation"][0] > result["translation"][0] + 0.005
+
+
+def test_sunglasses_are_told_and_left_out_of_the_texture(made, tmp_path):
+    out, result, _ = made
+    assert not any("covers the eyes" in warning for warning in result["warnings"])
+    image = Image.open(PORTRAIT).convert("RGB")
+    points = np.array(result["landmarks"]) * 512
+    draw = ImageDraw.Draw(image)
+    for eye in (points[[33, 133]], points[[263, 362]]):
+        (x, y), half = eye.mean(0), 0.85 * np.abs(eye[0, 0] - eye[1, 0])
+        draw.ellipse((x - half, y - 0.75 * half, x + half, y + 0.8 * half), fill=(12, 12, 14))
+    left, right = points[33], points[263]
+    draw.line([tuple(left - (9, 3)), tuple(right + (9, -3))], fill=(12, 12, 14), width=4)
+    image.save(tmp_path / "shades.png")
+    shaded = run_face(draft(tmp_path / "shaded", image=str(tmp_path / "shades.png")), SilentReport())
+    assert any("covers the eyes" in warning for warning in shaded["warnings"])
+    assert shaded["seen"] < result["seen"]
+    mask = np.asarray(Image.open(tmp_path / "shaded" / FILES["mask"])) > 250
+    texture = np.asarray(Image.open(tmp_path / "shaded" / FILES["texture"]), int)[mask]
+    assert (texture.max(-1) < 60).mean() < 0.01, "hardly any of the glasses counts as skin"
+
+
+def test_of_two_faces_the_larger_is_taken_with_a_warning_or_the_one_asked_for(made, tmp_path):
+    image = Image.open(PORTRAIT).convert("RGB")
+    both = Image.new("RGB", (1024, 512))
+    both.paste(image.resize((430, 430)), (0, 60))
+    both.paste(image, (512, 0))
+    both.save(tmp_path / "both.png")
+    large = run_face(draft(tmp_path / "a", image=str(tmp_path / "both.png")), SilentReport())
+    assert np.mean(large["landmarks"], 0)[0] > 0.5 and any("2 faces" in warning for warning in large["warnings"])
+    small = run_face(draft(tmp_path / "b", image=str(tmp_path / "both.png"), face=1), SilentReport())
+    assert np.mean(small["landmarks"], 0)[0] < 0.5 and not any("2 faces" in warning for warning in small["warnings"])
 
 
 @pytest.mark.parametrize("stage", ["Finding the face", "Fitting the head", "Completing the maps", "Adding detail"])
