@@ -240,6 +240,7 @@ def face(
     ] = None,
     fov: Annotated[float | None, typer.Option(help="Horizontal field of view of the photo in degrees")] = None,
     model: Annotated[str, typer.Option(help="embedded, or a file of the prior's weights")] = "embedded",
+    head: Annotated[Path | None, typer.Option(help="A copy of ICT-FaceKit to use its head: FaceXModel or .npz")] = None,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -253,7 +254,7 @@ def face(
         params = {
             **{"image": str(photo), "out": str(out), "quality": quality, "face": which, "fov_deg": fov, "model": model},
             "landmarks": None if landmarks is None else read_object(landmarks, "landmarks").get("landmarks", []),
-            **{"device": device, "seed": seed},
+            **{"head": None if head is None else str(head), "device": device, "seed": seed},
         }
         return run_face(FaceJob.from_params(params), report)
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..depth.estimate import exif_fov
 from ..devices import pick_device
 from ..errors import BadInput
 from ..limo.job import QUALITIES
@@ -21,6 +22,7 @@ from ..limo.report import Report
 from .estimate import estimate
 from .find import portrait_photo
 from .head import load as load_head
+from .ict import load as load_kit
 from .landmarks import Face, check, choose, find_faces
 from .output import FILES, write_portrait
 from .portrait import Portrait
@@ -44,6 +46,7 @@ class FaceJob:
     landmarks: Sequence[Sequence[float]] | None = None
     fov_deg: float | None = None
     model: str = EMBEDDED
+    head: Path | None = None
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -71,7 +74,7 @@ class FaceJob:
         missing = [name for name in ("image", "out") if not values.get(name)]
         if missing:
             raise BadInput(f"The request lacks {', '.join(missing)}.", "Name a portrait and a folder for the results.")
-        kinds: dict[str, Any] = {"image": Path, "out": Path, "seed": int, "face": int, "fov_deg": float,
+        kinds: dict[str, Any] = {"image": Path, "out": Path, "head": Path, "seed": int, "face": int, "fov_deg": float,
                                  "landmarks": list}  # fmt: skip
         try:
             return cls(**{name: kinds.get(name, str)(value) for name, value in values.items()})
@@ -93,7 +96,10 @@ def run_face(job: FaceJob, report: Report) -> dict[str, Any]:
     else:
         face = Face(_points(job.landmarks), 1.0)
         notes = check(face.landmarks, (width, height))
-    head = load_head()
+    head = load_head() if job.head is None else load_kit(job.head)
+    fov = job.fov_deg
+    if fov is None and photo.focal_35mm:
+        fov = exif_fov(width, height, photo.focal_35mm)
     prior = load_prior(device=device) if job.model == EMBEDDED else load_prior(Path(job.model), device)
     with staged(job.out) as work:
         portrait = estimate(
@@ -104,7 +110,7 @@ def run_face(job: FaceJob, report: Report) -> dict[str, Any]:
             report,
             quality=job.quality,
             seed=job.seed,
-            fov_deg=job.fov_deg,
+            fov_deg=fov,
             overlay_file=work / FILES["overlay"],
         )
         report.check()

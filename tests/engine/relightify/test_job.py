@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import skimage
 import torch
-from limelight.backend.errors import Cancelled
+from limelight.backend.errors import BadInput, Cancelled
 from limelight.backend.limo.report import SilentReport
 from limelight.backend.relightify import job as jobs
 from limelight.backend.relightify import maps
@@ -141,4 +141,10 @@ def test_of_two_faces_the_larger_is_taken_with_a_warning_or_the_one_asked_for(ma
 def test_a_cancelled_portrait_leaves_nothing(tmp_path, stage):
     with pytest.raises(Cancelled):
         run_face(draft(tmp_path / "out"), Listener(stage))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_head_that_is_not_there_is_named(tmp_path) -> None:
+    with pytest.raises(BadInput, match="no ICT-FaceKit"):
+        run_face(draft(tmp_path / "out", head=str(tmp_path / "kit")), SilentReport())
     assert not (tmp_path / "out").exists()
