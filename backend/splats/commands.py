@@ -69,3 +69,46 @@ def convert(
         typer.echo(f"{answer['out']}  ({answer['count']} Gaussians, {answer['bytes'] / 1e6:.1f} MB)")
 
     run(command, as_json, show, device)
+
+
+@app.command()
+def train(
+    scene: Annotated[
+        Path, typer.Argument(help="Folder with transforms.json, or with images and COLMAP's sparse model; or the .json")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The splats to write (.ply keeps materials); a folder for checkpoints beside")
+    ],
+    iterations: Annotated[int | None, typer.Option(help="Of all stages; usual: 6 000, on a GPU 75 000")] = None,
+    size: Annotated[int | None, typer.Option(help="Pixels along a picture's longer side; usual: 256, GPU 1600")] = None,
+    gaussians: Annotated[int | None, typer.Option(help="The most there may be; usual: 20 000, GPU 500 000")] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="A trained splat file of this scene, to skip the first stage")
+    ] = None,
+    tone: Annotated[str, typer.Option(help="How light became pixels: aces (film curve) or srgb (none)")] = "aces",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start again, replace what is there")] = False,
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Learn splats with material and light from photos with known cameras. Called again, a broken run goes on."""
+
+    def command(report: Any) -> dict[str, Any]:
+        report.progress(0.0, "Loading the engine's libraries")
+        from .train.job import TrainJob, run_train
+
+        params = {
+            **{"scene": str(scene), "out": str(out), "iterations": iterations, "size": size, "gaussians": gaussians},
+            **{"start": None if start is None else str(start), "tone": tone, "overwrite": overwrite},
+            **{"device": device, "seed": seed},
+        }
+        return run_train(TrainJob.from_params(params), report)
+
+    def show(answer: dict[str, Any]) -> None:
+        for note in answer["notes"]:
+            typer.echo(f"Note: {note}", err=True)
+        levels = ", ".join(f"{name} {value:.1f}" for name, value in answer["psnr"].items())
+        typer.echo(f"{answer['out']}  ({answer['gaussians']} Gaussians; PSNR in dB after each stage: {levels})")
+        typer.echo(answer["environment"])
+
+    run(command, as_json, show, device)

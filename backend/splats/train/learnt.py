@@ -21,6 +21,8 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 #: Where the distillation starts (methods.md §5.3).
 START = {"albedo": 0.99, "metallic": 0.99, "roughness": 0.99, "progress": 0.01}
 _EDGE = 1e-4
+#: Bounds of log radiance: what no picture of display values could tell apart.
+_DARK, _BRIGHT = -9.0, 7.0
 
 
 def logit(values: Tensor) -> Tensor:
@@ -68,7 +70,7 @@ class Learnt:
 
     def radiance(self) -> Tensor:
         """(6, R, R, 3): the environment, linear."""
-        return self.values["environment"].exp()
+        return self.values["environment"].clamp(_DARK, _BRIGHT).exp()
 
     def rates(self, rates: Mapping[str, float]) -> None:
         """Learn what has a rate, hold the rest."""

@@ -36,12 +36,13 @@ STAGES = (
 FULL = 75_000
 #: Learning rates of Adam at the full schedule; 3DGS' for radiance, means' in units of the scene's extent.
 _RATES = {"means": 1.6e-4, "quats": 1e-3, "scales": 5e-3, "opacity": 5e-2, "sh_base": 2.5e-3, "sh_rest": 1.25e-4,
-          "albedo": 1e-2, "roughness": 1e-2, "metallic": 1e-2, "progress": 6e-3, "environment": 2e-2}  # fmt: skip
+          "albedo": 1e-2, "roughness": 1e-2, "metallic": 1e-2, "progress": 6e-3, "environment": 1e-2}  # fmt: skip
 #: Means slow down to this part over the first stage; later they go on at the geometric middle.
 _SLOWEST = 0.01
 _JOINT_PROGRESS = 0.3
-#: A short budget goes in longer steps, up to so many times; opacity's are long already.
-_MOST_HASTE = 5.0
+#: A short budget goes in longer steps, up to so many times; opacity's are long already, and texels of light that are
+#: seen now and then are moved far by Adam each time.
+_MOST_HASTE, _MOST_OF = 5.0, {"opacity": 1.0, "environment": 2.0}
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Schedule:
     def rates(self, place: Place, extent: float) -> dict[str, float]:
         """Learning rates by name, of what is learnt in this stage."""
         haste = self.haste(place)
-        found = {name: _RATES[name] * (1.0 if name == "opacity" else haste) for name in place.stage.learnt}
+        found = {name: _RATES[name] * min(haste, _MOST_OF.get(name, haste)) for name in place.stage.learnt}
         first = not place.stage.physical
         found["means"] *= extent * _SLOWEST ** (place.fraction if first else 0.5)
         if place.stage.name == "joint":

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The training on a small scene: it learns, stages move what they should and nothing else, and it can be broken off."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from limelight.backend.errors import BadInput, Cancelled
+from limelight.backend.limo.report import SilentReport
+from limelight.backend.optics import exr
+from limelight.backend.splats.files import formats
+from limelight.backend.splats.inputs import read_scene
+from limelight.backend.splats.train import checkpoint, density, losses
+from limelight.backend.splats.train.job import TrainJob, run_train, work_folder
+from limelight.backend.splats.train.learnt import GAUSSIANS, Learnt, raw
+from limelight.backend.splats.train.stages import STAGES, Schedule
+from limelight.tests.engine.splats.scenes import ball, write_scene
+
+SETTINGS = {"iterations": 150, "gaussians": 400, "size": 40, "tone": "srgb", "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_scene(tmp_path_factory.mktemp("scene"))
+
+
+class Stopping(SilentReport):
+    """Cancels at an iteration."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__()
+        self.left = left
+
+    def check(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Cancelled()
+
+
+def job(scene: Path, out: Path, **changed: object) -> TrainJob:
+    return TrainJob.from_params({"scene": str(scene), "out": str(out), **SETTINGS, **changed})
+
+
+@pytest.fixture(scope="module")
+def trained(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trained") / "ball.ply"
+    run_train(job(scene, out), SilentReport())
+    return out
+
+
+def test_it_learns_the_scene_and_leaves_what_the_artist_needs(trained: Path) -> None:
+    lines = [json.loads(line) for line in (work_folder(trained) / "log.jsonl").read_text().splitlines()]
+    first, last = lines[0], lines[-1]
+    assert last["psnr"] > first["psnr"] + 4 and last["psnr"] > 22
+    splats = formats.read(trained).splats
+    assert splats.material is not None and 50 < len(splats) <= 400
+    light, header = exr.read_panorama(trained.with_name("ball_environment.exr"))
+    assert header["limelightFrame"] == "world" and bool((light > 0).all())
+    for number, stage in enumerate(STAGES):
+        assert (work_folder(trained) / f"stage_{number + 1}_{stage.name}.png").is_file()
+
+
+def test_every_stage_moves_what_it_learns_and_nothing_else(scene: Path, tmp_path: Path) -> None:
+    schedule, before = Schedule(SETTINGS["iterations"]), {}  # type: ignore[arg-type]
+    for number, stage in enumerate(STAGES):
+        out = tmp_path / "a.ply"
+        # Near the stage's end Gaussians are neither added nor removed, and all harmonics are there.
+        start = schedule.bounds[number + 1] - 6
+        for part in (start, start + 4):
+            reached = 0
+            saved = work_folder(out) / "checkpoint.safetensors"
+            if saved.exists():
+                reached = int(checkpoint.header(saved)["step"])
+            with pytest.raises(Cancelled):
+                run_train(job(scene, out), Stopping(part - reached))
+            learnt, _, seen = checkpoint.load(saved, "cpu")
+            if part == start:
+                before = {name: value.detach().clone() for name, value in learnt.values.items()}
+        for name in (*GAUSSIANS, "environment"):
+            moved = not torch.equal(before[name], learnt.values[name])
+            assert moved == (name in stage.learnt), f"{name} in stage {stage.name}"
+        assert (seen is not None) == stage.diffuse
+
+
+def test_a_run_that_goes_on_ends_as_an_unbroken_one(scene: Path, trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "ball.ply"
+    with pytest.raises(Cancelled):
+        run_train(job(scene, out), Stopping(70))
+    assert not out.exists()
+    answer = run_train(job(scene, out), SilentReport())
+    assert answer["resumed_at"] == 70
+    whole, broken = formats.read(trained).splats, formats.read(out).splats
+    assert len(whole) == len(broken)
+    torch.testing.assert_close(torch.from_numpy(whole.means), torch.from_numpy(broken.means), atol=1e-4, rtol=1e-3)
+
+
+def test_a_trained_file_stands_for_the_first_stage(scene: Path, trained: Path, tmp_path: Path) -> None:
+    answer = run_train(job(scene, tmp_path / "b.ply", start=str(trained), iterations=40), SilentReport())
+    assert "radiance" not in answer["psnr"] and answer["psnr"]["joint"] > 20
+
+
+def test_other_settings_and_results_that_are_there_are_refused(scene: Path, trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="is there already"):
+        run_train(job(scene, trained), SilentReport())
+    with pytest.raises(Cancelled):
+        run_train(job(scene, tmp_path / "c.ply"), Stopping(2))
+    with pytest.raises(BadInput, match="was made with iterations 150, not 90"):
+        run_train(job(scene, tmp_path / "c.ply", iterations=90), SilentReport())
+
+
+def test_the_budget_is_shared_as_the_method_has_it() -> None:
+    schedule = Schedule(75_000)
+    assert schedule.bounds == [0, 30_000, 60_000, 70_000, 75_000]
+    assert schedule.haste(schedule.at(0)) == 1 and Schedule(750).haste(Schedule(750).at(0)) > 1
+    assert Schedule(450, radiance=False).at(0).stage.name == "specular"
+
+
+def test_more_gaussians_come_where_gradients_ask() -> None:
+    learnt = Learnt(raw(ball(100)), torch.zeros(6, 4, 4, 3))
+    watch = density.Density(learnt, 130)
+    asked = torch.zeros(100)
+    asked[:10] = 1.0
+    watch.watch(torch.stack([asked, 0 * asked], -1), torch.ones(100, dtype=torch.bool), 40)
+    learnt.values["opacity"].data[50:60] = -9.0
+    watch.refine(learnt, extent=4.0, prune_large=False)
+    # Ten split in two, ten too faint are gone.
+    assert learnt.count == 100 + 10 - 10
+    watch.total += 1
+    watch.seen += 1
+    watch.refine(learnt, extent=4.0, prune_large=False)
+    assert learnt.count <= 130
+
+
+def test_mirrors_spread_and_the_dull_lose_their_colour() -> None:
+    truth = ball(60)
+    truth["progress"] = torch.cat([torch.full((30,), 0.5), torch.full((30,), 0.001)])
+    truth["opacity"] = torch.full((60,), 0.3)
+    learnt = Learnt(raw(truth), torch.zeros(6, 4, 4, 3))
+    before = {name: value.detach().clone() for name, value in learnt.values.items()}
+    density.propagate(learnt)
+    grown = (learnt.values["scales"] - before["scales"]).exp().detach()
+    torch.testing.assert_close(grown[:30], torch.tensor([1.5, 1.5, 1.0]).expand(30, 3))
+    torch.testing.assert_close(grown[30:], torch.ones(30, 3))
+    assert float(torch.sigmoid(learnt.values["opacity"]).min()) == pytest.approx(0.9, abs=1e-3)
+    changed = (learnt.values["sh_base"] != before["sh_base"]).flatten(1).any(-1)
+    assert not changed[:30].any() and changed[30:].all()
+
+
+def test_losses_are_what_they_are_named() -> None:
+    a = torch.rand(24, 24, 3, generator=torch.Generator().manual_seed(0))
+    assert float(losses.picture(a, a)) == pytest.approx(0, abs=1e-6)
+    assert float(losses.dissimilarity(a, 1 - a)) > 0.5
+    assert float(losses.white(torch.ones(6, 4, 4, 3))) == 0
+    assert float(losses.white(torch.tensor([1.0, 0, 0]).expand(6, 4, 4, 3))) == pytest.approx(4 / 3)
+
+
+def test_cameras_look_at_the_middle(scene: Path) -> None:
+    middle, extent = read_scene(scene, 40).middle_and_extent()
+    torch.testing.assert_close(middle, torch.zeros(3), atol=1e-2, rtol=0)
+    assert extent == pytest.approx(4, abs=0.05)
