@@ -26,6 +26,8 @@ _LIMIT = 3.0
 #: Least usual differences of skin from its shading: of brightness darker and brighter, of colour (natural logarithms),
 #: and of the texture's strength.
 _DARKER, _BRIGHTER, _CHROMA, _ROUGH = 0.28, 0.2, 0.075, 0.5
+#: What a gloss adds at most, as a part of the light.
+_GLOSS = 0.2
 #: Linear values below this have no colour worth comparing.
 _NOISE = 0.003
 #: Usual difference of colour that noise and few bits make at a linear value of 1; it grows as the value falls.
@@ -68,6 +70,7 @@ def _strangeness(colour: Tensor, normal: Tensor, usable: Tensor, core: Tensor, f
     trust = torch.where(core, 1.0, 0.25)[free]
     fitted = photometric.fit_light(samples[free], normals[free], trust)
     expected = fitted.shade(normals)
+    samples = _dulled(samples, expected, (expected / fitted.albedo)[core].mean(0))
     bright, pale = luminance(samples), luminance(expected)
     level = ((bright + _NOISE) / (pale + _NOISE)).log()
     ratio = (samples + _NOISE).log() - (expected + _NOISE).log()
@@ -84,6 +87,15 @@ def _strangeness(colour: Tensor, normal: Tensor, usable: Tensor, core: Tensor, f
     rough = _roughness(bright, usable)
     grain = ((rough - rough[core].median()) / _ROUGH).clamp(min=0) ** 2
     return (tint + shift + grain).sqrt()
+
+
+def _dulled(samples: Tensor, expected: Tensor, light: Tensor) -> Tensor:
+    """The colours (R, R, 3) less what a gloss in the colour of the ``light`` (3,) can have added to the ``expected``.
+
+    A gloss adds as much to dark skin as to light skin: as a ratio it would rule the highlights of dark skin out.
+    """
+    added = ((samples - expected) / light.clamp(min=1e-4)).amin(-1, keepdim=True)
+    return samples - added.clamp(0, _GLOSS) * light
 
 
 def _roughness(bright: Tensor, usable: Tensor) -> Tensor:
@@ -110,8 +122,13 @@ def _joined(odd: Tensor, usable: Tensor, core: Tensor) -> Tensor:
     inside = np.bincount(labels[core.numpy()], minlength=count + 1)
     inside[0] = 0
     piece = labels == inside.argmax()
-    # The eyes' and the mouth's openings are holes in what is usable, not its outer edge.
-    whole = ndimage.binary_opening(ndimage.binary_fill_holes(piece), iterations=max(1, round(size / 64)))
+    # The eyes' and the mouth's openings are holes in what is usable, not its outer edge; and a brow's end is near the
+    # edge of what is seen, but not a way in from there.
+    reach = max(1, round(size / 64))
+    closed = ndimage.binary_closing(np.pad(piece, 2 * reach), iterations=reach)[
+        2 * reach : -2 * reach, 2 * reach : -2 * reach
+    ]
+    whole = ndimage.binary_opening(ndimage.binary_fill_holes(closed), iterations=reach)
     patches, count = ndimage.label(whole & ~piece & usable.numpy())
     sizes = np.bincount(patches.ravel(), minlength=count + 1)
     large = sizes > _LARGEST_PATCH * float(usable.sum())

@@ -21,7 +21,7 @@ from .raster import Raster, barycentric
 #: Irradiance over π that a well exposed face is assumed to get, display white being 1.
 _EXPOSURE = 0.8
 #: Albedos that skin may have at all.
-_ALBEDOS = (0.02, 0.85)
+_ALBEDOS = (0.005, 0.85)
 _ROUNDS = 12
 #: How strongly harmonics of degree 0, 1 and 2 are held at zero: a photo shows only the normals that face it.
 _HOLD = (0.0,) + (0.003,) * 3 + (0.03,) * 5

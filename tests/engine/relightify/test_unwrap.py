@@ -91,8 +91,8 @@ def portrait(head: HeadModel, fit: FaceFit, tone: str) -> Tensor:
     noise = torch.randn(1, 256, 256, generator=torch.Generator().manual_seed(1)) * 0.05
     skin = skin * noise.exp()
     for (left, right, top, bottom), colour in (
-        ((98, 158, 180, 200), (0.8, 0.5, 0.55)),
-        ((85, 110, 103, 108), (0.3,) * 3),
+        ((108, 148, 182, 196), (0.8, 0.5, 0.55)),
+        ((88, 112, 91, 96), (0.3,) * 3),
     ):
         skin[:, top:bottom, left:right] *= torch.tensor(colour)[:, None, None]
     return maps.filled(skin)
@@ -127,6 +127,19 @@ def test_an_uncovered_face_is_kept_whole(head: HeadModel, posed: FaceFit) -> Non
         known = unwrap(photo, posed, head).mask[0] > 0
         visible = (seen.trust > 0.5) & seen.skin
         assert float(known[visible].float().mean()) > 0.75
+        brow = torch.zeros_like(visible)
+        brow[91:96, 88:112] = True
+        assert float(known[brow & visible].float().mean()) > 0.9
+
+
+@pytest.mark.parametrize("tone", TONES)
+def test_a_highlight_on_the_forehead_stays(head: HeadModel, posed: FaceFit, tone: str) -> None:
+    fit = turned(posed, -20)
+    y, x = torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij")
+    shine = torch.exp(-((x - 120.0) ** 2 + (y - 75.0) ** 2) / (2 * 12**2))
+    photo, _ = photo_of(head, fit, portrait(head, fit, tone) + 0.1 * shine)
+    known = unwrap(photo, fit, head).mask[0] > 0
+    assert float(known[shine > 0.3].float().mean()) > 0.95
 
 
 def test_a_hand_before_the_cheek_is_left_out(head: HeadModel, posed: FaceFit) -> None:
