@@ -66,6 +66,12 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return run_face(FaceJob.from_params({"device": device, "seed": seed, **params}), report)
 
+    def splat_train(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
+        report.progress(0.0, "Loading the engine's libraries")
+        from .splats.train.job import TrainJob, run_train
+
+        return run_train(TrainJob.from_params({"device": device, "seed": seed, **params}), report)
+
     def doctor(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         report.progress(0.0, "Checking the engine")
         from .doctor import examine
@@ -77,7 +83,7 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return {"models": listing() + backbones()}
 
-    known = (light, fit, depth, direction, relight, landmarks, face, doctor, models)
+    known = (light, fit, depth, direction, relight, landmarks, face, splat_train, doctor, models)
     return {kind.__name__: kind for kind in known}
 
 

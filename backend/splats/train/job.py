@@ -88,26 +88,27 @@ def run_train(job: TrainJob, report: Report) -> dict[str, Any]:
     """Do a whole training, or what is left of one that was broken off; returns what is printed or sent."""
     device = pick_device(job.device)
     folder, saved = work_folder(job.out), work_folder(job.out) / "checkpoint.safetensors"
-    if job.overwrite and folder.exists():
-        shutil.rmtree(folder)
-    elif job.out.exists():
+    if job.out.exists() and not job.overwrite:
         raise BadInput(f"The file {job.out} is there already.", "Name another, or add --overwrite.")
-    usual = _USUAL["cpu" if device == "cpu" else "cuda"]
+    usual = _USUAL[device.partition(":")[0]]
     iterations, size, most, texels = (
         asked or given for asked, given in zip((job.iterations, job.size, job.gaussians, None), usual, strict=True)
     )
     header = {"scene": str(job.scene), "iterations": iterations, "size": size, "most": most, "tone": job.tone,
               "seed": job.seed, "start": str(job.start) if job.start else None}  # fmt: skip
-    going_on = saved.exists()
+    going_on = saved.exists() and not job.overwrite
     if going_on:
         _same(checkpoint.header(saved), header, saved)
     reading = PartReport(report, 0.0, 0.02, "Reading")
     scene = read_scene(job.scene, size, lambda fraction: reading.progress(fraction, "the pictures"))
-    folder.mkdir(parents=True, exist_ok=True)
+    gaussians = _begin(job, scene, most, texels, device)
+    if job.overwrite and folder.exists():
+        shutil.rmtree(folder)
+    _made(folder)
     schedule = Schedule(iterations, radiance=job.start is None)
     trainer = Trainer(
         scene,
-        _begin(job, scene, most, texels, device),
+        gaussians,
         Settings(schedule, most, job.tone, job.seed, device, folder, header),
     )
     first = 0
@@ -117,6 +118,13 @@ def run_train(job: TrainJob, report: Report) -> dict[str, Any]:
     began = time.monotonic()
     trainer.run(report)
     return _written(job, scene, trainer, {"resumed_at": first, "seconds": round(time.monotonic() - began, 1)})
+
+
+def _made(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"The folder {folder} cannot be made ({error.strerror}).", "Choose another place.") from error
 
 
 def _begin(job: TrainJob, scene: Scene, most: int, texels: int, device: str) -> Learnt:

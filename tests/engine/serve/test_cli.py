@@ -47,6 +47,11 @@ def limelight(*arguments: object) -> subprocess.CompletedProcess[str]:
         ("splat", "convert", SPLATS, "OUT/a.ply", "--axes", "up"),
         ("splat", "convert", SPLATS, SPLATS, "--overwrite"),
         ("splat", "convert", SPLATS, "OUT/a.ply", "--degree", "5"),
+        ("splat", "train", "nowhere", "--out", "OUT/a.ply"),
+        ("splat", "train", str(ROOT), "--out", "OUT/a.ply"),
+        ("splat", "train", "nowhere", "--out", "OUT/a.obj"),
+        ("splat", "train", "nowhere", "--out", "OUT/a.ply", "--tone", "film"),
+        ("splat", "train", "nowhere", "--out", "OUT/a.ply", "--iterations", "3"),
     ],
     ids=" ".join,
 )
