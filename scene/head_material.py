@@ -35,6 +35,7 @@ _PLAIN = {
     "socket": _Plain((0.35, 0.14, 0.11), 0.4, 1.0),
     "mouth": _Plain((0.28, 0.06, 0.05), 0.25, 1.0),
     "tongue": _Plain((0.45, 0.14, 0.13), 0.35, 1.0),
+    "teeth": _Plain((0.68, 0.62, 0.52), 0.2, 0.5),
 }
 #: What wears the skin's maps too.
 _SKINNED = ("neck",)

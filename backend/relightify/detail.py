@@ -32,7 +32,7 @@ USUAL, LEAST, MOST = 0.016, 0.008, 0.035
 #: Bound of a band, so that highlights and single hairs do not become pits and warts.
 BOUND = 0.3
 #: Root mean square slope of the detail, as height.
-SLOPE = 0.07
+SLOPE = 0.055
 #: Texels on which a strength is measured at the least.
 _ENOUGH = 2000
 _DARKEST = 1e-3

@@ -27,6 +27,7 @@ PLAIN = {
     "socket": (0.42, 0.2, 0.16),
     "mouth": (0.28, 0.07, 0.06),
     "tongue": (0.42, 0.14, 0.13),
+    "teeth": (0.68, 0.62, 0.52),
 }
 #: What wears the skin's maps.
 SKINNED = ("skin", "neck")

@@ -18,11 +18,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..weights import opened
+from .teeth import with_teeth
 
 WEIGHTS = Path(__file__).parent / "weights" / "head.safetensors"
 
 #: What a face of the mesh is made of, by its index in ``HeadModel.material``. The neck wears the skin's maps, mirrored.
-MATERIALS = ("skin", "socket", "mouth", "neck", "tongue")
+MATERIALS = ("skin", "socket", "mouth", "neck", "tongue", "teeth")
 #: What a file of a head holds, by kind.
 _REAL = ("mean", "identity", "expression", "uv", "landmark_weights")
 _INDEX = ("corner_point", "faces", "material", "landmark_corners")
@@ -77,15 +78,19 @@ class HeadModel:
         return torch.cat([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 
-def load(path: Path = WEIGHTS) -> HeadModel:
-    """The head in a file; raises :class:`~..errors.MissingPart` with the remedy if it is missing or damaged."""
+def load(path: Path = WEIGHTS, *, teeth: bool = True) -> HeadModel:
+    """The head in a file; raises :class:`~..errors.MissingPart` with the remedy if it is missing or damaged.
+
+    A file holds no teeth; without ``teeth`` the head is as it was saved.
+    """
     with opened(path, "head", missing="Install the extension again.") as file:
         header = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         real = {name: tensors[name].float() for name in _REAL}
         index = {name: tensors[name].long() for name in _INDEX}
         names = tuple(header["expressions"].split())
-        return HeadModel(**real, **index, expressions=names, eye_radius=float(header["eye_radius"]))
+        head = HeadModel(**real, **index, expressions=names, eye_radius=float(header["eye_radius"]))
+    return with_teeth(head, MATERIALS.index("teeth"), MATERIALS.index("mouth")) if teeth else head
 
 
 def save(head: HeadModel, path: Path) -> None:

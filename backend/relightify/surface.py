@@ -21,6 +21,7 @@ _PLAIN = {
     "socket": (0.35, 0.14, 0.11),
     "mouth": (0.25, 0.08, 0.07),
     "tongue": (0.38, 0.14, 0.12),
+    "teeth": (0.68, 0.62, 0.52),
     "eye": (0.62, 0.57, 0.53),
 }
 #: An eye's iris and pupil: angle from the gaze in degrees, linear albedo.

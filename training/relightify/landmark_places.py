@@ -180,7 +180,7 @@ def measure(sitter: Sitter, views: int, seed: int) -> Tensor:
 
 def main(skin: Path, out: Path = heads.WEIGHTS, views: int = VIEWS, seed: int = 0) -> None:
     """Add the landmarks to the head in ``out``."""
-    head = heads.load(out)
+    head = heads.load(out, teeth=False)
     texture = makehuman_uv(head)
     colour = torch.from_numpy(np.asarray(Image.open(skin).convert("RGB"), np.float32) / 255).permute(2, 0, 1)
     uv = measure(Sitter(head, texture, srgb_eotf(colour)), views, seed)
