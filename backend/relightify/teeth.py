@@ -75,13 +75,14 @@ def with_teeth(head: HeadModel, material: int, gum: int) -> HeadModel:
             jaw = [i for i, name in enumerate(head.expressions) if name.startswith(_JAW)]
             moved[jaw] = _carried(head.mean[chin], head.expression[jaw][:, chin], points)
         expression.append(moved)
-        quads = _quads(*row.points.shape[:2])
+        height, width = row.points.shape[:2]
+        quads = _quads(height, width)
         faces.append(quads.reshape(-1, 4) + corner)
         kinds = torch.full(quads.shape[:2], material)
         kinds[row.gum] = gum
         materials.append(kinds.reshape(-1))
         corner_point.append(torch.arange(first, first + len(points)))
-        uv.append(_layout(*row.points.shape[:2], number))
+        uv.append(_layout(height, width, number))
     ends = (head.mean[count:], head.identity[:, count:], head.expression[:, count:])
     return replace(
         head,

@@ -106,7 +106,7 @@ def test_the_same_seed_gives_the_same_files_and_corrected_landmarks_move_the_hea
 
 
 def test_sunglasses_are_told_and_left_out_of_the_texture(made, tmp_path):
-    out, result, _ = made
+    _, result, _ = made
     assert not any("covers the eyes" in warning for warning in result["warnings"])
     image = Image.open(PORTRAIT).convert("RGB")
     points = np.array(result["landmarks"]) * 512
@@ -115,7 +115,7 @@ def test_sunglasses_are_told_and_left_out_of_the_texture(made, tmp_path):
         (x, y), half = eye.mean(0), 0.85 * np.abs(eye[0, 0] - eye[1, 0])
         draw.ellipse((x - half, y - 0.75 * half, x + half, y + 0.8 * half), fill=(12, 12, 14))
     left, right = points[33], points[263]
-    draw.line([tuple(left - (9, 3)), tuple(right + (9, -3))], fill=(12, 12, 14), width=4)
+    draw.line([left[0] - 9, left[1] - 3, right[0] + 9, right[1] - 3], fill=(12, 12, 14), width=4)
     image.save(tmp_path / "shades.png")
     shaded = run_face(draft(tmp_path / "shaded", image=str(tmp_path / "shades.png")), SilentReport())
     assert any("covers the eyes" in warning for warning in shaded["warnings"])
