@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .fill import mirrored, push_pull
-from .maps import CHANNELS, DIFFUSE, RESOLUTION, TEXTURE
+from .maps import CHANNELS, RESOLUTION, TEXTURE
 
-#: Pixels a side of a patch, and what a hint has: a filled texture and its mask, as they are and mirrored.
-PATCH, HINT = 4, 8
+#: Pixels a side of a patch, and what a hint has: the known texture over the expected one and its mask; then texture,
+#: diffuse and specular albedo as a linear model expects them.
+PATCH, HINT = 4, 11
 GRID = RESOLUTION // PATCH
-#: Channels that may take over the hint's pixels, the first ones: texture and diffuse albedo.
-_COPIED = DIFFUSE.stop
+#: Where in a hint, in patches, its parts lie.
+_TEXTURE, _MASK, _EXPECTED = (slice(a * PATCH**2, b * PATCH**2) for a, b in ((0, 3), (3, 4), (4, 11)))
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,11 @@ class Attention(nn.Module):
 
 
 class PriorNet(nn.Module):
-    """forward(noisy (N, 160, 64, 64), t (N) in 0..1 from clean to noise, hint (N, 128, 64, 64)) -> clean, as noisy.
+    """forward(noisy (N, 160, 64, 64), t (N) in 0..1 from clean to noise, hint (N, 176, 64, 64)) -> clean, as noisy.
 
     All in patches of :func:`to_patches`, in the units of the training data's mean and deviation. The hint is what
-    :func:`hint_of` makes of a texture known in part; zeros say that none is known, and the network dreams a head.
+    :func:`hint_of` makes of a texture known in part, and where the network begins; zeros say that none is known, and
+    the network dreams a head.
     """
 
     def __init__(self, config: PriorConfig | None = None) -> None:
@@ -96,10 +97,11 @@ class PriorNet(nn.Module):
         self.grow1, self.up1 = nn.Conv2d(c, b, 1), Block(b, b, e)
         self.grow0, self.up0 = nn.Conv2d(b, a, 1), nn.Conv2d(a, a, 3, padding=1)
         self.film = nn.Linear(e, 2 * a)
-        self.gain = nn.Conv2d(a, _COPIED, 1)
+        self.gain = nn.Conv2d(a, 3, 1)
         self.leave, self.leave_place = (nn.Conv2d(n, CHANNELS * PATCH**2, 1) for n in (a, config.place))
-        for zero in (self.leave.weight, self.gain.weight, self.gain.bias):
+        for zero in (self.leave.weight, self.leave_place.weight, self.gain.weight):
             nn.init.zeros_(zero)
+        nn.init.constant_(self.gain.bias, 0.5)
 
     def forward(self, noisy: Tensor, t: Tensor, hint: Tensor) -> Tensor:
         place = _channels_last(self.place)
@@ -116,14 +118,17 @@ class PriorNet(nn.Module):
         h = h0 + _twice(self.grow0(h))
         scale, shift = self.film(whole)[:, :, None, None].chunk(2, 1)
         h = F.silu(h + self.up0(F.silu(h * (1 + scale) + shift)))
-        told, copied = self.leave(h) + self.leave_place(place), self._copied(h, hint)
-        return torch.cat([told[:, : copied.shape[1]] + copied, told[:, copied.shape[1] :]], 1)
+        return self._begun(h, hint, self.leave(h) + self.leave_place(place))
 
-    def _copied(self, h: Tensor, hint: Tensor) -> Tensor:
-        """The hint's texture in the places of texture and albedo, by a gain of each patch: so fine detail passes."""
+    def _begun(self, h: Tensor, hint: Tensor, change: Tensor) -> Tensor:
+        """The hint with a ``change``: the known texture as it is, and albedos as expected. What the known texture has
+        beyond the expected one goes into the diffuse albedo by a gain of each patch: so fine detail passes."""
+        texture, expected = hint[:, _TEXTURE], hint[:, _EXPECTED]
+        one = texture.shape[1]
         gain = F.conv2d(h, *(x.repeat_interleave(PATCH**2, 0) for x in (self.gain.weight, self.gain.bias)))
-        texture = hint[:, : TEXTURE.stop * PATCH**2]
-        return gain * torch.cat([texture, texture], 1)
+        diffuse = change[:, one : 2 * one] + expected[:, one : 2 * one] + gain * (texture - expected[:, :one])
+        specular = change[:, 2 * one : expected.shape[1]] + expected[:, 2 * one :]
+        return torch.cat([change[:, :one] + texture, diffuse, specular, change[:, expected.shape[1] :]], 1)
 
 
 def to_patches(maps: Tensor) -> Tensor:
@@ -138,13 +143,13 @@ def from_patches(patches: Tensor) -> Tensor:
     return F.pixel_shuffle(patches.float(), PATCH)
 
 
-def hint_of(texture: Tensor, mask: Tensor) -> Tensor:
-    """What tells the network of a texture (N, 3, 256, 256), in its units, known where mask (N, 1, 256, 256) is 1.
+def hint_of(texture: Tensor, mask: Tensor, expected: Tensor) -> Tensor:
+    """What tells the network of a texture (N, 3, 256, 256), known where mask (N, 1, 256, 256) is 1: (N, 176, 64, 64).
 
-    (N, 128, 64, 64): the texture, filled smoothly where it is not known, and the mask; then both mirrored.
+    ``expected`` (N, 7, 256, 256): texture, diffuse and specular albedo as a linear model expects them. In its units.
     """
-    one = torch.cat([push_pull(texture, mask), mask], 1)
-    return to_patches(torch.cat([one, mirrored(one)], 1))
+    filled = torch.where(mask > 0, texture, expected[:, TEXTURE])
+    return to_patches(torch.cat([filled, mask, expected], 1))
 
 
 def _twice(x: Tensor) -> Tensor:
@@ -159,5 +164,5 @@ def _channels_last(x: Tensor) -> Tensor:
 def _time_features(t: Tensor, hint: Tensor) -> Tensor:
     """Sines and cosines of t (N) at 16 frequencies, and the share of pixels that the hint knows: (N, 33)."""
     angles = t[:, None].float() * torch.exp(torch.linspace(0, math.log(200), 16, device=t.device))
-    known = hint[:, TEXTURE.stop * PATCH**2 : (TEXTURE.stop + 1) * PATCH**2].float().mean((1, 2, 3))
+    known = hint[:, _MASK].float().mean((1, 2, 3))
     return torch.cat([angles.sin(), angles.cos(), known[:, None]], 1)

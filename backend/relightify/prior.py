@@ -5,7 +5,8 @@ Relightify (Papantoniou et al. 2023, eq. 9; methods.md §4.1, §4.3). At each st
 is known of the texture is replaced by what it would look like at that noise, q(y_t | y), and the rest may be corrected
 along −∇‖M ⊙ (y − x̂0)‖ (MCG, Chung et al. 2022). The mask acts on the texture alone: reflectance is nowhere known.
 ``repeats`` goes back to each noise and comes again (RePaint, Lugmayr et al. 2022). Beyond the paper, the network may be
-told the known texture outright (``hint``); without it the model is unconditional and the guidance does all.
+told the known texture outright, and what a linear model makes of it (``hint``, :mod:`.linear`); without it the model is
+unconditional and the guidance does all.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from torch import Tensor
 from ..errors import BadInput
 from ..weights import opened
 from .fill import push_pull
-from .maps import CHANNELS, RESOLUTION, TEXTURE
-from .network import PriorConfig, PriorNet, from_patches, hint_of, to_patches
+from .linear import TOLD, LinearModel
+from .maps import CHANNELS, RESOLUTION, TEXTURE, empty
+from .network import GRID, HINT, PATCH, PriorConfig, PriorNet, from_patches, hint_of, to_patches
 from .quantised import unpack
 from .records import PartialTexture
 from .schedule import signal_and_noise, times
@@ -51,11 +53,15 @@ EFFORTS = {"draft": Effort(1), "normal": Effort(4), "high": Effort(8, takes=2)}
 
 
 class Prior:
-    """A trained network with the mean and the deviation (10) of each channel in its training data."""
+    """A trained network with the mean and the deviation (10) of each channel in its training data, and the linear model
+    that it begins from."""
 
-    def __init__(self, network: PriorNet, mean: Tensor, deviation: Tensor, device: str = "cpu") -> None:
+    def __init__(
+        self, network: PriorNet, mean: Tensor, deviation: Tensor, linear: LinearModel, device: str = "cpu"
+    ) -> None:
         self.network, self.device = network.eval().to(device, memory_format=torch.channels_last), device  # type: ignore[call-overload]
         self.mean, self.deviation = (x[:, None, None].to(device) for x in (mean, deviation))
+        self.linear = linear.to(device)
 
     def complete(
         self,
@@ -76,8 +82,10 @@ class Prior:
             )
         mask = (known.mask[None] > 0.5).float().to(self.device)
         colour = known.colour[None].to(self.device)
-        wanted = (colour - self.mean[TEXTURE]) / self.deviation[TEXTURE]
-        found = self._run(wanted * mask, mask, effort, seed, progress).mean(0)
+        hint = None
+        if effort.hint and bool(mask.any()):
+            hint = hint_of(self._units(colour), mask, self._units(self.linear.expect(colour, mask)))
+        found = self._run(self._units(colour) * mask, mask, hint, effort, seed, progress).mean(0)
         maps = (found * self.deviation + self.mean).clamp(0, 1)
         maps[TEXTURE] = joined(colour[0], maps[TEXTURE], mask[0])
         return maps.cpu()
@@ -85,17 +93,35 @@ class Prior:
     def dream(self, count: int, steps: int, seed: int = 0) -> Tensor:
         """Heads (count, 10, 256, 256) out of nothing: what the unconditional model holds likely."""
         nothing = torch.zeros(1, 1, RESOLUTION, RESOLUTION, device=self.device)
-        found = self._run(nothing.expand(1, 3, -1, -1), nothing, Effort(steps, takes=count, hint=False), seed, None)
+        found = self._run(nothing.expand(1, 3, -1, -1), nothing, None, Effort(steps, takes=count), seed, None)
         return (found * self.deviation + self.mean).clamp(0, 1).cpu()
 
+    def expected(self, known: PartialTexture) -> Tensor:
+        """The maps (10, 256, 256) by the linear model alone, flat, the known texture in them: no network is asked."""
+        mask, colour = known.mask.to(self.device), known.colour.to(self.device)
+        maps = empty(RESOLUTION).to(self.device)
+        maps[:TOLD] = self.linear.expect(colour[None], mask[None])[0]
+        maps[TEXTURE] = joined(colour, maps[TEXTURE], mask)
+        return maps.cpu()
+
+    def _units(self, maps: Tensor) -> Tensor:
+        """The first channels of a stack (N, C, …) in the network's units."""
+        return (maps - self.mean[: maps.shape[1]]) / self.deviation[: maps.shape[1]]
+
     def _run(
-        self, wanted: Tensor, mask: Tensor, effort: Effort, seed: int, progress: Callable[[float], None] | None
+        self,
+        wanted: Tensor,
+        mask: Tensor,
+        hint: Tensor | None,
+        effort: Effort,
+        seed: int,
+        progress: Callable[[float], None] | None,
     ) -> Tensor:
         """Clean maps (takes, 10, 256, 256) in the network's units; wanted (1, 3, …) is 0 where mask (1, 1, …) is."""
         chance = torch.Generator().manual_seed(seed)
         shape = (effort.takes, CHANNELS, RESOLUTION, RESOLUTION)
-        hint = hint_of(wanted, mask) if effort.hint and bool(mask.any()) else torch.zeros_like(hint_of(wanted, mask))
-        hint = hint.expand(effort.takes, -1, -1, -1)
+        told = torch.zeros(1, HINT * PATCH**2, GRID, GRID, device=self.device) if hint is None else hint
+        told = told.expand(effort.takes, -1, -1, -1)
 
         def noise() -> Tensor:
             return torch.randn(shape, generator=chance).to(self.device)
@@ -106,7 +132,7 @@ class Prior:
         for step, (t, then) in enumerate(pairwise(clock)):
             for again in reversed(range(effort.repeats)):
                 a, s = self._at(t)
-                clean, slope = self._predict(x, t, hint, wanted, mask, effort.guidance)
+                clean, slope = self._predict(x, t, told, wanted, mask, effort.guidance)
                 clean[:, TEXTURE] = torch.where(mask > 0, wanted, clean[:, TEXTURE])
                 later_a, later_s = self._at(then)
                 x = later_a * clean + later_s * (x - a * clean) / s - slope
@@ -157,8 +183,9 @@ def load_prior(weights: Path = WEIGHTS, device: str = "cpu") -> Prior:
         network = PriorNet(PriorConfig(**{**sizes, "widths": tuple(sizes["widths"])}))
         state = unpack({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
         mean, deviation = state.pop("mean"), state.pop("deviation")
+        linear = LinearModel(*(state.pop(f"linear.{name}") for name in ("centre", "basis", "rest")))
         network.load_state_dict(state)
-    return Prior(network, mean, deviation, device)
+    return Prior(network, mean, deviation, linear, device)
 
 
 def unload() -> None:

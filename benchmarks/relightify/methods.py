@@ -22,8 +22,8 @@ from .cases import Case
 
 #: A case, and the sum and number of all heads' maps, to the maps (10, 256, 256).
 Method = Callable[[Case, Tensor, int], Tensor]
-PRIOR, GUIDED = "prior", "prior, guidance alone"
-MEASURED = (PRIOR, GUIDED)
+PRIOR, GUIDED, LINEAR = "prior", "prior, guidance alone", "prior, linear model alone"
+MEASURED = (PRIOR, GUIDED, LINEAR)
 MIRROR, PUSH_PULL, BIHARMONIC, MEAN, FITTED = (
     "mirror image", "push-pull", "biharmonic inpainting", "mean of other heads", "mean, its colour fitted",
 )  # fmt: skip
@@ -40,6 +40,7 @@ def methods(prior: Prior, quality: str, seed: int) -> dict[str, Method]:
     return {
         PRIOR: lambda case, total, count: prior.complete(case.known, EFFORTS[quality], seed=seed),
         GUIDED: lambda case, total, count: prior.complete(case.known, GUIDANCE, seed=seed),
+        LINEAR: lambda case, total, count: prior.expected(case.known),
         MIRROR: lambda case, total, count: baked(mirror(case)),
         PUSH_PULL: lambda case, total, count: baked(_filled(case.known.colour, case.known.mask)),
         BIHARMONIC: lambda case, total, count: baked(biharmonic(case)),

@@ -15,15 +15,20 @@ from torch.nn import functional as F
 from ...backend.errors import BadInput
 from ...backend.optics.exposure import srgb_eotf, srgb_oetf
 from ...backend.relightify import head
+from ...backend.relightify.linear import TOLD, LinearModel, fit_linear, shrunk
 from ...backend.relightify.maps import CHANNELS, DIFFUSE, NORMAL, RESOLUTION, SPECULAR, TEXTURE, skin_mask
-from ...backend.relightify.network import PATCH, from_patches, hint_of, to_patches
+from ...backend.relightify.network import GRID, HINT, PATCH, hint_of, to_patches
 from ...backend.relightify.schedule import signal_and_noise
 from ...synthesis.face_masks import draw_mask
 
+#: Mean and deviation (10) of the channels, and the linear model that hints come from.
+Units = tuple[Tensor, Tensor, LinearModel]
 #: Which part of the skin a mask hides, at least and at most; how many masks there are to draw from.
 HIDDEN, MASKS = (0.2, 0.85), 768
+#: Heads of which mean, deviation and linear model are taken, at most.
+COUNTED = 1024
 #: How often the network is told the known texture, and how often the noise is then all there is.
-_TOLD, _BLIND = 0.75, 0.4
+_TOLD, _BLIND = 0.8, 0.4
 #: What an error counts in each map, and beside the skin.
 _WEIGHTS = ((TEXTURE, 1.0), (DIFFUSE, 1.0), (SPECULAR, 0.5), (NORMAL, 0.2))
 _BESIDE = 0.05
@@ -79,11 +84,21 @@ def find_heads(folder: Path) -> Heads:
     return Heads(paths)
 
 
-def statistics(heads: Heads, numbers: list[int]) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (10) of each channel on the skin, over some heads."""
-    skin = skin_mask()[0] > 0
-    values = torch.stack([heads[number][:, skin].double() / 255 for number in numbers])
-    return values.mean((0, 2)).float(), values.std((0, 2)).float().clamp(min=1 / 255)
+def statistics(heads: Heads, numbers: list[int]) -> Units:
+    """What the network is told of its data before it learns: mean and deviation (10) on the skin, and a linear model of
+    some heads, of each with its own light and another's, and of their mirror images."""
+    rng, skin = np.random.default_rng(0), skin_mask()[0] > 0
+    chosen = rng.permutation(numbers)[:COUNTED]
+    values, small = [], []
+    for number, other in zip(chosen, np.roll(chosen, 1), strict=True):
+        stack = heads[int(number)]
+        values.append(stack[:, skin].float() / 255)
+        small.append(shrunk(stack[None].float() / 255))
+        stack[TEXTURE] = lent(stack, heads[int(other)], float(rng.choice([0.0, rng.random()])))
+        small.append(shrunk(stack[None].float() / 255))
+    both, on_skin = torch.cat(small), torch.stack(values)
+    deviation = on_skin.std((0, 2)).clamp(min=1 / 255)
+    return on_skin.mean((0, 2)), deviation, fit_linear(torch.cat([both, both.flip(-1)]))
 
 
 def mirrored_head(maps: Tensor) -> Tensor:
@@ -112,11 +127,10 @@ def lent(own: Tensor, other: Tensor, share: float) -> Tensor:
 class Draw:
     """Batches by number, always the same for the same seed, out of the heads with the given numbers."""
 
-    def __init__(self, heads: Heads, numbers: list[int], mean: Tensor, deviation: Tensor, seed: int) -> None:
+    def __init__(self, heads: Heads, numbers: list[int], units: Units, seed: int) -> None:
         self._heads, self._numbers, self._seed = heads, np.array(numbers), seed
-        self._mean, self._deviation = (
-            x.repeat_interleave(PATCH**2)[:, None, None] for x in (255 * mean, 255 * deviation)
-        )
+        mean, deviation, linear = units
+        self._mean, self._deviation, self._linear = mean[:, None, None], deviation[:, None, None], linear
         rng, model = np.random.default_rng([seed, 1]), head.load()
         self._masks = torch.stack([draw_mask(rng, model, HIDDEN) for _ in range(MASKS)]).to(torch.uint8)
         self._pool = torch.randn(_POOL, generator=torch.Generator().manual_seed(seed)).bfloat16()
@@ -126,15 +140,21 @@ class Draw:
         rng = np.random.default_rng([self._seed, 2, number])
         maps = torch.stack([self._head(rng) for _ in range(count)])
         told, mask = torch.from_numpy(rng.random(count) < _TOLD), self._mask(rng, count)
-        known = mask * told[:, None, None, None]
         blind = torch.from_numpy(rng.random(count) < _BLIND) & told
         time = torch.where(blind, 1.0, torch.from_numpy(rng.random(count)).float())
-        clean = (to_patches(maps).float() - self._mean) / self._deviation
-        texture = from_patches(clean[:, : TEXTURE.stop * PATCH**2]) * known
-        clean = clean.bfloat16()
+        spread = [x.repeat_interleave(PATCH**2, 0) for x in (255 * self._mean, 255 * self._deviation)]
+        clean = ((to_patches(maps).float() - spread[0]) / spread[1]).bfloat16()
         a, s = (x.bfloat16()[:, None, None, None] for x in signal_and_noise(time))
         noisy = a * clean + s * self._noise(rng, clean.shape)
-        return Batch(noisy, time, hint_of(texture, known).bfloat16(), clean)
+        return Batch(noisy, time, self._hint(maps[told, TEXTURE].float() / 255, mask[told], told), clean)
+
+    def _hint(self, colour: Tensor, mask: Tensor, told: Tensor) -> Tensor:
+        """Hints (N, 176, 64, 64) of the textures (T, 3, …) that are ``told`` (N) of, zeros for the others."""
+        hint = torch.zeros(len(told), GRID, GRID, HINT * PATCH**2, dtype=torch.bfloat16).permute(0, 3, 1, 2)
+        expected = (self._linear.expect(colour, mask) - self._mean[:TOLD]) / self._deviation[:TOLD]
+        texture = (colour - self._mean[TEXTURE]) / self._deviation[TEXTURE]
+        hint[told] = hint_of(texture, mask, expected).bfloat16()
+        return hint
 
     def _head(self, rng: np.random.Generator) -> Tensor:
         """A stack (10, 256, 256) uint8, every second one mirrored, some in borrowed light."""

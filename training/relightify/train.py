@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...backend.errors import BadInput
@@ -18,18 +17,18 @@ from ...backend.optics.metrics import psnr
 from ...backend.relightify import head
 from ...backend.relightify.maps import DIFFUSE, SPECULAR, TEXTURE, skin_mask
 from ...backend.relightify.network import PriorNet
-from ...backend.relightify.prior import Effort, Prior
+from ...backend.relightify.prior import Effort, Prior, load_prior
 from ...backend.relightify.quantised import pack, unpack
 from ...backend.relightify.records import PartialTexture
 from ...synthesis.face_masks import draw_mask
 from ..resumable import Entry, write, write_recipe
 from ..trainer import Recipe as BaseRecipe
 from ..trainer import Trainer
-from .examples import Batch, Draw, Heads, error_weight, find_heads, statistics
+from .examples import Batch, Draw, Heads, Units, error_weight, find_heads, statistics
 
 WEIGHTS = "prior_embedded.safetensors"
-#: Heads that are not trained on, the last of the shards; heads of which mean and deviation are taken.
-HELD, COUNTED = 20, 256
+#: Heads that are not trained on, the last of the shards.
+HELD = 20
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Recipe(BaseRecipe):
 class PriorTrainer(Trainer):
     """The house's trainer with the prior's loss; what it exports has 8 bits a weight."""
 
-    def __init__(self, net: PriorNet, recipe: Recipe, units: tuple[Tensor, Tensor]) -> None:
+    def __init__(self, net: PriorNet, recipe: Recipe, units: Units) -> None:
         super().__init__(net, recipe)
         self.units, self.weight = units, error_weight().bfloat16().to(self.accelerator.device)
 
@@ -58,8 +57,13 @@ class PriorTrainer(Trainer):
 
     def export(self, path: Path, header: dict[str, str]) -> None:
         """The averaged weights, and the units that the network thinks in."""
-        state = pack(self.average) | dict(zip(("mean", "deviation"), self.units, strict=True))
-        write(path, state, {"steps": str(self.step), **header})
+        mean, deviation, linear = self.units
+        told = pack({f"linear.{name}": getattr(linear, name) for name in ("centre", "basis", "rest")})
+        write(
+            path,
+            pack(self.average) | told | {"mean": mean, "deviation": deviation},
+            {"steps": str(self.step), **header},
+        )
 
 
 def hidden_half(heads: Heads, numbers: list[int]) -> list[tuple[Tensor, PartialTexture]]:
@@ -87,12 +91,12 @@ def validate(prior: Prior, cases: list[tuple[Tensor, PartialTexture]]) -> dict[s
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
-def units_of(recipe: Recipe, heads: Heads, numbers: list[int]) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of the channels: those that a run began with, whatever heads were added since."""
+def units_of(recipe: Recipe, heads: Heads, numbers: list[int]) -> Units:
+    """Mean, deviation and linear model that a run began with, whatever heads were added since."""
     if (recipe.out / WEIGHTS).exists():
-        begun = load_file(recipe.out / WEIGHTS)
-        return begun["mean"], begun["deviation"]
-    return statistics(heads, numbers[:: max(1, len(numbers) // COUNTED)])
+        begun = load_prior.__wrapped__(recipe.out / WEIGHTS)
+        return begun.mean.flatten(), begun.deviation.flatten(), begun.linear
+    return statistics(heads, numbers)
 
 
 def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
@@ -109,7 +113,7 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
             f"{recipe.data} holds {len(heads)} heads.", "Make at least 10 with 'limelight synthesize faces'."
         )
     units = units_of(recipe, heads, numbers)
-    cases, draw = hidden_half(heads, last), Draw(heads, numbers, *units, recipe.seed)
+    cases, draw = hidden_half(heads, last), Draw(heads, numbers, units, recipe.seed)
     write_recipe(recipe)
     torch.manual_seed(recipe.seed)
     net = PriorNet()
