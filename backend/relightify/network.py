@@ -99,8 +99,9 @@ class PriorNet(nn.Module):
         self.film = nn.Linear(e, 2 * a)
         self.gain = nn.Conv2d(a, 3, 1)
         self.leave, self.leave_place = (nn.Conv2d(n, CHANNELS * PATCH**2, 1) for n in (a, config.place))
-        for zero in (self.leave.weight, self.leave_place.weight, self.gain.weight):
-            nn.init.zeros_(zero)
+        for layer in (self.leave, self.leave_place, self.gain):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
         nn.init.constant_(self.gain.bias, 0.5)
 
     def forward(self, noisy: Tensor, t: Tensor, hint: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ import torch
 from limelight.backend.errors import BadInput, MissingPart
 from limelight.backend.relightify import maps
 from limelight.backend.relightify.fill import push_pull
-from limelight.backend.relightify.network import PriorConfig, PriorNet, from_patches, hint_of, to_patches
+from limelight.backend.relightify.linear import LinearModel, fit_linear, shrunk
+from limelight.backend.relightify.network import HINT, PATCH, PriorConfig, PriorNet, from_patches, hint_of, to_patches
 from limelight.backend.relightify.prior import Effort, Prior, joined, load_prior
 from limelight.backend.relightify.quantised import pack, unpack
 from limelight.backend.relightify.records import PartialTexture
@@ -15,6 +16,21 @@ from torch import nn
 
 TINY = PriorConfig(widths=(8, 8, 8, 8), place=8, embedding=16)
 SIZE = maps.RESOLUTION
+
+
+def lit_heads(count: int, seed: int) -> torch.Tensor:
+    """Stacks (count, 10, 256, 256) of one skin colour each, under light that falls off to a side."""
+    chance = torch.Generator().manual_seed(seed)
+    stacks = maps.empty().repeat(count, 1, 1, 1)
+    colour = torch.rand(count, 3, 1, 1, generator=chance) * 0.5 + 0.3
+    slope = (torch.rand(count, 1, 1, 1, generator=chance) - 0.5) * torch.linspace(-1, 1, SIZE)
+    stacks[:, maps.DIFFUSE] = colour
+    stacks[:, maps.TEXTURE] = (colour * 0.8 * slope.exp()).clamp(0, 1)
+    return stacks
+
+
+def linear() -> LinearModel:
+    return fit_linear(shrunk(lit_heads(80, 0)))
 
 
 def network() -> PriorNet:
@@ -28,7 +44,7 @@ def network() -> PriorNet:
 
 @pytest.fixture
 def prior() -> Prior:
-    return Prior(network(), torch.full((10,), 0.5), torch.full((10,), 0.2))
+    return Prior(network(), torch.full((10,), 0.5), torch.full((10,), 0.2), linear())
 
 
 @pytest.fixture
@@ -81,13 +97,14 @@ class OneColour(nn.Module):
 
 
 def test_guidance_draws_what_is_hidden_towards_what_is_known(known):
-    prior = Prior(OneColour(), torch.zeros(10), torch.ones(10))
+    prior = Prior(OneColour(), torch.zeros(10), torch.ones(10), linear())
     known = PartialTexture(torch.full_like(known.colour, 0.8), known.mask)
-    hidden, wanted = known.mask < 0.5, 0.8
+    hidden = known.mask < 0.5
 
     def error(guidance):
-        found = prior._run(known.colour[None] * known.mask, known.mask[None], Effort(6, 1, False, guidance), 0, None)
-        return float((found[0, maps.TEXTURE].mean(0, keepdim=True)[hidden] - wanted).abs().mean())
+        wanted, mask = known.colour[None] * known.mask, known.mask[None]
+        found = prior._run(wanted, mask, None, Effort(6, 1, False, guidance), 0, None)
+        return float((found[0, maps.TEXTURE].mean(0, keepdim=True)[hidden] - 0.8).abs().mean())
 
     assert error(3000.0) < 0.9 * error(0.0)
 
@@ -123,8 +140,32 @@ def test_patches_are_the_pixels_and_come_back():
     stack = torch.rand(2, 10, SIZE, SIZE)
     assert torch.equal(to_patches(stack), nn.functional.pixel_unshuffle(stack, 4))
     assert torch.equal(from_patches(to_patches(stack)), stack)
-    known = torch.zeros(2, 1, SIZE, SIZE)
-    assert hint_of(stack[:, :3] * known, known).abs().max() == 0
+    hint = hint_of(stack[:, :3], torch.ones(2, 1, SIZE, SIZE), stack[:, :7])
+    assert hint.shape == (2, HINT * PATCH**2, 64, 64)
+    assert torch.equal(from_patches(hint)[:, :3], stack[:, :3])
+
+
+def test_a_linear_model_sees_the_light_and_the_skin_under_it():
+    (head,) = lit_heads(1, 99)
+    mask = torch.zeros(1, SIZE, SIZE)
+    mask[:, :, :110] = 1
+    found = linear().expect(head[None, maps.TEXTURE] * mask, mask[None])[0]
+    assert float((found[maps.TEXTURE] - head[maps.TEXTURE]).abs().max()) < 0.05
+    assert float((found[maps.DIFFUSE] - head[maps.DIFFUSE]).abs().max()) < 0.05
+    # Whoever knows nothing expects the mean of all.
+    nothing = linear().expect(head[None, maps.TEXTURE], torch.zeros_like(mask)[None])[0]
+    assert float((nothing - found).abs().max()) > 0.05
+
+
+def test_an_untrained_network_tells_what_the_linear_model_expects(known):
+    torch.manual_seed(0)
+    plain = Prior(PriorNet(TINY), torch.full((10,), 0.5), torch.full((10,), 0.2), linear())
+    found, expected = plain.complete(known, Effort(1)), plain.expected(known)
+    assert torch.allclose(found[maps.TEXTURE], expected[maps.TEXTURE], atol=1e-3)
+    assert torch.allclose(found[maps.SPECULAR], expected[maps.SPECULAR], atol=1e-3)
+    # Detail that is seen reaches the albedo, too.
+    seen = (found - expected)[maps.DIFFUSE] * known.mask
+    assert float(seen.abs().max()) > 0.05
 
 
 def test_the_schedule_ends_in_noise_and_begins_clean():

@@ -89,7 +89,7 @@ def test_a_batch_tells_no_more_than_the_mask_shows(tmp_path, small):
     write_heads(tmp_path)
     heads = examples.find_heads(tmp_path)
     units = examples.statistics(heads, list(range(20)))
-    batch = examples.Draw(heads, list(range(20)), *units, 0).batch(0, 16)
+    batch = examples.Draw(heads, list(range(20)), units, 0).batch(0, 16)
     texture, mask = (3 * PATCH**2, 4 * PATCH**2)
     told = from_patches(batch.hint[:, texture:mask])
     assert 0 < int(told.flatten(1).any(1).sum()) < 16
