@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..errors import BadInput
 from ..weights import opened
@@ -35,6 +36,8 @@ from .schedule import signal_and_noise, times
 WEIGHTS = Path(__file__).resolve().parent / "weights" / "prior_embedded.safetensors"
 #: Pixels from the known texture after which a third of its difference from the completion is still carried on.
 _FADE = 14.0
+#: Pixels a side of the squares in which the two sides of the border are compared.
+_NEAR = 5
 
 
 @dataclass(frozen=True)
@@ -165,11 +168,15 @@ class Prior:
 def joined(known: Tensor, found: Tensor, mask: Tensor) -> Tensor:
     """A texture (3, S, S): ``known`` exactly where mask (1, S, S) is 1, ``found`` elsewhere, without a seam.
 
-    The difference at the mask's border is carried on into the hidden part and fades with the distance.
+    The step across the mask's border, between what lies near it on either side, is carried on into the hidden part and
+    fades with the distance.
     """
-    if not bool(mask.any()):
-        return found
-    rest = push_pull(((known - found) * mask)[None], mask[None])[0]
+    near = [F.avg_pool2d(part, _NEAR, 1, _NEAR // 2) for part in (known * mask, mask, found * (1 - mask), 1 - mask)]
+    band = ((near[1] > 0) & (near[3] > 0)).float()
+    if not bool(band.any()):
+        return torch.where(mask > 0, known, found)
+    step = near[0] / near[1].clamp(min=1e-6) - near[2] / near[3].clamp(min=1e-6)
+    rest = push_pull((step * band)[None], band[None])[0]
     away = torch.from_numpy(distance_transform_edt(mask[0].cpu().numpy() == 0)).float().to(found.device)
     return torch.where(mask > 0, known, (found + rest * torch.exp((1 - away) / _FADE)).clamp(0, 1))
 

@@ -151,6 +151,8 @@ class Draw:
     def _hint(self, colour: Tensor, mask: Tensor, told: Tensor) -> Tensor:
         """Hints (N, 176, 64, 64) of the textures (T, 3, …) that are ``told`` (N) of, zeros for the others."""
         hint = torch.zeros(len(told), GRID, GRID, HINT * PATCH**2, dtype=torch.bfloat16).permute(0, 3, 1, 2)
+        if not bool(told.any()):
+            return hint
         expected = (self._linear.expect(colour, mask) - self._mean[:TOLD]) / self._deviation[:TOLD]
         texture = (colour - self._mean[TEXTURE]) / self._deviation[TEXTURE]
         hint[told] = hint_of(texture, mask, expected).bfloat16()
