@@ -23,6 +23,7 @@ CUTS = (
     ("lit", f"{REAL}/g_lit", (0, 28, 1058, 722)),
     ("light_panel", f"{REAL}/h_light_panel", (836, 386, 1058, 722)),
     ("relight", "relight_real_engine/o_wiped", (0, 28, 1058, 722)),
+    ("landmarks", "face_real_engine/b_dragging", (0, 28, 1058, 722)),
     ("radius", "place/4_dragging", (280, 200, 800, 620)),
     ("preferences", "preferences_page/i_preferences", (172, 232, 684, 541)),
 )

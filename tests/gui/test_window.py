@@ -183,3 +183,13 @@ def test_the_real_engine_relights_a_photo(play):
     )  # fmt: skip
     # It may be done before anybody presses Esc; the stand-in, which takes its time, shows that Esc cancels.
     assert report["shown"] == "photo.jpg relit", report["message"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("LIMELIGHT_ENGINE_PYTHON" not in os.environ, reason="LIMELIGHT_ENGINE_PYTHON names no engine")
+@pytest.mark.skipif(portrait.photo() is None, reason="scikit-image, whose portrait is used, is not installed")
+def test_the_real_engine_makes_a_head_of_a_portrait(play):
+    report = play("face", seconds=1500, photo=str(portrait.photo()), python=os.environ["LIMELIGHT_ENGINE_PYTHON"])
+    assert report["found"][1] == 1 and report["pixels"] == pytest.approx(30, abs=3)
+    assert report["made"][1] == ["astronaut head"], report["made"]
+    assert report["lit"][1] == "Face light", report["lit"]
