@@ -52,7 +52,7 @@ def _register_command() -> None:
 def register() -> None:
     """Add everything to Blender; if any part fails, what was added before is taken back and the error goes on."""
     from . import operators, panels, preferences, properties
-    from .operators import engine_session, previews, watch
+    from .operators import engine_session, previews, splat_import, watch
     from .panels import face_landmarks
 
     try:
@@ -62,6 +62,8 @@ def register() -> None:
             _register_class(cls)
         _attach_interface_state()
         _register_command()
+        splat_import.register_menu()
+        _undo.append(splat_import.unregister_menu)
         face_landmarks.register()
         _undo.append(face_landmarks.unregister)
         _undo.append(previews.unregister)

@@ -72,6 +72,12 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return run_train(TrainJob.from_params({"device": device, "seed": seed, **params}), report)
 
+    def splats(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
+        report.progress(0.0, "Reading splats")
+        from .splats.describe import made_plain
+
+        return made_plain(Path(_needed(params, "file")), Path(_needed(params, "out")))
+
     def doctor(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         report.progress(0.0, "Checking the engine")
         from .doctor import examine
@@ -83,7 +89,7 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return {"models": listing() + backbones()}
 
-    known = (light, fit, depth, direction, relight, landmarks, face, splat_train, doctor, models)
+    known = (light, fit, depth, direction, relight, landmarks, face, splats, splat_train, doctor, models)
     return {kind.__name__: kind for kind in known}
 
 

@@ -183,6 +183,23 @@ class FaceParams:
         return Request(id, self.kind, {k: v for k, v in dataclasses.asdict(self).items() if v is not None})
 
 
+@dataclass(frozen=True)
+class ReadSplats:
+    """Parameters of a ``splats`` job: a file of Gaussian splats of any format becomes the plain PLY ``out``.
+
+    That is binary, as 3DGS writes it, in the file's own axes. Its result's data: ``out``, ``count``, ``y_up`` (glTF's
+    and SPZ's axes; else y points down) and ``notes``, sentences on what was left out.
+    """
+
+    kind: ClassVar[str] = "splats"
+    file: str
+    out: str
+
+    def request(self, id: str) -> Request:
+        """The request with these parameters."""
+        return Request(id, self.kind, dataclasses.asdict(self))
+
+
 Message = Union[
     Request, Cancel, Unload, Ping, Shutdown, Ready, Accepted, Progress, Preview, Log, Result, Error, Heartbeat
 ]

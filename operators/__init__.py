@@ -21,6 +21,7 @@ def classes() -> tuple[type, ...]:
         relight_inputs,
         relight_results,
         repair,
+        splat_import,
         state,
         sun,
     )
@@ -28,4 +29,4 @@ def classes() -> tuple[type, ...]:
     light = (state, place_probe, probe_list, plate, depth, repair, estimate, apply, sun, compare, engine)
     relit = (relight, relight_inputs, relight_results)
     portraits = (face, face_inputs, face_landmarks, face_results)
-    return tuple(cls for module in (*light, *relit, *portraits) for cls in module.CLASSES)
+    return tuple(cls for module in (*light, *relit, *portraits, splat_import) for cls in module.CLASSES)

@@ -15,9 +15,10 @@ def classes() -> tuple[type, ...]:
         probes,
         relight,
         relight_wipe,
+        splats,
         view,
         world,
     )
 
     light_tabs = (view, probes, estimate, light, compare, image_editor, relight, relight_wipe, world, probe_gizmo)
-    return tuple(cls for module in (*light_tabs, face, face_landmarks) for cls in module.CLASSES)
+    return tuple(cls for module in (*light_tabs, face, face_landmarks, splats) for cls in module.CLASSES)

@@ -90,9 +90,7 @@ def make_engine(context: bpy.types.Context, python: Path, device: str | None = N
     )
 
 
-def estimate(
-    context: bpy.types.Context, python: Path, device: str | None = None
-) -> tuple[Job, list[bpy.types.Object]]:
+def estimate(context: bpy.types.Context, python: Path, device: str | None = None) -> tuple[Job, list[bpy.types.Object]]:
     """Capture, run the engine to the end, load: the job and the probes that got light.
 
     Raises ``OSError``, ``RuntimeError`` or ``ValueError`` with a sentence if the view cannot be captured.

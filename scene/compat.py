@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from operator import attrgetter
+from typing import Any
 
 import bpy
 
@@ -15,6 +16,12 @@ LINEAR = "Linear Rec.709" if bpy.app.version >= (4, 0, 0) else "Linear"
 
 #: Options of a path that may begin at the .blend's folder; since 4.5 Blender makes all others absolute.
 RELATIVE_PATH = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
+
+#: The kind of attribute that holds four numbers a point; before 5.2 a colour is the only one.
+FOUR_FLOATS = "FLOAT4" if bpy.app.version >= (5, 2, 0) else "FLOAT_COLOR"
+
+#: Whether the nodes are there that draw splats, and whether Blender draws splats itself when it imports their PLY.
+SPLATS, NATIVE_SPLATS = bpy.app.version >= (4, 2, 0), bpy.app.version >= (5, 3, 0)
 
 
 def node_tree(owner: bpy.types.World | bpy.types.Material | bpy.types.Light) -> bpy.types.NodeTree:
@@ -102,6 +109,27 @@ def output_kept(render: bpy.types.RenderSettings) -> Iterator[None]:
         for name in reversed([name for name in formats if hasattr(image, name)]):
             restore.callback(setattr, image, name, getattr(image, name))
         yield
+
+
+def let_through(material: bpy.types.Material) -> None:
+    """Let EEVEE draw a material's transparency in any order of surfaces, as Cycles does, and cast such shadows."""
+    if hasattr(material, "surface_render_method"):
+        material.surface_render_method = "DITHERED"
+        material.use_transparent_shadow = True
+    else:
+        material.blend_method, material.shadow_method = "HASHED", "HASHED"
+    material.use_backface_culling = True
+
+
+def modifier_input(modifier: bpy.types.NodesModifier, name: str) -> tuple[Any, str]:
+    """Where a geometry nodes modifier keeps its input ``name``: the owner, and the property as layouts name it."""
+    assert modifier.node_group is not None
+    # The stubs know of no items of an interface.
+    sockets: Any = modifier.node_group.interface.items_tree
+    identifier = next(item.identifier for item in sockets if item.name == name and item.in_out == "INPUT")
+    # Since 5.2 inputs are properties of their own; before, they were custom properties of the modifier.
+    inputs = getattr(getattr(modifier, "properties", None), "inputs", None)
+    return (modifier, f'["{identifier}"]') if inputs is None else (getattr(inputs, identifier), "value")
 
 
 def see_all_around(camera: bpy.types.Camera) -> None:

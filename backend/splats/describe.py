@@ -31,6 +31,13 @@ def described(path: Path) -> dict[str, Any]:
     }
 
 
+def made_plain(source: Path, out: Path) -> dict[str, Any]:
+    """Write any splat file as the plain PLY that Blender reads, in its own axes; the data of a ``splats`` job."""
+    loaded = formats.read(source)
+    notes = loaded.notes + formats.write(loaded.splats, out)
+    return {"out": str(out), "count": len(loaded.splats), "y_up": loaded.format.y_up, "notes": notes}
+
+
 def converted(
     source: Path, out: Path, degree: int | None, least_opacity: float, axes: str, overwrite: bool
 ) -> dict[str, Any]:

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring Gaussian splats in: a trainer's PLY directly, every other format through the engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+from bpy.props import EnumProperty, StringProperty
+from bpy.types import Context, Event
+from bpy_extras.io_utils import ImportHelper
+
+from . import engine_session, watch
+from .engine_run import EngineRun
+from .run_operator import RunOperator
+
+_EXTENSIONS = (".ply", ".splat", ".spz", ".ksplat", ".glb", ".gltf")
+
+
+class SplatRun(EngineRun):
+    """Lets the engine write a splat file as the PLY that Blender reads, then brings that in."""
+
+    kind = "splats"
+    first_stage = "Reading splats"
+
+    def __init__(self, context: bpy.types.Context, path: Path, axes: str) -> None:
+        super().__init__(context)
+        self._path, self._axes = path, axes
+
+    def params(self, context: bpy.types.Context) -> dict[str, Any]:
+        return {"file": str(self._path), "out": str(self.folder / "splats.ply")}
+
+    def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        axes = self._axes if self._axes != "AUTO" else "Y_UP" if result["y_up"] else "Y_DOWN"
+        told = bring_in(context, Path(result["out"]), self._path.stem, axes)
+        return "; ".join([told, *(note.rstrip(".") for note in result["notes"][:2])])
+
+
+def bring_in(context: bpy.types.Context, plain: Path, name: str, axes: str) -> str:
+    """Add the splats of a plain PLY to the scene; what to tell the artist."""
+    from ..scene import splats
+
+    thing, left_out = splats.add(context, plain, name, axes)
+    told = f"{len(thing.data.vertices)} Gaussians are in “{thing.name}”"
+    return told + (f", {left_out} with impossible numbers are not" if left_out else "")
+
+
+class LIMELIGHT_OT_import_splats(RunOperator, ImportHelper):  # type: ignore[misc]
+    """Bring in Gaussian splats: PLY as trainers write it, compressed PLY, .splat, .spz, .ksplat or glTF"""
+
+    bl_idname = "limelight.import_splats"
+    bl_label = "Import Splats"
+    bl_options = {"REGISTER", "UNDO"}
+
+    running_text = "Limelight reads splats"
+
+    filepath: StringProperty(name="File", description="The splat file", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_glob: StringProperty(default=";".join("*" + end for end in _EXTENSIONS), options={"HIDDEN"})
+    axes: EnumProperty(
+        name="Up",
+        description="Which way is up in the file",
+        items=(
+            ("AUTO", "As usual", "Y down for PLY, .splat and .ksplat, as trainers write them; Y up for .spz and glTF"),
+            ("Y_DOWN", "−Y", "Y points down, Z ahead"),
+            ("Y_UP", "Y", "Y points up, Z back"),
+            ("Z_UP", "Z", "As Blender has it"),
+        ),
+        default="AUTO",
+    )
+
+    def invoke(self, context: Context, event: Event):
+        # A file that was dropped is known; else the file browser asks and comes back through execute().
+        if self.filepath:
+            return self._direct(context) or RunOperator.invoke(self, context, event)
+        return ImportHelper.invoke(self, context, event)
+
+    def execute(self, context: Context):
+        return self._direct(context) or super().execute(context)
+
+    def _direct(self, context: Context) -> set[str] | None:
+        """Bring in what needs no engine; None if it does."""
+        from ..scene import compat, splat_file
+
+        if not compat.SPLATS:
+            self.report({"ERROR"}, "Splats need Blender 4.2 or newer: open the file there")
+            return {"CANCELLED"}
+        path = Path(bpy.path.abspath(self.filepath))
+        if not path.is_file():
+            self.report({"ERROR"}, f"There is no file “{path.name}”: choose another")
+            return {"CANCELLED"}
+        if not splat_file.plain(path):
+            return None
+        try:
+            told = bring_in(context, path, path.stem, "Y_DOWN" if self.axes == "AUTO" else self.axes)
+        except (OSError, ValueError) as error:
+            self.report({"ERROR"}, f"The splats could not be read: {error}")
+            return {"CANCELLED"}
+        watch.redraw(context)
+        self.report({"INFO"}, told)
+        return {"FINISHED"}
+
+    def make_run(self, context: Context):
+        return SplatRun(context, Path(bpy.path.abspath(self.filepath)), self.axes)
+
+    def problems(self, context: Context):
+        found = engine_session.engine_problem(context)
+        if found is None:
+            return []
+        remedy = f"{found.operator_label[0].lower()}{found.operator_label[1:]}"
+        return [f"Only PLY as trainers write it is read without the engine. {found.text}: {remedy}"]
+
+
+def draw_import(menu: bpy.types.Menu, _context: Context) -> None:
+    """The entry in File > Import."""
+    layout = menu.layout
+    assert layout is not None
+    layout.operator(LIMELIGHT_OT_import_splats.bl_idname, text="Gaussian Splats (.ply, .spz, .splat, …)")
+
+
+def register_menu() -> None:
+    """Add the entry to File > Import."""
+    bpy.types.TOPBAR_MT_file_import.append(draw_import)
+
+
+def unregister_menu() -> None:
+    """Take it away again."""
+    bpy.types.TOPBAR_MT_file_import.remove(draw_import)
+
+
+CLASSES: tuple[type, ...] = (LIMELIGHT_OT_import_splats,)
+
+# Blender 4.1 brought file handlers; without them File > Import and the button remain.
+if hasattr(bpy.types, "FileHandler"):
+
+    class LIMELIGHT_FH_splats(bpy.types.FileHandler):
+        """Dropping a splat file on a 3D viewport offers to bring it in"""
+
+        bl_idname = "LIMELIGHT_FH_splats"
+        bl_label = "Limelight: Gaussian splats"
+        bl_import_operator = "limelight.import_splats"
+        bl_file_extensions = ";".join(_EXTENSIONS)
+
+        @classmethod
+        def poll_drop(cls, context: Context):
+            """Offer it in 3D viewports only."""
+            return context.space_data is not None and context.space_data.type == "VIEW_3D"
+
+    CLASSES += (LIMELIGHT_FH_splats,)

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The geometry nodes that make something to see of splats: a hull at each, coloured as the scene's camera sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from . import splat_shader
+from .node_maths import Maths, Value
+
+NAME = "Limelight Splats"
+MARK = "limelight_splats"
+_VERSION = 1
+#: Icosahedron's circumscribed over inscribed radius: its faces touch the sphere that the shader fills.
+_HULL = 1.2584086
+_DC = 0.28209479177387814
+#: Inputs of the modifier, by what scripts call them: kind, default, lowest, highest, description.
+INPUTS: dict[str, tuple[str, Any, Any, Any, str]] = {
+    "Most in Viewport": ("NodeSocketInt", 50000, 0, 100_000_000, "More Gaussians than this are thinned out in the"
+                         " viewport, never in renders"),
+    "View-Dependent": ("NodeSocketBool", True, None, None, "Colours as seen from the scene's camera; else the same from"
+                       " everywhere"),
+    "Exposure": ("NodeSocketFloat", 0.0, -10.0, 10.0, "Brightness in stops"),
+    "Size": ("NodeSocketFloat", 1.0, 0.0, 4.0, "Makes all Gaussians larger or smaller"),
+    "Least Opacity": ("NodeSocketFloat", 0.0, 0.0, 1.0, "Leaves out what is fainter"),
+}  # fmt: skip
+
+
+def _mark_of(found: bpy.types.NodeTree) -> list[int]:
+    mark: Any = found.get(MARK)
+    return [] if mark is None else list(mark)
+
+
+def group(terms: int) -> bpy.types.NodeTree:
+    """The node group for splats with ``terms`` harmonics beyond the constant (0, 3, 8, 15, 24), made once a file."""
+    for found in bpy.data.node_groups:
+        if _mark_of(found) == [_VERSION, terms] and not found.library:
+            return found
+    # The stubs know of no kinds of trees and sockets.
+    tree: Any = bpy.data.node_groups.new(NAME, "GeometryNodeTree")
+    tree[MARK] = [_VERSION, terms]
+    tree.is_modifier = True
+    face = tree.interface
+    face.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
+    for name, (kind, default, low, high, text) in INPUTS.items():
+        socket = face.new_socket(name, in_out="INPUT", socket_type=kind, description=text)
+        socket.default_value = default
+        if low is not None:
+            socket.min_value, socket.max_value = low, high
+    face.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    _fill(Maths(tree), terms)
+    return tree
+
+
+def _fill(maths: Maths, terms: int) -> None:
+    given = maths.node("NodeGroupInput").outputs
+    base = _attribute(maths, "radiance:base", "FLOAT_COLOR")
+    parts = maths.node("FunctionNodeSeparateColor")
+    maths.put(parts.inputs[0], base)
+    opacity = parts.outputs["Alpha"]
+    constant = maths.node("ShaderNodeCombineXYZ")
+    for index in range(3):
+        maths.put(constant.inputs[index], parts.outputs[index])
+    shown = maths.vector("MULTIPLY_ADD", constant.outputs[0], (_DC,) * 3, (0.5,) * 3)
+    if terms:
+        seen = maths.vector("ADD", shown, _seen_from_camera(maths, terms))
+        choose = maths.node("GeometryNodeSwitch", input_type="VECTOR")
+        maths.put(choose.inputs["Switch"], given["View-Dependent"])
+        maths.put(choose.inputs["False"], shown)
+        maths.put(choose.inputs["True"], seen)
+        shown = choose.outputs[0]
+    colour = _linear(maths, shown, given["Exposure"])
+    maths.put(colour.inputs["Alpha"], opacity)
+    store = maths.node("GeometryNodeStoreNamedAttribute", data_type="FLOAT_COLOR", domain="POINT")
+    maths.put(store.inputs["Geometry"], given["Geometry"])
+    maths.put(store.inputs["Name"], splat_shader.COLOUR)
+    maths.put(store.inputs["Value"], colour.outputs[0])
+    _instances(maths, store.outputs[0], opacity, given)
+
+
+def _attribute(maths: Maths, name: str, kind: str) -> bpy.types.NodeSocket:
+    node = maths.node("GeometryNodeInputNamedAttribute", data_type=kind)
+    maths.put(node.inputs["Name"], name)
+    return next(socket for socket in node.outputs if socket.enabled)
+
+
+def _linear(maths: Maths, shown: bpy.types.NodeSocket, stops: Value) -> bpy.types.Node:
+    """A Combine Color node with the light of display colours, by the exact sRGB curve, and brighter by ``stops``."""
+    parts, colour = maths.node("ShaderNodeSeparateXYZ"), maths.node("FunctionNodeCombineColor")
+    maths.put(parts.inputs[0], shown)
+    gain = maths.scalar("POWER", 2.0, stops)
+    for index in range(3):
+        value = maths.scalar("MAXIMUM", parts.outputs[index], 0.0)
+        curve = maths.scalar("POWER", maths.divide(maths.add(value, 0.055), 1.055), 2.4)
+        straight = maths.divide(value, 12.92)
+        high = maths.scalar("GREATER_THAN", value, 0.04045)
+        light = maths.add(straight, maths.multiply(high, maths.subtract(curve, straight)))
+        maths.put(colour.inputs[index], maths.multiply(light, gain))
+    return colour
+
+
+def _seen_from_camera(maths: Maths, terms: int) -> bpy.types.NodeSocket:
+    """What the harmonics add to the colour along the line from the scene's camera; nothing without a camera."""
+    camera = maths.node("GeometryNodeObjectInfo", transform_space="RELATIVE")
+    maths.put(camera.inputs["Object"], maths.node("GeometryNodeInputActiveCamera").outputs[0])
+    place = maths.node("GeometryNodeInputPosition").outputs[0]
+    line = maths.vector("NORMALIZE", maths.vector("SUBTRACT", place, camera.outputs["Location"]))
+    parts = maths.node("ShaderNodeSeparateXYZ")
+    maths.put(parts.inputs[0], line)
+    total: Value = (0.0, 0.0, 0.0)
+    for index, value in enumerate(harmonics(maths, parts.outputs[0], parts.outputs[1], parts.outputs[2], terms)):
+        scaled = maths.vector("SCALE", _attribute(maths, f"radiance:sh_{index}", "FLOAT_VECTOR"), number=value)
+        total = maths.vector("ADD", total, scaled)
+    # Object Info of no object has no size.
+    there = maths.scalar("GREATER_THAN", maths.vector("LENGTH", camera.outputs["Scale"]), 0.0)
+    return maths.vector("SCALE", total, number=there)
+
+
+def harmonics(maths: Maths, x: Value, y: Value, z: Value, terms: int) -> list[bpy.types.NodeSocket]:
+    """3DGS' real harmonics beyond the constant at x y z; backend/splats/harmonics.py has them as formulas."""
+    powers = {"x": x, "y": y, "z": z}
+
+    def product(letters: str) -> Value:
+        if letters not in powers:
+            powers[letters] = maths.multiply(product(letters[:-1]), powers[letters[-1]])
+        return powers[letters]
+
+    found = []
+    for monomials in POLYNOMIALS[:terms]:
+        total: Value = None
+        for factor, letters in monomials:
+            term: Value = maths.multiply(product(letters), factor) if letters else factor
+            total = term if total is None else maths.add(total, term)
+        found.append(total)
+    return found
+
+
+def _instances(maths: Maths, points: bpy.types.NodeSocket, opacity: bpy.types.NodeSocket, given: Any) -> None:
+    """A hull for each visible Gaussian, as large as it is seen."""
+    # Where opacity falls to 1/255, in standard deviations.
+    reach = maths.scalar(
+        "SQRT", maths.multiply(maths.scalar("LOGARITHM", maths.multiply(opacity, 255.0), 2.7182818), 2.0)
+    )
+    size = maths.vector(
+        "SCALE", _attribute(maths, "scale", "FLOAT_VECTOR"), number=maths.multiply(reach, given["Size"])
+    )
+    hull = maths.node("GeometryNodeMeshIcoSphere")
+    maths.put(hull.inputs["Radius"], _HULL)
+    maths.put(hull.inputs["Subdivisions"], 1)
+    coat = maths.node("GeometryNodeSetMaterial")
+    maths.put(coat.inputs["Geometry"], hull.outputs["Mesh"])
+    maths.put(coat.inputs["Material"], splat_shader.material())
+    place = maths.node("GeometryNodeInstanceOnPoints")
+    maths.put(place.inputs["Points"], points)
+    maths.put(place.inputs["Selection"], _selection(maths, points, opacity, given))
+    maths.put(place.inputs["Instance"], coat.outputs[0])
+    maths.put(place.inputs["Rotation"], _attribute(maths, "rotation", "QUATERNION"))
+    maths.put(place.inputs["Scale"], size)
+    maths.put(maths.node("NodeGroupOutput").inputs[0], place.outputs[0])
+
+
+def _selection(maths: Maths, points: Value, opacity: Value, given: Any) -> bpy.types.NodeSocket:
+    """The visible ones; in the viewport a random share of them, always the same."""
+    seen = maths.scalar("GREATER_THAN", opacity, maths.scalar("MAXIMUM", given["Least Opacity"], 1 / 255 + 1e-4))
+    count = maths.node("GeometryNodeAttributeDomainSize", component="MESH")
+    maths.put(count.inputs[0], points)
+    share = maths.divide(given["Most in Viewport"], count.outputs["Point Count"])
+    chance = maths.node("FunctionNodeRandomValue", data_type="FLOAT")
+    drawn = next(socket for socket in chance.outputs if socket.enabled)
+    kept = maths.scalar("LESS_THAN", drawn, share)
+    render = maths.subtract(1.0, maths.node("GeometryNodeIsViewport").outputs[0])
+    return maths.multiply(seen, maths.scalar("MAXIMUM", kept, render))
+
+
+#: Each harmonic beyond the constant as (factor, monomial), degree after degree.
+POLYNOMIALS: list[list[tuple[float, str]]] = [
+    [(-0.4886025119029199, "y")],
+    [(0.4886025119029199, "z")],
+    [(-0.4886025119029199, "x")],
+    [(1.0925484305920792, "xy")],
+    [(-1.0925484305920792, "yz")],
+    [(0.94617469575756, "zz"), (-0.31539156525252005, "")],
+    [(-1.0925484305920792, "xz")],
+    [(0.5462742152960396, "xx"), (-0.5462742152960396, "yy")],
+    [(-1.7701307697799304, "xxy"), (0.5900435899266435, "yyy")],
+    [(2.890611442640554, "xyz")],
+    [(-2.285228997322329, "yzz"), (0.4570457994644658, "y")],
+    [(1.865881662950577, "zzz"), (-1.1195289977703462, "z")],
+    [(-2.285228997322329, "xzz"), (0.4570457994644658, "x")],
+    [(1.445305721320277, "xxz"), (-1.445305721320277, "yyz")],
+    [(-0.5900435899266435, "xxx"), (1.7701307697799304, "xyy")],
+    [(2.5033429417967046, "xxxy"), (-2.5033429417967046, "xyyy")],
+    [(-5.310392309339791, "xxyz"), (1.7701307697799304, "yyyz")],
+    [(6.6232228703029207, "xyzz"), (-0.9461746957575601, "xy")],
+    [(-4.683325804901024, "yzzz"), (2.0071396306718676, "yz")],
+    [(3.7024941420321507, "zzzz"), (-3.1735664074561294, "zz"), (0.31735664074561293, "")],
+    [(-4.683325804901024, "xzzz"), (2.0071396306718676, "xz")],
+    [(3.3116114351514604, "xxzz"), (-3.3116114351514604, "yyzz"), (-0.47308734787878004, "xx"),
+     (0.47308734787878004, "yy")],
+    [(-1.7701307697799304, "xxxz"), (5.310392309339791, "xyyz")],
+    [(0.6258357354491761, "xxxx"), (-3.7550144126950569, "xxyy"), (0.6258357354491761, "yyyy")],
+]  # fmt: skip

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gaussian splats as an object of the scene: point attributes as Blender 5.3 names them, and nodes that draw them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from . import compat, splat_drawing, splat_file, splat_nodes
+
+#: Turns about x that bring a file's axes into Blender's.
+TURNS = {"Y_DOWN": -math.pi / 2, "Y_UP": math.pi / 2, "Z_UP": 0.0}
+
+
+def add(context: bpy.types.Context, path: Path, name: str, axes: str = "Y_DOWN") -> tuple[bpy.types.Object, int]:
+    """Put the splats of a plain PLY into the scene, selected and active, and how many had to be left out.
+
+    Raises ``ValueError`` with an artist's sentence. The cloud keeps its numbers; the object turns it.
+    """
+    cloud = splat_file.read(path)
+    thing = _native(context, path, cloud) if compat.NATIVE_SPLATS else None
+    if thing is None:
+        thing = _with_nodes(context, cloud, name)
+    thing.name = name
+    thing[splat_drawing.MARK] = path.name
+    thing.rotation_euler.x = TURNS[axes]
+    for other in context.selected_objects:
+        other.select_set(False)
+    thing.select_set(True)
+    context.view_layer.objects.active = thing
+    splat_drawing.let_rays_through(context.scene)
+    return thing, cloud.left_out
+
+
+def _native(context: bpy.types.Context, path: Path, cloud: splat_file.Cloud) -> bpy.types.Object | None:
+    """The splats as Blender itself brings them in, with our material added; None if it made something else of them."""
+    before = set(bpy.data.objects)
+    bpy.ops.wm.ply_import(filepath=str(path), forward_axis="Y", up_axis="Z")
+    made = [thing for thing in bpy.data.objects if thing not in before]
+    if len(made) == 1 and made[0].type == "POINTCLOUD":
+        if len(made[0].data.points) == len(cloud.means):
+            _store_material(made[0].data, cloud)
+        return made[0]
+    for thing in made:
+        bpy.data.objects.remove(thing)
+    return None
+
+
+def _with_nodes(context: bpy.types.Context, cloud: splat_file.Cloud, name: str) -> bpy.types.Object:
+    """The splats as points with a geometry nodes modifier that draws them."""
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(len(cloud.means))
+    mesh.vertices.foreach_set("co", cloud.means.ravel())
+    _store(mesh, "radiance:base", compat.FOUR_FLOATS, cloud.base)
+    _store(mesh, "scale", "FLOAT_VECTOR", cloud.scales)
+    _store(mesh, "rotation", "QUATERNION", cloud.rotations)
+    for index in range(cloud.harmonics.shape[1]):
+        _store(mesh, f"radiance:sh_{index}", "FLOAT_VECTOR", cloud.harmonics[:, index])
+    _store_material(mesh, cloud)
+    mesh.update()
+    thing = bpy.data.objects.new(name, mesh)
+    modifier = thing.modifiers.new(splat_nodes.NAME, "NODES")
+    modifier.node_group = splat_nodes.group(cloud.harmonics.shape[1])
+    (context.collection or context.scene.collection).objects.link(thing)
+    return thing
+
+
+def _store_material(data: bpy.types.Mesh | bpy.types.PointCloud, cloud: splat_file.Cloud) -> None:
+    for channel, values in cloud.material.items():
+        _store(data, channel, "FLOAT_VECTOR" if values.shape[1] == 3 else "FLOAT", values)
+
+
+def _store(data: bpy.types.Mesh | bpy.types.PointCloud, name: str, kind: str, values: np.ndarray) -> None:
+    # The stubs are of 4.2, without four floats.
+    attribute: Any = data.attributes.new(name, kind, "POINT")  # type: ignore[arg-type]
+    member = {"FLOAT_COLOR": "color", "FLOAT_VECTOR": "vector", "FLOAT4": "vector"}.get(kind, "value")
+    attribute.data.foreach_set(member, np.ascontiguousarray(values, np.float32).ravel())

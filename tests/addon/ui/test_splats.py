@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Importing splats as the artist does: PLY at once, other formats through the engine; errors are sentences."""
+
+import math
+
+import bpy
+import numpy as np
+import pytest
+from limelight import preferences
+from limelight.operators import splat_import
+from limelight.panels.splats import LIMELIGHT_PT_splats
+from limelight.scene import splat_drawing
+from limelight.tests.addon import splat_files
+
+
+@pytest.fixture
+def scan(scene, tmp_path):
+    """A PLY of three Gaussians."""
+    names, values = splat_files.rows(np.eye(3), np.full((3, 3), 0.5), 0.5, 0.1)
+    return splat_files.write(tmp_path / "scan.ply", names, values)
+
+
+@pytest.fixture
+def packed(engine, scan, tmp_path):
+    """A file that only the engine reads, and the stand-in engine with its answer."""
+    (preferences.ROOT / "answer" / "splats.ply").write_bytes(scan.read_bytes())
+    (tmp_path / "packed.spz").write_bytes(b"packed")
+    return tmp_path / "packed.spz"
+
+
+def test_a_ply_comes_in_without_an_engine(scan):
+    assert bpy.ops.limelight.import_splats(filepath=str(scan)) == {"FINISHED"}
+    thing = bpy.context.object
+    assert thing.name == "scan" and splat_drawing.is_splats(thing) and len(thing.data.vertices) == 3
+    assert thing.rotation_euler.x == pytest.approx(-math.pi / 2)
+
+
+def test_up_can_be_chosen(scan):
+    bpy.ops.limelight.import_splats(filepath=str(scan), axes="Z_UP")
+    assert bpy.context.object.rotation_euler.x == 0
+
+
+def test_other_formats_come_through_the_engine(packed):
+    assert bpy.ops.limelight.import_splats(filepath=str(packed)) == {"FINISHED"}
+    thing = bpy.context.object
+    assert thing.name == "packed" and thing.rotation_euler.x == pytest.approx(math.pi / 2)
+    assert "3 Gaussians" in bpy.context.window_manager.limelight.message
+
+
+def test_what_the_engine_refuses_is_said_and_changes_nothing(packed, engine):
+    engine(fail=["The splat file packed.spz is damaged.", "Export it again."])
+    before = set(bpy.data.objects)
+    with pytest.raises(RuntimeError, match="is damaged"):
+        bpy.ops.limelight.import_splats(filepath=str(packed))
+    assert set(bpy.data.objects) == before
+
+
+def test_a_missing_file_and_a_missing_engine_are_sentences(scan, tmp_path):
+    with pytest.raises(RuntimeError, match="There is no file"):
+        bpy.ops.limelight.import_splats(filepath=str(tmp_path / "none.ply"))
+    (tmp_path / "a.spz").write_bytes(b"packed")
+    stored = preferences.addon_preferences(bpy.context)
+    assert stored.engine_source == "OWN" or not stored.existing_python
+    if splat_import.engine_session.engine_problem(bpy.context) is not None:
+        with pytest.raises(RuntimeError, match="without the engine"):
+            bpy.ops.limelight.import_splats(filepath=str(tmp_path / "a.spz"))
+
+
+def test_the_panel_shows_how_splats_are_drawn(scan, draw):
+    assert any("import_splats" in str(call) for call in draw(LIMELIGHT_PT_splats).calls)
+    bpy.ops.limelight.import_splats(filepath=str(scan))
+    shown = str(draw(LIMELIGHT_PT_splats).calls)
+    assert all(name in shown for name in ("Exposure", "Most in Viewport", "View-Dependent"))
+
+
+def test_the_import_menu_has_an_entry(scene):
+    assert hasattr(bpy.types.TOPBAR_MT_file_import, "draw")
+    if hasattr(bpy.types, "FileHandler"):
+        assert ".spz" in splat_import.LIMELIGHT_FH_splats.bl_file_extensions
