@@ -116,7 +116,7 @@ class FaceLightRun(EngineRun):
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         from ..scene import camera as cameras
-        from ..scene import head_place, probes, results, world
+        from ..scene import head_light, head_place, probes, results, world
 
         scene, head = bpy.data.scenes[self.scene_name], bpy.data.objects.get(self._head)
         if head is None:
@@ -133,5 +133,7 @@ class FaceLightRun(EngineRun):
         results.load_results(context, self._answer, result | {"probes": entries})
         for entry in entries:
             previews.show_file(f"probe:{entry['name']}", str(self._answer / entry.get("preview", "")))
-        world.apply_world(scene, memory.probe)
+        lit = world.apply_world(scene, memory.probe)
+        there = head_light.of_panorama(memory.probe.limelight.environment, head.matrix_world)
+        lit.limelight.strength_ev = head_light.stops(memory.irradiance, there)
         return _told(result, f"“{head.name}” is lit like its photo")

@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 
 from . import camera as cameras
-from . import head_eyes, head_material, head_mesh, heads, probes
+from . import head_eyes, head_light, head_material, head_mesh, heads, probes
 from .head_file import HeadFile, read
 
 _SMOOTH = "Smooth skin"
@@ -61,5 +61,6 @@ def _remember(
     memory.is_head, memory.picture, memory.face = True, picture, face
     memory.rotation = [value for row in fitted.rotation.tolist() for value in row]
     memory.translation, memory.fov_deg = fitted.translation.tolist(), fitted.fov_x_deg
+    memory.irradiance = -1.0 if fitted.light is None else head_light.of_fit(fitted.light)
     for name, value in note.items():
         setattr(memory, name, value)

@@ -24,6 +24,7 @@ class HeadFile:
     they stand: ``expression_value`` (E,) in 0..1, ``identity_value`` (K,). ``faces`` (F, 4) into the points, ``uv``
     (F, 4, 2), ``material`` (F,) into ``material_names``. ``gaze`` (2, 3): unit vectors, None if it was not read.
     ``rotation`` (3, 3) and ``translation`` (3,) metres: head frame to camera frame (x right, y up, looking along −z).
+    ``light`` (9, 3): harmonics of the light on the head (:mod:`.head_light`), None if it was not fitted.
     """
 
     basis: np.ndarray
@@ -41,6 +42,7 @@ class HeadFile:
     rotation: np.ndarray
     translation: np.ndarray
     fov_x_deg: float
+    light: np.ndarray | None
 
 
 def read(folder: Path) -> HeadFile:
@@ -82,4 +84,5 @@ def _checked(arrays: dict[str, np.ndarray]) -> HeadFile:
         rotation=arrays["rotation"].astype(np.float64),
         translation=arrays["translation"].astype(np.float64),
         fov_x_deg=float(arrays["fov_x_deg"]),
+        light=arrays["light"].astype(np.float64) if "light" in arrays else None,
     )

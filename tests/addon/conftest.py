@@ -105,6 +105,7 @@ def small_head(seed=0):
         "rotation": turn,
         "translation": np.array([0.03, -0.02, -0.9]),
         "fov_x_deg": np.float64(30.0),
+        "light": np.concatenate([np.full((1, 3), 4.0), np.zeros((8, 3))]),
         "size": np.array([60, 80]),
         "landmarks": np.zeros((468, 2), np.float32),
     }

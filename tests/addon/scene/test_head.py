@@ -7,8 +7,18 @@ import bpy
 import numpy as np
 import pytest
 from limelight.scene import camera as cameras
-from limelight.scene import compat, head, head_export, head_eyes, head_material, head_mesh, head_place, heads
-from mathutils import Vector
+from limelight.scene import (
+    compat,
+    head,
+    head_export,
+    head_eyes,
+    head_light,
+    head_material,
+    head_mesh,
+    head_place,
+    heads,
+)
+from mathutils import Matrix, Vector
 
 KINDS = ("objects", "meshes", "materials", "images", "cameras", "collections")
 
@@ -275,3 +285,25 @@ def test_uv_and_materials_arrive_corner_by_corner(made, tmp_path):
     assert np.allclose(uv.reshape(-1, 4, 2), arrays["uv"])
     assert [face.material_index for face in made.data.polygons] == arrays["material"].tolist()
     assert head_material.MARK in made.data.materials[0].node_tree.nodes["normal"].image
+
+
+def test_a_panorama_and_harmonics_put_as_much_light_on_the_face(scene):
+    even = np.zeros((9, 3))
+    even[0] = 2.0 * math.sqrt(4 * math.pi)
+    assert head_light.of_fit(even) == pytest.approx(2 * math.pi)
+    sky = bpy.data.images.new("sky", 256, 128, float_buffer=True)
+    sky.pixels.foreach_set(np.full(256 * 128 * 4, 2.0, np.float32))
+    assert head_light.of_panorama(sky, Matrix()) == pytest.approx(2 * math.pi, rel=1e-3)
+    assert head_light.stops(2 * math.pi, math.pi) == pytest.approx(1.0) and head_light.stops(-1.0, math.pi) == 0.0
+    # L(d) = 1 − y: brighter where the face looks, in the head's axes along −y.
+    ahead = np.zeros((9, 3))
+    ahead[0], ahead[1] = math.sqrt(4 * math.pi), -math.sqrt(4 * math.pi / 3)
+    # The face is turned to +X, which is the panorama's centre.
+    turned = Matrix.Rotation(math.radians(90), 4, "Z")
+    round_z = (0.5 - (np.arange(256) + 0.5) / 256) * 2 * np.pi
+    flat = np.cos(((np.arange(128) + 0.5) / 128 - 0.5) * np.pi)
+    values = np.ones((128, 256, 4), np.float32)
+    values[..., :3] += (flat[:, None] * np.cos(round_z))[..., None]
+    sky.pixels.foreach_set(values.ravel())
+    assert head_light.of_panorama(sky, turned) == pytest.approx(head_light.of_fit(ahead), rel=1e-3)
+    assert head_light.of_panorama(sky, Matrix()) < 0.8 * head_light.of_fit(ahead)

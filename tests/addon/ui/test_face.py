@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from limelight import preferences
 from limelight.operators import engine_session, face_run, previews, run_operator, state, watch
-from limelight.scene import face, face_lines, head_eyes, heads, relit
+from limelight.scene import face, face_lines, head_eyes, head_light, heads, relit
 
 PANELS = ("LIMELIGHT_PT_face", "LIMELIGHT_PT_face_settings", "LIMELIGHT_PT_face_image",
           "LIMELIGHT_PT_face_image_settings")  # fmt: skip
@@ -225,6 +225,8 @@ def test_the_photos_light_becomes_the_world_at_the_head(portrait, scene):
     eye, between = scene.camera.matrix_world.translation, head.matrix_world.translation
     ahead = probe.location - between
     assert ahead.length == pytest.approx(0.134, abs=1e-3) and ahead.dot(eye - between) > 0
+    there = head_light.of_panorama(probe.limelight.environment, head.matrix_world)
+    assert there * 2**scene.world.limelight.strength_ev == pytest.approx(head.limelight.head.irradiance, rel=1e-4)
     assert bpy.data.objects["Probe"].limelight.environment is None, "the artist's probes are left alone"
     assert bpy.ops.limelight.face_light() == {"FINISHED"}
     assert len(scene.objects) == others + 1
