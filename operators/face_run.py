@@ -126,7 +126,8 @@ class FaceLightRun(EngineRun):
             radius = head_place.PROBE_RADIUS / cameras.metres(scene)
             memory.probe = probes.add_probe(scene, self._place, radius, name=PROBE_NAME)
         memory.probe.location = self._place
-        # It stands between camera and face: in the list of probes it is still there.
+        # It stands between camera and face; in the list of probes it is still there. A view layer sees it from now on.
+        context.view_layer.update()
         if memory.probe.name in context.view_layer.objects:
             memory.probe.hide_set(True)
         entries = [entry | {"name": memory.probe.name} for entry in result["probes"]]

@@ -220,6 +220,7 @@ def test_the_photos_light_becomes_the_world_at_the_head(portrait, scene):
     assert bpy.ops.limelight.face_light() == {"FINISHED"}
     head = heads.heads(scene)[0]
     probe = head.limelight.head.probe
+    assert probe.hide_get(), "it stands between camera and face"
     assert probe.limelight.environment is not None and scene.world.limelight.probe == probe.name
     # In front of the face, seen by the camera.
     eye, between = scene.camera.matrix_world.translation, head.matrix_world.translation
