@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bring Gaussian splats in: a trainer's PLY directly, every other format through the engine."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

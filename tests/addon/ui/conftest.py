@@ -77,7 +77,9 @@ class Recorder:
         self.calls.append((name, args, keywords))
         if name == "prop":
             data, path = args[:2]
-            assert path in data.bl_rna.properties, f"{data.bl_rna.identifier} has no property {path}"
+            # Custom properties are named as in a path: ["name"].
+            there = path[2:-2] in data if path.startswith('["') else path in data.bl_rna.properties
+            assert there, f"{data.bl_rna.identifier} has no property {path}"
         if name in {"row", "column", "box", "split", "column_flow"}:
             return Recorder(self.calls)
         if name == "operator":
