@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a head from a portrait costs, and how well it fits, against fixed limits; exits 1 if one is broken.
 
-``python bridge/launch.py benchmarks.faces PHOTO... --out DIR [--quality draft normal] [--device NAME]``
+``python bridge/launch.py benchmarks.faces PHOTO... --out DIR [--quality draft normal] [--model FILE] [--device NAME]``
 
 Each portrait is a process of its own, so that times and memory include loading everything. Leaves each result's folder,
 its maps and a turntable as pictures, table.md and faces.json in ``--out``.
@@ -27,10 +27,10 @@ SECONDS = {"draft": 45.0, "normal": 180.0, "high": 600.0}
 SECONDS_ON_GPU, GIGABYTES, REPROJECTION = 10.0, 4.0, 0.02
 
 
-def measure(photo: Path, out: Path, quality: str, device: str) -> dict[str, Any]:
+def measure(photo: Path, out: Path, quality: str, model: str, device: str) -> dict[str, Any]:
     """One portrait in a process of its own: a row of the table."""
     command = [sys.executable, ROOT / "bridge" / "launch.py", "backend", "face", photo, "--out", out]
-    command += ["--quality", quality, "--device", device, "--json"]
+    command += ["--quality", quality, "--model", model, "--device", device, "--json"]
     start = time.perf_counter()
     with ProcessWatch() as watch:
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=ROOT)
@@ -71,13 +71,14 @@ def main() -> int:
     parser.add_argument("photos", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--quality", nargs="+", choices=list(SECONDS), default=["draft", "normal"])
+    parser.add_argument("--model", default="embedded")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     rows = []
     for photo in options.photos:
         for quality in options.quality:
             folder = options.out / f"{photo.stem}_{quality}"
-            rows.append(measure(photo, folder, quality, options.device))
+            rows.append(measure(photo, folder, quality, options.model, options.device))
             maps_sheet(folder).save(options.out / f"{folder.name}_maps.png")
             turntable(folder).save(options.out / f"{folder.name}_turntable.png")
     table = as_table(rows, options.device)
