@@ -28,7 +28,7 @@ HIDDEN, MASKS = (0.2, 0.85), 768
 #: Heads of which mean, deviation and linear model are taken, at most.
 COUNTED = 1024
 #: How often the network is told the known texture, and how often the noise is then all there is.
-_TOLD, _BLIND = 0.8, 0.4
+_TOLD, _BLIND = 0.8, 0.6
 #: What an error counts in each map, and beside the skin.
 _WEIGHTS = ((TEXTURE, 1.0), (DIFFUSE, 1.0), (SPECULAR, 0.5), (NORMAL, 0.2))
 _BESIDE = 0.05
