@@ -100,9 +100,9 @@ class PriorNet(nn.Module):
         self.gain = nn.Conv2d(a, 3, 1)
         self.leave, self.leave_place = (nn.Conv2d(n, CHANNELS * PATCH**2, 1) for n in (a, config.place))
         for layer in (self.leave, self.leave_place, self.gain):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        nn.init.constant_(self.gain.bias, 0.5)
+            for parameter in layer.parameters():
+                nn.init.zeros_(parameter)
+        nn.init.constant_(self.gain.get_parameter("bias"), 0.5)
 
     def forward(self, noisy: Tensor, t: Tensor, hint: Tensor) -> Tensor:
         place = _channels_last(self.place)
@@ -126,7 +126,8 @@ class PriorNet(nn.Module):
         beyond the expected one goes into the diffuse albedo by a gain of each patch: so fine detail passes."""
         texture, expected = hint[:, _TEXTURE], hint[:, _EXPECTED]
         one = texture.shape[1]
-        gain = F.conv2d(h, *(x.repeat_interleave(PATCH**2, 0) for x in (self.gain.weight, self.gain.bias)))
+        weight, bias = (x.repeat_interleave(PATCH**2, 0) for x in self.gain.parameters())
+        gain = F.conv2d(h, weight, bias)
         diffuse = change[:, one : 2 * one] + expected[:, one : 2 * one] + gain * (texture - expected[:, :one])
         specular = change[:, 2 * one : expected.shape[1]] + expected[:, 2 * one :]
         return torch.cat([change[:, :one] + texture, diffuse, specular, change[:, expected.shape[1] :]], 1)
