@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 from bpy.props import EnumProperty, StringProperty
-from bpy.types import Context, Event
+from bpy.types import Context, Event, Operator
 from bpy_extras.io_utils import ImportHelper
 
 from . import engine_session, watch
@@ -109,6 +109,30 @@ class LIMELIGHT_OT_import_splats(RunOperator, ImportHelper):  # type: ignore[mis
         return [f"Only PLY as trainers write it is read without the engine. {found.text}: {remedy}"]
 
 
+class LIMELIGHT_OT_crop_splats(Operator):
+    """Add a box about the active splats: what is outside is not drawn. Move, turn and scale it"""
+
+    bl_idname = "limelight.crop_splats"
+    bl_label = "Add Crop Box"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: Context):
+        from ..scene import splat_drawing
+
+        thing = context.view_layer.objects.active
+        return thing is not None and bool(splat_drawing.inputs(thing))
+
+    def execute(self, context: Context):
+        from ..scene import splats
+
+        thing = context.view_layer.objects.active
+        assert thing is not None
+        box = splats.add_crop_box(context, thing)
+        self.report({"INFO"}, f"What is outside “{box.name}” is not drawn")
+        return {"FINISHED"}
+
+
 def draw_import(menu: bpy.types.Menu, _context: Context) -> None:
     """The entry in File > Import."""
     layout = menu.layout
@@ -126,7 +150,7 @@ def unregister_menu() -> None:
     bpy.types.TOPBAR_MT_file_import.remove(draw_import)
 
 
-CLASSES: tuple[type, ...] = (LIMELIGHT_OT_import_splats,)
+CLASSES: tuple[type, ...] = (LIMELIGHT_OT_import_splats, LIMELIGHT_OT_crop_splats)
 
 # Blender 4.1 brought file handlers; without them File > Import and the button remain.
 if hasattr(bpy.types, "FileHandler"):

@@ -39,7 +39,11 @@ class LIMELIGHT_PT_splats(Panel):
         column.use_property_split = True
         column.use_property_decorate = False
         for name, (owner, member) in settings.items():
-            column.prop(owner, member, text=name)
+            if name == "Crop Box":
+                column.prop_search(owner, member, context.scene, "objects", text=name)
+            else:
+                column.prop(owner, member, text=name)
+        layout.operator("limelight.crop_splats", icon="CUBE")
 
 
 CLASSES = (LIMELIGHT_PT_splats,)

@@ -37,8 +37,8 @@ def _draws(modifier: bpy.types.NodesModifier) -> bool:
     return modifier.node_group is not None and splat_nodes.MARK in modifier.node_group
 
 
-def set_input(thing: bpy.types.Object, name: str, value: float | bool) -> None:
-    """Set one of them from a script: “Exposure”, “Size”, …."""
+def set_input(thing: bpy.types.Object, name: str, value: Any) -> None:
+    """Set one of them from a script: “Exposure”, “Size”, “Crop Box”, …."""
     owner, member = inputs(thing)[name]
     if member == "value":
         owner.value = value

@@ -12,7 +12,7 @@ from .node_maths import Maths, Value
 
 NAME = "Limelight Splats"
 MARK = "limelight_splats"
-_VERSION = 1
+_VERSION = 2
 #: Icosahedron's circumscribed over inscribed radius: its faces touch the sphere that the shader fills.
 _HULL = 1.2584086
 _DC = 0.28209479177387814
@@ -25,6 +25,8 @@ INPUTS: dict[str, tuple[str, Any, Any, Any, str]] = {
     "Exposure": ("NodeSocketFloat", 0.0, -10.0, 10.0, "Brightness in stops"),
     "Size": ("NodeSocketFloat", 1.0, 0.0, 4.0, "Makes all Gaussians larger or smaller"),
     "Least Opacity": ("NodeSocketFloat", 0.0, 0.0, 1.0, "Leaves out what is fainter"),
+    "Crop Box": ("NodeSocketObject", None, None, None, "Leaves out what is outside this object's cube, two units wide,"
+                 " as an Empty shows it"),
 }  # fmt: skip
 
 
@@ -46,7 +48,8 @@ def group(terms: int) -> bpy.types.NodeTree:
     face.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
     for name, (kind, default, low, high, text) in INPUTS.items():
         socket = face.new_socket(name, in_out="INPUT", socket_type=kind, description=text)
-        socket.default_value = default
+        if default is not None:
+            socket.default_value = default
         if low is not None:
             socket.min_value, socket.max_value = low, high
     face.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
@@ -171,7 +174,24 @@ def _selection(maths: Maths, points: Value, opacity: Value, given: Any) -> bpy.t
     drawn = next(socket for socket in chance.outputs if socket.enabled)
     kept = maths.scalar("LESS_THAN", drawn, share)
     render = maths.subtract(1.0, maths.node("GeometryNodeIsViewport").outputs[0])
-    return maths.multiply(seen, maths.scalar("MAXIMUM", kept, render))
+    return maths.multiply(
+        maths.multiply(seen, _in_box(maths, given["Crop Box"])), maths.scalar("MAXIMUM", kept, render)
+    )
+
+
+def _in_box(maths: Maths, box: Value) -> bpy.types.NodeSocket:
+    """Whether a point lies in the cube from −1 to 1 of an object's own axes; without an object all do."""
+    info = maths.node("GeometryNodeObjectInfo", transform_space="RELATIVE")
+    maths.put(info.inputs["Object"], box)
+    inverse, point = maths.node("FunctionNodeInvertMatrix"), maths.node("FunctionNodeTransformPoint")
+    maths.put(inverse.inputs[0], info.outputs["Transform"])
+    maths.put(point.inputs[0], maths.node("GeometryNodeInputPosition").outputs[0])
+    maths.put(point.inputs[1], inverse.outputs[0])
+    parts = maths.node("ShaderNodeSeparateXYZ")
+    maths.put(parts.inputs[0], maths.vector("ABSOLUTE", point.outputs[0]))
+    farthest = maths.scalar("MAXIMUM", maths.scalar("MAXIMUM", parts.outputs[0], parts.outputs[1]), parts.outputs[2])
+    none = maths.scalar("LESS_THAN", maths.vector("LENGTH", info.outputs["Scale"]), 1e-9)
+    return maths.scalar("MAXIMUM", maths.scalar("LESS_THAN", farthest, 1.0), none)
 
 
 #: Each harmonic beyond the constant as (factor, monomial), degree after degree.

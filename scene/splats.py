@@ -9,6 +9,7 @@ from typing import Any
 
 import bpy
 import numpy as np
+from mathutils import Matrix, Vector
 
 from . import compat, splat_drawing, splat_file, splat_nodes
 
@@ -28,12 +29,33 @@ def add(context: bpy.types.Context, path: Path, name: str, axes: str = "Y_DOWN")
     thing.name = name
     thing[splat_drawing.MARK] = path.name
     thing.rotation_euler.x = TURNS[axes]
+    select_alone(context, thing)
+    splat_drawing.let_rays_through(context.scene)
+    return thing, cloud.left_out
+
+
+def add_crop_box(context: bpy.types.Context, thing: bpy.types.Object) -> bpy.types.Object:
+    """An Empty cube about a cloud, outside of which nothing is drawn; selected and active, to be moved."""
+    points = np.empty(3 * len(thing.data.vertices), np.float32)
+    thing.data.vertices.foreach_get("co", points)
+    # A few Gaussians lie far out in most scans.
+    low, high = np.quantile(points.reshape(-1, 3), [0.01, 0.99], axis=0)
+    box = bpy.data.objects.new(f"{thing.name} crop", None)
+    box.empty_display_type = "CUBE"
+    (context.collection or context.scene.collection).objects.link(box)
+    half = np.maximum((high - low) / 2, 1e-3)
+    box.matrix_world = thing.matrix_world @ Matrix.LocRotScale(Vector((low + high) / 2), None, Vector(half))
+    splat_drawing.set_input(thing, "Crop Box", box)
+    select_alone(context, box)
+    return box
+
+
+def select_alone(context: bpy.types.Context, thing: bpy.types.Object) -> None:
+    """Make an object the only selected one, and the active one."""
     for other in context.selected_objects:
         other.select_set(False)
     thing.select_set(True)
     context.view_layer.objects.active = thing
-    splat_drawing.let_rays_through(context.scene)
-    return thing, cloud.left_out
 
 
 def _native(context: bpy.types.Context, path: Path, cloud: splat_file.Cloud) -> bpy.types.Object | None:

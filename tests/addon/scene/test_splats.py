@@ -157,13 +157,40 @@ def test_two_hundred_thousand_come_in_five_seconds_and_the_viewport_shows_fewer(
     # Of this process: what else the machine does is no matter here.
     start = time.process_time()
     thing, _ = splats.add(bpy.context, path, "many", "Y_DOWN")
-    graph = bpy.context.evaluated_depsgraph_get()
-    drawn = sum(1 for instance in graph.object_instances if instance.is_instance)
+    drawn = instances()
     assert time.process_time() - start < 5
     assert len(thing.data.vertices) == 200_000 and 45_000 < drawn < 55_000
     splat_drawing.set_input(thing, "Most in Viewport", 1000)
+    assert 800 < instances() < 1200
+
+
+def instances():
     graph = bpy.context.evaluated_depsgraph_get()
-    assert 800 < sum(1 for instance in graph.object_instances if instance.is_instance) < 1200
+    return sum(1 for instance in graph.object_instances if instance.is_instance)
+
+
+def test_a_crop_box_leaves_out_what_is_outside(scene, tmp_path):
+    names, values = splat_files.rows([[x, 0, 0] for x in range(10)], np.full((10, 3), 0.5), 0.5, 0.1)
+    thing, _ = splats.add(bpy.context, splat_files.write(tmp_path / "a.ply", names, values), "row", "Y_DOWN")
+    thing.location.x = 100
+    bpy.context.view_layer.update()
+    assert instances() == 10
+    box = splats.add_crop_box(bpy.context, thing)
+    bpy.context.view_layer.update()
+    # Two hundredths of the width are cut off as far out.
+    assert instances() == 8 and box == bpy.context.object
+    box.location.x += 5
+    bpy.context.view_layer.update()
+    assert instances() == 4
+
+
+def test_joined_clouds_are_one(scene, tmp_path):
+    first, _ = splats.add(bpy.context, many(10, tmp_path / "a.ply"), "a", "Y_DOWN")
+    second, _ = splats.add(bpy.context, many(7, tmp_path / "b.ply"), "b", "Y_DOWN")
+    with bpy.context.temp_override(active_object=first, selected_editable_objects=[first, second]):
+        bpy.ops.object.join()
+    bpy.context.view_layer.update()
+    assert instances() == 17 and "radiance:sh_14" in first.data.attributes
 
 
 def test_rays_reach_through_many_layers(scene, tmp_path):

@@ -73,6 +73,15 @@ def test_the_panel_shows_how_splats_are_drawn(scan, draw):
     assert all(name in shown for name in ("Exposure", "Most in Viewport", "View-Dependent"))
 
 
+def test_a_click_adds_a_crop_box(scan):
+    bpy.ops.limelight.import_splats(filepath=str(scan))
+    thing = bpy.context.object
+    assert bpy.ops.limelight.crop_splats() == {"FINISHED"}
+    owner, member = splat_drawing.inputs(thing)["Crop Box"]
+    assert (owner.value if member == "value" else owner[member[2:-2]]) == bpy.context.object
+    assert not bpy.ops.limelight.crop_splats.poll()
+
+
 def test_the_import_menu_has_an_entry(scene):
     assert hasattr(bpy.types.TOPBAR_MT_file_import, "draw")
     if hasattr(bpy.types, "FileHandler"):
