@@ -3,7 +3,6 @@
 
 from bpy.types import Context, Panel
 
-from ..scene import splat_drawing
 from . import wording
 from .estimate import draw_running
 
@@ -19,6 +18,9 @@ class LIMELIGHT_PT_splats(Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: Context):
+        # Not with the add-on: the nodes' description would slow its start.
+        from ..scene import splat_drawing
+
         layout, manager = self.layout, context.window_manager.limelight
         if manager.running:
             if manager.kind == "splats":
