@@ -18,6 +18,7 @@ from ..limo.job import EMBEDDED as LIMO
 from ..limo.job import LightJob
 from ..limo.report import Report
 from ..limo.view import Probe, View
+from ..requests import given
 from . import bins
 from .estimate import AUTO, Direction, estimate
 from .key_light import find_key_light
@@ -41,10 +42,7 @@ class DirectionJob:
     def from_params(cls, params: Mapping[str, Any]) -> DirectionJob:
         """Read the parameters of a ``direction`` request: ``image``, ``probes`` as pairs (u, v), ``model``,
         ``with_hdri``, and of a light job's :data:`_SHARED` all but ``images``."""
-        known = {"image", "probes", "model", "with_hdri", *_SHARED} - {"images"}
-        unknown = sorted(set(params) - known)
-        if unknown:
-            raise BadInput(f"The request has unknown parameters: {', '.join(unknown)}.", f"Known: {sorted(known)}.")
+        params = given(params, {"image", "probes", "model", "with_hdri", *_SHARED} - {"images"})
         if not params.get("image"):
             raise BadInput("No picture was given.", "Name an image file.")
         specs = [_point(pair) for pair in params.get("probes") or ()]

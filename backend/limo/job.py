@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..models import find_backbone
+from ..requests import given, names_of
 
 QUALITIES = ("draft", "normal", "high")
 SIZES = (128, 256, 512, 1024, 2048)
@@ -110,11 +110,7 @@ class LightJob:
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> LightJob:
         """Read the parameters of a ``light`` request; unknown names are errors."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(params) - known)
-        if unknown:
-            raise BadInput(f"The request has unknown parameters: {', '.join(unknown)}.", f"Known: {sorted(known)}.")
-        values = {k: v for k, v in params.items() if v is not None}
+        values = given(params, names_of(cls))
         try:
             values["images"] = [Path(p) for p in values.get("images", [])]
             values["out"] = Path(values["out"])

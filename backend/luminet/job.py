@@ -21,6 +21,7 @@ from ..limo.output import staged
 from ..limo.report import Report
 from ..models import find_backbone
 from ..optics.photo import LINEAR, Photo, picture_size, read_photo
+from ..requests import read_job
 from .estimate import LARGE_STEPS, SAME, distance, estimate, light_code
 from .load import EMBEDDED, load_relighter
 from .output import BITS, write_picture, write_preview, write_ratio
@@ -30,6 +31,9 @@ from .relighter import Relighter
 
 #: Beyond this the light would be made up.
 STRONGEST = 1.5
+
+_FILES = {"source": Path, "reference": Path, "out": Path, "ratio": Path}
+_KINDS = _FILES | {"seed": int, "take": int, "strength": float, "overwrite": bool}
 
 
 @dataclass(frozen=True)
@@ -69,20 +73,8 @@ class RelightJob:
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> RelightJob:
         """Read the parameters of a ``relight`` request; unknown names are errors."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(params) - known)
-        if unknown:
-            raise BadInput(f"The request has unknown parameters: {', '.join(unknown)}.", f"Known: {sorted(known)}.")
-        values = {k: v for k, v in params.items() if v is not None}
-        missing = [name for name in ("source", "reference", "out") if not values.get(name)]
-        if missing:
-            raise BadInput(f"The request lacks {', '.join(missing)}.", "Name a source, a reference and an out.")
-        kinds = {"source": Path, "reference": Path, "out": Path, "ratio": Path, "seed": int, "take": int,
-                 "strength": float, "overwrite": bool}  # fmt: skip
-        try:
-            return cls(**{name: kinds.get(name, str)(value) for name, value in values.items()})
-        except (TypeError, ValueError, OverflowError) as error:
-            raise BadInput(f"The request is malformed ({error}).", "Give paths as text and numbers as such.") from error
+        remedy = "Name a source, a reference and an out."
+        return read_job(cls, params, _KINDS, ("source", "reference", "out"), remedy)
 
 
 def run_relight(job: RelightJob, report: Report) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ..errors import BadInput
 from ..limo.job import QUALITIES
 from ..limo.output import staged, write_json
 from ..limo.report import Report
+from ..requests import read_job
 from .estimate import estimate
 from .find import portrait_photo
 from .head import load as load_head
@@ -32,6 +32,8 @@ from .records import LANDMARKS
 EMBEDDED = "embedded"
 #: Pixels on the photo's longer side that are worked on.
 SIDES = {"draft": 1536, "normal": 2048, "high": 4096}
+
+_KINDS = {"image": Path, "out": Path, "head": Path, "seed": int, "face": int, "fov_deg": float, "landmarks": list}
 
 
 @dataclass(frozen=True)
@@ -66,20 +68,8 @@ class FaceJob:
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> FaceJob:
         """Read the parameters of a ``face`` request; unknown names are errors."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(params) - known)
-        if unknown:
-            raise BadInput(f"The request has unknown parameters: {', '.join(unknown)}.", f"Known: {sorted(known)}.")
-        values = {name: value for name, value in params.items() if value is not None}
-        missing = [name for name in ("image", "out") if not values.get(name)]
-        if missing:
-            raise BadInput(f"The request lacks {', '.join(missing)}.", "Name a portrait and a folder for the results.")
-        kinds: dict[str, Any] = {"image": Path, "out": Path, "head": Path, "seed": int, "face": int, "fov_deg": float,
-                                 "landmarks": list}  # fmt: skip
-        try:
-            return cls(**{name: kinds.get(name, str)(value) for name, value in values.items()})
-        except (TypeError, ValueError, OverflowError) as error:
-            raise BadInput(f"The request is malformed ({error}).", "Give paths as text and numbers as such.") from error
+        remedy = "Name a portrait and a folder for the results."
+        return read_job(cls, params, _KINDS, ("image", "out"), remedy)
 
 
 def run_face(job: FaceJob, report: Report) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from ...devices import pick_device
 from ...errors import BadInput
 from ...limo.report import PartReport, Report
 from ...optics import exr
+from ...requests import read_job
 from ..files import formats
 from ..inputs import Scene, read_scene
 from ..shading.environment import to_panorama
@@ -31,6 +31,9 @@ from .trainer import Settings, Trainer
 #: Gaussians, texels along an edge of the environment's cube.
 _USUAL = {"cpu": (6_000, 256, 20_000, 64), "cuda": (FULL, 1600, 500_000, 128)}
 _FEWEST_ITERATIONS = 40
+
+_FILES = {"scene": Path, "out": Path, "start": Path}
+_KINDS = _FILES | {"iterations": int, "size": int, "gaussians": int, "seed": int, "overwrite": bool}
 
 
 @dataclass(frozen=True)
@@ -63,20 +66,7 @@ class TrainJob:
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> TrainJob:
         """Read the parameters of a request; unknown names are errors."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(params) - known)
-        if unknown:
-            raise BadInput(f"The request has unknown parameters: {', '.join(unknown)}.", f"Known: {sorted(known)}.")
-        values = {k: v for k, v in params.items() if v is not None}
-        missing = [name for name in ("scene", "out") if not values.get(name)]
-        if missing:
-            raise BadInput(f"The request lacks {', '.join(missing)}.", "Name a scene and an out.")
-        kinds = {"scene": Path, "out": Path, "start": Path, "iterations": int, "size": int, "gaussians": int,
-                 "seed": int, "overwrite": bool}  # fmt: skip
-        try:
-            return cls(**{name: kinds.get(name, str)(value) for name, value in values.items()})
-        except (TypeError, ValueError, OverflowError) as error:
-            raise BadInput(f"The request is malformed ({error}).", "Give paths as text and numbers as such.") from error
+        return read_job(cls, params, _KINDS, ("scene", "out"), "Name a scene and an out.")
 
 
 def work_folder(out: Path) -> Path:
