@@ -112,3 +112,39 @@ def train(
         typer.echo(answer["environment"])
 
     run(command, as_json, show, device)
+
+
+@app.command()
+def relight(
+    file: Annotated[Path, typer.Argument(help="Splats with material, as 'splat train' writes them")],
+    env: Annotated[Path, typer.Option(help="The new light: an HDRI (.exr, twice as wide as high), world frame, z up")],
+    out: Annotated[Path, typer.Option(help="Folder for the pictures (PNG with alpha)")],
+    cameras: Annotated[
+        Path | None, typer.Option(help="A scene whose cameras are taken: those for testing, or all")
+    ] = None,
+    views: Annotated[int, typer.Option(help="Without --cameras: so many places all around")] = 8,
+    size: Annotated[int, typer.Option(help="Pixels along a picture's longer side")] = 512,
+    raw: Annotated[
+        float, typer.Option(help="0: physical shading alone; 1: where it is not trusted, the old light")
+    ] = 0.0,
+    exposure: Annotated[float, typer.Option(help="Stops")] = 0.0,
+    tone: Annotated[str, typer.Option(help="How light becomes pixels: srgb or aces, as in training")] = "srgb",
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show splats with material under another light."""
+
+    def command(report: Any) -> dict[str, Any]:
+        report.progress(0.0, "Loading the engine's libraries")
+        from .relight import Relighting, run_relighting
+
+        return run_relighting(Relighting(file, env, out, cameras, views, size, raw, exposure, tone, device), report)
+
+    def show(answer: dict[str, Any]) -> None:
+        for note in answer["notes"]:
+            typer.echo(f"Note: {note}", err=True)
+        for picture in answer["pictures"]:
+            typer.echo(picture)
+
+    run(command, as_json, show, device)

@@ -15,7 +15,6 @@ from . import colmap_binary, colmap_text
 from .pictures import Distortion, found
 from .pose import Pose, checked
 
-KIND = "colmap"
 _PLACES = ("sparse/0", "sparse", "colmap/sparse/0", ".")
 #: Where in a model's parameters fx, fy, cx, cy, k1, k2, p1, p2 are.
 _LAYOUT = {

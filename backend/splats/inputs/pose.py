@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from ...errors import BadInput
+from ...optics.camera import Camera
+from ...optics.photo import picture_size
 from .pictures import Distortion
 
 
@@ -35,6 +37,11 @@ class Pose:
             return focal, focal, width / 2, height / 2
         fx, fy, cx, cy = self.lens
         return fx * width, fy * height, cx * width, cy * height
+
+    def camera_lens(self) -> Camera:
+        """The lens at the size that the picture's file has."""
+        width, height = picture_size(self.picture)
+        return Camera(width, height, *self.lens_for(width, height))
 
 
 def checked(matrix: Tensor, source: str) -> Tensor:

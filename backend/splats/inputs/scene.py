@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -53,7 +54,6 @@ class Scene:
     train: list[View]
     test: list[View]
     points: tuple[Tensor, Tensor] | None
-    kind: str
 
     @property
     def masked(self) -> bool:
@@ -72,15 +72,25 @@ class Scene:
         return middle.float(), float((eyes - middle).norm(dim=-1).max())
 
 
+def _reader(path: Path) -> ModuleType:
+    for module in (transforms, colmap):
+        if module.is_scene(path):
+            return module
+    raise BadInput(
+        f"There is no scene in {path}.",
+        "Give a folder with transforms.json (or transforms_train.json), or with images and COLMAP's sparse model.",
+    )
+
+
+def read_poses(path: Path) -> tuple[list[Pose], list[Pose], tuple[Tensor, Tensor] | None]:
+    """The cameras of a scene without its pictures' pixels: for training, for testing (may be empty); and points."""
+    train, test, points = _reader(path).read_poses(path)
+    return train, test, points
+
+
 def read_scene(path: Path, largest: int, progress: Callable[[float], None] = lambda fraction: None) -> Scene:
     """A folder with transforms.json or transforms_train.json, such a file, or a folder of COLMAP's."""
-    reader = transforms if transforms.is_scene(path) else colmap if colmap.is_scene(path) else None
-    if reader is None:
-        raise BadInput(
-            f"There is no scene in {path}.",
-            "Give a folder with transforms.json (or transforms_train.json), or with images and COLMAP's sparse model.",
-        )
-    train, test, points = reader.read_poses(path)
+    train, test, points = read_poses(path)
     if not test:
         test = train[HELD // 2 :: HELD] if len(train) >= HELD else []
         train = [pose for pose in train if pose not in test]
@@ -91,7 +101,7 @@ def read_scene(path: Path, largest: int, progress: Callable[[float], None] = lam
     for number, pose in enumerate([*train, *test]):
         progress(number / total)
         views.append(read_view(pose, largest))
-    return Scene(views[: len(train)], views[len(train) :], points, reader.KIND)
+    return Scene(views[: len(train)], views[len(train) :], points)
 
 
 def read_view(pose: Pose, largest: int) -> View:

@@ -18,7 +18,6 @@ from ...errors import BadInput
 from .pictures import Distortion, found
 from .pose import Pose, checked
 
-KIND = "transforms"
 _SINGLE, _TRAIN, _TESTS = "transforms.json", "transforms_train.json", ("transforms_test.json", "transforms_val.json")
 
 

@@ -40,9 +40,13 @@ _RATES = {"means": 1.6e-4, "quats": 1e-3, "scales": 5e-3, "opacity": 5e-2, "sh_b
 #: Means slow down to this part over the first stage; later they go on at the geometric middle.
 _SLOWEST = 0.01
 _JOINT_PROGRESS = 0.3
+#: Below this many iterations later stages get a larger part: what they learn has a way to go from where it starts.
+_SHORT, _SHORT_WEIGHTS = 20_000, (30.0, 20.0, 30.0, 20.0)
 #: A short budget goes in longer steps, up to so many times; opacity's are long already, and texels of light that are
 #: seen now and then are moved far by Adam each time.
 _MOST_HASTE, _MOST_OF = 5.0, {"opacity": 1.0, "environment": 2.0}
+#: What has to come from one end of its range to the other goes the whole way in any budget.
+_FAR, _MOST_FAR = ("albedo", "metallic", "roughness", "progress"), 8.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,9 @@ class Schedule:
     """The stages of a budget of ``iterations``; without ``radiance`` a finished cloud is where it starts."""
 
     def __init__(self, iterations: int, radiance: bool = True) -> None:
-        weights = [stage.weight if radiance or stage.physical else 0.0 for stage in STAGES]
+        weights = list(_SHORT_WEIGHTS) if iterations < _SHORT else [stage.weight for stage in STAGES]
+        if not radiance:
+            weights[0] = 0.0
         total, edge, self.bounds = sum(weights), 0.0, [0]
         for weight in weights:
             edge += weight
@@ -82,7 +88,11 @@ class Schedule:
 
     def haste(self, place: Place) -> float:
         """How much longer steps are than those of the full schedule."""
-        return min(_MOST_HASTE, max(1.0, (place.stage.weight * 1000 / place.steps) ** 0.5))
+        return min(_MOST_HASTE, max(1.0, self._shorter(place) ** 0.5))
+
+    @staticmethod
+    def _shorter(place: Place) -> float:
+        return place.stage.weight * 1000 / place.steps
 
     def interval(self, place: Place, full: int, least: int) -> int:
         """An interval of the full schedule at this budget, in iterations."""
@@ -92,6 +102,7 @@ class Schedule:
         """Learning rates by name, of what is learnt in this stage."""
         haste = self.haste(place)
         found = {name: _RATES[name] * min(haste, _MOST_OF.get(name, haste)) for name in place.stage.learnt}
+        found |= {name: _RATES[name] * min(_MOST_FAR, max(1.0, self._shorter(place))) for name in _FAR if name in found}
         first = not place.stage.physical
         found["means"] *= extent * _SLOWEST ** (place.fraction if first else 0.5)
         if place.stage.name == "joint":

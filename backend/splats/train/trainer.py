@@ -168,7 +168,7 @@ class Trainer:
         """Display values (H, W, 3) as this stage draws them, and the maps."""
         cloud = self.learnt.cloud()
         if not place.stage.physical:
-            degree = min(3, place.step // self._between(place, (_DEGREE, 30)))
+            degree = min(3, place.step // self._between(place, (_DEGREE, 5)))
             maps = render.draw(cloud, view.camera, material=False, degree=degree, screen=screen)
             return render.plain(maps, background), maps
         found = self.physical(place, view, background, screen)

@@ -19,7 +19,7 @@ from limelight.backend.splats.train.learnt import GAUSSIANS, Learnt, raw
 from limelight.backend.splats.train.stages import STAGES, Schedule
 from limelight.tests.engine.splats.scenes import ball, write_scene
 
-SETTINGS = {"iterations": 150, "gaussians": 400, "size": 40, "tone": "srgb", "device": "cpu"}
+SETTINGS = {"iterations": 100, "gaussians": 400, "size": 40, "tone": "srgb", "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +88,10 @@ def test_every_stage_moves_what_it_learns_and_nothing_else(scene: Path, tmp_path
 def test_a_run_that_goes_on_ends_as_an_unbroken_one(scene: Path, trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "ball.ply"
     with pytest.raises(Cancelled):
-        run_train(job(scene, out), Stopping(70))
+        run_train(job(scene, out), Stopping(45))
     assert not out.exists()
     answer = run_train(job(scene, out), SilentReport())
-    assert answer["resumed_at"] == 70
+    assert answer["resumed_at"] == 45
     whole, broken = formats.read(trained).splats, formats.read(out).splats
     assert len(whole) == len(broken)
     torch.testing.assert_close(torch.from_numpy(whole.means), torch.from_numpy(broken.means), atol=1e-4, rtol=1e-3)
@@ -107,7 +107,7 @@ def test_other_settings_and_results_that_are_there_are_refused(scene: Path, trai
         run_train(job(scene, trained), SilentReport())
     with pytest.raises(Cancelled):
         run_train(job(scene, tmp_path / "c.ply"), Stopping(2))
-    with pytest.raises(BadInput, match="was made with iterations 150, not 90"):
+    with pytest.raises(BadInput, match="was made with iterations 100, not 90"):
         run_train(job(scene, tmp_path / "c.ply", iterations=90), SilentReport())
 
 

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Known splats under known light: their own gives the pictures back, another moves the highlights with the lamp."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from limelight.backend.errors import BadInput
+from limelight.backend.limo.report import SilentReport
+from limelight.backend.optics import exr
+from limelight.backend.optics import panorama as pano
+from limelight.backend.splats.cloud import from_tensors
+from limelight.backend.splats.files import formats
+from limelight.backend.splats.relight import Relighting, run_relighting
+from limelight.backend.splats.shading.environment import to_panorama
+from limelight.tests.engine.splats.scenes import ball, sky, write_scene
+from PIL import Image
+from torch.nn import functional as F
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("relight")
+    write_scene(folder / "scene", views=3, tests=2)
+    formats.write(from_tensors(ball()), folder / "ball.ply")
+    exr.write_panorama(folder / "own.exr", to_panorama(sky(), 64), frame="world")
+    return folder
+
+
+def pixels(path: str | Path) -> np.ndarray:
+    return np.asarray(Image.open(path), np.float32) / 255
+
+
+def test_its_own_light_gives_the_pictures_back(folder: Path) -> None:
+    job = Relighting(folder / "ball.ply", folder / "own.exr", folder / "out", folder / "scene", size=40)
+    answer = run_relighting(job, SilentReport())
+    assert len(answer["pictures"]) == 2
+    for path in answer["pictures"]:
+        got, truth = pixels(path), pixels(folder / "scene" / "test" / Path(path).name)
+        assert got.shape == truth.shape
+        error = ((got[..., :3] * got[..., 3:] - truth[..., :3] * truth[..., 3:]) ** 2).mean()
+        assert -10 * np.log10(error) > 28
+
+
+def test_the_lit_side_is_the_lamps(folder: Path) -> None:
+    d = pano.directions(32, "world")
+    for name, side in (("right", 1.0), ("left", -1.0)):
+        lamp = torch.exp(20 * ((d * F.normalize(torch.tensor([side, -0.3, 0.2]), dim=0)).sum(-1, keepdim=True) - 1))
+        exr.write_panorama(folder / f"{name}.exr", (3 * lamp).expand(-1, -1, 3).contiguous(), frame="world")
+        out = folder / name
+        # The first of the views around looks along +y: +x is to its right.
+        run_relighting(Relighting(folder / "ball.ply", folder / f"{name}.exr", out, views=1, size=32), SilentReport())
+        shown = pixels(out / "view_000.png")
+        light = (shown[..., :3] * shown[..., 3:]).sum(-1)
+        assert np.sign(light[:, 16:].sum() - light[:, :16].sum()) == side
+
+
+def test_splats_without_material_are_told(folder: Path) -> None:
+    plain = {name: value for name, value in ball(50).items() if name in ("means", "quats", "scales", "opacity", "sh")}
+    formats.write(from_tensors(plain), folder / "plain.ply")
+    with pytest.raises(BadInput, match="has no material"):
+        run_relighting(Relighting(folder / "plain.ply", folder / "own.exr", folder / "none"), SilentReport())
+    assert not (folder / "none").exists()
