@@ -31,6 +31,17 @@ def basis(directions: Tensor) -> Tensor:
     )
 
 
+def slope(directions: Tensor) -> Tensor:
+    """(…, 9, 3): how the harmonics grow along x, y and z at ``directions`` (…, 3)."""
+    x, y, z = directions.unbind(-1)
+    none, one = torch.zeros_like(x), torch.ones_like(x)
+    first, second, polar = math.sqrt(3 / (4 * math.pi)), math.sqrt(15 / (4 * math.pi)), math.sqrt(5 / (16 * math.pi))
+    linear = [(none, none, none), (none, first * one, none), (none, none, first * one), (first * one, none, none)]
+    mixed = [(second * y, second * x, none), (none, second * z, second * y), (none, none, 6 * polar * z)]
+    rows = [*linear, *mixed, (second * z, none, second * x), (second * x, -second * y, none)]
+    return torch.stack([torch.stack(row, -1) for row in rows], -2)
+
+
 def radiance(light: Tensor, directions: Tensor) -> Tensor:
     """(…, 3): light (9, 3) from ``directions`` (…, 3)."""
     return basis(directions) @ light
@@ -39,6 +50,12 @@ def radiance(light: Tensor, directions: Tensor) -> Tensor:
 def irradiance(light: Tensor, normals: Tensor) -> Tensor:
     """∫ L(ω) max(n·ω, 0) dω of light (9, 3) on unit ``normals`` (…, 3): (…, 3), can dip below zero."""
     return basis(normals) @ (light * torch.tensor(_COSINE, dtype=light.dtype)[:, None])
+
+
+def irradiance_slope(light: Tensor, normals: Tensor) -> Tensor:
+    """(…, 3 channels, 3): how :func:`irradiance` grows along x, y and z at ``normals`` (…, 3)."""
+    lit = light * torch.tensor(_COSINE, dtype=light.dtype)[:, None]
+    return torch.einsum("...hx,hc->...cx", slope(normals), lit)
 
 
 def project(panorama: Tensor) -> Tensor:

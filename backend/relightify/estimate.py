@@ -56,7 +56,8 @@ def estimate(
         tell(0.0)
         return tell
 
-    fit = fit_face(head, radiance, landmarks, fov_deg, part(0.05, 0.25, "Fitting the head"))
+    telling = part(0.05, 0.25, "Fitting the head")
+    fit = fit_face(head, radiance, landmarks, fov_deg, telling, shading=quality != "draft")
     if overlay_file is not None:
         fitted, _ = fit.camera.project(head.landmarks(fit.camera_points(head)))
         save_overlay(overlay_file, radiance, fit, head, fitted)

@@ -15,6 +15,7 @@ from ..optics.camera import Camera
 from .fit_landmarks import Laid, LandmarkFit
 from .fit_light import light_on
 from .fit_offsets import offsets as rest
+from .fit_photometric import free_samples, refine
 from .head import HeadModel
 from .landmarks import check
 from .records import FaceFit
@@ -31,19 +32,25 @@ def fit_face(
     landmarks: Tensor,
     fov_x_deg: float | None = None,
     progress: Callable[[float], None] = lambda done: None,
+    *,
+    shading: bool = True,
 ) -> FaceFit:
     """The head under a photo: ``radiance`` (H, W, 3) linear, ``landmarks`` (468, 2) in 0..1 of it.
 
-    ``fov_x_deg`` is its horizontal field of view in degrees, None to estimate it. Raises :class:`BadInput` if the
+    ``fov_x_deg`` is its horizontal field of view in degrees, None to estimate it. With ``shading`` the skin's
+    brightness has a say in the shape beside the landmarks. Raises :class:`BadInput` if the
     landmarks are not those of a face that can be fitted.
     """
     size = (radiance.shape[1], radiance.shape[0])
     check(landmarks, size)
     pixels = landmarks * torch.tensor(size)
     fit, laid = lay(head, pixels, size, fov_x_deg)
-    progress(0.5)
+    progress(0.4)
+    if shading:
+        laid = shaded(head, fit, laid, radiance, landmarks)
+    progress(0.6)
     moved = rest(head, fit, laid)
-    progress(0.7)
+    progress(0.8)
     final = LandmarkFit(head, pixels, size, laid.focal, head.landmarks(moved))
     missed = float(final.errors(laid).mean())
     found = _record(laid, moved, size, landmarks, missed)
@@ -66,6 +73,13 @@ def lay(
             "bad_landmarks",
         )
     return fit, laid
+
+
+def shaded(head: HeadModel, fit: LandmarkFit, laid: Laid, radiance: Tensor, landmarks: Tensor) -> Laid:
+    """``laid`` (of :func:`lay`) corrected by the shading of the skin that a photo (H, W, 3), linear, shows."""
+    size = (radiance.shape[1], radiance.shape[0])
+    plain = _record(laid, torch.zeros_like(head.mean), size, landmarks, 0.0)
+    return refine(head, fit, laid, radiance, free_samples(head, plain, radiance))
 
 
 def _record(laid: Laid, moved: Tensor, size: tuple[int, int], landmarks: Tensor, missed: float) -> FaceFit:

@@ -106,14 +106,10 @@ class LandmarkFit:
     def refine(self, laid: Laid, steps: int, *, shape: bool = True) -> Laid:
         """At most ``steps`` accepted steps down; only the pose moves without ``shape``."""
         damping = 1e-3
-        cost, gradient, curvature = self._system(laid, shape)
+        cost, gradient, curvature = self.system(laid, shape)
         for _ in range(steps):
-            free = self._free(laid, gradient, shape)
-            fixed = curvature[free][:, free]
-            step = torch.zeros_like(gradient)
-            step[free] = -torch.linalg.solve(fixed + damping * torch.diag(fixed.diagonal()), gradient[free])
-            moved = self._moved(laid, step)
-            system = self._system(moved, shape)
+            moved = self.moved(laid, self.step(laid, gradient, curvature, damping))
+            system = self.system(moved, shape)
             if system[0] < cost:
                 done = cost - system[0] < 1e-6 * cost
                 laid, (cost, gradient, curvature), damping = moved, system, damping / 3
@@ -125,17 +121,25 @@ class LandmarkFit:
                 damping *= 5
         return laid
 
-    def _free(self, laid: Laid, gradient: Tensor, shape: bool) -> Tensor:
+    def step(self, laid: Laid, gradient: Tensor, curvature: Tensor, damping: float) -> Tensor:
+        """(P,): the damped Gauss-Newton step down a ``gradient`` (P,) with a ``curvature`` (P, P)."""
+        free = self._free(laid, gradient)
+        fixed = curvature[free][:, free]
+        step = torch.zeros_like(gradient)
+        step[free] = -torch.linalg.solve(fixed + damping * torch.diag(fixed.diagonal()), gradient[free])
+        return step
+
+    def _free(self, laid: Laid, gradient: Tensor) -> Tensor:
         """(P,) bool: the parameters that may move: not expressions that push against 0 or 1, no focal that is known."""
         free = torch.ones_like(gradient, dtype=torch.bool)
         free[6] = not self.known
-        if shape:
+        if len(gradient) > POSE:
             push = gradient[-len(laid.expression) :]
             stuck = ((laid.expression <= 0) & (push > 0)) | ((laid.expression >= 1) & (push < 0))
             free[-len(laid.expression) :] = ~stuck
         return free
 
-    def _moved(self, laid: Laid, step: Tensor) -> Laid:
+    def moved(self, laid: Laid, step: Tensor) -> Laid:
         """A step of turn (3), shift over distance (3), log focal, and, if it has them, identity and expression."""
         distance = -float(laid.translation[2])
         turn = torch.linalg.matrix_exp(_cross_matrix(step[:3]))
@@ -149,27 +153,12 @@ class LandmarkFit:
         expression = (laid.expression + step[POSE + len(laid.identity) :]).clamp(0, 1)
         return replace(nearer, identity=identity, expression=expression)
 
-    def _system(self, laid: Laid, shape: bool) -> tuple[float, Tensor, Tensor]:
+    def system(self, laid: Laid, shape: bool = True) -> tuple[float, Tensor, Tensor]:
         """The cost, and its gradient (P,) and Gauss-Newton matrix (P, P)."""
         points = self.shape(laid)
-        turned = points @ laid.rotation.T
-        seen = turned + laid.translation
-        depth = -seen[:, 2:]
         error = (self.weight @ (laid.place(points) - self.seen)[..., None])[..., 0]
-        # d(pixels)/d(camera point), (468, 2, 3).
-        x, y = (seen[:, :2] / depth).unbind(-1)
-        zero, one = torch.zeros_like(x), torch.ones_like(x)
-        ray = torch.stack([torch.stack([one, zero, x], -1), torch.stack([zero, -one, -y], -1)], 1)
-        project = self.weight @ ray * (laid.focal / depth[..., None])
-        distance = -float(laid.translation[2])
-        columns = [project @ -_cross_matrix(turned), project * distance]
-        # Along the focal length all of the translation grows alike.
-        centred = self.weight @ (laid.place(points)[..., None])
-        columns.append(centred + project @ laid.translation[None, :, None])
-        if shape:
-            for basis in (self.identity, self.expression):
-                columns.append(torch.einsum("lij,klj->lik", project @ laid.rotation, basis))
-        jacobian = torch.cat(columns, -1)
+        bases = (self.identity, self.expression) if shape else ()
+        jacobian = screen_jacobian(laid, points, self.weight, *bases)
         return self._with_priors(laid, error, jacobian, shape)
 
     def _with_priors(self, laid: Laid, error: Tensor, jacobian: Tensor, shape: bool) -> tuple[float, Tensor, Tensor]:
@@ -189,6 +178,24 @@ class LandmarkFit:
             stiff[POSE + len(laid.identity) :] = EXPRESSION**-2
         cost += float((stiff * value**2).sum())
         return cost, gradient + stiff * value, curvature + torch.diag(stiff)
+
+
+def screen_jacobian(laid: Laid, points: Tensor, rows: Tensor, *bases: Tensor) -> Tensor:
+    """(P, D, 7 + M): how ``rows`` (P, D, 2) times the pixels of ``points`` (P, 3), head frame, change with the pose's
+    parameters (:meth:`LandmarkFit.moved`) and with the coefficients of ``bases`` (…, P, 3)."""
+    turned = points @ laid.rotation.T
+    seen = turned + laid.translation
+    depth = -seen[:, 2:]
+    # d(pixels)/d(camera point), (P, 2, 3).
+    x, y = (seen[:, :2] / depth).unbind(-1)
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    ray = torch.stack([torch.stack([one, zero, x], -1), torch.stack([zero, -one, -y], -1)], 1)
+    project = rows @ ray * (laid.focal / depth[..., None])
+    columns = [project @ -_cross_matrix(turned), project * -float(laid.translation[2])]
+    # Along the focal length all of the translation grows alike.
+    columns.append(rows @ laid.place(points)[..., None] + project @ laid.translation[None, :, None])
+    columns += [torch.einsum("pij,kpj->pik", project @ laid.rotation, basis) for basis in bases]
+    return torch.cat(columns, -1)
 
 
 def _cross_matrix(vectors: Tensor) -> Tensor:

@@ -87,16 +87,20 @@ def plain_light(photo: Tensor) -> Tensor:
 
 def close_up(found: FaceFit, radiance: Tensor) -> tuple[Camera, Tensor, Tensor]:
     """A camera that sees the face alone, its picture (h, w, 3); left, top, longer side (3,) in the photo's pixels."""
-    low, high = found.landmarks.amin(0), found.landmarks.amax(0)
-    size = torch.tensor(found.size)
-    first = (low * size).floor().long().clamp(min=0)
-    last = torch.minimum((high * size).ceil().long(), size).maximum(first + 1)
+    small, window, part = cut_out(found.landmarks * torch.tensor(found.size), radiance)
+    whole = found.camera
+    cut = Camera(*part, whole.fx, whole.fy, whole.cx - float(window[0]), whole.cy - float(window[1]))
+    return cut.resized(small.shape[1], small.shape[0]), small, window
+
+
+def cut_out(pixels: Tensor, radiance: Tensor) -> tuple[Tensor, Tensor, tuple[int, int]]:
+    """What of a photo (H, W, 3) lies about ``pixels`` (N, 2): (h, w, 3), the longer side :data:`SIDE`; left, top,
+    longer side (3,) in the photo's pixels; and width and height there."""
+    size = torch.tensor([radiance.shape[1], radiance.shape[0]])
+    first = pixels.amin(0).floor().long().clamp(min=0).minimum(size - 1)
+    last = torch.minimum(pixels.amax(0).ceil().long(), size).maximum(first + 1)
     part = radiance[first[1] : last[1], first[0] : last[0]]
     side = float((last - first).max())
-    whole = found.camera
-    cut = Camera(
-        part.shape[1], part.shape[0], whole.fx, whole.fy, whole.cx - float(first[0]), whole.cy - float(first[1])
-    )
     shape = [max(1, round(length * SIDE / side)) for length in part.shape[:2]]
     small = torch.nn.functional.interpolate(part.permute(2, 0, 1)[None], shape, mode="area")[0].permute(1, 2, 0)
-    return cut.resized(shape[1], shape[0]), small, torch.tensor([float(first[0]), float(first[1]), side])
+    return small, torch.tensor([float(first[0]), float(first[1]), side]), (part.shape[1], part.shape[0])

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from ..optics import harmonics
-from ..optics.exposure import luminance, srgb_oetf
-from .raster import Raster, barycentric
+from ..optics.exposure import luminance
 
 #: Irradiance over π that a well exposed face is assumed to get, display white being 1.
 _EXPOSURE = 0.8
@@ -78,25 +77,3 @@ def fit_light(colour: Tensor, normals: Tensor, trust: Tensor | None = None) -> L
         spread = max(1.4826 * float(error[known > 0.5].abs().median()), _LEAST_SPREAD)
         weight = 1 / (1 + (error / (2 * spread)) ** 2) ** 2
     return LightFit(light, albedo, weight, spread)
-
-
-@dataclass(frozen=True, eq=False)
-class Shaded:
-    """Skin that a camera sees: its ``raster`` with the ``triangles`` (T, 3) it counts by, and ``trust`` (H, W) in 0..1
-    of its pixels, zero where there is no skin."""
-
-    raster: Raster
-    triangles: Tensor
-    trust: Tensor
-
-
-def error(view: Shaded, places: Tensor, depth: Tensor, radiance: Tensor, photo: Tensor, knee: float = 0.06) -> Tensor:
-    """Mean Huber error of display values (a scalar) between a head's ``radiance`` (C, 3) and a ``photo`` (H, W, 3).
-
-    Both linear. The gradient reaches the radiance, and places (C, 2) and depth (C,) by the weights between the corners.
-    """
-    weights = barycentric(view.raster, places, depth, view.triangles)
-    shown = view.raster.interpolate(view.triangles, radiance, weights)
-    apart = srgb_oetf(shown.clamp(min=0)) - srgb_oetf(photo.clamp(0, 1))
-    loss = torch.nn.functional.huber_loss(apart, torch.zeros_like(apart), reduction="none", delta=knee).mean(-1) / knee
-    return (loss * view.trust).sum() / view.trust.sum().clamp(min=1)

@@ -39,7 +39,7 @@ class Case:
 def count_heads(folder: Path) -> int:
     """Heads in a folder's shards, none of which training may have seen."""
     total = 0
-    for path in _shards(folder):
+    for path in shards(folder):
         with safe_open(path, "pt") as file:
             seeds = file.get_tensor("seed")
         if int(seeds.min()) < EVALUATION_SEEDS:
@@ -51,7 +51,7 @@ def count_heads(folder: Path) -> int:
 def read_cases(folder: Path, limit: int, seed: int) -> Iterator[Case]:
     """The heads in order, ``limit`` at most if it is not 0; the same ``seed`` hides the same parts of them."""
     model, number = head.load(), 0
-    for path in _shards(folder):
+    for path in shards(folder):
         with safe_open(path, "pt") as file:
             seeds, tones = file.get_tensor("seed").tolist(), file.get_tensor("tone").tolist()
             for row, (name, tone) in enumerate(zip(seeds, tones, strict=True)):
@@ -68,14 +68,15 @@ def read_cases(folder: Path, limit: int, seed: int) -> Iterator[Case]:
 def mean_maps(folder: Path) -> tuple[Tensor, int]:
     """The sum of all heads' maps (10, 256, 256), for means of all but one, and how many there are."""
     total, count = torch.zeros(()), 0
-    for path in _shards(folder):
+    for path in shards(folder):
         with safe_open(path, "pt") as file:
             for row in range(file.get_slice("maps").get_shape()[0]):
                 total, count = total + file.get_slice("maps")[row].float() / 255, count + 1
     return total, count
 
 
-def _shards(folder: Path) -> list[Path]:
+def shards(folder: Path) -> list[Path]:
+    """The files of heads in a folder, in order."""
     found = sorted(folder.glob("faces_*.safetensors"))
     if not found:
         raise BadInput(f"{folder} holds no heads.", _REMEDY)

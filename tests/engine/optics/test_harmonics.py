@@ -35,3 +35,14 @@ def test_turning_light_turns_what_it_shows() -> None:
     turned = harmonics.turned(light, quarter)
     expected = harmonics.radiance(light, directions)
     assert torch.allclose(harmonics.radiance(turned, directions @ quarter.T), expected, atol=1e-4)
+
+
+def test_slopes_are_those_of_differences() -> None:
+    draw = torch.Generator().manual_seed(4)
+    normals = torch.nn.functional.normalize(torch.randn(20, 3, generator=draw), dim=-1).double()
+    light = torch.randn(9, 3, generator=draw).double()
+    ahead = torch.eye(3).double() * 1e-5
+    steps = [
+        (harmonics.irradiance(light, normals + a) - harmonics.irradiance(light, normals - a)) / 2e-5 for a in ahead
+    ]
+    assert torch.allclose(harmonics.irradiance_slope(light, normals), torch.stack(steps, -1), atol=1e-6)
