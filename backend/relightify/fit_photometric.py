@@ -41,6 +41,8 @@ _DARKEST = 0.1
 _DAMPING, _FARTHEST, _LARGEST = 1e-3, 0.1, 0.7
 #: Rounds in which light, albedo and weights are found: at first, and at each step.
 _ROUNDS, _AGAIN = 6, 3
+#: By how many times the landmarks' error may grow at most.
+_LOST = 1.5
 #: Fewer samples than this say nothing.
 _FEWEST = 100
 #: Texels a side of the map in which occluders are looked for.
@@ -56,7 +58,7 @@ def refine(head: HeadModel, fit: LandmarkFit, laid: Laid, radiance: Tensor, trus
     """
     if float(trust.sum()) < _FEWEST:
         return laid
-    shading = Shading(head, fit, laid, radiance, trust)
+    shading, start = Shading(head, fit, laid, radiance, trust), laid
     for blur in BLURS:
         shading.blur(laid, blur)
         for _ in range(STEPS):
@@ -66,7 +68,8 @@ def refine(head: HeadModel, fit: LandmarkFit, laid: Laid, radiance: Tensor, trus
             step[:POSE] = step[:POSE].clamp(-_FARTHEST, _FARTHEST)
             step[POSE:] = step[POSE:].clamp(-_LARGEST, _LARGEST)
             laid = fit.moved(laid, step)
-    return laid
+    # Light that is nothing like smooth can mislead; then the landmarks' word stands.
+    return laid if float(fit.errors(laid).mean()) < _LOST * float(fit.errors(start).mean()) else start
 
 
 def free_samples(head: HeadModel, found: FaceFit, radiance: Tensor) -> Tensor:
@@ -132,7 +135,7 @@ class Shading:
     def _expected(self, normals: Tensor) -> tuple[Tensor, Tensor]:
         """(P, 3): the shading of white skin, and 1 where it is not too dark to say anything, else 0."""
         shade = harmonics.irradiance(self.light, normals) / math.pi
-        least = _DARKEST * float(self.light[0].mean()) / (2 * math.sqrt(math.pi))
+        least = max(_DARKEST * float(self.light[0].mean()) / (2 * math.sqrt(math.pi)), 1e-5)
         return shade.clamp(min=least), (shade > least).float()
 
     def _explain(self, shown: Tensor, normals: Tensor, rounds: int) -> None:

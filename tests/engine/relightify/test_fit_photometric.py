@@ -62,6 +62,14 @@ def test_without_free_skin_nothing_moves(head: HeadModel, posed: FaceFit) -> Non
     assert still is laid
 
 
+def test_a_photo_that_no_light_explains_does_not_mislead(head: HeadModel, posed: FaceFit) -> None:
+    marks, laid = laid_under(head, posed)
+    stripes = (torch.arange(360)[:, None, None] // 9 % 2 * 0.6 + 0.02).expand(360, 400, 3)
+    found = fit_photometric.refine(head, marks, laid, stripes, torch.ones(len(skin_samples(head).point)))
+    assert float(marks.errors(found).mean()) < 1.5 * float(marks.errors(laid).mean())
+    assert bool(found.identity.isfinite().all())
+
+
 def test_what_hangs_over_a_face_is_no_sample(head: HeadModel, posed: FaceFit) -> None:
     pose = dataclasses.replace(lit(posed), landmarks=seen(head, posed))
     photo = sitter.photograph(head, pose)
