@@ -23,8 +23,9 @@ from ...synthesis.face_masks import draw_mask
 
 #: Mean and deviation (10) of the channels, and the linear model that hints come from.
 Units = tuple[Tensor, Tensor, LinearModel]
-#: Which part of the skin a mask hides, at least and at most; how many masks there are to draw from.
-HIDDEN, MASKS = (0.2, 0.85), 768
+#: Which part of the skin every second mask hides, at least and at most, and which the others: photos from the side and
+#: in front, and those with a hat or a beard; how many masks there are to draw from.
+HIDDEN, MASKS = ((0.25, 0.7), (0.65, 0.93)), 512
 #: Heads of which mean, deviation and linear model are taken, at most.
 COUNTED = 1024
 #: How often the network is told the known texture, and how often the noise is then all there is.
@@ -132,7 +133,7 @@ class Draw:
         mean, deviation, linear = units
         self._mean, self._deviation, self._linear = mean[:, None, None], deviation[:, None, None], linear
         rng, model = np.random.default_rng([seed, 1]), head.load()
-        self._masks = torch.stack([draw_mask(rng, model, HIDDEN) for _ in range(MASKS)]).to(torch.uint8)
+        self._masks = torch.stack([draw_mask(rng, model, HIDDEN[i % 2]) for i in range(MASKS)]).to(torch.uint8)
         self._pool = torch.randn(_POOL, generator=torch.Generator().manual_seed(seed)).bfloat16()
 
     def batch(self, number: int, count: int) -> Batch:
