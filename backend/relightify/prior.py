@@ -52,7 +52,7 @@ class Effort:
     repeats: int = 1
 
 
-EFFORTS = {"draft": Effort(1), "normal": Effort(4), "high": Effort(8, takes=2)}
+EFFORTS = {"draft": Effort(1), "normal": Effort(2, takes=4), "high": Effort(4, takes=8)}
 
 
 class Prior:

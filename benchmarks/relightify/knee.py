@@ -23,7 +23,8 @@ from .score import score
 
 #: What is tried; what the qualities use is among it.
 TRIED = (
-    Effort(1), Effort(2), Effort(4), Effort(8), Effort(16), Effort(4, takes=2), Effort(4, takes=4), Effort(8, takes=2),
+    Effort(1), Effort(2), Effort(4), Effort(8), Effort(1, takes=4), Effort(2, takes=4), Effort(4, takes=4),
+    Effort(4, takes=8), Effort(8, takes=4),
     Effort(4, guidance=1.0), Effort(4, guidance=10.0), Effort(4, repeats=2),
     *(Effort(steps, hint=False) for steps in (1, 8, 24)),
     *(Effort(24, hint=False, guidance=guidance) for guidance in (1.0, 10.0)), Effort(12, hint=False, repeats=2),
