@@ -61,8 +61,9 @@ class Density:
         room = max(0, self._most - count)
         wanted = mean > THRESHOLD
         if int(wanted.sum()) > room:
-            least = mean.topk(room).values[-1] if room else mean.new_tensor(torch.inf)
-            wanted &= mean >= least
+            strongest = torch.zeros_like(wanted)
+            strongest[mean.topk(room).indices] = True
+            wanted &= strongest
         return wanted
 
 

@@ -40,6 +40,8 @@ _RATES = {"means": 1.6e-4, "quats": 1e-3, "scales": 5e-3, "opacity": 5e-2, "sh_b
 #: Means slow down to this part over the first stage; later they go on at the geometric middle.
 _SLOWEST = 0.01
 _JOINT_PROGRESS = 0.3
+#: Once diffuse light is there, raw radiance follows slowly: it would explain all sooner than materials can.
+_RAW_LATER = 0.2
 #: Below this many iterations later stages get a larger part: what they learn has a way to go from where it starts.
 _SHORT, _SHORT_WEIGHTS = 20_000, (30.0, 20.0, 30.0, 20.0)
 #: A short budget goes in longer steps, up to so many times; opacity's are long already, and texels of light that are
@@ -105,6 +107,8 @@ class Schedule:
         found |= {name: _RATES[name] * min(_MOST_FAR, max(1.0, self._shorter(place))) for name in _FAR if name in found}
         first = not place.stage.physical
         found["means"] *= extent * _SLOWEST ** (place.fraction if first else 0.5)
+        if place.stage.diffuse:
+            found |= {name: _RAW_LATER * _RATES[name] for name in _RADIANCE}
         if place.stage.name == "joint":
             found["progress"] *= _JOINT_PROGRESS
         return found
