@@ -200,7 +200,7 @@ class Trainer:
         return [views[int(i)] for i in torch.linspace(0, len(views) - 1, min(_LOOKED_AT, len(views))).round()]
 
     @torch.no_grad()
-    def look(self, place: Place, report: Report, loss: float) -> None:
+    def look(self, place: Place, report: Report, loss: float | None) -> None:
         """Measure, show and note how far it is; keep a checkpoint."""
         rows = []
         errors = []
@@ -225,7 +225,7 @@ class Trainer:
     @torch.no_grad()
     def finish_stage(self, place: Place, report: Report) -> None:
         """The look at a stage's end, and a sheet of every part of the picture."""
-        self.look(place, report, float("nan"))
+        self.look(place, report, None)
         path = self.settings.folder / f"stage_{place.number + 1}_{place.stage.name}.png"
         rows: list[Mapping[str, Tensor]] = []
         for view in self.looked_at():
