@@ -54,7 +54,10 @@ class LIMELIGHT_OT_import_splats(RunOperator, ImportHelper):  # type: ignore[mis
     running_text = "Limelight reads splats"
 
     filepath: StringProperty(name="File", description="The splat file", subtype="FILE_PATH", options={"SKIP_SAVE"})
-    filter_glob: StringProperty(default=";".join("*" + end for end in _EXTENSIONS), options={"HIDDEN"})
+    filter_glob: StringProperty(
+        name="Only splats", description="Show only files of Gaussians in the dialogue",
+        default=";".join("*" + end for end in _EXTENSIONS), options={"HIDDEN"},
+    )  # fmt: skip
     axes: EnumProperty(
         name="Up",
         description="Which way is up in the file",
