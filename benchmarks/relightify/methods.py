@@ -30,7 +30,7 @@ MIRROR, PUSH_PULL, BIHARMONIC, MEAN, FITTED = (
 #: The true texture, whole, as albedo: what the floor of the albedo is told against.
 BAKED = "true texture as albedo"
 #: Without the hint the network has only the guidance to go by.
-GUIDANCE = Effort(24, hint=False, guidance=10.0)
+GUIDANCE = Effort(24, hint=False, guidance=1.0)
 #: Pixels a side at which the biharmonic equation is solved.
 _COARSE = 64
 

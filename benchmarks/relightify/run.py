@@ -25,7 +25,7 @@ from .verdict import verdicts
 
 #: Heads that are drawn under other light, on the sheet, and on the sheet of the worst; methods that are drawn.
 RELIT, SHOWN, WORST = 12, 16, 8
-_DRAWN = (PRIOR, GUIDED, MIRROR, FITTED, BAKED)
+_DRAWN = (*MEASURED, MIRROR, FITTED, BAKED)
 
 
 class _Report(Protocol):
