@@ -40,9 +40,7 @@ def as_table(
             f"{about['relit_heads']} heads from in front, drawn with true and with found maps, display values.\n",
             _methods(relit),
         ]
-    parts.append(
-        "\nIdentity similarity is not measured: no face-recognition network with free weights is among the packages."
-    )
+    parts.append("\nIdentity similarity is not measured: no face-recognition network is among the engine's packages.")
     return "\n".join(parts) + "\n"
 
 
