@@ -8,6 +8,7 @@ only the mean of other heads tells all maps.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -24,8 +25,9 @@ from .cases import Case
 Method = Callable[[Case, Tensor, int], Tensor]
 PRIOR, GUIDED, LINEAR = "prior", "prior, guidance alone", "prior, linear model alone"
 MEASURED = (PRIOR, GUIDED, LINEAR)
-MIRROR, PUSH_PULL, BIHARMONIC, MEAN, FITTED = (
-    "mirror image", "push-pull", "biharmonic inpainting", "mean of other heads", "mean, its colour fitted",
+MIRROR, PUSH_PULL, BIHARMONIC, OPENCV, MEAN, FITTED = (
+    "mirror image", "push-pull", "biharmonic inpainting", "OpenCV inpainting", "mean of other heads",
+    "mean, its colour fitted",
 )  # fmt: skip
 #: The true texture, whole, as albedo: what the floor of the albedo is told against.
 BAKED = "true texture as albedo"
@@ -36,7 +38,8 @@ _COARSE = 64
 
 
 def methods(prior: Prior, quality: str, seed: int) -> dict[str, Method]:
-    """All by name, what is measured first."""
+    """All by name, what is measured first; OpenCV's, which the engine does not need, where it is installed."""
+    opencv = {OPENCV: lambda case, total, count: baked(telea(case))} if find_spec("cv2") else {}
     return {
         PRIOR: lambda case, total, count: prior.complete(case.known, EFFORTS[quality], seed=seed),
         GUIDED: lambda case, total, count: prior.complete(case.known, GUIDANCE, seed=seed),
@@ -44,6 +47,7 @@ def methods(prior: Prior, quality: str, seed: int) -> dict[str, Method]:
         MIRROR: lambda case, total, count: baked(mirror(case)),
         PUSH_PULL: lambda case, total, count: baked(_filled(case.known.colour, case.known.mask)),
         BIHARMONIC: lambda case, total, count: baked(biharmonic(case)),
+        **opencv,
         MEAN: mean,
         FITTED: fitted,
         BAKED: lambda case, total, count: baked(case.maps[TEXTURE]),
@@ -75,6 +79,16 @@ def biharmonic(case: Case) -> Tensor:
     found = inpaint_biharmonic(picture, hidden & skin, channel_axis=-1)
     smooth = F.interpolate(torch.from_numpy(found).float().movedim(-1, 0)[None], RESOLUTION, mode="bilinear")[0]
     return joined(case.known.colour, smooth.clamp(0, 1), case.known.mask)
+
+
+def telea(case: Case) -> Tensor:
+    """OpenCV's inpainting by fast marching (Telea, 2004), 5 pixels around, of the hidden skin."""
+    import cv2
+
+    picture = (case.known.colour * 255).round().byte().movedim(0, -1).contiguous().numpy()
+    hidden = (case.known.mask[0] < 0.5) & (skin_mask()[0] > 0)
+    found = cv2.inpaint(picture, hidden.byte().numpy(), 5, cv2.INPAINT_TELEA)
+    return joined(case.known.colour, torch.from_numpy(found).movedim(-1, 0) / 255, case.known.mask)
 
 
 def mean(case: Case, total: Tensor, count: int) -> Tensor:

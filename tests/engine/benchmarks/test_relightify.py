@@ -117,6 +117,15 @@ def test_a_mirror_completes_a_head_that_is_alike_on_both_sides(heads):
     assert by_mirror[KNOWN_PSNR] == smooth[KNOWN_PSNR] == 60
 
 
+def test_opencv_fills_what_is_hidden_and_keeps_the_rest(heads):
+    pytest.importorskip("cv2")
+    case = next(cases.read_cases(heads, 1, 0))
+    found = score(methods.baked(methods.telea(case)), case.maps, case.known.mask)
+    empty = score(methods.baked(case.known.colour * case.known.mask), case.maps, case.known.mask)
+    assert found[KNOWN_PSNR] == 60
+    assert found[HIDDEN_PSNR] > empty[HIDDEN_PSNR]
+
+
 def test_the_mean_leaves_the_head_itself_out(heads):
     found = list(cases.read_cases(heads, 0, 0))
     total, count = cases.mean_maps(heads)
