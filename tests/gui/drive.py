@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Inside a real Blender window: plays a scenario step by step with simulated input, keeps screenshots and a report.
 
-``start.py`` imports it (Blender frees a start script's own names early); ``scenarios.py`` and ``face_scenario.py`` next to
-it hold the scenarios as generators that yield the seconds to wait. The report is ``report.json`` in the folder; its
+``start.py`` imports it (Blender frees a start script's own names early); ``scenarios.py`` and ``face_scenario.py`` next
+to it hold the scenarios as generators that yield the seconds to wait. The report is ``report.json`` in the folder; its
 ``error`` is a traceback if a step failed.
 """
 
