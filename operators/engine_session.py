@@ -62,6 +62,12 @@ def engine_problem(context: bpy.types.Context) -> Problem | None:
     return problems.Problem(missing_engine_text(wanted), "limelight.show_preferences", "Set up the engine", {})
 
 
+def told(context: bpy.types.Context, found: list[Problem]) -> list[str]:
+    """What keeps a run from starting, a sentence each: that there is no engine, then what was ``found``."""
+    engine = engine_problem(context)
+    return [problem.told for problem in ([] if engine is None else [engine]) + found]
+
+
 def running_run() -> EngineRun | None:
     """What runs on the engine at the moment, if anything."""
     return _run

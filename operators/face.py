@@ -36,9 +36,7 @@ class _PortraitOperator(RunOperator):
             return [f"There is no image “{self.picture}” in this file"]
         if self.picture:
             context.scene.limelight.face.picture = bpy.data.images[self.picture]
-        engine = [p for p in (engine_session.engine_problem(context),) if p is not None]
-        found = engine + self._problems_of(context.scene)
-        return [f"{p.text}: {p.operator_label[0].lower()}{p.operator_label[1:]}" for p in found]
+        return engine_session.told(context, self._problems_of(context.scene))
 
 
 class LIMELIGHT_OT_face_find(_PortraitOperator):

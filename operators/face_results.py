@@ -78,9 +78,7 @@ class LIMELIGHT_OT_face_light(RunOperator):
         head = _named(self.name, context)
         if head is None:
             return [_NO_HEAD]
-        engine = [p for p in (engine_session.engine_problem(context),) if p is not None]
-        found = engine + face_problems.find_light_problems(context.scene, head)
-        return [f"{p.text}: {p.operator_label[0].lower()}{p.operator_label[1:]}" for p in found]
+        return engine_session.told(context, face_problems.find_light_problems(context.scene, head))
 
 
 class LIMELIGHT_OT_face_export(Operator):

@@ -56,9 +56,7 @@ class LIMELIGHT_OT_relight(RunOperator):
 
         if self.source and self.source not in bpy.data.images:
             return [f"There is no image “{self.source}” in this file"]
-        engine = [p for p in (engine_session.engine_problem(context),) if p is not None]
-        found = engine + relight_problems.find_problems(context.scene, self._picture(context))
-        return [f"{p.text}: {p.operator_label[0].lower()}{p.operator_label[1:]}" for p in found]
+        return engine_session.told(context, relight_problems.find_problems(context.scene, self._picture(context)))
 
 
 class LIMELIGHT_OT_relight_take(AnotherTake):

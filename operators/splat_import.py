@@ -105,11 +105,8 @@ class LIMELIGHT_OT_import_splats(RunOperator, ImportHelper):  # type: ignore[mis
         return SplatRun(context, Path(bpy.path.abspath(self.filepath)), self.axes)
 
     def problems(self, context: Context):
-        found = engine_session.engine_problem(context)
-        if found is None:
-            return []
-        remedy = f"{found.operator_label[0].lower()}{found.operator_label[1:]}"
-        return [f"Only PLY as trainers write it is read without the engine. {found.text}: {remedy}"]
+        without = "Only PLY as trainers write it is read without the engine."
+        return [f"{without} {sentence}" for sentence in engine_session.told(context, [])]
 
 
 class LIMELIGHT_OT_crop_splats(Operator):

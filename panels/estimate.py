@@ -8,16 +8,13 @@ from bpy.types import Context, Panel, UILayout
 from ..operators import previews, state, watch
 from ..operators.run_operator import time_left_text
 from . import wording
+from .problems import draw_problem
 
 
 def draw_problems(layout: UILayout, context: Context, interface):
     """Every problem found with the button that repairs it."""
     for row in interface.problems:
-        box = layout.box().column()
-        wording.wrapped(box, context, row.text, icon="ERROR")
-        button = box.operator(row.operator, text=row.label)
-        for name, value in json.loads(row.arguments).items():
-            setattr(button, name, value)
+        draw_problem(layout, context, row.text, row.operator, row.label, json.loads(row.arguments))
 
 
 def draw_running(layout: UILayout, context: Context, manager):

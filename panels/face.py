@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The panel that makes a head of a portrait, in the 3D viewport's sidebar and in the Image Editor's."""
 
-import json
-
 from bpy.types import Context, Panel, UILayout
 
 from ..operators import previews, state
 from ..scene import face, face_problems, heads
 from . import wording
 from .estimate import draw_running
+from .problems import draw_found
 
 CONSENT = "Only faces of people who agreed to it."
 #: The kinds of jobs whose progress this panel shows.
 KINDS = ("landmarks", "face")
-# How problems of the engine tell the button that mends them; operators/watch.py looks for them, not a panel.
-_SET_UP = "limelight.show_preferences"
 
 
 def draw_picture(layout: UILayout, settings, *, image_editor: bool):
@@ -40,20 +37,6 @@ def draw_faces(layout: UILayout, context: Context, image):
     row.prop(state.get(context), "show_landmarks", toggle=True, icon="OUTLINER_OB_POINTCLOUD")
     if face.is_edited(face.chosen(image)):
         row.operator("limelight.face_reset", text="Reset", icon="LOOP_BACK")
-
-
-def draw_problems(layout: UILayout, context: Context, problems) -> bool:
-    """What keeps the head from being made, each with the button that repairs it; whether there is anything."""
-    found = [(r.text, r.operator, r.label, json.loads(r.arguments)) for r in state.get(context).problems
-             if r.operator == _SET_UP]  # fmt: skip
-    found += [(p.text, p.operator_idname, p.operator_label, p.properties) for p in problems]
-    for text, operator, label, arguments in found:
-        box = layout.box().column()
-        wording.wrapped(box, context, text, icon="ERROR")
-        button = box.operator(operator, text=label)
-        for name, value in arguments.items():
-            setattr(button, name, value)
-    return bool(found)
 
 
 def draw_head(layout: UILayout, context: Context, head):
@@ -84,7 +67,7 @@ def draw_face(layout: UILayout, context: Context, *, image_editor: bool):
     wording.wrapped(layout, context, CONSENT, icon="COMMUNITY")
     draw_picture(layout, settings, image_editor=image_editor)
     image = settings.picture
-    blocked = draw_problems(layout, context, face_problems.find_head_problems(context.scene))
+    blocked = draw_found(layout, context, face_problems.find_head_problems(context.scene))
     column = layout.column()
     column.enabled = state.get(context).checked and not blocked
     column.operator("limelight.face_find", icon="VIEWZOOM")

@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The tab in the Image Editor: the open image gets the light of another picture, of a panorama, of lamps or a probe."""
 
-import json
-
 from bpy.types import Context, Panel, UILayout
 
 from ..operators import state
 from ..scene import relight_problems, relit
 from . import wording
 from .estimate import draw_running
-
-# How problems of the engine tell the button that mends them; operators/watch.py looks for them, not a panel.
-_SET_UP = "limelight.show_preferences"
+from .problems import draw_found
 
 
 def draw_reference(layout: UILayout, settings):
@@ -26,21 +22,6 @@ def draw_reference(layout: UILayout, settings):
         column.prop(settings, "rotation")
     layout.prop(settings, "strength", slider=True)
     layout.row().prop(settings, "quality", expand=True)
-
-
-def draw_problems(layout: UILayout, context: Context, source) -> bool:
-    """What keeps the picture from being relit, each with the button that repairs it; whether there is anything."""
-    found = [(r.text, r.operator, r.label, json.loads(r.arguments)) for r in state.get(context).problems
-             if r.operator == _SET_UP]  # fmt: skip
-    for problem in relight_problems.find_problems(context.scene, source):
-        found.append((problem.text, problem.operator_idname, problem.operator_label, problem.properties))
-    for text, operator, label, arguments in found:
-        box = layout.box().column()
-        wording.wrapped(box, context, text, icon="ERROR")
-        button = box.operator(operator, text=label)
-        for name, value in arguments.items():
-            setattr(button, name, value)
-    return bool(found)
 
 
 class LIMELIGHT_PT_relight(Panel):
@@ -65,7 +46,7 @@ class LIMELIGHT_PT_relight(Panel):
         if source is not None:
             wording.wrapped(layout, context, f"Source: {source.name}", icon="IMAGE_DATA")
         draw_reference(layout, settings)
-        blocked = draw_problems(layout, context, source)
+        blocked = draw_found(layout, context, relight_problems.find_problems(context.scene, source))
         column = layout.column(align=True)
         column.enabled = state.get(context).checked and not blocked
         row = column.row()

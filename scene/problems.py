@@ -28,6 +28,11 @@ class Problem:
     operator_label: str
     properties: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def told(self) -> str:
+        """For where there is no button: the sentence and what to do."""
+        return f"{self.text}: {self.operator_label[0].lower()}{self.operator_label[1:]}"
+
 
 def find_problems(context: bpy.types.Context, *, quick: bool = False) -> list[Problem]:
     """Everything that is missing or wrong in the scene; empty when an estimate may start.
