@@ -22,8 +22,8 @@ def synthesize(
         str,
         typer.Argument(
             help="rooms (ray-traced); lights (rooms once per light source, ray-traced or, with --blender, by Blender);"
-            " faces (textures of heads); by Blender: spheres, views; for evaluation: probes (by Blender), crops (of"
-            " HDRIs)"
+            " faces (textures of heads); by Blender: spheres, views; for evaluation: probes, sequences (by Blender),"
+            " crops (of HDRIs)"
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the samples")],
@@ -34,7 +34,7 @@ def synthesize(
         typer.Option(help="rooms, lights, faces: folder of panoramas as surroundings; crops: of those kept out"),
     ] = None,
     blender: Annotated[Path | None, typer.Option(help="A Python that has bpy")] = None,
-    family: Annotated[str, typer.Option(help="spheres, views: still, or what moves: sphere, camera, light")] = "still",
+    family: Annotated[str, typer.Option(help="spheres, views, sequences: still, or what moves: sphere, camera, light")] = "still",
     frames: Annotated[int, typer.Option(min=2, help="Frames of a sequence")] = 21,
     assets: Annotated[str | None, typer.Option(help="Folder of models to set down, or 'libraries': Blender's")] = None,
     width: Annotated[
@@ -59,14 +59,15 @@ def synthesize(
 
             made = write_faces(out, seed or 0, count, workers, report.progress, hdris)
             return {"out": str(out), "first": seed or 0, "count": count, "faces": made["faces"]}
-        if kind not in ("rooms", "lights", "spheres", "views", "probes"):
+        if kind not in ("rooms", "lights", "spheres", "views", "probes", "sequences"):
             raise BadInput(
                 f"There is nothing called '{kind}' to synthesize.",
-                "Known: rooms, lights, faces, spheres, views, probes, crops.",
+                "Known: rooms, lights, faces, spheres, views, probes, sequences, crops.",
             )
         from ..synthesis.samples import EVALUATION_SEEDS, write_samples
+        from ..synthesis.sphere_sets import EVALUATED, write_set
 
-        first = seed if seed is not None else EVALUATION_SEEDS if kind == "probes" else 0
+        first = seed if seed is not None else EVALUATION_SEEDS if kind in EVALUATED else 0
         if kind in ("rooms", "lights"):
             # The tracer knows one GPU; which one that is, CUDA_VISIBLE_DEVICES says.
             where = pick_device(device).partition(":")[0]
@@ -76,8 +77,6 @@ def synthesize(
                 settings = {"size": width, "samples": samples, "assets": assets}
                 synthesize_lights(out, first, count, hdris, blender, workers, settings, where, report)
             return {"out": str(out), "first": first, "count": count, "device": where}
-        from ..synthesis.sphere_sets import write_set
-
         changed = {key: value for key, value in (("width", width), ("samples", samples)) if value is not None}
         manifest = write_set(
             out, kind, first, count, blender=blender, workers=workers, family=family, frames=frames, assets=assets,

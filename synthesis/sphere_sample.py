@@ -3,7 +3,7 @@
 
 A still is a folder with ``image.exr`` (half, unclipped, display white 1), ``depth.exr``, ``mirror.exr`` and
 ``diffuse.exr`` (half, RGBA: the spheres alone), ``env_<id>.exr`` (camera frame) and ``meta.json``; a sequence is a
-folder of such folders. ``python -m limelight.synthesis.sphere_sample TASK`` (JSON) makes one.
+folder of such folders, some with ``distance_<id>.exr``: metres to what each direction of ``env_<id>.exr`` shows. ``python -m limelight.synthesis.sphere_sample TASK`` (JSON) makes one.
 """
 
 from __future__ import annotations
@@ -111,6 +111,8 @@ def _finish_frame(raw: Path, out: Path, frame: dict[str, Any], gain: float, leve
         exr.write_panorama(
             out / f"env_{i}.exr", torch.from_numpy(panorama * np.float32(gain)), frame="camera", probe_position=centre
         )
+        if (raw / f"distance_{i}.npy").is_file():
+            exr.write_depth(out / f"distance_{i}.exr", torch.from_numpy(np.load(raw / f"distance_{i}.npy")))
         entry = {"id": i, "position_camera": centre, "radius": radius, "uv": uv[i].tolist()}
         if levels:
             entry |= {

@@ -16,6 +16,8 @@ from .samples import EVALUATION_SEEDS
 from .sphere_sample import LAUNCH, folder_of, make_sample
 
 FAMILIES = ("still", "sphere", "camera", "light")
+#: Kinds for evaluation alone: never of a seed that training may have seen.
+EVALUATED = ("probes", "sequences")
 #: Samples that Ray starts again when their worker dies.
 RETRIES = 5
 #: What a set is made with unless told otherwise; sizes in pixels, the diameter as a share of the width.
@@ -23,6 +25,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "spheres": {"width": 512, "samples": 128, "grid": [4, 3], "diameter": 0.2, "panorama": 128, "balls": True},
     "views": {"width": 128, "samples": 20, "grid": [3, 2], "diameter": 0.14, "panorama": 48, "balls": False},
     "probes": {"width": 256, "samples": 64, "grid": [4, 3], "diameter": 0.1, "panorama": 128, "balls": False},
+    "sequences": {"width": 128, "samples": 24, "grid": [2, 1], "diameter": 0.12, "panorama": 64, "balls": False},
 }
 
 Progress = Callable[[float, str], None]
@@ -35,8 +38,8 @@ def write_set(
 ) -> dict[str, Any]:  # fmt: skip
     """Make the samples of ``count`` seeds that are not there yet, and return the manifest.
 
-    ``kind``: spheres (grids with sphere renders), views (small, without those: volume for training) or probes
-    (evaluation: probes in light and in shade). ``ray``: the address of a cluster, or auto; its machines need this
+    ``kind``: spheres (grids with sphere renders), views (small, without those: volume for training), probes
+    (evaluation: probes in light and in shade) or sequences (evaluation: small, moving, with true distances). ``ray``: the address of a cluster, or auto; its machines need this
     checkout and ``out`` under the same paths. ``settings`` override :data:`SETTINGS`.
     """
     made_with = {
@@ -77,7 +80,9 @@ def _check(out: Path, settings: dict[str, Any], first: int, blender: Path | None
         )
     if settings["family"] not in FAMILIES:
         raise BadInput(f"There is no family '{settings['family']}'.", f"Known: {', '.join(FAMILIES)}.")
-    if settings["kind"] == "probes" and first < EVALUATION_SEEDS:
+    if settings["kind"] == "sequences" and settings["family"] == "still":
+        raise BadInput("Sequences need something that moves.", "Give --family sphere, camera or light.")
+    if settings["kind"] in EVALUATED and first < EVALUATION_SEEDS:
         raise BadInput(
             f"Seed {first} may have been used for training; evaluation needs {EVALUATION_SEEDS} or more.",
             f"Use --first {EVALUATION_SEEDS + first}.",

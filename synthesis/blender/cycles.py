@@ -74,20 +74,37 @@ def focal(scene: bpy.types.Scene) -> float:
 def cast_depth(scene: bpy.types.Scene, size: tuple[int, int] | None = None) -> np.ndarray:
     """Planar depth (H, W) of the active camera, rows from the top, +inf sky; ``size`` (width, height)."""
     width, height = size or (scene.render.resolution_x, scene.render.resolution_y)
-    graph, matrix = bpy.context.evaluated_depsgraph_get(), eye(scene).matrix_world
-    turn, origin = np.array(matrix.to_3x3()), matrix.translation
+    matrix = eye(scene).matrix_world
     f = focal(scene) * width / scene.render.resolution_x
     x, y = (np.arange(width) + 0.5 - width / 2) / f, (height / 2 - np.arange(height) - 0.5) / f
     rays = np.stack([*np.meshgrid(x, y), np.full((height, width), -1.0)], -1)
     lengths = np.linalg.norm(rays, axis=-1)
-    world = rays @ turn.T
-    depth = np.full((height, width), np.inf, np.float32)
-    for i in range(height):
-        for j in range(width):
-            hit, place, *_ = scene.ray_cast(graph, origin, Vector(world[i, j]))
+    return _cast(scene, matrix.translation, rays @ np.array(matrix.to_3x3()).T) / lengths.astype(np.float32)
+
+
+def cast_distances(scene: bpy.types.Scene, place: Vector, height: int) -> np.ndarray:
+    """How far away is what surrounds a world position: (N, 2N) metres, +inf sky, in the frame of the scene's camera.
+
+    Where the same surface is seen from another place follows from it: the true motion of what a mirror ball shows.
+    """
+    lon = ((np.arange(2 * height) + 0.5) / height - 1) * math.pi
+    lat = (0.5 - (np.arange(height) + 0.5) / height)[:, None] * math.pi
+    rays = np.stack(
+        [np.sin(lon) * np.cos(lat), np.sin(lat) + np.zeros_like(lon), -np.cos(lon) * np.cos(lat)], -1
+    )
+    return _cast(scene, place, rays @ np.array(eye(scene).matrix_world.to_3x3()).T)
+
+
+def _cast(scene: bpy.types.Scene, origin: Vector, rays: np.ndarray) -> np.ndarray:
+    """Lengths (H, W) to the first surface along world vectors (H, W, 3); +inf where there is none."""
+    graph = bpy.context.evaluated_depsgraph_get()
+    found = np.full(rays.shape[:2], np.inf, np.float32)
+    for i, row in enumerate(rays):
+        for j, ray in enumerate(row):
+            hit, place, *_ = scene.ray_cast(graph, origin, Vector(ray))
             if hit:
-                depth[i, j] = (place - origin).length / lengths[i, j]
-    return depth
+                found[i, j] = (place - origin).length
+    return found
 
 
 def render_panorama(scene: bpy.types.Scene, path: Path, place: Vector, height: int, samples: int, seed: int) -> None:

@@ -88,6 +88,8 @@ def make_frame(
     for i, (centre, _) in enumerate(spheres):
         where = matrix @ cycles.Vector(centre)
         cycles.render_panorama(scene, folder / f"env_{i}.exr", where, job["panorama"], spp, job["seed"] + 2 + i)
+        if job["kind"] == "sequences":
+            np.save(folder / f"distance_{i}.npy", cycles.cast_distances(scene, where, job["panorama"]))
     return {
         "width": scene.render.resolution_x,
         "height": scene.render.resolution_y,
