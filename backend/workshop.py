@@ -34,7 +34,9 @@ def synthesize(
         typer.Option(help="rooms, lights, faces: folder of panoramas as surroundings; crops: of those kept out"),
     ] = None,
     blender: Annotated[Path | None, typer.Option(help="A Python that has bpy")] = None,
-    family: Annotated[str, typer.Option(help="spheres, views, sequences: still, or what moves: sphere, camera, light")] = "still",
+    family: Annotated[
+        str, typer.Option(help="spheres, views, sequences: still, or what moves: sphere, camera, light")
+    ] = "still",
     frames: Annotated[int, typer.Option(min=2, help="Frames of a sequence")] = 21,
     assets: Annotated[str | None, typer.Option(help="Folder of models to set down, or 'libraries': Blender's")] = None,
     width: Annotated[

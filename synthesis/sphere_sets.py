@@ -138,7 +138,8 @@ def _by_ray(tasks: list[dict[str, Any]], address: str) -> Iterator[bool]:
         ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
     except ConnectionError as error:
         raise BadInput(
-            f"There is no Ray cluster at '{address}' ({str(error).splitlines()[0]}).", "Start one by 'ray start --head'."
+            f"There is no Ray cluster at '{address}' ({str(error).splitlines()[0]}).",
+            "Start one by 'ray start --head'.",
         ) from error
 
     # Defined here so that it travels as a whole: a worker does not know this package. It uses no name from outside.

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ..optics import panorama as pano
 from ..optics.exposure import unexpose
-from ..optics.sphere import SphereView
+from ..optics.sphere import SphereView, mirror_point
 
 #: Display values above this count as clipped.
 CLIPPED = 0.985
@@ -32,19 +32,6 @@ def merge_bracket(bracket: Tensor, evs: Sequence[float]) -> tuple[Tensor, Tensor
     weight = torch.stack(weights)
     radiance = (weight * torch.stack(values)).sum(0) / weight.sum(0)
     return radiance, bracket[order[0]] >= CLIPPED
-
-
-def mirror_point(view: SphereView, towards: Tensor, rounds: int = 6) -> Tensor:
-    """Where on the sphere the camera sees the directions ``towards`` (..., 3) mirrored: unit normals (..., 3).
-
-    The mirror law n ∝ ω − v with the view ray v of the surface point c + r·n, iterated to its fixed point.
-    """
-    seen = F.normalize(view.center, dim=0)
-    normal = F.normalize(towards - seen, dim=-1)
-    for _ in range(rounds):
-        ray = F.normalize(view.center + view.radius * normal, dim=-1)
-        normal = F.normalize(towards - ray, dim=-1)
-    return normal
 
 
 def unwrap(values: Tensor, view: SphereView, height: int) -> Tensor:

@@ -4,7 +4,7 @@
 Two families: LIMO's (methods.md §1.9), for display pictures in [0, 1], and DiffusionLight's (methods.md §2.6), for
 linear pictures of any range. Pictures a (estimate) and b (truth) are (S, S, 3), masks (S, S) bool; maps are (N, 2N, 3),
 linear.
-LIMO's video metrics (T-LPIPS, warped error) need frames in sequence and are not here.
+LIMO's video metrics (T-LPIPS, warped error) are in :mod:`.video_metrics`.
 """
 
 from __future__ import annotations

@@ -119,3 +119,16 @@ class SphereView:
         area = torch.linalg.cross(d - a, c - b).norm(dim=-1) / 2 * whole
         cells = F.normalize(a + b + c + d, dim=-1) * area[..., None]
         return cells.reshape(self.size, fine, self.size, fine, 3).sum((1, 3)) * self.mask[..., None]
+
+
+def mirror_point(view: SphereView, towards: Tensor, rounds: int = 6) -> Tensor:
+    """Where on the sphere the camera sees the directions ``towards`` (..., 3) mirrored: unit normals (..., 3).
+
+    The mirror law n ∝ ω − v with the view ray v of the surface point c + r·n, iterated to its fixed point.
+    """
+    seen = F.normalize(view.center, dim=0)
+    normal = F.normalize(towards - seen, dim=-1)
+    for _ in range(rounds):
+        ray = F.normalize(view.center + view.radius * normal, dim=-1)
+        normal = F.normalize(towards - ray, dim=-1)
+    return normal

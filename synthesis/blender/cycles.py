@@ -89,9 +89,7 @@ def cast_distances(scene: bpy.types.Scene, place: Vector, height: int) -> np.nda
     """
     lon = ((np.arange(2 * height) + 0.5) / height - 1) * math.pi
     lat = (0.5 - (np.arange(height) + 0.5) / height)[:, None] * math.pi
-    rays = np.stack(
-        [np.sin(lon) * np.cos(lat), np.sin(lat) + np.zeros_like(lon), -np.cos(lon) * np.cos(lat)], -1
-    )
+    rays = np.stack([np.sin(lon) * np.cos(lat), np.sin(lat) + np.zeros_like(lon), -np.cos(lon) * np.cos(lat)], -1)
     return _cast(scene, place, rays @ np.array(eye(scene).matrix_world.to_3x3()).T)
 
 

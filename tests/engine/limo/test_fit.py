@@ -10,7 +10,7 @@ import torch
 from limelight.backend.limo.fit import Bracket, fit, fit_brackets
 from limelight.backend.limo.front import blend_front
 from limelight.backend.limo.lamps import extract_lamps
-from limelight.backend.limo.merge import merge_bracket, mirror_point
+from limelight.backend.limo.merge import merge_bracket
 from limelight.backend.limo.painter import Spheres
 from limelight.backend.limo.pyramid import compose, decompose
 from limelight.backend.limo.renderer import DIFFUSE_STRIDE, Renderer
@@ -22,7 +22,7 @@ from limelight.backend.optics import exr, metrics, shading
 from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.camera import Camera
 from limelight.backend.optics.exposure import EVS, auto_exposure_gain, expose
-from limelight.backend.optics.sphere import SphereView, reflect
+from limelight.backend.optics.sphere import SphereView, mirror_point, reflect
 
 ROOT = Path(__file__).resolve().parents[3]
 VIEW = SphereView(torch.tensor([0.3, -0.3, -2.0]), 0.15, 64)
