@@ -22,6 +22,8 @@ models_app = typer.Typer(no_args_is_help=True, help="The models that ship with t
 app.add_typer(models_app, name="models")
 app.add_typer(splat_app, name="splat")
 app.add_typer(workshop_app)
+#: What in a camera file is not about its lens.
+_NO_LENS = ("camera_to_world", "frames", "version")
 # Typer names the children of this class in public, not the class itself.
 _WrongUse: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]
 
@@ -32,10 +34,15 @@ def light(
         list[Path], typer.Argument(help="A picture, or a sequence: a folder, shot_####.png, shot_%04d.png")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results")],
-    probe: Annotated[list[str], typer.Option(help="U,V[,DEPTH]: picture position 0–1 from the top left, metres")],
+    probe: Annotated[
+        list[str] | None, typer.Option(help="U,V[,DEPTH]: picture position 0–1 from the top left, metres")
+    ] = None,
     fov: Annotated[float | None, typer.Option(help="Horizontal field of view in degrees")] = None,
     depth: Annotated[Path | None, typer.Option(help="Depth map (EXR, planar metres), or a sequence of them")] = None,
-    camera: Annotated[Path | None, typer.Option(help="Camera as JSON: intrinsics, camera_to_world")] = None,
+    camera: Annotated[
+        Path | None, typer.Option(help="Camera as JSON: intrinsics, camera_to_world; or of each frame, as a track")
+    ] = None,
+    track: Annotated[list[Path] | None, typer.Option(help="What moves: probes and camera of each frame (JSON)")] = None,
     frame: Annotated[str, typer.Option(help="camera or world")] = "camera",
     radius: Annotated[float | None, typer.Option(help="Radius of the painted sphere in metres")] = None,
     model: Annotated[str, typer.Option(help="embedded, or a diffusers folder by path or name")] = "embedded",
@@ -57,13 +64,15 @@ def light(
         from .limo.job import LightJob
 
         given = read_camera(camera)
+        tracks = [str(path) for path in ([camera] if camera and "frames" in given else []) + (track or [])]
         params = {
             "images": [str(path) for path in images],
-            "probes": [parse_probe(text, i) for i, text in enumerate(probe)],
+            "probes": [parse_probe(text, i) for i, text in enumerate(probe or [])],
+            "track": tracks or None,
             "out": str(out),
             "fov_deg": fov,
             "depth": None if depth is None else str(depth),
-            "camera": {k: v for k, v in given.items() if k != "camera_to_world"} or None,
+            "camera": {k: v for k, v in given.items() if k not in _NO_LENS} or None,
             "camera_to_world": given.get("camera_to_world"),
             **{"frame": frame, "radius": radius, "model": model, "quality": quality, "size": size, "seed": seed},
             **{"take": take, "front": front, "device": device, "range": span, "overwrite": overwrite},

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ..devices import pick_device
+from ..errors import BadInput
 from ..models import find_backbone
 from ..optics import panorama as pano
 from .backbone.paint import BackbonePainter
@@ -123,6 +124,8 @@ def run_light(job: LightJob, report: Report) -> dict[str, Any]:
     frames = find_frames(job.images, job.range)
     if frames is not None:
         return run_sequence(job, frames, report, light_picture)
+    if job.track is not None:
+        raise BadInput("A track was given for one picture.", "Give a sequence, or the part of it as a range.")
     return light_picture(job, report)
 
 

@@ -68,10 +68,18 @@ def _camera(job: LightJob, width: int, height: int, focal_35mm: float | None) ->
 def place_probe(view: View, spec: ProbeSpec, radius: float | None) -> Probe:
     """The probe that ``spec`` asks for; ``radius`` in metres is the job's default."""
     radius = spec.radius or radius
-    if spec.position is None:
+    position = None if spec.position is None else torch.tensor(spec.position, dtype=torch.float32)
+    if spec.position_world is not None:
+        if view.camera_to_world is None:
+            raise BadInput(
+                f"Probe {spec.name} is placed in the world, but where the camera is was not said.",
+                "Give camera_to_world in the camera file.",
+            )
+        turn, origin = view.camera_to_world[:3, :3], view.camera_to_world[:3, 3]
+        position = (torch.tensor(spec.position_world, dtype=torch.float32) - origin) @ turn
+    if position is None:
         assert spec.u is not None and spec.v is not None
         return Probe.from_pixel(view, spec.u, spec.v, depth=spec.depth, radius=radius, name=spec.name)
-    position = torch.tensor(spec.position, dtype=torch.float32)
     if radius is None:
         radius = DEFAULT_IMAGE_RADIUS * view.camera.width / view.camera.fx * abs(float(position[2]))
     return Probe(spec.name, position, radius)

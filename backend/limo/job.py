@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor
 from ..errors import BadInput
 from ..models import find_backbone
 from ..requests import given, names_of
+from .track import Track, read_tracks
 
 QUALITIES = ("draft", "normal", "high")
 SIZES = (128, 256, 512, 1024, 2048)
@@ -24,7 +25,8 @@ EMBEDDED = "embedded"
 
 @dataclass
 class ProbeSpec:
-    """A probe as asked for: picture position (u, v, optional depth in metres) or position (3,) in the camera frame."""
+    """A probe as asked for: picture position (u, v, optional depth in metres), position (3,) in the camera frame, or
+    ``position_world`` (3,). One that a track places needs none."""
 
     name: str
     u: float | None = None
@@ -32,30 +34,30 @@ class ProbeSpec:
     depth: float | None = None
     position: Sequence[float] | None = None
     radius: float | None = None
+    position_world: Sequence[float] | None = None
 
     @classmethod
-    def from_params(cls, data: Mapping[str, Any], index: int) -> ProbeSpec:
-        """Read one probe of a request."""
+    def from_params(cls, data: Mapping[str, Any], index: int, tracked: Collection[str] = ()) -> ProbeSpec:
+        """Read one probe of a request; those called as in ``tracked`` may be without a place."""
         try:
             name = str(data.get("name") or f"probe_{index}")
             numbers = {k: float(data[k]) for k in ("u", "v", "depth", "radius") if data.get(k) is not None}
-            position = data.get("position")
-            if position is not None:
-                position = [float(x) for x in position]
+            places = {k: [float(x) for x in data[k]] for k in ("position", "position_world") if data.get(k) is not None}
         except (AttributeError, TypeError, ValueError) as error:
             raise BadInput(
                 f"Probe {index} is malformed ({error}).", "A probe has numbers u, v or a position."
             ) from error
-        if position is None and not {"u", "v"} <= set(numbers):
+        if not places and not {"u", "v"} <= set(numbers) and name not in tracked:
             raise BadInput(f"Probe {name} has neither u, v nor a position.", "Mark a point in the picture.")
-        if position is not None and len(position) != 3:
-            raise BadInput(f"Probe {name} has a position of {len(position)} numbers.", "Give x, y, z in metres.")
+        for place in places.values():
+            if len(place) != 3:
+                raise BadInput(f"Probe {name} has a position of {len(place)} numbers.", "Give x, y, z in metres.")
         for key, value in numbers.items():
             if not math.isfinite(value):
                 raise BadInput(f"Probe {name} has {key} = {value}.", "Use finite numbers.")
         if numbers.get("radius", 1.0) <= 0:
             raise BadInput(f"Probe {name} has radius {numbers['radius']:g} m.", "The radius must be positive.")
-        return cls(name=name, position=position, **numbers)
+        return cls(name=name, **places, **numbers)
 
 
 @dataclass
@@ -63,8 +65,8 @@ class LightJob:
     """One light estimation. Angles in degrees, lengths in metres, ``size`` is the panorama's width in pixels.
 
     ``images`` is one picture or a sequence (:func:`limelight.backend.limo.frames.find_frames`), ``range`` the part of
-    it that is wanted. Frames that are there already are kept unless ``overwrite``. ``take`` n paints the n-th of the
-    takes that 0 averages: sharper, and more of it made up.
+    it that is wanted, ``track`` what moves in it. Frames that are there already are kept unless ``overwrite``. ``take``
+    n paints the n-th of the takes that 0 averages: sharper, and more of it made up.
     """
 
     images: list[Path]
@@ -85,6 +87,7 @@ class LightJob:
     device: str = "auto"
     range: str | None = None
     overwrite: bool = False
+    track: Track | None = None
 
     def __post_init__(self) -> None:
         if not self.images:
@@ -101,7 +104,7 @@ class LightJob:
             raise BadInput(f"Take {self.take} was asked for.", "Use 1, 2, …, or 0 for the average of several.")
         if self.radius is not None and not (math.isfinite(self.radius) and self.radius > 0):
             raise BadInput(f"The sphere's radius is {self.radius:g} m.", "The radius must be positive.")
-        if self.frame == "world" and self.camera_to_world is None:
+        if self.frame == "world" and self.camera_to_world is None and self.track is None:
             raise BadInput(
                 "The world frame was asked for without the camera's placement.",
                 "Give camera_to_world in the camera file, or use --frame camera.",
@@ -120,15 +123,20 @@ class LightJob:
             values["seed"], values["take"] = int(values.get("seed", 0)), int(values.get("take", 0))
             if "range" in values:
                 values["range"] = str(values["range"])
+            tracks = values.pop("track", [])
+            tracks = [Path(p) for p in ([tracks] if isinstance(tracks, str) else tracks)]
         except (KeyError, TypeError, ValueError) as error:
             raise BadInput(
                 f"The request is incomplete or malformed ({type(error).__name__}: {error}).",
                 "It needs images, probes and out.",
             ) from error
-        probes = values.get("probes", [])
+        if tracks:
+            values["track"] = read_tracks(tracks)
+        tracked = values["track"].probes if tracks else []
+        probes = values.get("probes") or [{"name": name} for name in tracked]
         if not isinstance(probes, list):
             raise BadInput("The probes are not a list.", "Give a list of probes.")
-        values["probes"] = [ProbeSpec.from_params(probe, i) for i, probe in enumerate(probes)]
+        values["probes"] = [ProbeSpec.from_params(probe, i, tracked) for i, probe in enumerate(probes)]
         if "camera_to_world" in values:
             values["camera_to_world"] = placement(values["camera_to_world"])
         return cls(**values)

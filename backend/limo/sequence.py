@@ -24,7 +24,9 @@ from .report import PartReport, Report
 
 _KINDS = ("environment", "fill", "spheres", "preview")
 #: What of a job does not change its result, or is a frame's own.
-_FREE = {"images", "out", "depth", "device", "range", "overwrite"}
+_FREE = {"images", "out", "depth", "device", "range", "overwrite", "track"}
+#: What a track gives each frame of its own.
+_MOVES = {"camera", "camera_to_world", "probes"}
 Light = Callable[[LightJob, Report], dict[str, Any]]
 
 
@@ -36,9 +38,7 @@ def run_sequence(job: LightJob, frames: Frames, report: Report, light: Light) ->
     report.progress(0.0, f"Looking at {len(frames.paths)} frames")
     check_sizes(frames)
     depths = _depths(job, frames)
-    parts = {
-        number: dataclasses.replace(job, images=[path], depth=depths[number]) for number, path in frames.paths.items()
-    }
+    parts = {number: _part(job, number, path, depths[number]) for number, path in frames.paths.items()}
     todo = [n for n, part in parts.items() if job.overwrite or not _is_done(job.out, _name(frames, n), part, n)]
     with staged(job.out) as work:
         for done, number in enumerate(todo):
@@ -55,6 +55,12 @@ def run_sequence(job: LightJob, frames: Frames, report: Report, light: Light) ->
         write_json(work / "result.json", result)
     report.progress(1.0, "Done")
     return result
+
+
+def _part(job: LightJob, number: int, path: Path, depth: Path | None) -> LightJob:
+    """The job of one frame."""
+    part = dataclasses.replace(job, images=[path], depth=depth)
+    return part if job.track is None else job.track.part(part, number)
 
 
 def _name(frames: Frames, number: int) -> str:
@@ -131,7 +137,8 @@ def _put(made: Path, out: Path, name: str, record: dict[str, Any]) -> None:
 def _summary(job: LightJob, frames: Frames, estimated: int) -> dict[str, Any]:
     """What ``job.out`` holds: the frames of this run, and those of earlier ones with the same settings."""
     records = {}
-    ours = {k: v for k, v in _settings(job).items() if k not in ("image", "depth")}
+    free = {"image", "depth"} if job.track is None else {"image", "depth"} | _MOVES
+    ours = {k: v for k, v in _settings(job).items() if k not in free}
     for path in (job.out / "frames").glob("*.json"):
         record = _read(path)
         if record is not None and all(record["settings"].get(k) == v for k, v in ours.items()):
