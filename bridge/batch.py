@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Works a list of jobs off: on one engine or several, again after a failure, past jobs that fail for good.
+
+Nothing blocks but :meth:`Batch.wait`: a modal operator ticks :meth:`Batch.step`, a script waits. Any number of batches
+may work on one list at once, also on several computers.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from .joblist import Entry, JobList, Writer
+from .jobs import Job
+
+#: Errors that may not come again: the process died, memory or disk ran short, something unforeseen.
+PASSING = ("died", "memory", "disk", "failed")
+#: Progress is written this often, in seconds.
+_TOLD_EVERY = 1.0
+#: What of a result the list keeps, besides numbers of the first probe.
+_KEPT = ("warnings", "model", "quality", "estimated", "kept", "code_distance", "reprojection", "fov_x_deg")
+
+
+class Seat(Protocol):
+    """Where one job at a time is done: an :class:`limelight.bridge.Engine`, or a worker on a farm."""
+
+    def submit(self, kind: str, params: dict[str, Any]) -> Job:
+        """Start a job."""
+
+    def step(self) -> bool:
+        """Follow the job; never blocks."""
+
+    def cancel(self, job: Job) -> None:
+        """Ask it to stop."""
+
+    def stop(self) -> None:
+        """End whatever works here."""
+
+
+class Batch:
+    """A list being worked off; ``over`` once nothing runs and nothing is left to start."""
+
+    def __init__(
+        self,
+        listed: JobList,
+        seats: Sequence[Seat],
+        *,
+        retries: int = 1,
+        only: Collection[str] | None = None,
+        skip_existing: bool = False,
+    ) -> None:
+        """``retries``: how often a job that failed by what may pass is tried again, at once.
+
+        ``only``: names of the jobs to do. ``skip_existing``: leave out jobs whose results are there and newer than
+        their inputs.
+        """
+        self.listed, self.retries, self.skip_existing = listed, retries, skip_existing
+        self._only = None if only is None else set(only)
+        self._seats = list(seats)
+        self._running: dict[int, tuple[str, Job, float, float]] = {}
+        self._tries: dict[str, int] = {}
+        self._with = listed.writer()
+        self._writer: Writer = self._with.__enter__()
+        self._cancelled = self._closed = False
+        self._queue = [entry.id for entry in listed.entries.values() if self._wanted(entry)]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen."""
+        return not self._running and (self._cancelled or not self._queue)
+
+    def step(self) -> bool:
+        """Follow the running jobs and start others; whether anything changed. Never blocks."""
+        changed = False
+        self._writer.beat()
+        for number, seat in enumerate(self._seats):
+            if number in self._running:
+                seat.step()
+                changed |= self._follow(number)
+            if number not in self._running and self._queue and not self._cancelled:
+                changed |= self._start(number)
+        if self.over:
+            self.close()
+        return changed
+
+    def wait(self, on_step: Callable[[Batch], None] | None = None) -> JobList:
+        """Block until all is done, as scripts do; a Ctrl-C cancels what runs and leaves the rest queued."""
+        try:
+            while not self.over:
+                if self.step() and on_step is not None:
+                    on_step(self)
+                time.sleep(0.02)
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
+        finally:
+            self.close()
+        return self.listed
+
+    def cancel(self) -> None:
+        """Start nothing more and ask what runs to stop; go on with :meth:`step` until it is ``over``."""
+        self._cancelled = True
+        for number, (_, job, *_) in self._running.items():
+            self._seats[number].cancel(job)
+
+    def close(self) -> None:
+        """Give the list back; jobs that still run count as queued from then on."""
+        if not self._closed:
+            self._closed = True
+            for id, *_ in self._running.values():
+                self._writer.tell(id, state="queued", stage="Interrupted", fraction=0.0)
+            self._running.clear()
+            self._with.__exit__(None, None, None)
+
+    def _wanted(self, entry: Entry) -> bool:
+        return not entry.over and (self._only is None or entry.id in self._only)
+
+    def _start(self, number: int) -> bool:
+        """Start the next job that nobody else has taken meanwhile; jobs whose results are there are passed over."""
+        self.listed.refresh()
+        while self._queue:
+            entry = self.listed.entries[self._queue.pop(0)]
+            if entry.state != "queued":
+                continue
+            params = self.listed.params(entry)
+            if self.skip_existing and is_there(entry.kind, params):
+                self._writer.tell(entry.id, state="skipped", fraction=1.0, stage="There already")
+                continue
+            self._writer.tell(entry.id, state="running", attempts=entry.attempts + 1, fraction=0.0, stage="Starting",
+                              code="", text="", remedy="")  # fmt: skip
+            now = time.monotonic()
+            self._running[number] = (entry.id, self._seats[number].submit(entry.kind, params), now, now)
+            break
+        return True
+
+    def _follow(self, number: int) -> bool:
+        """Write down how a job fares; whether anything was new."""
+        id, job, started, told = self._running[number]
+        entry, now = self.listed.entries[id], time.monotonic()
+        if not job.over:
+            if (job.fraction, job.stage) == (entry.fraction, entry.stage) or now - told < _TOLD_EVERY:
+                return False
+            self._writer.tell(id, fraction=job.fraction, stage=job.stage)
+            self._running[number] = (id, job, started, now)
+            return True
+        del self._running[number]
+        seconds = round(now - started, 3)
+        if job.state == "done":
+            self._writer.tell(id, state="done", fraction=1.0, stage="", seconds=seconds, summary=digest(job.result))
+        elif job.state == "cancelled":
+            # Somebody stopped this job, or all of the batch, which may go on later.
+            state, stage = ("queued", "Interrupted") if self._cancelled else ("cancelled", "")
+            self._writer.tell(id, state=state, stage=stage, fraction=0.0, seconds=seconds)
+        else:
+            self._fail(id, job, seconds)
+        return True
+
+    def _fail(self, id: str, job: Job, seconds: float) -> None:
+        assert job.error is not None
+        told = {"code": job.error.code, "text": job.error.text, "remedy": job.error.remedy, "seconds": seconds}
+        self._tries[id] = self._tries.get(id, 0) + 1
+        again = job.error.code in PASSING and self._tries[id] <= self.retries and not self._cancelled
+        self._writer.tell(id, state="queued" if again else "failed", stage="", fraction=0.0, **told)
+        if again:
+            self._queue.insert(0, id)
+
+
+def digest(result: dict[str, Any] | None) -> dict[str, Any]:
+    """The numbers of a result that a report shows; a result may be far too long for a list."""
+    found = {name: value for name, value in (result or {}).items() if name in _KEPT}
+    entries = (result or {}).get("probes") or []
+    first = entries[0] if isinstance(entries[0] if entries else None, dict) else {}
+    if entries:
+        found["probes"] = len(entries)
+    if "mean_radiance" in first:
+        found |= {"mean_radiance": first["mean_radiance"], "lamps": len(first.get("lamps", []))}
+    if first.get("spread"):
+        found |= first["spread"]
+    return found
+
+
+def is_there(kind: str, params: dict[str, Any]) -> bool:
+    """Whether a job's result is there, whole, of the same settings as far as it tells, and newer than its input."""
+    out = Path(params["out"]) if params.get("out") else None
+    if out is None:
+        return False
+    try:
+        if not out.is_dir():
+            return out.is_file() and out.stat().st_mtime >= _newest(params)
+        result = json.loads((out / "result.json").read_text(encoding="utf-8"))
+        same = {name: value for name, value in params.items() if name not in ("probes", "images", "device")}
+        if "images" in params:
+            same["image"] = params["images"][0]
+        if any(name in result and result[name] != value for name, value in same.items()):
+            return False
+        entries = result.get("probes", [])
+        if kind == "light" and len(entries) != len(params.get("probes", [])):
+            return False
+        files = [entry["environment"] for entry in entries if "#" not in entry["environment"]]
+        written = (out / "result.json").stat().st_mtime
+        return all((out / name).is_file() for name in files) and written >= _newest(params)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _newest(params: dict[str, Any]) -> float:
+    """When a job's inputs were last changed; a sequence is not looked through, its own job does that."""
+    names = [*params.get("images", []), *(params.get(name) for name in ("image", "source", "reference", "depth"))]
+    return max((Path(name).stat().st_mtime for name in names if name and Path(name).is_file()), default=0.0)
