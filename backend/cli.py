@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from .batch.commands import app as batch_app
 from .console import fail, run
 from .devices import pick_device
 from .errors import BadInput, LimelightError
-from .options import AsJson, Device, Seed
+from .options import AsJson, Device, Seed, parse_probe, read_camera, read_object
 from .splats.commands import app as splat_app
 from .workshop import app as workshop_app
 
@@ -21,6 +21,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 models_app = typer.Typer(no_args_is_help=True, help="The models that ship with the engine.")
 app.add_typer(models_app, name="models")
 app.add_typer(splat_app, name="splat")
+app.add_typer(batch_app, name="batch")
 app.add_typer(workshop_app)
 #: What in a camera file is not about its lens.
 _NO_LENS = ("camera_to_world", "frames", "version")
@@ -340,38 +341,6 @@ def serve(device: Device = "auto", seed: Seed = 0, as_json: AsJson = False) -> N
     from .serve import serve as loop
 
     loop(device, seed)
-
-
-def parse_probe(text: str, index: int) -> dict[str, Any]:
-    """``U,V`` or ``U,V,DEPTH`` as a probe of a light job."""
-    parts = text.split(",")
-    try:
-        numbers = [float(part) for part in parts]
-    except ValueError as error:
-        raise BadInput(
-            f"The probe '{text}' is not made of numbers.", "Write U,V or U,V,DEPTH, e.g. 0.5,0.6."
-        ) from error
-    if len(numbers) not in (2, 3):
-        raise BadInput(f"The probe '{text}' has {len(numbers)} numbers.", "Write U,V or U,V,DEPTH, e.g. 0.5,0.6.")
-    return {"name": f"probe_{index}", **dict(zip(("u", "v", "depth"), numbers, strict=False))}
-
-
-def read_camera(path: Path | None) -> dict[str, Any]:
-    """A camera file: an object with fx, fy, cx, cy or fov_x_deg, and camera_to_world; empty without a path."""
-    return {} if path is None else read_object(path, "fov_x_deg", "camera ")
-
-
-def read_object(path: Path, name: str, kind: str = "") -> dict[str, Any]:
-    """The object in a JSON file that should have ``name``; ``kind`` is what file it is."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"The {kind}file {path} cannot be read ({error.strerror}).", "Check the path.") from error
-    except ValueError as error:
-        raise BadInput(f"The {kind}file {path.name} is not JSON.", f"Write an object with {name}.") from error
-    if not isinstance(data, dict):
-        raise BadInput(f"The {kind}file {path.name} holds no object.", f"Write an object with {name}.")
-    return data
 
 
 def main() -> None:

@@ -1,13 +1,49 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options that every command takes (architecture.md §4)."""
+"""The options that every command takes (architecture.md §4), and how the values of others are read."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+
+from .errors import BadInput
 
 # What runs on the processor alone, or leaves nothing to chance, takes them too and refuses the same values.
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda[:N]")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, progress on stderr")]
+
+
+def parse_probe(text: str, index: int) -> dict[str, Any]:
+    """``U,V`` or ``U,V,DEPTH`` as a probe of a light job."""
+    parts = text.split(",")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError as error:
+        raise BadInput(
+            f"The probe '{text}' is not made of numbers.", "Write U,V or U,V,DEPTH, e.g. 0.5,0.6."
+        ) from error
+    if len(numbers) not in (2, 3):
+        raise BadInput(f"The probe '{text}' has {len(numbers)} numbers.", "Write U,V or U,V,DEPTH, e.g. 0.5,0.6.")
+    return {"name": f"probe_{index}", **dict(zip(("u", "v", "depth"), numbers, strict=False))}
+
+
+def read_camera(path: Path | None) -> dict[str, Any]:
+    """A camera file: an object with fx, fy, cx, cy or fov_x_deg, and camera_to_world; empty without a path."""
+    return {} if path is None else read_object(path, "fov_x_deg", "camera ")
+
+
+def read_object(path: Path, name: str, kind: str = "") -> dict[str, Any]:
+    """The object in a JSON file that should have ``name``; ``kind`` is what file it is."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"The {kind}file {path} cannot be read ({error.strerror}).", "Check the path.") from error
+    except ValueError as error:
+        raise BadInput(f"The {kind}file {path.name} is not JSON.", f"Write an object with {name}.") from error
+    if not isinstance(data, dict):
+        raise BadInput(f"The {kind}file {path.name} holds no object.", f"Write an object with {name}.")
+    return data

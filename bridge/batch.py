@@ -13,13 +13,17 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from .joblist import Entry, JobList, Writer
+from .joblist import GOOD, Entry, JobList, Writer
 from .jobs import Job
 
 #: Errors that may not come again: the process died, memory or disk ran short, something unforeseen.
 PASSING = ("died", "memory", "disk", "failed")
+#: What another job waits for in vain.
+LOST = ("failed", "cancelled", "missing")
 #: Progress is written this often, in seconds.
 _TOLD_EVERY = 1.0
+#: Jobs that wait for others are looked at this often, in seconds.
+_PAUSE = 0.5
 #: What of a result the list keeps, besides numbers of the first probe.
 _KEPT = ("warnings", "model", "quality", "estimated", "kept", "code_distance", "reprojection", "fov_x_deg")
 
@@ -65,6 +69,7 @@ class Batch:
         self._with = listed.writer()
         self._writer: Writer = self._with.__enter__()
         self._cancelled = self._closed = False
+        self._pause = 0.0
         self._queue = [entry.id for entry in listed.entries.values() if self._wanted(entry)]
 
     @property
@@ -118,13 +123,38 @@ class Batch:
     def _wanted(self, entry: Entry) -> bool:
         return not entry.over and (self._only is None or entry.id in self._only)
 
-    def _start(self, number: int) -> bool:
-        """Start the next job that nobody else has taken meanwhile; jobs whose results are there are passed over."""
+    def _next(self) -> Entry | None:
+        """The first job that waits for no other and that nobody else has taken meanwhile."""
+        if time.monotonic() < self._pause:
+            return None
         self.listed.refresh()
-        while self._queue:
-            entry = self.listed.entries[self._queue.pop(0)]
-            if entry.state != "queued":
-                continue
+        entries, coming = self.listed.entries, bool(self._running)
+        self._queue = [id for id in self._queue if entries[id].state == "queued"]
+        for id in list(self._queue):
+            before = {name: entries[name].state if name in entries else "missing" for name in entries[id].after}
+            lost = [name for name, state in before.items() if state in LOST]
+            if not lost and all(state in GOOD for state in before.values()):
+                self._queue.remove(id)
+                return entries[id]
+            if lost:
+                self._queue.remove(id)
+                told = {
+                    "code": "waited",
+                    "text": f"It needs '{lost[0]}', which is not done.",
+                    "remedy": "Do that again.",
+                }
+                self._writer.tell(id, state="failed", **told)
+            coming |= "running" in before.values()
+        if not coming:
+            self._queue = []  # what is left waits for jobs that are not this batch's
+        self._pause = time.monotonic() + _PAUSE
+        return None
+
+    def _start(self, number: int) -> bool:
+        """Start the next job; those whose results are there are passed over. Whether anything changed."""
+        changed = False
+        while (entry := self._next()) is not None:
+            changed = True
             params = self.listed.params(entry)
             if self.skip_existing and is_there(entry.kind, params):
                 self._writer.tell(entry.id, state="skipped", fraction=1.0, stage="There already")
@@ -134,7 +164,7 @@ class Batch:
             now = time.monotonic()
             self._running[number] = (entry.id, self._seats[number].submit(entry.kind, params), now, now)
             break
-        return True
+        return changed
 
     def _follow(self, number: int) -> bool:
         """Write down how a job fares; whether anything was new."""
@@ -147,6 +177,7 @@ class Batch:
             self._running[number] = (id, job, started, now)
             return True
         del self._running[number]
+        self._pause = 0.0
         seconds = round(now - started, 3)
         if job.state == "done":
             self._writer.tell(id, state="done", fraction=1.0, stage="", seconds=seconds, summary=digest(job.result))

@@ -4,7 +4,7 @@
 ``NAME.jobs`` is text, one JSON object a line. The first line is ``{"limelight_jobs": 1}``, every other one a job as on
 the wire: ``{"id": "street", "kind": "light", "params": {"images": ["street.jpg"], "probes": [{"u": 0.5, "v": 0.6}],
 "out": "light/street"}}``; ``id`` is a name, unique in the list. Relative paths (:data:`PATHS`) start at the list's
-folder. Jobs are only ever appended.
+folder. A job may have ``"after": ["other", …]``: it waits until those are done. Jobs are only ever appended.
 
 What became of them stands beside it in the folder ``NAME.jobs.states``: a file for each process that works on the list,
 ``WRITER.jsonl``, of lines ``{"id", "attempts", "time", "state", …}`` that hold what changed of an :class:`Entry`; the
@@ -22,7 +22,7 @@ import os
 import platform
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -50,14 +50,15 @@ class JobListError(ValueError):
 class Entry:
     """A job of a list and what became of it.
 
-    ``fraction`` in [0, 1]; ``attempts`` how often it was started; ``seconds`` the last attempt took; ``where`` the
-    computer; ``code``, ``text`` and ``remedy`` of its error; ``summary`` numbers of its result; ``time`` of the last
-    change, seconds since 1970.
+    ``after`` are the jobs that it waits for; ``fraction`` in [0, 1]; ``attempts`` how often it was started;
+    ``seconds`` the last attempt took; ``where`` the computer; ``code``, ``text`` and ``remedy`` of its error;
+    ``summary`` numbers of its result; ``time`` of the last change, seconds since 1970.
     """
 
     id: str
     kind: str
     params: dict[str, Any]
+    after: list[str] = field(default_factory=list)
     state: str = "queued"
     fraction: float = 0.0
     stage: str = ""
@@ -77,7 +78,7 @@ class Entry:
 
 
 #: What a line of changes can tell.
-_TOLD = {told.name for told in dataclasses.fields(Entry)} - {"id", "kind", "params"}
+_TOLD = {told.name for told in dataclasses.fields(Entry)} - {"id", "kind", "params", "after"}
 
 
 class JobList:
@@ -115,14 +116,18 @@ class JobList:
             found[entry.state] += 1
         return found
 
-    def add(self, kind: str, params: Mapping[str, Any], id: str) -> Entry:
+    def add(self, kind: str, params: Mapping[str, Any], id: str, after: Sequence[str] = ()) -> Entry:
         """Append a job; one that is there with the same parameters stays as it is, other parameters are an error.
 
         Relative paths start where this process works; below the list's folder they are kept relative to it.
         """
         stored = {name: self._stored(name, value) for name, value in params.items() if value is not None}
+        unknown = [name for name in after if name not in self.entries]
+        if unknown:
+            raise JobListError(f"The job '{id}' waits for '{unknown[0]}', which is not there. Add that one first.")
+        job = {"id": id, "kind": kind, "params": stored, **({"after": list(after)} if after else {})}
         try:
-            line = json.dumps({"id": id, "kind": kind, "params": stored}, allow_nan=False)
+            line = json.dumps(job, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise JobListError(f"The job '{id}' cannot be written as JSON ({error}). Use plain values.") from error
         known = self.entries.get(id)
@@ -214,7 +219,7 @@ class JobList:
                 if data[_HEADER] != FORMAT:
                     raise JobListError(f"{self.path} is of format {data[_HEADER]}. Use a newer Limelight.")
                 return
-            entry = Entry(str(data["id"]), str(data["kind"]), dict(data["params"]))
+            entry = Entry(str(data["id"]), str(data["kind"]), dict(data["params"]), list(data.get("after", [])))
         except JobListError:
             raise
         except (ValueError, KeyError, TypeError) as error:

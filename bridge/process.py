@@ -65,7 +65,10 @@ class Engine:
         device: str = "auto",
         log_file: Path | None = None,
         models: Path | None = None,
+        threads: int | None = None,
     ) -> None:
+        """``threads``: how many the engine computes with; None leaves it to its libraries: one for each core."""
+        self.threads = threads
         self.python, self.root, self.device, self.log_file, self.models = python, root, device, log_file, models
         self.ready = False
         self._process: subprocess.Popen[str] | None = None
@@ -93,6 +96,8 @@ class Engine:
         environment = {k: v for k, v in os.environ.items() if not k.upper().startswith(_WITHHELD)}
         if self.models is not None:
             environment["LIMELIGHT_MODELS"] = str(self.models)
+        if self.threads is not None:
+            environment |= dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), str(self.threads))
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -7,19 +7,19 @@ import dataclasses
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from ...bridge.holding import hold
 from ..errors import BadInput
 from ..optics import exr
 from ..optics import panorama as pano
@@ -94,7 +94,7 @@ def staged(out: Path) -> Iterator[Path]:
         out.mkdir(parents=True, exist_ok=True)
         _sweep(out)
         work = Path(tempfile.mkdtemp(prefix=_STAGING, dir=out))
-        held = _hold(work / _LOCK)
+        held = hold(work / _LOCK)
     except OSError as error:
         raise BadInput(f"The folder {out} cannot be written ({error.strerror}).", "Choose another folder.") from error
     try:
@@ -110,30 +110,12 @@ def staged(out: Path) -> Iterator[Path]:
             out.rmdir()
 
 
-def _hold(path: Path) -> IO[bytes] | None:
-    """Lock a file until it is closed or this process ends; None if another job holds it."""
-    file = path.open("ab")
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file
-
-
 def _sweep(out: Path) -> None:
     """Remove the staging folders that no living process works in; one that cannot be removed is left."""
     for folder in out.glob(f"{_STAGING}*"):
         with suppress(OSError):
             if (folder / _LOCK).is_file():
-                held = _hold(folder / _LOCK)
+                held = hold(folder / _LOCK)
                 if held is None:
                     continue
                 held.close()

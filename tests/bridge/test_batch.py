@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from limelight.bridge import messages
+from limelight.bridge import Engine, messages
 from limelight.bridge.batch import Batch
 from limelight.bridge.joblist import JobList, JobListError
 from limelight.bridge.jobs import Job
+from limelight.tests.bridge.driving import make_root
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -140,6 +141,21 @@ def test_a_stopped_batch_goes_on_and_a_stopped_job_does_not(tmp_path: Path) -> N
     assert states(made.path) == {"a": "cancelled", "b": "done", "c": "done"}
 
 
+def test_a_job_waits_for_others_and_fails_with_them(tmp_path: Path) -> None:
+    made = listed(tmp_path, one={"seed": 1}, bad={"ends": "bad_input"})
+    made.add("light", {"seed": 2}, "joined", after=["one"])
+    made.add("light", {"seed": 3}, "lost", after=["one", "bad"])
+    with pytest.raises(JobListError, match="waits for 'none'"):
+        made.add("light", {}, "x", after=["none"])
+    hands = [Hand(), Hand()]
+    Batch(JobList(made.path), hands, only=["joined"]).wait()
+    assert states(made.path)["joined"] == "queued", "nobody does what it waits for"
+    Batch(made, hands).wait()
+    assert states(made.path) == {"one": "done", "bad": "failed", "joined": "done", "lost": "failed"}
+    assert [p.get("seed") for p in hands[0].done + hands[1].done].count(3) == 0
+    assert "'bad'" in made.entries["lost"].text
+
+
 def test_two_batches_share_a_list(tmp_path: Path) -> None:
     made = listed(tmp_path, **{f"j{i}": {"seed": i} for i in range(6)})
     hands = [Hand(), Hand()]
@@ -231,3 +247,28 @@ def test_ten_thousand_jobs_are_read_within_two_seconds_of_computing(tmp_path: Pa
     start = time.process_time()
     assert JobList(path).counts["done"] == 10_000
     assert time.process_time() - start < 2
+
+
+def test_engines_that_are_killed_lose_no_job(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root")
+    made = JobList.make(tmp_path / "out" / "x.jobs")
+    for number in range(6):
+        made.add("write", {"out": str(tmp_path / "out" / f"{number}.txt"), "pause": 0.1}, f"w{number}")
+    made.add("die", {}, "hopeless")
+    engines = [Engine(Path(sys.executable), root, threads=1) for _ in range(2)]
+    killed: list[int] = []
+
+    def kill_once(batch: Batch) -> None:
+        if not killed and any(entry.fraction > 0.2 for entry in batch.listed.entries.values()):
+            killed.append(1)
+            engines[0].kill()
+
+    try:
+        Batch(made, engines, retries=1).wait(kill_once)
+    finally:
+        for engine in engines:
+            engine.stop()
+    found = {entry.id: (entry.state, entry.attempts) for entry in made.entries.values()}
+    assert found.pop("hopeless") == ("failed", 2) and made.entries["hopeless"].code == "died"
+    assert sorted(found.values()) == [("done", 1)] * 5 + [("done", 2)]
+    assert {(tmp_path / "out" / f"{n}.txt").read_text() for n in range(6)} == {"light\n" * 10}

@@ -67,8 +67,10 @@ def test_bridge_is_standard_library_only() -> None:
 
 def test_backend_knows_no_blender() -> None:
     assert offences("backend", BLENDER, {"scene", *ADDON}) == []
-    taken = {n for p in files("backend") for n in imports(p) if n.startswith("limelight.bridge")}
-    assert all(name.startswith("limelight.bridge.messages") for name in taken)
+    # Lists of jobs are worked off by the same code from the command line as from the panel.
+    drivers = files("backend/batch")
+    taken = {n for p in files("backend") if p not in drivers for n in imports(p) if n.startswith("limelight.bridge")}
+    assert all(name.startswith(("limelight.bridge.messages", "limelight.bridge.holding")) for name in taken)
 
 
 @pytest.mark.parametrize("room", ["synthesis", "training", "benchmarks"])

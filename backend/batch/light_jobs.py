@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From folders, pictures and sequences to light jobs: one a picture, one a sequence or one a part of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...bridge.joblist import Entry, JobList, JobListError
+from ..errors import BadInput
+from ..limo.frames import PICTURES, find_frames, list_frames
+from ..limo.job import LightJob
+from ..options import read_camera
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one job looks at: ``id`` unique in its list, a picture or a sequence's pattern or folder, maybe a range.
+
+    A part of a sequence that was cut names the whole by ``of`` and that one's range by ``whole``.
+    """
+
+    id: str
+    image: Path
+    span: str | None = None
+    of: str = ""
+    whole: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """Where its results go, below the batch's: the parts of a sequence have one."""
+        return self.of or self.id
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is given for each picture: ``depth`` and ``camera`` a file for all or a folder of files of its name;
+    ``probes`` for all, or by file name, name without suffix, or path below the folder."""
+
+    probes: Sequence[dict[str, Any]] = ()
+    probes_of: dict[str, list[dict[str, Any]]] | None = None
+    depth: Path | None = None
+    camera: Path | None = None
+
+    def params(self, source: Source) -> dict[str, Any]:
+        """Those of a job for one source; raises :class:`BadInput` where something is missing."""
+        names = (source.id, source.folder, source.image.name, source.image.stem)
+        own = next((self.probes_of[name] for name in names if name in self.probes_of), None) if self.probes_of else None
+        probes = own if own is not None else list(self.probes)
+        if not probes:
+            raise BadInput(f"{source.image} has no probe.", "Give --probe U,V, or name it in the file of --probes.")
+        probes = [{"name": f"probe_{i}", **probe} for i, probe in enumerate(probes)]
+        depth = _of(self.depth, source, (".exr",), "depth map")
+        given = read_camera(_of(self.camera, source, (".json",), "camera"))
+        return {
+            "probes": probes, "depth": None if depth is None else str(depth),
+            "camera": {k: v for k, v in given.items() if k != "camera_to_world"} or None,
+            "camera_to_world": given.get("camera_to_world"),
+        }  # fmt: skip
+
+
+def find_sources(
+    pictures: Sequence[Path], *, deep: bool = False, sequences: bool = False, span: str | None = None, chunk: int = 0
+) -> list[Source]:
+    """What ``pictures`` mean: files, folders of pictures, patterns of sequences.
+
+    ``deep`` looks into folders within folders; ``sequences`` takes each folder that holds pictures for one sequence.
+    ``span`` is the range wanted of every sequence, ``chunk`` cuts each into parts of so many frames. Raises
+    :class:`BadInput` where there is nothing.
+    """
+    found: list[Source] = []
+    for path in pictures:
+        if path.is_dir():
+            folder = [*_in_folder(path, deep, sequences)]
+            if not folder:
+                raise BadInput(f"The folder {path} holds no picture.", "Name a folder of pictures, or add --deep.")
+            found += [part for source in folder for part in _parts(source, sequences, span, chunk)]
+        else:
+            many = not path.exists() and list_frames([path]) is not None
+            if not many and not path.is_file():
+                raise BadInput(f"There is no picture {path}.", "Check the path.")
+            name = path.stem.rstrip("#%d0123456789").rstrip("_-. ") or path.stem if many else path.stem
+            found += _parts(Source(name, path), many, span, chunk)
+    return _told_apart(found)
+
+
+def light_jobs(
+    sources: Sequence[Source], out: Path, beside: Beside, settings: dict[str, Any]
+) -> list[tuple[Source, dict[str, Any]]]:
+    """The parameters of a light job for each source, checked; results go to ``out``/NAME."""
+    jobs = []
+    for source in sources:
+        params = {"images": [str(source.image)], "out": str(out / source.folder), "range": source.span, **settings}
+        params |= beside.params(source)
+        LightJob.from_params(params)
+        jobs.append((source, params))
+    return jobs
+
+
+def add_light_jobs(listed: JobList, jobs: Sequence[tuple[Source, dict[str, Any]]]) -> list[Entry]:
+    """Append light jobs; a sequence in parts gets one more job, which waits for them and gathers what they made."""
+    added = []
+    try:
+        for source, params in jobs:
+            added.append(listed.add("light", params, source.id))
+        for whole in dict.fromkeys(source.of for source, _ in jobs if source.of):
+            parts = [(source, params) for source, params in jobs if source.of == whole]
+            params = {**parts[0][1], "range": parts[0][0].whole}
+            added.append(listed.add("light", params, whole, after=[source.id for source, _ in parts]))
+    except JobListError as error:
+        raise BadInput(str(error)) from error
+    return added
+
+
+def read_probes(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """A file of probes by picture: ``{"street.jpg": [{"u": 0.5, "v": 0.6, "name": "desk"}, …], …}``."""
+    remedy = 'Write {"street.jpg": [{"u": 0.5, "v": 0.6}], …}.'
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"The probes in {path} cannot be read ({error.strerror}).", "Check the path.") from error
+    except ValueError as error:
+        raise BadInput(f"{path.name} is not JSON.", remedy) from error
+    if not isinstance(data, dict) or not all(isinstance(probes, list) for probes in data.values()):
+        raise BadInput(f"{path.name} holds no lists of probes by picture.", remedy)
+    return data
+
+
+def _in_folder(folder: Path, deep: bool, sequences: bool) -> Iterator[Source]:
+    """The folder's pictures, or itself as a sequence; names are paths below it."""
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith("."))
+    if files and sequences:
+        yield Source(folder.resolve().name, folder)
+    elif files:
+        yield from (Source(path.stem, path) for path in files if path.is_file())
+    for inner in sorted(p for p in folder.iterdir() if deep and p.is_dir() and not p.name.startswith(".")):
+        for source in _in_folder(inner, deep, sequences):
+            name = source.id if sequences and source.image == inner else f"{inner.name}/{source.id}"
+            yield Source(name, source.image)
+
+
+def _parts(source: Source, many: bool, span: str | None, chunk: int) -> list[Source]:
+    """A sequence cut into ranges of ``chunk`` frames; anything else as it is."""
+    if not many:
+        return [source]
+    frames = find_frames([source.image], span)
+    assert frames is not None
+    numbers = list(frames.paths)
+    if chunk <= 0 or len(numbers) <= chunk:
+        return [Source(source.id, source.image, span)]
+    step = numbers[1] - numbers[0]
+    cuts = [numbers[i : i + chunk] for i in range(0, len(numbers), chunk)]
+    spans = [f"{cut[0]}-{cut[-1]}" + (f"x{step}" if step > 1 else "") for cut in cuts]
+    return [Source(f"{source.id}@{part}", source.image, part, source.id, span) for part in spans]
+
+
+def _told_apart(sources: list[Source]) -> list[Source]:
+    """With unique names: pictures of one stem keep their suffix, those of one name get a number."""
+    stems = [source.id for source in sources]
+    taken: dict[str, int] = {}
+    told = []
+    for source in sources:
+        name = source.id
+        if stems.count(name) > 1:
+            name += source.image.suffix.replace(".", "_")
+        taken[name] = taken.get(name, 0) + 1
+        name += f"~{taken[name]}" if taken[name] > 1 else ""
+        told.append(dataclasses.replace(source, id=name))
+    return told
+
+
+def _of(path: Path | None, source: Source, suffixes: tuple[str, ...], what: str) -> Path | None:
+    """The file for a source: ``path`` itself, or of that folder the one of the source's name."""
+    if path is None or not path.is_dir():
+        return path
+    for name in (source.id, source.folder, source.image.stem):
+        for suffix in suffixes:
+            if (path / f"{name}{suffix}").is_file():
+                return path / f"{name}{suffix}"
+    if (path / source.folder).is_dir():
+        return path / source.folder
+    raise BadInput(f"There is no {what} for {source.image.name} in {path}.", f"Add {source.image.stem}{suffixes[0]}.")
