@@ -72,6 +72,12 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return run_train(TrainJob.from_params({"device": device, "seed": seed, **params}), report)
 
+    def splat_mesh(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
+        report.progress(0.0, "Loading the engine's libraries")
+        from .splats.mesh import MeshJob, run_mesh
+
+        return run_mesh(MeshJob.from_params({"device": device, **params}), report)
+
     def splats(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         report.progress(0.0, "Reading splats")
         from .splats.describe import made_plain
@@ -89,7 +95,7 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return {"models": listing() + backbones()}
 
-    known = (light, fit, depth, direction, relight, landmarks, face, splats, splat_train, doctor, models)
+    known = (light, fit, depth, direction, relight, landmarks, face, splats, splat_train, splat_mesh, doctor, models)
     return {kind.__name__: kind for kind in known}
 
 

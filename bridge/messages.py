@@ -200,6 +200,57 @@ class ReadSplats:
         return Request(id, self.kind, dataclasses.asdict(self))
 
 
+@dataclass(frozen=True)
+class MeshSplats:
+    """Parameters of a ``splat_mesh`` job: the surface of a file of splats becomes the mesh ``out``, .ply or .glb.
+
+    A .ply has the file's own axes and a colour a vertex. ``cells`` along the longest side, 16..512; ``cameras`` is a
+    scene to look from (see TrainSplats), None looks from all around; loose parts smaller than ``least_part`` of the
+    largest one go. Its result's data: ``out``, ``vertices``, ``faces``, ``closed``, ``bounds`` and ``notes``.
+    """
+
+    kind: ClassVar[str] = "splat_mesh"
+    file: str
+    out: str
+    cells: int = 128
+    cameras: str | None = None
+    least_part: float = 0.01
+    overwrite: bool = False
+
+    def request(self, id: str) -> Request:
+        """The request with these parameters."""
+        return Request(id, self.kind, dataclasses.asdict(self))
+
+
+@dataclass(frozen=True)
+class TrainSplats:
+    """Parameters of a ``splat_train`` job: pictures with cameras become splats with material and light.
+
+    ``scene``: a folder with transforms.json or transforms_train.json, such a file, or a folder of COLMAP's. ``out``:
+    the .ply to write; its checkpoint lies in a folder beside it, and the same request goes on where a run was
+    cancelled. None leaves ``iterations``, ``size`` (pixels) and ``gaussians`` (the most) to the engine; ``start`` is a
+    trained file of this scene; ``tone`` is how light became pixels, aces or srgb. Progress tells the PSNR so far,
+    previews show pictures beside the truth. Its result's data: ``out``, ``environment`` (an EXR), ``work`` (the folder
+    beside), ``gaussians``, ``views``, ``psnr`` in dB by stage, ``resumed_at``, ``seconds`` and ``notes``.
+    """
+
+    kind: ClassVar[str] = "splat_train"
+    scene: str
+    out: str
+    iterations: int | None = None
+    size: int | None = None
+    gaussians: int | None = None
+    start: str | None = None
+    tone: str = "aces"
+    overwrite: bool = False
+    seed: int | None = None
+    device: str | None = None
+
+    def request(self, id: str) -> Request:
+        """The request with these parameters; those that are None are left to the engine."""
+        return Request(id, self.kind, {k: v for k, v in dataclasses.asdict(self).items() if v is not None})
+
+
 Message = Union[
     Request, Cancel, Unload, Ping, Shutdown, Ready, Accepted, Progress, Preview, Log, Result, Error, Heartbeat
 ]

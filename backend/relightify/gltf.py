@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .glb import Glb
+from ..glb import Glb
 from .head import MATERIALS, HeadModel
 from .maps import F0_SCALE
 from .raster import corner_normals, corner_tangents

@@ -148,3 +148,38 @@ def relight(
             typer.echo(picture)
 
     run(command, as_json, show, device)
+
+
+@app.command()
+def mesh(
+    file: Annotated[Path, typer.Argument(help="The splat file to read")],
+    out: Annotated[Path, typer.Option(help="The mesh to write, with colours: .ply, or .glb")],
+    cells: Annotated[int, typer.Option(help="Cells along the longest side, 16 to 512")] = 128,
+    views: Annotated[int, typer.Option(help="Places all around that look at an object")] = 48,
+    cameras: Annotated[
+        Path | None, typer.Option(help="A scene whose cameras look instead, as into a room; the mesh may stay open")
+    ] = None,
+    least_part: Annotated[float, typer.Option(help="Loose parts smaller than this share of the largest go")] = 0.01,
+    axes: Annotated[
+        str, typer.Option(help="turn: upright in the other kind of file; keep: numbers as they are")
+    ] = "turn",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there")] = False,
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Make a mesh that stands for splats, for shadows and contact: depth of many views, fused."""
+
+    def command(report: Any) -> dict[str, Any]:
+        report.progress(0.0, "Loading the engine's libraries")
+        from .mesh import MeshJob, run_mesh
+
+        return run_mesh(MeshJob(file, out, cells, views, cameras, least_part, axes, device, overwrite), report)
+
+    def show(answer: dict[str, Any]) -> None:
+        for note in answer["notes"]:
+            typer.echo(f"Note: {note}", err=True)
+        kind = "closed" if answer["closed"] else "open"
+        typer.echo(f"{answer['out']}  ({answer['vertices']} vertices, {answer['faces']} triangles, {kind})")
+
+    run(command, as_json, show, device)

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from limelight.backend.errors import BadInput
+from limelight.backend.limo.report import SilentReport
 from limelight.backend.splats.describe import converted
+from limelight.backend.splats.mesh import MeshJob, run_mesh
 from limelight.tests.engine.splats import other_files
 from limelight.tests.engine.splats.other_files import cloud, encoded
 
@@ -58,3 +61,33 @@ def test_bad_splats_are_a_sentence_and_lose_nothing(name: str, tmp_path: Path) -
     assert {path: path.read_bytes() for path in (tmp_path / "in").iterdir()} == before
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.ply"]
     assert (tmp_path / "out" / "a.ply").read_text() == "earlier"
+
+
+MESHES: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "missing file": lambda f: {"file": str(f / "none.ply")},
+    "unknown kind of mesh": lambda f: {"out": str(f / "m.obj")},
+    "too many cells": lambda f: {"cells": 4096},
+    "no views": lambda f: {"views": 0},
+    "part beyond the whole": lambda f: {"least_part": 2.0},
+    "unknown axes": lambda f: {"axes": "up"},
+    "a mesh that is there": lambda f: {"out": str(written(f, "there.ply", b"earlier"))},
+    "the splats themselves": lambda f: {"out": str(opaque(f)), "overwrite": True},
+    "cameras of nothing": lambda f: {"cameras": str(f)},
+    "an unknown name": lambda f: {"voxels": 3},
+    "nothing opaque": lambda f: {"file": str(faint(f))},
+}
+
+
+def faint(folder: Path) -> Path:
+    return written(folder, "faint.ply", encoded(replace(cloud(), opacity=0.01 + 0 * cloud().opacity), "faint.ply"))
+
+
+@pytest.mark.parametrize("name", MESHES)
+def test_bad_meshes_are_a_sentence(name: str, tmp_path: Path) -> None:
+    given = {"file": str(opaque(tmp_path)), "out": str(tmp_path / "m.ply"), "cells": 16, "views": 6, "device": "cpu"}
+    given |= MESHES[name](tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(BadInput) as caught:
+        run_mesh(MeshJob.from_params(given), SilentReport())
+    assert caught.value.text.endswith(".") and len(caught.value.text) < 400 and caught.value.remedy
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
