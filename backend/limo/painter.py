@@ -61,3 +61,28 @@ class SpherePainter(Protocol):
         :class:`limelight.backend.errors.Cancelled`, which passes through. Same seed, same result.
         """
         ...
+
+
+class SequencePainter(Protocol):
+    """Paints one probe through the frames of a sequence, so that the spheres change no more than the light does."""
+
+    #: How many frames before and after one its spheres depend on.
+    reach: int
+
+    def paint_frames(
+        self,
+        views: Sequence[View],
+        probes: Sequence[Probe],
+        exposures: Sequence[int] = EVS,
+        *,
+        steps: int,
+        seed: int,
+        progress: Callable[[float], None],
+    ) -> list[Spheres]:
+        """One :class:`Spheres` a frame: ``views`` and ``probes`` are consecutive frames of one probe, T of each.
+
+        A frame comes out the same whichever part of the sequence is painted at once, as long as its ``reach``
+        neighbours on either side (fewer at the sequence's ends) are in it. ``progress`` and ``seed`` are as in
+        :meth:`SpherePainter.paint`.
+        """
+        ...

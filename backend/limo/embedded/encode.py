@@ -59,10 +59,12 @@ class Inputs:
     sphere as far as it was seen (encoded 3, seen 1, log distance 1), the same with the unseen part filled smoothly
     (encoded 3), and the diffuse sphere under that fill (encoded 3).
     context: (11, 128, 128), LIMO's condition maps of the whole picture, squeezed to a square.
+    partial: what of the surroundings was seen, in :data:`SPLAT_HEIGHT` rows.
     """
 
     sphere: Tensor
     context: Tensor
+    partial: pano.PartialPanorama
 
 
 def fill_unseen(values: Tensor, seen: Tensor) -> Tensor:
@@ -115,7 +117,7 @@ def encode(view: View, probe: Probe) -> Inputs:
         -1,
     )
     sphere = torch.cat([on, sphere[..., 1:] * on], -1).permute(2, 0, 1)
-    return Inputs(sphere.contiguous(), conditions(square, probe).stacked().contiguous())
+    return Inputs(sphere.contiguous(), conditions(square, probe).stacked().contiguous(), partial)
 
 
 def flip(sphere: Tensor, context: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -19,7 +19,10 @@ from ..painter import Spheres, Spread
 from ..view import Probe, View
 from .encode import CROP, RADIANCE_CHANNELS, Inputs, decode_radiance, encode, from_code, to_code
 from .model import PainterConfig, SphereUNet
+from .over_time import AROUND, NEIGHBOURS, Frame, mixed
 
+#: A frame of a sequence has so many times fewer takes than a single picture.
+FEWER = 4
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "limo_embedded.safetensors"
 
 
@@ -103,6 +106,14 @@ def spread_of(radiance: Tensor, close_up: SphereView) -> Spread:
     return Spread(float(stops.std()), float(angles.square().mean().sqrt()))
 
 
+def _shown(codes: Tensor, mean: Tensor, close_up: SphereView, exposures: Sequence[int]) -> Spheres:
+    """The bracket of a mean code (6, S, S), and how far its takes (T, 6, S, S) lie apart."""
+    radiance = decode_radiance(mean).permute(1, 2, 0) * close_up.mask[..., None]
+    spread = spread_of(decode_radiance(codes[:, 3:]), close_up) if len(codes) > 1 else None
+    mirror, diffuse = torch.stack([expose(radiance, ev) for ev in exposures]).split(3, -1)
+    return Spheres(close_up, mirror, diffuse, tuple(exposures), spread)
+
+
 class EmbeddedPainter:
     """Paints both spheres at 64 pixels; a :class:`limelight.backend.limo.painter.SpherePainter`.
 
@@ -133,20 +144,58 @@ class EmbeddedPainter:
 
             codes = self._codes(network, encode(view, probe), steps, seed, tell)
             close_up = SphereView(probe.position, probe.radius, CROP)
-            radiance = decode_radiance(codes.mean(0)).permute(1, 2, 0) * close_up.mask[..., None]
-            spread = spread_of(decode_radiance(codes[:, 3:]), close_up) if len(codes) > 1 else None
-            bracket = [expose(radiance, ev) for ev in exposures]
-            mirror, diffuse = torch.stack(bracket).split(3, -1)
-            painted.append(Spheres(close_up, mirror, diffuse, tuple(exposures), spread))
+            painted.append(_shown(codes, codes.mean(0), close_up, exposures))
         return painted
+
+    @property
+    def reach(self) -> int:
+        """See :class:`limelight.backend.limo.painter.SequencePainter`."""
+        return NEIGHBOURS + AROUND
+
+    def paint_frames(
+        self,
+        views: Sequence[View],
+        probes: Sequence[Probe],
+        exposures: Sequence[int] = EVS,
+        *,
+        steps: int = 6,
+        seed: int = 0,
+        progress: Callable[[float], None] = lambda fraction: None,
+    ) -> list[Spheres]:
+        """See :meth:`limelight.backend.limo.painter.SequencePainter.paint_frames`.
+
+        All frames start from the same noise, and their spheres are mixed with those of their neighbours, so that a
+        part of a single picture's takes is enough for each.
+        """
+        network = load_network(self.weights, self.device)
+        noise = opposite_noise(self.take or max(2, self.takes // FEWER), seed)
+        frames, codes = [], []
+        for index, (view, probe) in enumerate(zip(views, probes, strict=True)):
+
+            def tell(fraction: float, done: int = index) -> None:
+                progress((done + fraction) / len(views))
+
+            inputs = encode(view, probe)
+            codes.append(self._sampled(network, inputs, steps, noise[-1:] if self.take else noise, tell))
+            frames.append(Frame.of(view, probe, inputs))
+        means = mixed(torch.stack([code.mean(0) for code in codes]), frames)
+        return [
+            _shown(code, mean, frame.view, exposures) for code, mean, frame in zip(codes, means, frames, strict=True)
+        ]
 
     def _codes(
         self, network: SphereUNet, inputs: Inputs, steps: int, seed: int, progress: Callable[[float], None]
     ) -> Tensor:
         """Encoded radiance (T, 6, S, S) of every take."""
-        layout = torch.channels_last
         wanted = opposite_noise(self.take or self.takes, seed)
-        noise = (wanted[-1:] if self.take else wanted).to(self.device, memory_format=layout)
+        return self._sampled(network, inputs, steps, wanted[-1:] if self.take else wanted, progress)
+
+    def _sampled(
+        self, network: SphereUNet, inputs: Inputs, steps: int, noise: Tensor, progress: Callable[[float], None]
+    ) -> Tensor:
+        """Encoded radiance (T, 6, S, S) from unit noise, alike."""
+        layout = torch.channels_last
+        noise = noise.to(self.device, memory_format=layout)
         sphere = inputs.sphere[None].expand(len(noise), -1, -1, -1).to(self.device, memory_format=layout)
         context = inputs.context[None].to(self.device, memory_format=layout)
         code = sample_flow(network, sphere, context, steps=steps, noise=noise, progress=progress)
