@@ -9,11 +9,14 @@ from bpy.props import (
     FloatProperty,
     FloatVectorProperty,
     IntProperty,
+    IntVectorProperty,
     PointerProperty,
     StringProperty,
 )
 from bpy.types import PropertyGroup
 
+from . import properties_frames
+from .properties_frames import FrameSettings
 from .scene.compat import RELATIVE_PATH
 
 
@@ -201,6 +204,7 @@ class SceneSettings(PropertyGroup):
         type=bpy.types.World, name="Limelight's world", description="The World that Limelight made for this scene"
     )
     active_probe: IntProperty(name="Active probe", description="Number of the probe that the list highlights", min=0)
+    frames: PointerProperty(type=FrameSettings, name="Frames", description="Light that changes from frame to frame")
     relight: PointerProperty(type=RelightSettings, name="Relight", description="How pictures get other light")
     face: PointerProperty(type=FaceSettings, name="Face", description="How a portrait becomes a head")
 
@@ -255,6 +259,9 @@ class ProbeLight(PropertyGroup):
     truth: PointerProperty(type=bpy.types.Image, name="Truth", description="The panorama rendered from the scene")
     spheres: PointerProperty(type=bpy.types.Image, name="Spheres", description="The painted spheres at all exposures")
     lamps: StringProperty(name="Lamps", description="The concentrated lights found, as JSON", default="[]")
+    over_frames: StringProperty(
+        name="Over frames", description="Frames, lamps and places of light that changes in time, as JSON; else empty"
+    )
     status: StringProperty(name="Status", description="What happened to this probe last")
     seconds: FloatProperty(name="Seconds", description="How long the last estimate took")
     spread: FloatVectorProperty(
@@ -313,6 +320,10 @@ class RelitImage(PropertyGroup):
 
     faces: CollectionProperty(type=FoundFace, name="Faces", description="The faces found in it, the largest first")
     face: IntProperty(name="Face", description="Which of the faces becomes a head, counted from 0", min=0)
+    light_frames: IntVectorProperty(
+        name="Frames", description="First and last frame of the scene at which a sequence of light shows its maps",
+        size=2, default=(0, -1),
+    )  # fmt: skip
     number: IntProperty(name="Number", description="Counts the results of one picture; 0 is no result", min=0)
     source: PointerProperty(type=bpy.types.Image, name="Source", description="The picture that got other light")
     ratio: PointerProperty(type=bpy.types.Image, name="Light ratio", description="Relit over original, linear")
@@ -353,6 +364,7 @@ class JobState(PropertyGroup):
 
 
 CLASSES = (
+    *properties_frames.CLASSES,
     RelightSettings,
     FaceSettings,
     SceneSettings,

@@ -57,7 +57,7 @@ class LIMELIGHT_OT_use_truth(Operator):
             return {"CANCELLED"}
         light = probe.limelight
         # Lamps and fill are parts of the estimate; with another map they would count twice.
-        light.environment, light.fill, light.lamps = light.truth, None, "[]"
+        light.environment, light.fill, light.lamps, light.over_frames = light.truth, None, "[]", ""
         light.spread, light.status = (-1.0, -1.0), "Baked from the scene"
         watch.refresh(context)
         watch.redraw(context)

@@ -24,12 +24,20 @@ class EngineRun:
     """Writes down what the engine needs, submits it, follows the job, loads its result; kinds of jobs derive from it.
 
     Only names and paths are kept, never references into the file: undo and file loading may free what they point to.
-    Stages: ``capture`` once, ``step`` until ``over``, then ``load`` if ``succeeded``; ``close`` always.
+    Stages: ``gather`` until it says so, ``capture`` once, ``step`` until ``over``, then ``load`` if ``succeeded``;
+    ``close`` always.
     """
 
     #: The job's kind on the wire, and what happens before the engine has it, as a phrase for the artist.
     kind = ""
     first_stage = "Writing down what the camera sees"
+
+    def gather(self, context: bpy.types.Context) -> bool:
+        """One short piece of what is to be written down before ``capture``; True when nothing is left. Raises as that.
+
+        Kinds of jobs that see one frame have no such pieces.
+        """
+        return True
 
     def params(self, context: bpy.types.Context) -> dict[str, Any]:
         """The job's parameters, files in ``folder``.

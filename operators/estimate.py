@@ -2,11 +2,12 @@
 """The estimate as operators: as asked for, another take of it, and the way out."""
 
 import bpy
-from bpy.props import IntProperty
+from bpy.props import BoolProperty, IntProperty
 from bpy.types import Context, Operator
 
 from . import engine_session, state, watch
 from .another_take import AnotherTake
+from .estimate_frames_run import EstimateFramesRun
 from .estimate_run import EstimateRun
 from .run_operator import RunOperator
 
@@ -25,8 +26,16 @@ class LIMELIGHT_OT_estimate(RunOperator):
         min=-1, default=-1, options={"HIDDEN", "SKIP_SAVE"},
     )  # fmt: skip
 
+    anew: BoolProperty(
+        name="Anew", description="Over frames, keep no frame of an estimate that was broken off",
+        options={"HIDDEN", "SKIP_SAVE"},
+    )  # fmt: skip
+
     def make_run(self, context: Context):
-        return EstimateRun(context, context.scene.limelight.take if self.take < 0 else self.take)
+        take = context.scene.limelight.take if self.take < 0 else self.take
+        if context.scene.limelight.frames.use:
+            return EstimateFramesRun(context, take, anew=self.anew)
+        return EstimateRun(context, take)
 
     def problems(self, context: Context):
         watch.refresh(context)

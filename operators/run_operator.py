@@ -64,8 +64,11 @@ def _begin(operator: RunOperator, context: bpy.types.Context) -> EngineRun | Non
     return run
 
 
-def _capture(operator: Operator, context: bpy.types.Context, run: EngineRun) -> bool:
+def _capture(operator: Operator, context: bpy.types.Context, run: EngineRun) -> bool | None:
+    """Hand the run to the engine: True if that worked, None while there is more to write down for it."""
     try:
+        if not run.gather(context):
+            return None
         run.capture(context)
     except (OSError, RuntimeError, ValueError) as error:
         engine_session.abandon()
@@ -132,7 +135,10 @@ class RunOperator(Operator):
         if run is None:
             return {"CANCELLED"}
         with _ended_by_errors(context, run):
-            if not _capture(self, context, run):
+            captured: bool | None = None
+            while captured is None:
+                captured = _capture(self, context, run)
+            if not captured:
                 return {"CANCELLED"}
             run.wait()
             return _finish(self, context, run)
@@ -181,8 +187,12 @@ class RunOperator(Operator):
             # Let the panel draw once, so that the artist sees why the window holds still during the render.
             if self._ticks < 3:
                 return {"PASS_THROUGH"}
+            captured = _capture(self, context, run)
+            if captured is None:
+                _show(context, run)
+                return {"RUNNING_MODAL"}
             self._captured = True
-            if not _capture(self, context, run):
+            if not captured:
                 return {"CANCELLED"}
         if run.step() or self._ticks % 5 == 0:
             _show(context, run)

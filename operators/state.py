@@ -54,6 +54,8 @@ class InterfaceState(PropertyGroup):
     following: BoolProperty(name="Following", description="The list is following the selection at the moment")
     problems: CollectionProperty(type=ProblemRow, name="Problems", description="What keeps the estimate from starting")
     checked: BoolProperty(name="Checked", description="The problems were looked for at least once")
+    frames_done: IntProperty(name="Frames done", description="How many frames of the newest shot have light", min=0)
+    frames_asked: IntProperty(name="Frames", description="How many the newest shot has; 0 if there is none", min=0)
     wipe: BoolProperty(
         name="Wipe",
         description="Show the original left of a line over the relit image; drag the line to compare",

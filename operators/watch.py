@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
 from bpy.app.handlers import persistent
 
@@ -35,8 +37,20 @@ def refresh(context: bpy.types.Context, *, quick: bool = False) -> bool:
     changed = state.show_probes(interface, found, active_probe(context))
     if found and context.scene.limelight.active_probe != interface.probe_index:
         context.scene.limelight.active_probe = interface.probe_index
+    changed = _look_for_frames(context, interface) or changed
     blocked = [p for p in (engine_session.engine_problem(context),) if p is not None]
     return state.show_problems(interface, blocked + problems.find_problems(context, quick=quick)) or changed
+
+
+def _look_for_frames(context: bpy.types.Context, interface: state.InterfaceState) -> bool:
+    """See how many frames have light, where that is wanted; True if something changed."""
+    from ..scene import shot_range
+
+    settings = context.scene.limelight.frames
+    found = shot_range.progress(context.scene, Path(bpy.path.abspath(settings.folder))) if settings.use else None
+    before = interface.frames_done, interface.frames_asked
+    interface.frames_done, interface.frames_asked = found or (0, 0)
+    return before != (found or (0, 0))
 
 
 def redraw(context: bpy.types.Context) -> None:

@@ -9,6 +9,7 @@ def classes() -> tuple[type, ...]:
         estimate,
         face,
         face_landmarks,
+        frames,
         image_editor,
         light,
         probe_gizmo,
@@ -20,5 +21,5 @@ def classes() -> tuple[type, ...]:
         world,
     )
 
-    light_tabs = (view, probes, estimate, light, compare, image_editor, relight, relight_wipe, world, probe_gizmo)
-    return tuple(cls for module in (*light_tabs, face, face_landmarks, splats) for cls in module.CLASSES)
+    light_tabs = (view, probes, estimate, frames, light, compare, image_editor, relight, relight_wipe, world)
+    return tuple(cls for module in (*light_tabs, probe_gizmo, face, face_landmarks, splats) for cls in module.CLASSES)

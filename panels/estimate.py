@@ -8,6 +8,7 @@ from bpy.types import Context, Panel, UILayout
 from ..operators import previews, state, watch
 from ..operators.run_operator import time_left_text
 from . import wording
+from .frames import button_text
 from .problems import draw_problem
 
 
@@ -53,7 +54,7 @@ class LIMELIGHT_PT_estimate(Panel):
         row = layout.row()
         row.scale_y = 1.6
         row.enabled = interface.checked and not interface.problems
-        row.operator("limelight.estimate", icon="LIGHT_SUN")
+        row.operator("limelight.estimate", text=button_text(context), icon="LIGHT_SUN")
         if manager.message and not portrait:
             wording.wrapped(layout, context, manager.message, icon="INFO")
         probe = watch.active_probe(context)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from . import pixels
+from . import light_frames
 from . import world as worlds
 
 _SIDE = 256
@@ -28,14 +28,14 @@ def mark_asset(scene: bpy.types.Scene, probe: bpy.types.Object) -> bpy.types.Wor
         world.asset_data.tags.new(tag, skip_if_exists=True)
     preview = world.preview_ensure()
     preview.image_size = (_SIDE, _SIDE)
-    preview.image_pixels_float.foreach_set(thumbnail(image).ravel())
+    preview.image_pixels_float.foreach_set(thumbnail(light_frames.values(image, scene.frame_current)).ravel())
     return world
 
 
-def thumbnail(image: bpy.types.Image) -> np.ndarray:
-    """(256, 256, 4) display values of a panorama: its median brightness becomes a middle grey."""
-    width, height = image.size
-    rgb = pixels.of(image)[..., :3]
+def thumbnail(values: np.ndarray) -> np.ndarray:
+    """(256, 256, 4) display values of a panorama (H, W, C): its median brightness becomes a middle grey."""
+    rgb = values[..., :3]
+    height, width = rgb.shape[:2]
     rgb = rgb[np.arange(_SIDE) * height // _SIDE][:, np.arange(_SIDE) * width // _SIDE]
     exposed = rgb * (0.18 / max(float(np.median(rgb)), 1e-6))
     # A soft shoulder keeps lamps from being white blots; the square root stands in for a display's curve.

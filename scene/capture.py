@@ -47,20 +47,22 @@ def capture(context: bpy.types.Context, folder: Path) -> dict[str, Any]:
 def request(context: bpy.types.Context, folder: Path, spots: list[dict[str, Any]]) -> dict[str, Any]:
     """As :func:`capture`, for spheres at any place: each a ``name``, a ``position`` in the camera's frame (x right,
     y up, looking along −z) and a ``radius``, in metres."""
-    settings = context.scene.limelight
     seen = view(context, folder)
+    asked = {"images": [seen.pop("image")], **seen, "probes": spots}
+    return {**asked, **wishes(context.scene), "out": str(folder / "result")}
+
+
+def wishes(scene: bpy.types.Scene) -> dict[str, Any]:
+    """What of a request the artist's settings say."""
+    settings = scene.limelight
     return {
-        "images": [seen.pop("image")],
-        **seen,
         "frame": "world",
-        "probes": spots,
         "quality": settings.quality.lower(),
         "size": int(settings.size),
         "seed": settings.seed,
         "take": settings.take,
         "front": settings.use_front,
         "model": settings.model,
-        "out": str(folder / "result"),
     }
 
 
@@ -87,7 +89,7 @@ def _plate(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, i
     # The pixels that the artist sees, upright and at the current frame, rather than a file that may have moved.
     picture, size = frames.save_still(context.scene, folder)
     if settings.depth_source == "FILE":
-        return picture, size, Path(bpy.path.abspath(settings.depth_file))
+        return picture, size, frames.numbered(settings.depth_file, context.scene.frame_current)
     if settings.depth_source == "GEOMETRY":
         depth = cast_depth(context, DEPTH_SIDE, size)
         if not np.isfinite(depth).any():
@@ -101,9 +103,7 @@ def _plate(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, i
 def _render(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, int], Path]:
     """Render the active camera's view, linear, and cast its depth."""
     scene = context.scene
-    width, height = cameras.picture_size(scene)
-    scale = min(1.0, LONGEST_SIDE / max(width, height))
-    size = (max(16, round(width * scale)), max(16, round(height * scale)))
+    size = seen_size(scene)
     path = folder / "view.exr"
     with own.without_own(scene), _settings_for_capture(scene, size, path):
         _render_still(scene, path)
@@ -115,6 +115,15 @@ def _render(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, 
     depth_path = folder / "depth.exr"
     _write_depth(depth_path, cast_depth(context, DEPTH_SIDE, size) * cameras.metres(scene))
     return path, size, depth_path
+
+
+def seen_size(scene: bpy.types.Scene) -> tuple[int, int]:
+    """Width and height in pixels of the picture that the engine gets."""
+    if scene.limelight.source == "PLATE" and scene.limelight.plate is not None:
+        return frames.size(scene)
+    width, height = cameras.picture_size(scene)
+    scale = min(1.0, LONGEST_SIDE / max(width, height))
+    return max(16, round(width * scale)), max(16, round(height * scale))
 
 
 def _render_still(scene: bpy.types.Scene, path: Path) -> None:

@@ -132,6 +132,38 @@ def modifier_input(modifier: bpy.types.NodesModifier, name: str) -> tuple[Any, s
     return (modifier, f'["{identifier}"]') if inputs is None else (getattr(inputs, identifier), "value")
 
 
+def curves(thing: bpy.types.ID) -> list[bpy.types.FCurve]:
+    """The animation curves of a datablock; since 5.0 they lie in the layers of its action."""
+    animation = thing.animation_data
+    if animation is None or animation.action is None:
+        return []
+    bag = _channels(animation)
+    return [] if bag is None else list(bag.fcurves)
+
+
+def _channels(animation: bpy.types.AnimData) -> Any:
+    """What holds a datablock's curves: the action itself before 5.0, then its bag of the datablock's slot."""
+    action: Any = animation.action
+    if hasattr(action, "fcurves"):
+        return action
+    bags = (bag for layer in action.layers for strip in layer.strips for bag in strip.channelbags)
+    slot: Any = attrgetter("action_slot_handle")(animation)
+    return next((bag for bag in bags if bag.slot_handle == slot), None)
+
+
+def new_curve(action: Any, thing: bpy.types.ID, path: str, index: int) -> bpy.types.FCurve:
+    """A curve of an action that is assigned to the datablock."""
+    if hasattr(action, "fcurve_ensure_for_datablock"):
+        return action.fcurve_ensure_for_datablock(thing, path, index=index)  # type: ignore[no-any-return]
+    return action.fcurves.new(path, index=index)  # type: ignore[no-any-return]
+
+
+def remove_curve(thing: bpy.types.ID, curve: bpy.types.FCurve) -> None:
+    """Take a curve away from a datablock's action."""
+    assert thing.animation_data is not None
+    _channels(thing.animation_data).fcurves.remove(curve)
+
+
 def see_all_around(camera: bpy.types.Camera) -> None:
     """Let Cycles render an equirectangular panorama through a camera."""
     camera.type = "PANO"

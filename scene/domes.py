@@ -7,7 +7,7 @@ from functools import partial
 
 import bpy
 
-from . import compat, own, probes, world
+from . import compat, keys, light_frames, own, probes, world
 
 _LIT = {"MESH", "CURVE", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "CURVES"}
 
@@ -46,6 +46,7 @@ def remove_domes(scene: bpy.types.Scene) -> None:
         if receivers is not None:
             bpy.data.collections.remove(receivers)
         materials = list(dome.data.materials)
+        keys.forget(dome)
         bpy.data.meshes.remove(dome.data)
         for material in materials:
             if material is not None and not material.users:
@@ -72,6 +73,9 @@ def _dome(scene: bpy.types.Scene, probe: bpy.types.Object, radius: float) -> bpy
     dome = bpy.data.objects.new(f"{probe.name} dome", mesh)
     dome[own.DOME] = probe.name
     dome.location = probe.matrix_world.translation
+    track = light_frames.track(probe)
+    if track is not None:
+        keys.animate(dome, "location", track.frames, track.places)
     dome.visible_camera = dome.visible_shadow = False
     dome.hide_select = True
     dome.display_type = "BOUNDS"
@@ -86,6 +90,7 @@ def _material(probe: bpy.types.Object) -> bpy.types.Material:
     place = tree.nodes.new("ShaderNodeTexCoord")
     texture = tree.nodes.new("ShaderNodeTexEnvironment")
     texture.image = probe.limelight.environment
+    light_frames.count(texture)
     emission = tree.nodes.new("ShaderNodeEmission")
     output = tree.nodes.new("ShaderNodeOutputMaterial")
     # The dome is centred on the probe: a point of it, in object space, is the direction it stands for.

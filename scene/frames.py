@@ -24,17 +24,46 @@ def is_animated(image: bpy.types.Image) -> bool:
     return image.source in {"SEQUENCE", "MOVIE"}
 
 
-def check(scene: bpy.types.Scene) -> None:
-    """Raise :class:`NoFrame` if the plate shows nothing at the scene's current frame."""
+def check(scene: bpy.types.Scene, frame: int | None = None) -> None:
+    """Raise :class:`NoFrame` if the plate shows nothing at a frame, None: the scene's current one."""
     image = scene.limelight.plate
     if image is None:
         return
     if is_animated(image):
-        _number(scene, image)
+        _number(scene, image, at=frame)
     elif image.source == "FILE" and image.packed_file is None and not image.has_data:
         path = Path(bpy.path.abspath(image.filepath))
         if not path.is_file():
             raise NoFrame(f"The photo's file is gone: {path}", None)
+
+
+def numbered(path: str, frame: int) -> Path:
+    """A path of a Blender setting on this computer; of a name with #### the file of a frame."""
+    whole = Path(bpy.path.abspath(path))
+    return whole.with_name(re.sub("#+", lambda found: f"{frame:0{len(found[0])}d}", whole.name))
+
+
+def source(scene: bpy.types.Scene) -> Path | None:
+    """The file that the plate shows at the current frame, where its pixels are in a file; :class:`NoFrame` if none."""
+    image = scene.limelight.plate
+    if image is None or image.packed_file is not None or image.source not in {"FILE", "MOVIE", "SEQUENCE"}:
+        return None
+    if image.source == "SEQUENCE":
+        return _path(image, _number(scene, image))
+    return Path(bpy.path.abspath(image.filepath_raw)) if image.filepath_raw else None
+
+
+def size(scene: bpy.types.Scene) -> tuple[int, int]:
+    """Width and height in pixels of the plate at the current frame; raises as :func:`save_still`."""
+    image = scene.limelight.plate
+    if image.source != "SEQUENCE":
+        return image.size[0], image.size[1]
+    # Blender knows the size of a sequence only once it drew it.
+    still = _sequence_file(scene, image, None)
+    try:
+        return still.size[0], still.size[1]
+    finally:
+        bpy.data.images.remove(still)
 
 
 def save_still(
@@ -81,9 +110,14 @@ def user(scene: bpy.types.Scene, image: bpy.types.Image) -> bpy.types.ImageUser 
     return shown if shown is not None and shown.frame_duration > 0 else None
 
 
-def _number(scene: bpy.types.Scene, image: bpy.types.Image, counted: bpy.types.ImageUser | None = None) -> int:
+def _number(
+    scene: bpy.types.Scene,
+    image: bpy.types.Image,
+    counted: bpy.types.ImageUser | None = None,
+    at: int | None = None,
+) -> int:
     """The movie's frame, counted from 1, or the number in the sequence's file name, at the scene's current frame."""
-    frame, first, offset = scene.frame_current, 1, 0
+    frame, first, offset = scene.frame_current if at is None else at, 1, 0
     counted = counted or user(scene, image)
     if counted is not None:
         first, offset, length = counted.frame_start, counted.frame_offset, counted.frame_duration

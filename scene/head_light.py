@@ -13,7 +13,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from . import pixels
+from . import light_frames
 
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 #: What a cosine lobe does to each degree of the harmonics (Ramamoorthi and Hanrahan 2001).
@@ -45,7 +45,7 @@ def of_fit(light: np.ndarray) -> float:
 
 def of_panorama(image: bpy.types.Image, head_to_world: Matrix) -> float:
     """The same of a world-frame panorama on a head that is turned like this."""
-    values = pixels.of(image)[..., :3] @ _LUMINANCE
+    values = light_frames.values(image, bpy.context.scene.frame_current)[..., :3] @ _LUMINANCE
     step = max(1, values.shape[1] // _WIDEST)
     rows, columns = values.shape[0] // step, values.shape[1] // step
     values = values[: rows * step, : columns * step].reshape(rows, step, columns, step).mean((1, 3))

@@ -10,7 +10,7 @@ import bpy
 from mathutils import Matrix, Vector
 
 from . import camera as cameras
-from . import own, probes, world
+from . import keys, lamp_frames, light_frames, own, probes, world
 
 #: Area lamps stand this many metres from the probe: far, so that objects around it are lit alike.
 _DISTANCE = 10.0
@@ -23,7 +23,14 @@ def apply_lamps(scene: bpy.types.Scene, probe: bpy.types.Object) -> list[bpy.typ
     """Make the probe's lights Sun or Area lamps and light the rest by its fill map; a second run replaces the lamps.
 
     A lamp's irradiance on a surface facing it equals that of the texels it replaces (map radiance × steradian).
+    Of light over frames, each lamp has keyframes.
     """
+    track = light_frames.track(probe)
+    if track is not None:
+        world.apply_world(scene, probe, fill=any(track.lamps))
+        made = lamp_frames.add(scene, probe, track, _DISTANCE / cameras.metres(scene))
+        follow(scene)
+        return made
     entries = json.loads(probe.limelight.lamps or "[]")
     world.apply_world(scene, probe, fill=bool(entries))
     made = [_lamp(scene, probe, entry, f"{probe.name} {entry['kind']} {i + 1}") for i, entry in enumerate(entries)]
@@ -37,6 +44,9 @@ def follow(scene: bpy.types.Scene) -> None:
         return
     look = scene.world.limelight
     for lamp in _made(scene):
+        if lamp_frames.is_over_frames(lamp):
+            lamp_frames.follow(lamp, look.strength_ev, list(look.tint), look.rotation)
+            continue
         data = lamp.data
         ev, *tint = data.get(_SHOWN, (0.0, 1.0, 1.0, 1.0))
         whole = data.get(_COLOUR, data.color)
@@ -56,7 +66,12 @@ def follow(scene: bpy.types.Scene) -> None:
 def remove_lamps(scene: bpy.types.Scene) -> None:
     """Delete the lamps that were made from probes of this file."""
     for lamp in _made(scene):
+        keys.forget(lamp)
+        keys.forget(lamp.data)
         bpy.data.lights.remove(lamp.data)
+    for centre in lamp_frames.centres(scene):
+        keys.forget(centre)
+        bpy.data.objects.remove(centre)
 
 
 def _made(scene: bpy.types.Scene) -> list[bpy.types.Object]:

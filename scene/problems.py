@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import bpy
@@ -56,8 +55,13 @@ def find_problems(context: bpy.types.Context, *, quick: bool = False) -> list[Pr
         first = there[min(settings.active_probe, len(there) - 1)]
         tip = f"Let {first.name} take part in the estimate"
         found.append(_setting("Every probe is switched off", f"Switch {first.name} on", _path(first, "use"), True, tip))
-    if perspective:
-        found += [p for probe in wanted if (p := _misplaced(context, probe, quick)) is not None]
+    if settings.frames.use:
+        # Where probes are at each frame is seen when the frames are written down.
+        from . import shot_problems
+
+        found += shot_problems.find(scene)
+    elif perspective:
+        found += [p for probe in wanted if (p := misplaced(context, probe, quick)) is not None]
     return found
 
 
@@ -84,12 +88,12 @@ def _plate(context: bpy.types.Context, quick: bool) -> Iterator[Problem]:
     except frames.NoFrame as error:
         if error.nearest is None:
             yield Problem(str(error), "limelight.set_plate", "Choose a photo")
-        else:
+        elif not settings.frames.use:
             tip = "Go to the nearest frame at which the photo shows something"
             yield _setting(str(error), f"Go to frame {error.nearest}", "scene.frame_current", error.nearest, tip)
     text = ""
     if settings.depth_source == "FILE":
-        path = Path(bpy.path.abspath(settings.depth_file))
+        path = frames.numbered(settings.depth_file, scene.frame_current)
         if not settings.depth_file or not path.is_file():
             text = "The depth file is missing"
         elif not quick and sight.depth_file(path) is None:
@@ -101,7 +105,8 @@ def _plate(context: bpy.types.Context, quick: bool) -> Iterator[Problem]:
         yield _setting(text, "Estimate the depth", "scene.limelight.depth_source", "ESTIMATE", tip)
 
 
-def _misplaced(context: bpy.types.Context, probe: bpy.types.Object, quick: bool) -> Problem | None:
+def misplaced(context: bpy.types.Context, probe: bpy.types.Object, quick: bool) -> Problem | None:
+    """What is wrong with where a probe stands; ``quick`` leaves out whether something hides it."""
     scene = context.scene
     assert scene.camera is not None
     u, v, depth = cameras.project(scene, scene.camera, probe.matrix_world.translation)

@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from . import bake, compat, pixels, rays
+from . import bake, compat, light_frames, pixels, rays
 from . import camera as cameras
 from .relight_problems import lit_probe
 
@@ -115,7 +115,7 @@ def _save_light(context: bpy.types.Context, path: Path) -> None:
 
 def _linear(image: bpy.types.Image) -> np.ndarray:
     """Linear Rec.709 (H, W, 3) of an image, rows from the bottom."""
-    values = pixels.of(image)
+    values = light_frames.values(image, bpy.context.scene.frame_current)
     rgb = values[..., :3] if values.shape[-1] >= 3 else np.repeat(values[..., :1], 3, -1)
     if image.is_float or image.colorspace_settings.name == compat.LINEAR:
         return rgb

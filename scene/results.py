@@ -23,7 +23,7 @@ def load_results(context: bpy.types.Context, folder: Path, result: dict[str, Any
         light.environment = load_image(light.environment, folder / entry["environment"], f"{probe.name} light")
         light.fill = load_image(light.fill, folder / entry["fill"], f"{probe.name} fill")
         light.spheres = load_image(light.spheres, folder / entry["spheres"], f"{probe.name} spheres")
-        light.lamps = json.dumps(entry["lamps"])
+        light.lamps, light.over_frames = json.dumps(entry["lamps"]), ""
         spread = entry.get("spread") or {"brightness_stops": -1.0, "direction_deg": -1.0}
         light.spread = spread["brightness_stops"], spread["direction_deg"]
         light.seconds = sum(result["seconds"].values()) / len(result["probes"])
@@ -44,6 +44,16 @@ def load_image(existing: bpy.types.Image | None, path: Path, name: str) -> bpy.t
     fresh = bpy.data.images.load(str(path), check_existing=False)
     fresh.colorspace_settings.name = compat.LINEAR
     fresh.pack()
+    take_place(existing, fresh, name)
+    # The paths lay in a job's folder that is gone by now; what counts is packed.
+    fresh.filepath_raw = f"//{name}.exr"
+    for packed in fresh.packed_files:
+        packed.filepath = fresh.filepath_raw
+    return fresh
+
+
+def take_place(existing: bpy.types.Image | None, fresh: bpy.types.Image, name: str) -> None:
+    """Let an image that was just loaded be used and called like an earlier one, which goes."""
     fresh.name = name
     fresh.use_fake_user = False
     # A duplicated probe still shares its original's image: then only the caller's own pointer moves on.
@@ -51,8 +61,3 @@ def load_image(existing: bpy.types.Image | None, path: Path, name: str) -> bpy.t
         existing.user_remap(fresh)
         bpy.data.images.remove(existing)
         fresh.name = name
-    # The paths lay in a job's folder that is gone by now; what counts is packed.
-    fresh.filepath_raw = f"//{name}.exr"
-    for packed in fresh.packed_files:
-        packed.filepath = fresh.filepath_raw
-    return fresh

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import compat, own
+from . import compat, light_frames, own
 
 NAME = "Limelight"
 _LIGHT, _BACKGROUND = "Limelight light", "Limelight background"
@@ -69,6 +69,7 @@ def show(world: bpy.types.World, image: bpy.types.Image) -> None:
         turn.vector_type = "TEXTURE"
         texture = tree.nodes.new("ShaderNodeTexEnvironment")
         texture.name, texture.image = f"{name} image", image
+        light_frames.count(texture)
         tint = tree.nodes.new("ShaderNodeVectorMath")
         tint.name, tint.operation = f"{name} tint", "MULTIPLY"
         shader = tree.nodes.new("ShaderNodeBackground")

@@ -10,6 +10,7 @@ A relit picture is ``ROOT/answer/relit.png`` or, without that, one of a colour; 
 
 import json
 import queue
+import re
 import shutil
 import struct
 import sys
@@ -129,6 +130,8 @@ def write_png(path, width, height):
 
 def answer(params):
     """Write the result folder; returns what result.json holds."""
+    if params.get("range"):
+        return answer_frames(params)
     out = Path(params["out"])
     out.mkdir(parents=True, exist_ok=True)
     probes = []
@@ -152,6 +155,37 @@ def answer(params):
     }  # fmt: skip
     (out / "result.json").write_text(json.dumps(result))
     return result
+
+
+def answer_frames(params):
+    """Write the result folder of a sequence: every frame has the answer's files, and a sun as strong as its number."""
+    (ROOT / "asked.json").write_text(json.dumps(params))
+    out, track = Path(params["out"]), json.loads(Path(params["track"]).read_text())["frames"]
+    first, last, step = (int(n or 1) for n in re.fullmatch(r"(\d+)-(\d+)x?(\d*)", params["range"]).groups())
+    records = []
+    for number in range(first, last + 1, step):
+        name = f"{number:04d}"
+        folder, pattern = Path(params["images"][0]).parent, Path(params["images"][0]).name
+        assert (folder / pattern.replace("####", name)).is_file(), f"no picture {number}"
+        entries = []
+        for index, probe in enumerate(params["probes"]):
+            kinds = {"environment": "", "fill": "_fill", "spheres": "_spheres", "preview": "_preview"}
+            files = {k: f"probe_{index}{part}/{name}.{'png' if k == 'preview' else 'exr'}" for k, part in kinds.items()}
+            for kind, file in files.items():
+                (out / file).parent.mkdir(exist_ok=True)
+                source = {"fill": "environment.exr", "preview": "preview.png"}.get(kind, f"{kind}.exr")
+                shutil.copy(ROOT / "answer" / source, out / file)
+            entries.append({
+                "name": probe["name"], **files, "lamps": [{**LAMP, "irradiance": [3.0 * number, 2.8, 2.4]}],
+                "position_world": track[str(number)]["probes"][probe["name"]]["position_world"], "warnings": [],
+                "spread": None,
+            })  # fmt: skip
+        (out / "frames").mkdir(exist_ok=True)
+        (out / "frames" / f"{name}.json").write_text(json.dumps({"number": number}))
+        records.append({"number": number, "probes": entries, "warnings": [], "seconds": {"total": 0.1}})
+    probes = [{"name": e["name"], "preview": e["preview"].replace(name, "####")} for e in records[-1]["probes"]]
+    (out / "result.json").write_text(json.dumps({"version": 1, "warnings": [], "probes": probes, "frames": records}))
+    return {"probes": probes, "warnings": [], "frames": []}
 
 
 def main():

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The estimate of the light at all probes over a range of frames, as a run of the engine that can be broken off."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import previews
+from .engine_run import EngineRun
+
+
+class EstimateFramesRun(EngineRun):
+    """Writes down what the camera sees of every frame; what the engine finds stays in the shot's folder.
+
+    Cancelled, it keeps the frames that are done there, and the next run goes on with the others.
+    """
+
+    kind = "light"
+    first_stage = "Looking where camera and probes go"
+
+    def __init__(self, context: bpy.types.Context, take: int = 0, *, anew: bool = False) -> None:
+        from ..scene import shot, shot_range
+
+        super().__init__(context)
+        self._take = take
+        scene = context.scene
+        base = Path(bpy.path.abspath(scene.limelight.frames.folder))
+        self._shot = shot.Shot(scene, base, shot_range.wanted_frames(scene), anew=anew)
+
+    def gather(self, context: bpy.types.Context) -> bool:
+        self._shot.step(context, self.folder)
+        return self._shot.ready
+
+    def params(self, context: bpy.types.Context) -> dict[str, Any]:
+        return self._shot.request(bpy.data.scenes[self.scene_name]) | {"take": self._take}
+
+    @property
+    def fraction(self) -> float:
+        """How much is done of writing down, then of the estimate."""
+        return super().fraction if self._shot.ready else self._shot.fraction
+
+    @property
+    def stage(self) -> str:
+        """What happens right now."""
+        return super().stage if self._shot.ready else self._shot.stage
+
+    def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        from ..scene import results_frames, shot_folder
+
+        scene, folder = bpy.data.scenes[self.scene_name], self._shot.folder
+        # The whole of a long sequence is in the file, not on the wire.
+        whole = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        scene.limelight.take = self._take
+        lit = results_frames.load_results(scene, folder, whole, self._shot.numbers)
+        shot_folder.forget_pictures(folder)
+        for entry in result.get("probes", []):
+            previews.show_file(f"probe:{entry['name']}", _first(folder, entry["preview"], self._shot.numbers))
+        frames = self._shot.frames
+        return f"Estimated the light of {', '.join(probe.name for probe in lit)} in {len(frames)} frames"
+
+
+def _first(folder: Path, pattern: str, numbers: dict[int, int]) -> str:
+    """The first frame's file of a name with ####."""
+    from ..scene import frames
+
+    return str(frames.numbered(str(folder / pattern), min(numbers.values())))

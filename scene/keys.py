@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keyframes written in one go, scaled, and taken away again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import bpy
+
+from . import compat
+
+
+def animate(thing: bpy.types.ID, path: str, frames: Sequence[float], values: Sequence[Sequence[float] | float]) -> None:
+    """Let a property have ``values`` at ``frames``, straight in between; what never changes is set and not keyed.
+
+    A vector's values are sequences, one a frame. Earlier keys of the property go.
+    """
+    rows = [list(value) if isinstance(value, Sequence) else [value] for value in values]
+    whole = isinstance(values[0], Sequence)
+    setattr(thing, path, rows[0] if whole else rows[0][0])
+    for index, column in enumerate(zip(*rows, strict=True)):
+        place = index if whole else -1
+        _clear(thing, path, max(place, 0))
+        if max(column) - min(column) > 1e-6 * max(1e-3, *map(abs, column)):
+            _write(thing, path, place, frames, column)
+
+
+def _write(thing: bpy.types.ID, path: str, index: int, frames: Sequence[float], values: Sequence[float]) -> None:
+    if thing.animation_data is None:
+        thing.animation_data_create()
+    animation = thing.animation_data
+    assert animation is not None
+    if animation.action is None:
+        animation.action = bpy.data.actions.new(f"{thing.name} over frames")
+    curve = compat.new_curve(animation.action, thing, path, max(index, 0))
+    points = curve.keyframe_points
+    points.add(len(frames))
+    points.foreach_set("co", [number for pair in zip(frames, values, strict=True) for number in pair])
+    linear = bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items["LINEAR"].value  # type: ignore[attr-defined]
+    points.foreach_set("interpolation", [linear] * len(frames))
+    curve.update()
+
+
+def scale(thing: bpy.types.ID, path: str, factors: Sequence[float]) -> None:
+    """Multiply what a property is and all its keys, a factor for each of its numbers."""
+    now = getattr(thing, path)
+    if hasattr(now, "__len__"):
+        setattr(thing, path, [a * b for a, b in zip(now, factors, strict=True)])
+    else:
+        setattr(thing, path, now * factors[0])
+    for curve in compat.curves(thing):
+        if curve.data_path != path:
+            continue
+        for point in curve.keyframe_points:
+            for place in (point.co, point.handle_left, point.handle_right):
+                place[1] *= factors[curve.array_index]
+        curve.update()
+
+
+def are(thing: bpy.types.ID, *paths: str) -> bool:
+    """Whether any of these properties has keys."""
+    return any(curve.data_path in paths for curve in compat.curves(thing))
+
+
+def _clear(thing: bpy.types.ID, path: str, index: int) -> None:
+    for curve in [c for c in compat.curves(thing) if (c.data_path, c.array_index) == (path, index)]:
+        compat.remove_curve(thing, curve)
+
+
+def forget(thing: bpy.types.ID) -> None:
+    """Take a datablock's action away, and out of the file if nothing else uses it."""
+    animation = thing.animation_data
+    action = None if animation is None else animation.action
+    if animation is None or action is None:
+        return
+    animation.action = None
+    if not action.users:
+        bpy.data.actions.remove(action)

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The frames of a shot written down for the engine: a picture and a depth for each, camera and probes in a track file.
+
+It works in small steps, so that a window can be drawn in between, and leaves the scene at the frame where it found it.
+Everything goes into a folder that stays, where the results come too: a run that was broken off goes on there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import camera as cameras
+from . import capture, frames, probes, problems, shot_folder
+
+#: Pictures of these kinds are given to the engine as they are; all others as Blender shows them.
+_PLAIN = {".png", ".jpg", ".jpeg"}
+#: Camera and probes are looked up for this long at a stretch, in seconds.
+_STRETCH = 0.1
+
+
+class Shot:
+    """One shot being written down: call :meth:`step` until it is ``ready``, then :meth:`request`."""
+
+    def __init__(
+        self, scene: bpy.types.Scene, base: Path, wanted: Sequence[int], *, camera: str = "", anew: bool = False
+    ) -> None:
+        """``base`` is the folder of all shots, ``wanted`` the scene's frames, rising; ``camera`` names another than the
+        scene's. ``anew`` goes on with nothing that is there."""
+        self.frames = list(wanted)
+        self.folder = base
+        self.ready = False
+        self._scene, self._camera, self._base, self._anew = scene.name, camera, base, anew
+        # Files have no negative numbers, and the one before the first is needed, see light_frames.complete.
+        self._shift = 0 if self.frames[0] >= 1 else 1 - self.frames[0]
+        self._entries: dict[int, dict[str, Any]] = {}
+        self._wrong: dict[str, list[int]] = {}
+        self._todo: list[int] | None = None
+        self._depth = ""
+        self._size: tuple[int, int] | None = None
+
+    @property
+    def numbers(self) -> dict[int, int]:
+        """The number in files of each frame of the scene."""
+        return {frame: frame + self._shift for frame in self.frames}
+
+    @property
+    def fraction(self) -> float:
+        """How much is written down, 0 to 1."""
+        if self._todo is None:
+            return 0.1 * len(self._entries) / len(self.frames)
+        return 1 - 0.9 * len(self._todo) / len(self.frames)
+
+    @property
+    def stage(self) -> str:
+        """What happens right now, as a phrase for the artist."""
+        if self._todo is None:
+            return "Looking where camera and probes go"
+        return f"Writing down frame {self._todo[0]}" if self._todo else "Starting the engine"
+
+    def step(self, context: bpy.types.Context, work: Path) -> None:
+        """Write down a little more; ``work`` is a folder for files on the way.
+
+        Raises ``ValueError`` or ``OSError`` with a sentence for the artist.
+        """
+        scene = bpy.data.scenes[self._scene]
+        if self._todo is None:
+            self._look(context, scene)
+            if len(self._entries) == len(self.frames):
+                self._begin(scene)
+        elif self._todo:
+            with self._at(scene, self._todo[0]):
+                self._picture(context, scene, self._todo[0], work)
+            self._todo.pop(0)
+        self.ready = self._todo == []
+
+    def request(self, scene: bpy.types.Scene) -> dict[str, Any]:
+        """The parameters of the ``light`` request."""
+        first, last = self.numbers[self.frames[0]], self.numbers[self.frames[-1]]
+        step = self.frames[1] - self.frames[0] if len(self.frames) > 1 else 1
+        depths = self.folder / shot_folder.DEPTHS
+        there = depths.is_dir() and any(depths.iterdir())
+        suffix = next(self._pictures.iterdir()).suffix
+        return {
+            "images": [str(self._pictures / f"####{suffix}")],
+            "range": f"{first}-{last}" + (f"x{step}" if step > 1 else ""),
+            "depth": str(depths / "####.exr") if there else self._depth or None,
+            "track": str(self.folder / shot_folder.TRACK),
+            "probes": [{"name": name} for name in self._entries[self.frames[0]]["probes"]],
+            **capture.wishes(scene),
+            "out": str(self.folder),
+        }
+
+    @property
+    def _pictures(self) -> Path:
+        return self.folder / shot_folder.PICTURES
+
+    @contextmanager
+    def _at(self, scene: bpy.types.Scene, frame: int) -> Iterator[None]:
+        """The scene at another frame, seen by the shot's camera."""
+        now, part, camera = scene.frame_current, scene.frame_subframe, scene.camera
+        try:
+            scene.frame_set(frame)
+            if self._camera:
+                scene.camera = bpy.data.objects[self._camera]
+            yield
+        finally:
+            # Markers change the camera with the frame; the artist's comes back last.
+            scene.frame_set(now, subframe=part)
+            scene.camera = camera
+
+    def _look(self, context: bpy.types.Context, scene: bpy.types.Scene) -> None:
+        """Look up camera and probes of some more frames."""
+        until = time.monotonic() + _STRETCH
+        with self._at(scene, self.frames[len(self._entries)]):
+            for frame in self.frames[len(self._entries) :]:
+                scene.frame_set(frame)
+                if self._camera:
+                    scene.camera = bpy.data.objects[self._camera]
+                self._entries[frame] = self._entry(context, scene, frame)
+                if time.monotonic() > until:
+                    break
+        if len(self._entries) == len(self.frames) and self._wrong:
+            text, where = next(iter(self._wrong.items()))
+            raise ValueError(f"{text} at {_told(where)}: move it there, or choose other frames")
+
+    def _entry(self, context: bpy.types.Context, scene: bpy.types.Scene, frame: int) -> dict[str, Any]:
+        camera, unit = scene.camera, cameras.metres(scene)
+        if camera is None:
+            raise ValueError(f"the scene has no camera at frame {frame}")
+        wanted = probes.used(scene)
+        for probe in wanted:
+            problem = problems.misplaced(context, probe, True)
+            if problem is not None:
+                self._wrong.setdefault(problem.text, []).append(frame)
+        self._size = self._size or capture.seen_size(scene)
+        view = cameras.seen(scene, camera, *self._size)
+        return {
+            "camera": {name: round(value, 4) for name, value in view.items()},
+            "camera_to_world": [[round(x, 7) for x in row] for row in cameras.placement(camera, unit)],
+            "probes": {
+                probe.name: {
+                    "position_world": [round(x * unit, 6) for x in probe.matrix_world.translation],
+                    "radius": round(probes.radius_in_world(probe) * unit, 6),
+                }
+                for probe in wanted
+            },
+            "source": _source(scene),
+        }
+
+    def _begin(self, scene: bpy.types.Scene) -> None:
+        """Choose the folder, write what is known by now, and see which pictures are still to be made."""
+        settings = scene.limelight
+        told = {
+            **capture.wishes(scene),
+            "source": settings.source,
+            "depth": settings.depth_file if settings.depth_source == "FILE" else settings.depth_source,
+            "camera": self._camera,
+        }
+        entries = {self.numbers[frame]: entry for frame, entry in self._entries.items()}
+        self.folder = shot_folder.choose(self._base, bpy.path.clean_name(scene.name), told, entries, self._anew)
+        shot_folder.write_track(self.folder, entries)
+        # The engine keeps the frames that are there; a scene that was rendered whole is rendered again by the next run.
+        self._todo = [frame for frame in self.frames if not shot_folder.picture(self.folder, self.numbers[frame])]
+
+    def _picture(self, context: bpy.types.Context, scene: bpy.types.Scene, frame: int, work: Path) -> None:
+        number = f"{self.numbers[frame]:04d}"
+        source = self._entries[frame]["source"]
+        plain = bool(source) and scene.limelight.plate.source != "MOVIE" and _is_plain(Path(source[0]))
+        if plain and scene.limelight.depth_source == "ESTIMATE":
+            made: dict[str, Any] = {"image": source[0], "depth": None}
+        else:
+            made = capture.view(context, work)
+        for name, folder in (("depth", shot_folder.DEPTHS), ("image", shot_folder.PICTURES)):
+            path = None if made[name] is None else Path(made[name])
+            if path is None:
+                continue
+            if path.parent != work and name == "depth" and "#" not in scene.limelight.depth_file:
+                self._depth = str(path)  # one map for all frames
+                continue
+            (self.folder / folder).mkdir(exist_ok=True)
+            _hand_over(path, self.folder / folder / f"{number}{path.suffix.lower()}", keep=path.parent != work)
+
+
+def _source(scene: bpy.types.Scene) -> list[Any]:
+    """Path, size and time of the plate's file at this frame, to notice that it became another; empty for scenes."""
+    path = frames.source(scene) if scene.limelight.source == "PLATE" else None
+    if path is None or not path.is_file():
+        return []
+    seen = path.stat()
+    return [str(path), seen.st_size, seen.st_mtime_ns]
+
+
+def _is_plain(path: Path) -> bool:
+    from . import plate
+
+    return path.suffix.lower() in _PLAIN and plate.read_exif(path)[0] == 1
+
+
+def _hand_over(path: Path, place: Path, *, keep: bool) -> None:
+    """Put a file where the engine looks for it; one that is to be kept is linked where the disk allows it."""
+    place.unlink(missing_ok=True)
+    if not keep:
+        shutil.move(path, place)
+        return
+    try:
+        os.link(path, place)
+    except OSError:
+        shutil.copyfile(path, place)
+
+
+def _told(where: list[int]) -> str:
+    if len(where) == 1:
+        return f"frame {where[0]}"
+    return f"{len(where)} frames from {where[0]} to {where[-1]}"

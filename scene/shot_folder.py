@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The folder of a shot's light: ``NAME_001``, ``NAME_002``, …, one for each shot that differs from those before.
+
+``pictures`` and ``depths`` hold what the engine is given, ``track.json`` and ``shot.json`` what was asked for; its
+results lie beside them. A shot that is the same as one that is there goes on in its folder.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+PICTURES, DEPTHS, TRACK, SHOT = "pictures", "depths", "track.json", "shot.json"
+
+
+def choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict[str, Any]], anew: bool) -> Path:
+    """The folder for a shot, made if need be.
+
+    ``told`` are its settings, ``entries`` camera, probes and the photo's file by number. Raises ``OSError``.
+    """
+    newest_one = newest(base, name)
+    if newest_one is not None and not anew:
+        known = _read(newest_one / SHOT)
+        before = known.get("entries", {})
+        now = json.loads(json.dumps({"told": told, "entries": entries}))
+        same = all(before[number] == entry for number, entry in now["entries"].items() if number in before)
+        if known.get("told") == now["told"] and same and not _is_render_over(newest_one, told):
+            _write(newest_one / SHOT, {"told": told, "entries": {**before, **now["entries"]}})
+            return newest_one
+    folder = base / f"{name}_{_count(newest_one) + 1:03d}"
+    folder.mkdir(parents=True)
+    _write(folder / SHOT, {"told": told, "entries": entries})
+    return folder
+
+
+def _is_render_over(folder: Path, told: dict[str, Any]) -> bool:
+    """Whether renders of a scene were done with: nobody knows what changed in the scene since."""
+    return told["source"] == "SCENE" and not (folder / PICTURES).is_dir() and (folder / "frames").is_dir()
+
+
+def write_track(folder: Path, entries: dict[int, dict[str, Any]]) -> None:
+    """Write the engine's track file: camera and probes of each frame."""
+    kept = ("camera", "camera_to_world", "probes")
+    rows = {str(number): {name: entry[name] for name in kept} for number, entry in sorted(entries.items())}
+    _write(folder / TRACK, {"version": 1, "frames": rows})
+
+
+def read_track(folder: Path) -> list[int]:
+    """The numbers of the frames that were asked for last."""
+    return sorted(int(number) for number in _read(folder / TRACK).get("frames", {}))
+
+
+def picture(folder: Path, number: int) -> Path | None:
+    """The picture of a frame, if it is there."""
+    return next((folder / PICTURES).glob(f"{number:04d}.*"), None)
+
+
+def forget_pictures(folder: Path) -> None:
+    """Remove what the engine was given; it could be made again."""
+    for name in (PICTURES, DEPTHS):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def newest(base: Path, name: str) -> Path | None:
+    """The last folder of this name."""
+    folders = base.glob(f"{name}_*") if base.is_dir() else ()
+    there = (path for path in folders if re.fullmatch(r"\d{3,}", path.name[len(name) + 1 :]))
+    return max(there, key=_count, default=None)
+
+
+def _count(folder: Path | None) -> int:
+    return 0 if folder is None else int(folder.name.rpartition("_")[2])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _write(path: Path, data: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(data), encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What keeps an estimate over frames from starting, beside what keeps one of a single frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import bpy
+
+from . import frames, shot_range
+from .problems import Problem
+
+_SETTINGS = "scene.limelight.frames"
+
+
+def find(scene: bpy.types.Scene) -> Iterator[Problem]:
+    """Problems of the range of frames and of where its light is to be kept."""
+    settings = scene.limelight.frames
+    wanted = shot_range.wanted_frames(scene)
+    if not wanted:
+        tip = "Take the frames that the scene renders"
+        text, label = "The last frame comes before the first", "Take the scene's frames"
+        yield _setting(text, label, f"{_SETTINGS}.own_range", False, tip)
+    elif scene.limelight.source == "PLATE" and scene.limelight.plate is not None:
+        yield from _plate(scene, wanted)
+    if settings.folder.startswith("//") and not bpy.data.filepath:
+        text = "The light of the frames is kept beside the file, and that is not saved yet"
+        yield Problem(text, "wm.save_as_mainfile", "Save the file")
+
+
+def _plate(scene: bpy.types.Scene, wanted: list[int]) -> Iterator[Problem]:
+    """Whether the photo shows something at the first and the last frame."""
+    for frame in (wanted[0], wanted[-1]):
+        try:
+            frames.check(scene, frame)
+        except frames.NoFrame as error:
+            if error.nearest is None:
+                return  # told for the current frame already
+            word = "first" if frame == wanted[0] else "last"
+            own = scene.limelight.frames.own_range
+            path = f"{_SETTINGS}.{word}" if own else f"scene.frame_{'start' if word == 'first' else 'end'}"
+            tip = "Leave out the frames at which the photo shows nothing"
+            yield _setting(str(error), f"Take frame {error.nearest} as the {word}", path, error.nearest, tip)
+            return
+
+
+def _setting(text: str, label: str, path: str, value: object, tip: str) -> Problem:
+    return Problem(text, "limelight.repair", label, {"path": path, "value": json.dumps(value), "tip": tip})
