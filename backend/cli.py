@@ -316,6 +316,33 @@ def models_fetch(
     run(command, as_json, lambda answer: typer.echo(f"{name} is there."), device)
 
 
+@models_app.command("adopt")
+def models_adopt(
+    weights: Annotated[Path, typer.Argument(help="Released LIMO weights: .safetensors, .pt, or an exported pipeline")],
+    base: Annotated[str, typer.Option(help="The base model: its folder, or its name in the models folder")],
+    convention: Annotated[
+        str | None, typer.Option(help="How they were trained: limo-image, limo-video or paper; by default by the base")
+    ] = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Put LIMO weights that you have beside the base model they were trained on, mapped and checked by name."""
+
+    def command(report: Any) -> dict[str, Any]:
+        from .limo.backbone.adopt import adopt
+        from .models import find_backbone
+
+        return adopt(weights, find_backbone(base), convention)
+
+    def show(answer: dict[str, Any]) -> None:
+        typer.echo(f"{answer['weights']}: {answer['tensors']} tensors, convention {answer['convention']}")
+        for text in answer["differs"]:
+            typer.echo(f"  {text}")
+
+    run(command, as_json, show, device)
+
+
 @app.command()
 def doctor(device: Device = "auto", seed: Seed = 0, as_json: AsJson = False) -> None:
     """Examine the engine: versions, devices (the named one computes), models, disk; exit 3 if a package is missing."""

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...backend.errors import BadInput
-from ...backend.limo.backbone.load import encode as embed
+from ...backend.limo.backbone.texts import encode as embed
 from ...backend.luminet.diffusion import bypass as vae_of
 from ...backend.luminet.diffusion.adaptor import PAPER, Adaptor
 from ...backend.luminet.diffusion.control import cross_attention, make_controlnet, predict

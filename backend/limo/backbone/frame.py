@@ -16,6 +16,7 @@ from ...optics.camera import Camera
 from ...optics.sphere import SphereView
 from ..conditions import conditions
 from ..view import Probe, View
+from .conventions import PAPER, Convention
 
 #: How many condition pictures stand before the noisy one: image, depth, normals, distance, direction.
 MAPS = 5
@@ -34,7 +35,7 @@ def frame(view: View, side: int) -> View:
     return view.resized(width, height)
 
 
-def condition_pictures(view: View, probe: Probe) -> Tensor:
+def condition_pictures(view: View, probe: Probe, convention: Convention = PAPER) -> Tensor:
     """LIMO's five maps as pictures for the VAE: (5, 3, H, W) in [−1, 1], in the order of the paper's code.
 
     In the training data no surface stands before a sphere, so none does here: what would hide it is pushed behind it.
@@ -43,7 +44,10 @@ def condition_pictures(view: View, probe: Probe) -> Tensor:
     hit = sphere.intersect(rays, probe.position, probe.radius)
     behind = hit.distance * -rays[..., 2] * 1.0001
     maps = conditions(replace(view, depth=torch.where(hit.mask, view.depth.maximum(behind), view.depth)), probe)
-    pictures = [maps.image, maps.depth, maps.normals, maps.distance, maps.direction]
+    on = maps.mask > 0
+    direction = convention.directed(maps.direction, hit.normals, on)
+    image, normals = convention.pictured(maps.image, on), convention.faced(maps.normals)
+    pictures = [image, maps.depth, normals, maps.distance, direction]
     shape = maps.image.shape
     return torch.stack([picture.expand(shape).permute(2, 0, 1) for picture in pictures])
 

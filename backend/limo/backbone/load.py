@@ -4,28 +4,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from ...errors import LimelightError, MissingPart
-from .networks import Denoiser, FluxDenoiser, UNetDenoiser
-from .prompts import PromptCache, Text
+from ...errors import MissingPart
+from .codecs import ClipCodec, Codec, PictureCodec
+from .conventions import CONVENTIONS, PAPER, Convention
+from .networks import Denoiser, FluxDenoiser, UNetDenoiser, WanDenoiser, widened
+from .parts import memory_explained, network_dtype, part, quiet, scheduler_of
+from .prompts import PromptCache
+from .stream import LIMO, Tuned, empty_network, load_network, wide_shapes
+from .texts import encode
 
-#: LIMO's finetuned network in the pipeline's folder: all tensors that differ from the base model's.
-LIMO = "limo.safetensors"
 #: The pipelines that can be a backbone, by the name that model_index.json gives.
-FAMILIES = {"StableDiffusionPipeline": "sd", "StableDiffusionXLPipeline": "sdxl", "FluxPipeline": "flux"}
-_WHOLE = "It must be a whole diffusers folder with safetensors weights; fetch it again."
-#: Length of T5's input in LIMO.
-_T5_TOKENS = 77
+FAMILIES = {
+    "StableDiffusionPipeline": "sd",
+    "StableDiffusionXLPipeline": "sdxl",
+    "FluxPipeline": "flux",
+    "WanPipeline": "wan",
+}
 _loaded: dict[tuple[Path, str], Backbone] = {}
 
 
@@ -35,20 +36,25 @@ class Backbone:
 
     name: str
     denoiser: Denoiser
-    vae: Any
+    codec: Codec
     prompts: PromptCache
     finetuned: bool
     device: str
+    convention: Convention = PAPER
 
-    def to_latents(self, picture: Tensor) -> Tensor:
-        """A picture (3, H, W) in [−1, 1] to its latents (1, C, h, w), the posterior's mean."""
-        mean = self.vae.encode(picture[None].to(self.device)).latent_dist.mode()
-        return (mean - (self.vae.config.shift_factor or 0)) * self.vae.config.scaling_factor  # type: ignore[no-any-return]
+    @property
+    def vae(self) -> Any:
+        """The codec's network."""
+        return self.codec.vae
+
+    def to_latents(self, pictures: Tensor) -> Tensor:
+        """A picture (3, H, W) or clip (T, 3, H, W) in [−1, 1] to latents (1, C, [f,] h, w), the posterior's mean."""
+        return self.codec.encode((pictures[None] if pictures.dim() == 3 else pictures).to(self.device))
 
     def to_display(self, latents: Tensor) -> Tensor:
-        """Latents (1, C, h, w) to display values (3, H, W) in [0, 1], on the CPU."""
-        raw = latents / self.vae.config.scaling_factor + (self.vae.config.shift_factor or 0)
-        return (self.vae.decode(raw).sample[0] / 2 + 0.5).clamp(0, 1).cpu()  # type: ignore[no-any-return]
+        """Latents (1, C, h, w) to a picture (3, H, W), those (1, C, f, h, w) to a clip (T, 3, H, W), in [0, 1]."""
+        shown = self.codec.decode(latents)
+        return shown[0] if latents.dim() == 4 else shown
 
 
 def load_backbone(folder: Path, device: str) -> Backbone:
@@ -65,144 +71,84 @@ def unload() -> None:
     _loaded.clear()
 
 
-def _load(folder: Path, device: str) -> Backbone:
+def family_of(folder: Path) -> str:
+    """Which family a folder's pipeline is of; :class:`MissingPart` if it is none that can paint."""
     try:
-        family = FAMILIES[json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["_class_name"]]
+        return FAMILIES[json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["_class_name"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MissingPart(
             f"The folder {folder.name} holds no pipeline that can paint spheres ({type(error).__name__}: {error}).",
             f"Its model_index.json must name one of {', '.join(FAMILIES)}.",
         ) from error
-    import diffusers
-    from diffusers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+
+def _load(folder: Path, device: str) -> Backbone:
+    family = family_of(folder)
+    quiet()
     dtype = network_dtype(device)
     with memory_explained(folder.name, device):
         # The whole VAE in float32: it is small, and in half precision the dark exposures lose their last steps.
-        vae = part(diffusers.AutoencoderKL, folder, "vae", torch_dtype=torch.float32, use_safetensors=True).to(device)
-        denoiser = _denoiser(family, folder, dtype, vae)
-        finetuned = _load_limo(denoiser.network, folder)
-        denoiser.network.to(device).eval()
+        codec = load_codec(family, folder, torch.float32, device)
+        tuned = Tuned(folder)
+        denoiser = load_denoiser(family, folder, dtype, codec, tuned)
+        denoiser.network.to(device)
     cache = PromptCache(folder, lambda prompts: encode(family, folder, prompts, dtype, device))
-    return Backbone(folder.name, denoiser, vae.eval(), cache, finetuned, device)
+    return Backbone(folder.name, denoiser, codec, cache, tuned.there, device, convention_of(tuned))
 
 
-def network_dtype(device: str) -> torch.dtype:
-    """float32 on the CPU; on a GPU bfloat16, which has float32's range, or float16 where there is none."""
-    if device == "cpu":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-
-
-def part(kind: Any, folder: Path, name: str, **options: Any) -> Any:
-    """One component of the pipeline; :class:`MissingPart` if it is absent, damaged or not safetensors."""
-    if not (folder / name).is_dir():
-        raise MissingPart(f"The model {folder.name} lacks its part '{name}'.", _WHOLE)
-    try:
-        return kind.from_pretrained(folder / name, local_files_only=True, **options)
-    except Exception as error:
-        # Whatever a library raises on a broken file (there are many kinds), the artist's answer is the same.
-        if lacks_memory(error):
-            raise
-        told = (str(error).strip().splitlines() or [""])[0][:120].rstrip(".")
-        raise MissingPart(
-            f"The part '{name}' of the model {folder.name} cannot be read ({type(error).__name__}: {told}).", _WHOLE
-        ) from error
-
-
-def _denoiser(family: str, folder: Path, dtype: torch.dtype, vae: Any) -> Denoiser:
+def load_codec(family: str, folder: Path, dtype: torch.dtype, device: str) -> Codec:
+    """The folder's VAE, frozen."""
     import diffusers
 
-    options = {"torch_dtype": dtype, "use_safetensors": True}
-    if family == "flux":
-        network = part(diffusers.FluxTransformer2DModel, folder, "transformer", **options)
-        _check_input(folder, network.config.in_channels, 4 * vae.config.latent_channels)
-        return FluxDenoiser(network, part(diffusers.FlowMatchEulerDiscreteScheduler, folder, "scheduler"))
-    network = part(diffusers.UNet2DConditionModel, folder, "unet", **options)
-    _check_input(folder, network.config.in_channels, vae.config.latent_channels)
-    return UNetDenoiser(network, _scheduler(folder), 2 ** (len(vae.config.block_out_channels) - 1))
+    kind = diffusers.AutoencoderKLWan if family == "wan" else diffusers.AutoencoderKL
+    vae = part(kind, folder, "vae", torch_dtype=dtype, use_safetensors=True).to(device)
+    vae.requires_grad_(False).eval()
+    return ClipCodec(vae) if family == "wan" else PictureCodec(vae)
 
 
-def _check_input(folder: Path, got: int, expected: int) -> None:
-    """A network for another task (inpainting, say) takes more channels than the noisy latent's."""
-    if got != expected:
-        raise MissingPart(
-            f"The network of the model {folder.name} takes {got} input channels, expected {expected}.",
-            "Use the base text-to-image model, with LIMO's own weights beside it.",
-        )
-
-
-def _scheduler(folder: Path) -> Any:
-    """The scheduler that the folder names, as long as it is one of diffusers' own."""
+def load_denoiser(
+    family: str, folder: Path, dtype: torch.dtype, codec: Codec, tuned: Tuned, small: int | None = None
+) -> Denoiser:
+    """The folder's network, widened, on the CPU, and its scheduler; ``small`` as in :func:`load_network`."""
     import diffusers
 
-    try:
-        settings = json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
-        kind = getattr(diffusers.schedulers, settings["_class_name"])
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise MissingPart(f"The model {folder.name} has no usable scheduler.", _WHOLE) from error
-    return part(kind, folder, "scheduler")
+    kind, name = network_of(family)
+    per_feature = 4 if family == "flux" else 1
+    network = load_network(kind, folder, name, dtype, tuned, per_feature * codec.channels, small=small)
+    flow = diffusers.FlowMatchEulerDiscreteScheduler
+    if family == "flux":
+        return FluxDenoiser(network, part(flow, folder, "scheduler"))
+    if family == "wan":
+        shift = convention_of(tuned).shift
+        return WanDenoiser(network, scheduler_of(folder) if shift is None else flow(shift=shift))
+    return UNetDenoiser(network, scheduler_of(folder), codec.pixels)
 
 
-def _load_limo(network: torch.nn.Module, folder: Path) -> bool:
-    """Put LIMO's weights into the widened network; False if the folder has none."""
-    path = folder / LIMO
-    if not path.is_file():
-        return False
-    remedy = "Fetch or train LIMO's weights for this very base model."
-    try:
-        missing, unexpected = network.load_state_dict(load_file(path), strict=False)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        if lacks_memory(error):
-            raise
-        raise MissingPart(f"{LIMO} of the model {folder.name} is damaged or for another network.", remedy) from error
-    if unexpected or {"conv_in.weight", "x_embedder.weight"} & set(missing):
-        raise MissingPart(f"{LIMO} of the model {folder.name} is not for this network.", remedy)
-    return True
-
-
-def encode(family: str, folder: Path, prompts: Sequence[str], dtype: torch.dtype, device: str) -> Text:
-    """Embed prompts as the family's own pipeline does; the encoders are freed afterwards."""
-    import transformers as tf
-
-    tf.utils.logging.disable_progress_bar()
-
-    def run(kind: Any, tokens: Any, suffix: str, length: int | None = None) -> Any:
-        tokenizer = part(tokens, folder, f"tokenizer{suffix}")
-        encoder = part(kind, folder, f"text_encoder{suffix}", dtype=dtype, use_safetensors=True).to(device).eval()
-        length = length or tokenizer.model_max_length
-        options = {"padding": "max_length", "max_length": length, "truncation": True, "return_tensors": "pt"}
-        ids = tokenizer(list(prompts), **options).input_ids.to(device)
-        with torch.no_grad():
-            return encoder(ids, output_hidden_states=family == "sdxl")
+def network_of(family: str) -> tuple[Any, str]:
+    """The class of a family's network, and its folder in the pipeline's."""
+    import diffusers
 
     if family == "flux":
-        pooled = run(tf.CLIPTextModel, tf.CLIPTokenizer, "").pooler_output
-        return Text(run(tf.T5EncoderModel, tf.T5Tokenizer, "_2", _T5_TOKENS)[0], pooled)
-    if family == "sdxl":
-        first = run(tf.CLIPTextModel, tf.CLIPTokenizer, "")
-        second = run(tf.CLIPTextModelWithProjection, tf.CLIPTokenizer, "_2")
-        return Text(torch.cat([first.hidden_states[-2], second.hidden_states[-2]], -1), second.text_embeds)
-    return Text(run(tf.CLIPTextModel, tf.CLIPTokenizer, "")[0], None)
+        return diffusers.FluxTransformer2DModel, "transformer"
+    if family == "wan":
+        return diffusers.WanTransformer3DModel, "transformer"
+    return diffusers.UNet2DConditionModel, "unet"
 
 
-def lacks_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out, on a GPU or the CPU."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
+def shapes_of(folder: Path) -> tuple[dict[str, torch.Size], str]:
+    """Every tensor's shape in the widened network of a folder, by name, and the name of its input layer."""
+    kind, name = network_of(family_of(folder))
+    network = empty_network(kind, folder, name)
+    shapes, entry = {key: value.shape for key, value in network.state_dict().items()}, widened(network)
+    return wide_shapes(shapes, entry), entry
 
 
-@contextmanager
-def memory_explained(name: str, device: str) -> Iterator[None]:
-    """Turn any running out of memory into one sentence and what to do."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not lacks_memory(error):
-            raise
-        raise LimelightError(
-            f"The memory of {device} does not suffice for the model {name}.",
-            "Close other programs that use it, choose a smaller backbone, or use the embedded model.",
-            "memory",
-        ) from error
+def convention_of(tuned: Tuned) -> Convention:
+    """What the weights' header says, the paper's by default."""
+    name = tuned.header.get("convention", PAPER.name)
+    if name not in CONVENTIONS:
+        raise tuned.odd(f"follows the convention '{name}', of which this version knows nothing")
+    return CONVENTIONS[name]
+
+
+__all__ = ["LIMO", "Backbone", "load_backbone", "unload"]

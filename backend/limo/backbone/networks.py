@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Denoising networks of diffusers behind one face: LIMO's condition latents enter beside the noisy ones.
 
-A network's input layer is widened to take the condition latents before the noisy latent (methods.md §1.5). The new
-weights are zero until LIMO's own are loaded, so that a widened network starts as exactly the network it was.
+A network's input layer is widened to take the condition latents before the noisy latent (methods.md §1.5), one group of
+features for each of the five maps.
 """
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Protocol
 
 import torch
@@ -15,16 +16,39 @@ from torch import Tensor, nn
 from .frame import MAPS
 from .prompts import Text
 
+#: How a widened layer starts; see :func:`shares`.
+STARTS = ("zero", "paper", "released")
+Input = nn.Conv2d | nn.Conv3d | nn.Linear
 
-def widen(layer: nn.Conv2d | nn.Linear) -> None:
-    """Let an input layer take five groups of condition features before its own; their weights are zero."""
+
+def shares(layer: Input, start: str) -> tuple[float, float]:
+    """What every condition's group and the noisy latent's group get of the narrow layer's weights.
+
+    ``zero``: none and all, so that the widened network is the network it was. ``paper``: the weights repeated for each
+    group and divided by how many groups there are. ``released``: the authors' code, 0.02 of the weights for a condition
+    of FLUX, and for Wan half of one over all channels; the noisy latent's are left as they are.
+    """
+    if start == "paper":
+        return 1 / (MAPS + 1), 1 / (MAPS + 1)
+    if start == "released":
+        return 0.5 / ((MAPS + 1) * layer.weight.shape[1]) if isinstance(layer, nn.Conv3d) else 0.02, 1.0
+    return 0.0, 1.0
+
+
+def widen(layer: Input, start: str = "zero") -> None:
+    """Let an input layer take five groups of condition features before its own."""
+    condition, noisy = shares(layer, start)
     old = layer.weight.data
-    layer.weight = nn.Parameter(torch.cat([old.new_zeros(old.shape[0], MAPS * old.shape[1], *old.shape[2:]), old], 1))
-    layer.weight.requires_grad_(False)
-    if isinstance(layer, nn.Conv2d):
-        layer.in_channels = layer.weight.shape[1]
-    else:
+    layer.weight = nn.Parameter(torch.cat([condition * old] * MAPS + [noisy * old], 1), requires_grad=False)
+    if isinstance(layer, nn.Linear):
         layer.in_features = layer.weight.shape[1]
+    else:
+        layer.in_channels = layer.weight.shape[1]
+
+
+def widened(network: nn.Module) -> str:
+    """The name of the input layer that LIMO widens: the one of the three that a network has."""
+    return next(name for name in ("x_embedder", "patch_embedding", "conv_in") if hasattr(network, name))
 
 
 class Denoiser(Protocol):
@@ -33,24 +57,27 @@ class Denoiser(Protocol):
     network: Any
     scheduler: Any
     side: int
+    #: Frames that are painted at once; 1 for a model of pictures.
+    frames: int
 
     def start(self, noise: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-        """Begin a sampling: unit noise (B, C, h, w) to the first sample, and the timesteps (N,)."""
+        """Begin a sampling: unit noise (B, C, [f,] h, w) to the first sample, and the timesteps (N,)."""
         ...
 
     def predict(self, sample: Tensor, maps: Tensor, time: Tensor, text: Text) -> Tensor:
-        """What the scheduler's step takes, (B, C, h, w); maps (B, 5·C, h, w)."""
+        """What the scheduler's step takes, (B, C, [f,] h, w); maps (B, 5·C, [f,] h, w)."""
         ...
 
 
 class UNetDenoiser:
     """Stable Diffusion 1, 2 and XL: UNet2DConditionModel."""
 
+    frames = 1
+
     def __init__(self, network: Any, scheduler: Any, pixels_a_latent: int) -> None:
         self.network, self.scheduler = network, scheduler
         self._pixels = pixels_a_latent
         self.side = network.config.sample_size * pixels_a_latent
-        widen(network.conv_in)
 
     def start(self, noise: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """See :meth:`Denoiser.start`."""
@@ -75,23 +102,14 @@ class FluxDenoiser:
 
     #: The size LIMO was trained at; the transformer itself has none.
     side = 512
+    frames = 1
 
     def __init__(self, network: Any, scheduler: Any) -> None:
         self.network, self.scheduler = network, scheduler
-        widen(network.x_embedder)
 
     def start(self, noise: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """See :meth:`Denoiser.start`; the times are evenly spaced, the scheduler shifts them."""
-        options = {}
-        if self.scheduler.config.use_dynamic_shifting:
-            from diffusers.pipelines.flux.pipeline_flux import calculate_shift
-
-            config = self.scheduler.config
-            patches = noise.shape[-2] * noise.shape[-1] // 4
-            limits = (config.base_image_seq_len, config.max_image_seq_len, config.base_shift, config.max_shift)
-            options["mu"] = calculate_shift(patches, *limits)
-        sigmas = torch.linspace(1, 1 / steps, steps).tolist()
-        self.scheduler.set_timesteps(sigmas=sigmas, device=noise.device, **options)
+        self.scheduler.set_timesteps(device=noise.device, **flow_times(self.scheduler, noise, steps))
         return noise, self.scheduler.timesteps
 
     def predict(self, sample: Tensor, maps: Tensor, time: Tensor, text: Text) -> Tensor:
@@ -112,6 +130,44 @@ class FluxDenoiser:
             img_ids=places.flatten(0, 1),
         ).sample.float()
         return unpack(flow, height, width)
+
+
+class WanDenoiser:
+    """Wan2.2-TI2V-5B: a transformer over clips, (1, 2, 2) patches of latents (B, C, f, h, w)."""
+
+    #: What LIMO was trained at.
+    side = 512
+    frames = 21
+
+    def __init__(self, network: Any, scheduler: Any) -> None:
+        self.network, self.scheduler = network, scheduler
+
+    def start(self, noise: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """See :meth:`Denoiser.start`; a scheduler that takes no noise levels makes its own."""
+        takes = inspect.signature(self.scheduler.set_timesteps).parameters
+        flow = self.scheduler.config.get("use_flow_sigmas") is None and "sigmas" in takes
+        options = flow_times(self.scheduler, noise, steps) if flow else {"num_inference_steps": steps}
+        self.scheduler.set_timesteps(device=noise.device, **options)
+        return noise, self.scheduler.timesteps
+
+    def predict(self, sample: Tensor, maps: Tensor, time: Tensor, text: Text) -> Tensor:
+        """See :meth:`Denoiser.predict`."""
+        inputs = torch.cat([maps, sample], 1).to(self.network.dtype)
+        times = time.expand(len(sample))
+        return self.network(inputs, times, encoder_hidden_states=text.tokens).sample.float()  # type: ignore[no-any-return]
+
+
+def flow_times(scheduler: Any, noise: Tensor, steps: int) -> dict[str, Any]:
+    """What a flow-matching scheduler is told of its times: evenly spaced, shifted by it as the latents' size asks."""
+    options: dict[str, Any] = {"sigmas": torch.linspace(1, 1 / steps, steps).tolist()}
+    if scheduler.config.use_dynamic_shifting:
+        from diffusers.pipelines.flux.pipeline_flux import calculate_shift
+
+        config = scheduler.config
+        patches = noise.shape[-2] * noise.shape[-1] // 4
+        limits = (config.base_image_seq_len, config.max_image_seq_len, config.base_shift, config.max_shift)
+        options["mu"] = calculate_shift(patches, *limits)
+    return options
 
 
 def pack(latents: Tensor) -> Tensor:

@@ -13,9 +13,15 @@ from torch import Tensor
 from ...optics.exposure import EVS
 from ..painter import Spheres
 from ..view import Probe, View
+from .conventions import SPHERES
 from .frame import check_inside, close_up, condition_pictures, cut_out, frame
-from .load import LIMO, Backbone, lacks_memory, load_backbone, memory_explained
-from .prompts import SPHERES, Text, wording
+from .load import LIMO, Backbone, load_backbone
+from .parts import lacks_memory, memory_explained
+from .prompts import Text
+
+#: Frames that a clip's windows share; over them one fades into the next.
+OVERLAP = 5
+Tell = Callable[[float], None]
 
 
 def sample(
@@ -27,20 +33,20 @@ def sample(
     seed: int,
     after_step: Callable[[float], None],
 ) -> Tensor:
-    """Denoise one latent a prompt: maps (1, 5·C, h, w) to (B, C, h, w); ``after_step`` hears the fraction done.
+    """Denoise one latent a prompt: maps (1, 5·C, [f,] h, w) to (B, C, [f,] h, w); ``after_step`` hears the share done.
 
     All prompts start from the same noise and meet the same noise on the way, which aligns the exposures (§1.5) and
     makes a sphere independent of how the queries were batched.
     """
     count, channels = len(text.tokens), maps.shape[1] // 5
     scheduler = backbone.denoiser.scheduler
-    noise = torch.randn((1, channels, *maps.shape[-2:]), generator=torch.Generator().manual_seed(seed))
-    x, times = backbone.denoiser.start(noise.expand(count, -1, -1, -1).to(maps.device), steps)
+    noise = torch.randn((1, channels, *maps.shape[2:]), generator=torch.Generator().manual_seed(seed))
+    x, times = backbone.denoiser.start(noise.expand(count, *noise.shape[1:]).to(maps.device), steps)
     extra = {}
     if "generator" in inspect.signature(scheduler.step).parameters:
         extra["generator"] = [torch.Generator().manual_seed(seed + 1) for _ in range(count)]
     for index, time in enumerate(times):
-        predicted = backbone.denoiser.predict(x, maps.expand(count, -1, -1, -1), time, text)
+        predicted = backbone.denoiser.predict(x, maps.expand(count, *maps.shape[1:]), time, text)
         x = scheduler.step(predicted, time, x, **extra).prev_sample
         after_step((index + 1) / len(times))
     return x
@@ -65,48 +71,61 @@ class BackbonePainter:
         *,
         steps: int = 20,
         seed: int = 0,
-        progress: Callable[[float], None] = lambda fraction: None,
+        progress: Tell = lambda fraction: None,
     ) -> list[Spheres]:
-        """See :meth:`limelight.backend.limo.painter.SpherePainter.paint`."""
-        for probe in probes:
-            check_inside(view, probe)
-        backbone = load_backbone(self.folder, self.device)
-        if not backbone.finetuned:
-            note = f"The model {backbone.name} has no {LIMO}: it is only a base model, and its light means nothing."
-            if note not in view.warnings:
-                view.warnings.append(note)
-        picture = frame(view, self.side or backbone.denoiser.side)
+        """See :meth:`limelight.backend.limo.painter.SpherePainter.paint`.
+
+        Exposures that the weights were not trained for are left out.
+        """
         painted = []
-        with torch.no_grad(), memory_explained(backbone.name, self.device):
-            text = backbone.prompts.get([wording(sphere, ev) for sphere in SPHERES for ev in exposures])
-            for index, probe in enumerate(probes):
+        for index, probe in enumerate(probes):
 
-                def tell(fraction: float, done: float = index / len(probes)) -> None:
-                    progress(done + fraction / len(probes))
+            def tell(fraction: float, done: float = index / len(probes)) -> None:
+                progress(done + fraction / len(probes))
 
-                frames = self._frames(backbone, picture, probe, text, steps, seed, tell)
-                seen = close_up(picture.camera, probe)
-                spheres = torch.stack([cut_out(each, picture.camera, seen) for each in frames])
-                mirror, diffuse = spheres.split(len(exposures))
-                painted.append(Spheres(seen, mirror, diffuse, tuple(exposures)))
+            painted += self.paint_clip([view], [probe], exposures, steps=steps, seed=seed, progress=tell)
         return painted
 
-    def _frames(
+    def paint_clip(
         self,
-        backbone: Backbone,
-        picture: View,
-        probe: Probe,
-        text: Text,
-        steps: int,
-        seed: int,
-        progress: Callable[[float], None],
-    ) -> list[Tensor]:
-        """The painted picture of every prompt, (3, H, W) display values. Decoding counts as one more step."""
-        encoded = []
-        for condition in condition_pictures(picture, probe):
-            encoded.append(backbone.to_latents(condition))
-            progress(0.0)
-        maps = torch.cat(encoded, 1)
+        views: Sequence[View],
+        probes: Sequence[Probe],
+        exposures: Sequence[int] = EVS,
+        *,
+        steps: int = 50,
+        seed: int = 0,
+        progress: Tell = lambda fraction: None,
+    ) -> list[Spheres]:
+        """One :class:`Spheres` a frame of a clip: ``views`` of one size, and in each the ``probes``' place.
+
+        A model of clips paints windows of its own length together, a model of pictures frame by frame; both from the
+        same noise in every window.
+        """
+        for view, probe in zip(views, probes, strict=True):
+            check_inside(view, probe)
+        backbone = load_backbone(self.folder, self.device)
+        _warn(backbone, views[0])
+        pictures = [frame(view, self.side or backbone.denoiser.side) for view in views]
+        evs = tuple(ev for ev in exposures if ev in backbone.convention.evs)
+        spans = windows(len(views), backbone.denoiser.frames)
+        mixed: list[Tensor] = []
+        with torch.no_grad(), memory_explained(backbone.name, self.device):
+            text = backbone.prompts.get([backbone.convention.wording(sphere, ev) for sphere in SPHERES for ev in evs])
+            for index, span in enumerate(spans):
+
+                def tell(fraction: float, done: float = index / len(spans)) -> None:
+                    progress(done + fraction / len(spans))
+
+                maps = _encoded(backbone, pictures[span], probes[span], tell)
+                found = self._frames(backbone, maps, text, steps, seed, tell)[:, : span.stop - span.start]
+                mixed = faded(mixed, list(found.unbind(1)), span.start)
+        return [
+            _spheres(frames, picture, probe, evs)
+            for frames, picture, probe in zip(mixed, pictures, probes, strict=True)
+        ]
+
+    def _frames(self, backbone: Backbone, maps: Tensor, text: Text, steps: int, seed: int, progress: Tell) -> Tensor:
+        """Every prompt's painted frames, (P, T, 3, H, W) display values. Decoding counts as one more step."""
         frames: list[Tensor] = []
         total, batch = len(text.tokens) * (steps + 1), self.batch
         while len(frames) < len(text.tokens):
@@ -124,6 +143,50 @@ class BackbonePainter:
                 batch //= 2
                 continue
             for done, latent in enumerate(latents):
-                frames.append(backbone.to_display(latent[None]))
+                frames.append(backbone.codec.decode(latent[None]))
                 progress((start * (steps + 1) + len(latents) * steps + done + 1) / total)
-        return frames
+        return torch.stack(frames)
+
+
+def _warn(backbone: Backbone, view: View) -> None:
+    note = f"The model {backbone.name} has no {LIMO}: it is only a base model, and its light means nothing."
+    if not backbone.finetuned and note not in view.warnings:
+        view.warnings.append(note)
+
+
+def _encoded(backbone: Backbone, pictures: Sequence[View], probes: Sequence[Probe], progress: Tell) -> Tensor:
+    """The five maps of every frame as latents (1, 5·C, [f,] h, w)."""
+    clips = torch.stack([
+        condition_pictures(picture, probe, backbone.convention)
+        for picture, probe in zip(pictures, probes, strict=True)
+    ])  # fmt: skip
+    encoded = []
+    for clip in clips.unbind(1):
+        encoded.append(backbone.to_latents(clip))
+        progress(0.0)
+    return torch.cat(encoded, 1)
+
+
+def _spheres(frames: Tensor, picture: View, probe: Probe, evs: tuple[int, ...]) -> Spheres:
+    """The spheres of one moment, cut out of the painted pictures (P, 3, H, W), mirrors first."""
+    seen = close_up(picture.camera, probe)
+    spheres = torch.stack([cut_out(each, picture.camera, seen) for each in frames])
+    mirror, diffuse = spheres.split(len(evs))
+    return Spheres(seen, mirror, diffuse, evs)
+
+
+def windows(count: int, length: int, overlap: int = OVERLAP) -> list[slice]:
+    """Spans of at most ``length`` frames that cover ``count``; neighbours share ``overlap`` or, at the end, more."""
+    if length == 1:
+        return [slice(i, i + 1) for i in range(count)]
+    starts = range(0, max(1, count - overlap), length - overlap)
+    return [slice(max(0, min(start, count - length)), min(start + length, count)) for start in starts]
+
+
+def faded(done: list[Tensor], new: list[Tensor], start: int) -> list[Tensor]:
+    """Frames of a clip with those of its next window from frame ``start`` on: where both are, one fades over."""
+    shared = len(done) - start
+    for i in range(shared):
+        share = (i + 1) / (shared + 1)
+        done[start + i] = torch.lerp(done[start + i], new[i], share)
+    return done + new[shared:]

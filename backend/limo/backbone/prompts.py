@@ -18,14 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-#: The paper's words for the two spheres (methods.md §1.4).
-SPHERES = {"mirror": "Metallic sphere", "diffuse": "Diffuse sphere"}
 CACHE = "limo_prompts.safetensors"
-
-
-def wording(sphere: str, ev: int) -> str:
-    """The prompt of one query, e.g. ``Metallic sphere [EV-3]``."""
-    return f"{SPHERES[sphere]} [EV{ev}]"
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...limo.backbone.load import encode as embed
-from ...limo.backbone.load import network_dtype, part
 from ...limo.backbone.networks import FluxDenoiser
+from ...limo.backbone.parts import network_dtype, part
 from ...limo.backbone.prompts import PromptCache, Text
+from ...limo.backbone.texts import encode as embed
 from . import bypass as vae_of
 from .flow import STEPS, Controller, invert, regenerate
 

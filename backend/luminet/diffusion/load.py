@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import MissingPart
-from ...limo.backbone.load import encode as embed
-from ...limo.backbone.load import memory_explained, network_dtype, part
+from ...limo.backbone.parts import memory_explained, network_dtype, part
 from ...limo.backbone.prompts import PromptCache
+from ...limo.backbone.texts import encode as embed
 from . import memory
 from .adaptor import Adaptor, canonical, widths_of
 from .bypass import DECODER, Bypass

@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-import psutil
-import torch
-
 from ...errors import LimelightError
-from .weights import FILE, elements
+from ...limo.backbone.memory import component, elements, free
+from .weights import FILE
 
-#: A component's own weights: the copies in other precisions that some folders hold beside them are not loaded.
-_WEIGHTS = re.compile(r"(diffusion_pytorch_model|model)(-\d+-of-\d+)?\.safetensors")
 #: Bytes that sampling and decoding take for each pixel of a picture on top of the weights: the VAE's last block, some
 #: four kilobytes in float32, is the largest of it; the rest is an allowance.
 WORKING = 10_000
@@ -33,19 +28,6 @@ def needed_by_flow(folder: Path, size: int, network_bytes: int) -> int:
         *(elements(component(folder, part)) for part in ("text_encoder", "text_encoder_2")),
     )
     return largest * network_bytes + elements(component(folder, "vae")) * 4 + WORKING * size * size
-
-
-def component(folder: Path, name: str) -> list[Path]:
-    """The weight files of one component."""
-    return [path for path in sorted((folder / name).glob("*.safetensors")) if _WEIGHTS.fullmatch(path.name)]
-
-
-def free(device: str) -> int:
-    """Bytes that a device has free for us: on a GPU also what torch keeps for reuse."""
-    if device == "cpu":
-        return int(psutil.virtual_memory().available)
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(torch.cuda.mem_get_info(device)[0]) + kept
 
 
 def check(model: str, device: str, bytes_needed: int) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...limo.backbone.load import lacks_memory, memory_explained
+from ...limo.backbone.parts import lacks_memory, memory_explained
 from ...optics.exposure import srgb_eotf
 from ..relighter import Relit
 from . import bypass as vae_of

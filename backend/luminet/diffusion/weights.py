@@ -12,7 +12,6 @@ import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -102,16 +101,3 @@ def _refuse_pickles(folder: Path) -> None:
             f"it is not opened.",
             f"Convert it to {FILE} on a computer that may be lost, or get the weights as safetensors.",
         )
-
-
-def elements(paths: Collection[Path]) -> int:
-    """How many numbers safetensors files hold, by their headers; a file that cannot be read counts nothing."""
-    total = 0
-    for path in paths:
-        try:
-            with safe_open(path, "pt") as file:
-                names = list(file.keys())
-                total += sum(int(torch.Size(file.get_slice(name).get_shape()).numel()) for name in names)
-        except (OSError, SafetensorError):
-            continue
-    return total

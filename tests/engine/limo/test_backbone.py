@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The diffusers painter on tiny random pipelines: diffusers' own pipelines are the reference, nothing is downloaded."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -23,77 +22,9 @@ from limelight.backend.limo.view import Probe, View
 from limelight.backend.optics import exr
 from limelight.backend.optics.camera import Camera
 from limelight.backend.optics.exposure import EVS
+from limelight.tests.engine.limo.pipelines import FAMILIES, unet, write_pipeline
 from PIL import Image
 from safetensors.torch import load_file, save_file
-
-FAMILIES = ("sd", "sdxl", "flux")
-LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789[]-"
-SPECIAL = ("<|startoftext|>", "<|endoftext|>")
-TOKENS = [*LETTERS, *(f"{letter}</w>" for letter in LETTERS), *SPECIAL]
-START, END = (TOKENS.index(token) for token in SPECIAL)
-TEXT = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2,
-        "vocab_size": len(TOKENS), "bos_token_id": START, "eos_token_id": END}  # fmt: skip
-
-
-def write_clip_tokenizer(folder: Path) -> None:
-    """The files that Stable Diffusion's repositories hold; every letter is a token."""
-    folder.mkdir(parents=True)
-    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(TOKENS)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "pad_token": "<|endoftext|>"}
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-
-
-def write_texts(folder: Path, family: str) -> None:
-    """Text encoders and tokenizers of a family."""
-    write_clip_tokenizer(folder / "tokenizer")
-    first = transformers.CLIPTextConfig(**TEXT, projection_dim=12)
-    transformers.CLIPTextModel(first).save_pretrained(folder / "text_encoder")
-    if family == "sdxl":
-        write_clip_tokenizer(folder / "tokenizer_2")
-        transformers.CLIPTextModelWithProjection(first).save_pretrained(folder / "text_encoder_2")
-    if family == "flux":
-        pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -1.0), *((c, -2.0) for c in LETTERS + "MDSEV")]
-        transformers.T5Tokenizer(vocab=pieces, extra_ids=0).save_pretrained(folder / "tokenizer_2")
-        sizes = {"d_model": 16, "d_ff": 24, "d_kv": 8, "num_layers": 1, "num_heads": 2, "vocab_size": len(pieces)}
-        transformers.T5EncoderModel(transformers.T5Config(**sizes)).save_pretrained(folder / "text_encoder_2")
-
-
-def unet(family: str) -> diffusers.UNet2DConditionModel:
-    extra = {"addition_embed_type": "text_time", "addition_time_embed_dim": 4,
-             "projection_class_embeddings_input_dim": 12 + 6 * 4} if family == "sdxl" else {}  # fmt: skip
-    return diffusers.UNet2DConditionModel(
-        sample_size=32, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, attention_head_dim=2,
-        cross_attention_dim=32 if family == "sdxl" else 16, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), **extra,
-    )  # fmt: skip
-
-
-def write_pipeline(folder: Path, family: str, *, dynamic: bool = False) -> Path:
-    """A whole random pipeline. ``dynamic`` is for Flux: shifted times and embedded guidance, as FLUX.1-dev has."""
-    torch.manual_seed(7)
-    name = {"sd": "StableDiffusionPipeline", "sdxl": "StableDiffusionXLPipeline", "flux": "FluxPipeline"}[family]
-    index = {"_class_name": name, "vae": ["diffusers", "AutoencoderKL"]}
-    write_texts(folder, family)
-    vae = {"block_out_channels": (8, 16), "norm_num_groups": 4, "latent_channels": 4, "sample_size": 64}
-    blocks = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2}
-    shift = {"shift_factor": 0.1, "scaling_factor": 0.4} if family == "flux" else {}
-    diffusers.AutoencoderKL(**vae, **blocks, **shift).save_pretrained(folder / "vae")
-    if family == "flux":
-        index["transformer"] = ["diffusers", "FluxTransformer2DModel"]
-        sizes = {"in_channels": 16, "num_layers": 1, "num_single_layers": 1, "attention_head_dim": 8,
-                 "num_attention_heads": 2, "joint_attention_dim": 16, "pooled_projection_dim": 16,
-                 "axes_dims_rope": (2, 2, 4), "guidance_embeds": dynamic}  # fmt: skip
-        diffusers.FluxTransformer2DModel(**sizes).save_pretrained(folder / "transformer")
-        diffusers.FlowMatchEulerDiscreteScheduler(shift=1.0, use_dynamic_shifting=dynamic).save_pretrained(
-            folder / "scheduler"
-        )
-    else:
-        index["unet"] = ["diffusers", "UNet2DConditionModel"]
-        unet(family).save_pretrained(folder / "unet")
-        diffusers.EulerAncestralDiscreteScheduler(beta_schedule="scaled_linear").save_pretrained(folder / "scheduler")
-    (folder / "model_index.json").write_text(json.dumps(index))
-    return folder
 
 
 def write_limo(folder: Path) -> None:
