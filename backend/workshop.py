@@ -152,18 +152,21 @@ def train(
 
 @app.command()
 def bench(
-    model: Annotated[str, typer.Argument(help="limo, direction, depth, luminet or relightify")],
+    model: Annotated[str, typer.Argument(help="limo, limo-video, direction, depth, luminet or relightify")],
     folder: Annotated[
         Path,
         typer.Argument(
-            help="A probe set: folders of image, depth, meta.json, env_ID.exr; luminet: a folder of light sets;"
-            " relightify: of heads"
+            help="A probe set: folders of image, depth, meta.json, env_ID.exr; limo-video: a folder of sequences;"
+            " luminet: of light sets; relightify: of heads"
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for table, JSON, contact sheet and the worst cases")],
     quality: Annotated[str, typer.Option(help="draft, normal or high")] = "normal",
     limit: Annotated[
-        int, typer.Option(help="At most so many probes or heads; luminet: pairs of each kind; 0 is all")
+        int,
+        typer.Option(
+            help="At most so many probes or heads; limo-video: sequences, luminet: pairs of each kind; 0 is all"
+        ),
     ] = 0,
     depth: Annotated[str, typer.Option(help="limo: both, given (the set's) or guessed (from the picture)")] = "both",
     textbook: Annotated[Path | None, typer.Option(help="direction: folder of trained textbook forms")] = None,
@@ -197,6 +200,10 @@ def bench(
             return bench_luminet(
                 folder, out, model=form, quality=quality, limit=limit, seed=seed, device=device, report=report
             )
+        if model == "limo-video":
+            from ..benchmarks.limo.video import run_bench as bench_video
+
+            return bench_video(folder, out, quality=quality, limit=limit, seed=seed, device=device, report=report)
         if model == "relightify":
             from ..backend.relightify.prior import WEIGHTS
             from ..benchmarks.relightify.run import run_bench as bench_relightify
@@ -208,7 +215,8 @@ def bench(
             )  # fmt: skip
         if model != "limo":
             raise BadInput(
-                f"There is no benchmark for '{model}'.", "Known: limo, direction, depth, luminet, relightify."
+                f"There is no benchmark for '{model}'.",
+                "Known: limo, limo-video, direction, depth, luminet, relightify.",
             )
         from ..benchmarks.limo.run import run_bench
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +23,7 @@ from .probe_set import HEIGHT, Case, read_set
 from .score import TRUTH, energies, limo_rmse, score
 from .sheet import Picture, write_sheet
 from .statistics import Row, Summary, grounding, summarize
-from .table import as_table
+from .table import as_table, finite
 
 #: Which depth the engine and the partial baseline get: the set's, or the engine's own guess from the picture.
 DEPTHS = {"both": ("given", "guessed"), "given": ("given",), "guessed": ("guessed",)}
@@ -132,7 +131,7 @@ def _write(
     }
     listed = [vars(row) for row in rows]
     out.mkdir(parents=True, exist_ok=True)
-    (out / "scores.json").write_text(json.dumps(_finite({**found, "rows": listed}), indent=1), encoding="utf-8")
+    (out / "scores.json").write_text(json.dumps(finite({**found, "rows": listed}), indent=1), encoding="utf-8")
     (out / "table.md").write_text(table, encoding="utf-8")
     columns = [*estimates, TRUTH, summary.best_baseline]
     spread = [pictures[i * len(pictures) // min(SHOWN, len(pictures))] for i in range(min(SHOWN, len(pictures)))]
@@ -140,13 +139,4 @@ def _write(
     title = f"{about['set']}: {about['probes']} probes, {about['quality']} quality"
     write_sheet(out / "contact_sheet.png", title, spread, columns)
     write_sheet(out / "worst_cases.png", f"The {len(worst)} worst, {title}", worst, columns)
-    return _finite({**found, "table": table})
-
-
-def _finite(value: Any) -> Any:
-    """The same for JSON, which knows no NaN: null instead."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return finite({**found, "table": table})

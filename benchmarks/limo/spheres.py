@@ -25,6 +25,8 @@ Balls = dict[str, Tensor]
 
 #: A quadrant of LIMO's 1024² picture.
 LIMO = SphereView(torch.tensor([0.0, 0.0, -8.0]), 0.5, 512)
+#: The same ball for sequences, which have many frames.
+SMALL = SphereView(LIMO.center, LIMO.radius, 128)
 #: Camera at (0, −16, 2) towards a ball of radius 1, 85 mm on 36: 282 of 960 pixels across.
 THREE = SphereView(torch.tensor([0.0, -2.0, -16.0]), 1.0, 297)
 #: The ball's part of that frame of 960 × 540.
@@ -51,6 +53,13 @@ def limo_balls(lights: Lights) -> dict[str, Balls]:
         }
         found[name] = {ball: _eight_bit(expose(seen, 0)) * stage.mask[..., None] for ball, seen in balls.items()}
     return found
+
+
+def small_balls(light: Tensor) -> Balls:
+    """Mirror and diffuse ball (128, 128, 3) under one light, as :func:`limo_balls` shows them."""
+    stage = _stage(SMALL)
+    balls = {"mirror": stage.mirror(light), "diffuse": pano.sample(_diffuse(light), stage.normals)}
+    return {ball: _eight_bit(expose(seen, 0)) * stage.mask[..., None] for ball, seen in balls.items()}
 
 
 def three_balls(lights: Lights) -> dict[str, Balls]:

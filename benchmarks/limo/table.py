@@ -47,12 +47,12 @@ def _by_ball(summary: Summary, protocol: str, metrics: dict[str, str], balls: tu
         for ball in balls
         for method in summary.means
     ]
-    return _grid(["ball", "method", *metrics.values()], rows)
+    return grid(["ball", "method", *metrics.values()], rows)
 
 
 def _by_method(summary: Summary) -> str:
     rows = [[method, *(_number(summary, method, f"map.{metric}") for metric in _MAP)] for method in summary.means]
-    return _grid(["method", *_MAP.values()], rows)
+    return grid(["method", *_MAP.values()], rows)
 
 
 def _relative(summary: Summary) -> str:
@@ -67,7 +67,7 @@ def _relative(summary: Summary) -> str:
             continue
         cells = [_percent(entry) for entry in entries if entry]
         rows.append([title.removesuffix(" ↑"), entries[0]["best"], *cells])
-    return _grid(["number", "best baseline", *summary.relative], rows)
+    return grid(["number", "best baseline", *summary.relative], rows)
 
 
 def _grounding(found: dict[str, Any]) -> str:
@@ -79,7 +79,7 @@ def _grounding(found: dict[str, Any]) -> str:
         for method, v in found["methods"].items()
     ]  # fmt: skip
     head = ["method", "lit over shaded, stops", "right order", "RMS error, stops", "correlation"]
-    return f"{found['pairs']} pairs, truly {found['true_stops']:+.2f} stops apart.\n\n" + _grid(head, rows)
+    return f"{found['pairs']} pairs, truly {found['true_stops']:+.2f} stops apart.\n\n" + grid(head, rows)
 
 
 def _number(summary: Summary, method: str, key: str) -> str:
@@ -100,5 +100,14 @@ def _percent(entry: dict[str, Any]) -> str:
     return text if bounds is None else f"{text} [{100 * bounds[0]:+.0f}, {100 * bounds[1]:+.0f}]"
 
 
-def _grid(head: list[str], rows: list[list[str]]) -> str:
+def grid(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows])
+
+
+def finite(value: Any) -> Any:
+    """The same for JSON, which knows no NaN: null instead."""
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
