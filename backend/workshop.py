@@ -33,6 +33,9 @@ def synthesize(
         Path | None,
         typer.Option(help="rooms, lights, faces: folder of panoramas as surroundings; crops: of those kept out"),
     ] = None,
+    skins: Annotated[
+        Path | None, typer.Option(help="faces: folder of free skins in MakeHuman's layout, for half of them")
+    ] = None,
     blender: Annotated[Path | None, typer.Option(help="A Python that has bpy")] = None,
     family: Annotated[
         str, typer.Option(help="spheres, views, sequences: still, or what moves: sphere, camera, light")
@@ -59,7 +62,7 @@ def synthesize(
         if kind == "faces":
             from ..synthesis.faces import write_faces
 
-            made = write_faces(out, seed or 0, count, workers, report.progress, hdris)
+            made = write_faces(out, seed or 0, count, workers, report.progress, hdris, skins)
             return {"out": str(out), "first": seed or 0, "count": count, "faces": made["faces"]}
         if kind not in ("rooms", "lights", "spheres", "views", "probes", "sequences"):
             raise BadInput(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Synthetic faces for the UV prior: texture with its light baked in, diffuse and specular albedo, normals, all exact.
 
-``limelight synthesize faces --out DIR --count N [--hdris DIR]``
+``limelight synthesize faces --out DIR --count N [--hdris DIR] [--skins DIR]``
 
 Shards ``faces_<first seed>.safetensors`` of :data:`SHARD` faces hold ``maps`` (N, 10, 256, 256) uint8 as
 :mod:`..backend.relightify.maps` orders them, and of each face its ``seed``, its ``tone`` (an index into
@@ -13,8 +13,9 @@ where there is none), ``eye`` (3) towards the camera and the camera's ``gains`` 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -28,19 +29,29 @@ from ..backend.errors import BadInput
 from ..backend.optics.exposure import srgb_oetf
 from ..backend.relightify.maps import F0_SCALE, RESOLUTION
 from .samples import EVALUATION_SEEDS
-from .skin import hair, illumination, layout, person, photograph, pigment, relief
+from .skin import hair, illumination, layout, painted, person, photograph, pigment, relief
 from .sky import hdri_files
 
 #: Faces a shard, lamps that are stored, and how much finer than the maps skin is painted.
 SHARD, LAMPS, FINER = 128, 4, 2
 _PAINTED = RESOLUTION * FINER
+#: How many of the faces wear a skin from a folder, where there is one.
+_WORN = 0.5
 
 
-def make_face(seed: int, hdris: list[Path]) -> dict[str, np.ndarray]:
-    """Everything that a shard stores of one face; the same arguments give the same numbers."""
-    rng = np.random.default_rng(seed)
-    who = person.draw(rng, seed % len(person.TONES))
-    surface = paint(rng, who)
+def make_face(seed: int, hdris: list[Path], skins: Sequence[Path] = ()) -> dict[str, np.ndarray]:
+    """Everything that a shard stores of one face; the same arguments give the same numbers.
+
+    Half of the faces wear one of the ``skins`` (:mod:`.skin.painted`), if there are any, in its own tone.
+    """
+    rng, chance = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+    if skins and chance.random() < _WORN:
+        skin = painted.albedo(skins[chance.integers(len(skins))], _PAINTED)
+        who = wearer(rng, skin)
+        surface = paint(rng, who, skin)
+    else:
+        who = person.draw(rng, seed % len(person.TONES))
+        surface = paint(rng, who)
     identity, expression = draw_shape(rng)
     head = photograph.posed(layout.model().points(identity, expression), surface.normal)
     light = illumination.draw(rng, hdris)
@@ -59,11 +70,21 @@ def make_face(seed: int, hdris: list[Path]) -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-def paint(rng: np.random.Generator, who: person.Person) -> photograph.Surface:
-    """A person's skin at the maps' resolution, painted finer and averaged."""
+def wearer(rng: np.random.Generator, skin: np.ndarray) -> person.Person:
+    """Somebody whom a skin (R, R, 3) suits: of its tone, and without marks that it would have to show."""
+    tone, angle = painted.typology(skin)
+    return replace(person.draw(rng, tone), angle=angle, moles=0, blemishes=0, freckles=0.0, beard="none", hair="bald")
+
+
+def paint(rng: np.random.Generator, who: person.Person, skin: np.ndarray | None = None) -> photograph.Surface:
+    """A person's skin at the maps' resolution, painted finer and averaged; its colour is that of ``skin`` if given."""
     at = layout.layout(_PAINTED)
     grown = hair.grow(rng, who, _PAINTED)
+    if skin is not None:
+        # What hair the skin shows is in its colours.
+        grown = hair.Hair(np.zeros_like(grown.cover), grown.colour, np.zeros_like(grown.shade))
     albedo, pigments = pigment.albedo(rng, who, grown, _PAINTED)
+    albedo = albedo if skin is None else skin
     height, pores = relief.height(rng, who, pigments, grown, _PAINTED)
     f0 = relief.specular(rng, who, pores, grown, _PAINTED)
     slopes = _averaged(relief.slopes(height, at))
@@ -105,9 +126,11 @@ def write_faces(
     workers: int = 1,
     progress: Callable[[float, str], None] = lambda fraction, stage: None,
     hdri_folder: Path | None = None,
+    skin_folder: Path | None = None,
 ) -> dict[str, Any]:
     """Write the shards of ``count`` seeds that are not there yet, and return the manifest.
 
+    ``skin_folder``: free skins in MakeHuman's layout, which half of the faces then wear.
     A shard appears whole; one that is shorter than now asked for is made again.
     """
     if first < EVALUATION_SEEDS < first + count:
@@ -118,13 +141,14 @@ def write_faces(
     hdris = hdri_files(hdri_folder)
     if hdri_folder is not None and not hdris:
         raise BadInput(f"{hdri_folder} holds no panoramas.", "Name a folder of EXR files, or leave --hdris out.")
+    skins = painted.skin_files(skin_folder)
     out.mkdir(parents=True, exist_ok=True)
     shards = [range(s, min(s + SHARD, first + count)) for s in range(first, first + count, SHARD)]
     missing = [seeds for seeds in shards if not _is_there(out, seeds)]
     done = count - sum(map(len, missing))
     for seeds in missing:
         faces = []
-        for face in _made(seeds, hdris, workers):
+        for face in _made(seeds, hdris, skins, workers):
             faces.append(face)
             done += 1
             progress(done / count, f"Face {done} of {count}")
@@ -132,11 +156,11 @@ def write_faces(
         partial = out / f".{seeds.start}.partial"
         save_file({key: np.stack([face[key] for face in faces]) for key in faces[0]}, partial)
         partial.replace(_shard(out, seeds))
-        write_manifest(out, hdris)
-    return write_manifest(out, hdris)
+        write_manifest(out, hdris, skins)
+    return write_manifest(out, hdris, skins)
 
 
-def write_manifest(out: Path, hdris: list[Path]) -> dict[str, Any]:
+def write_manifest(out: Path, hdris: list[Path], skins: list[Path]) -> dict[str, Any]:
     """Describe all shards of a folder in ``manifest.json``."""
     shards, tones = [], np.zeros(len(person.TONES), int)
     for path in sorted(out.glob("faces_*.safetensors")):
@@ -147,6 +171,7 @@ def write_manifest(out: Path, hdris: list[Path]) -> dict[str, Any]:
     manifest = {
         "format": 1, "resolution": RESOLUTION, "faces": int(tones.sum()), "shards": shards,
         "tones": dict(zip(person.TONES, tones.tolist(), strict=True)), "hdris": [path.stem for path in hdris],
+        "skins": [path.stem for path in skins],
     }  # fmt: skip
     partial = out / "manifest.json.partial"
     partial.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
@@ -154,14 +179,15 @@ def write_manifest(out: Path, hdris: list[Path]) -> dict[str, Any]:
     return manifest
 
 
-def _made(seeds: Iterable[int], hdris: list[Path], workers: int) -> Iterable[dict[str, np.ndarray]]:
+def _made(seeds: Iterable[int], hdris: list[Path], skins: list[Path], workers: int) -> Iterable[dict[str, np.ndarray]]:
     """The faces of the seeds, in order, by so many processes."""
     if workers == 1:
-        yield from (make_face(seed, hdris) for seed in seeds)
+        yield from (make_face(seed, hdris, skins) for seed in seeds)
         return
     # A process each, since much of the work holds Python's lock; started afresh, since torch does not like forks.
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        yield from pool.map(make_face, seeds, [hdris] * len(list(seeds)))
+        every = len(list(seeds))
+        yield from pool.map(make_face, seeds, [hdris] * every, [skins] * every)
 
 
 def _shard(out: Path, seeds: range) -> Path:

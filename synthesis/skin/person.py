@@ -9,7 +9,7 @@ import numpy as np
 
 #: Typology angles in degrees that part the six skin tones (Chardon et al. 1991; Del Bino & Bernerd 2013).
 TONES = ("very light", "light", "intermediate", "tan", "brown", "dark")
-_ANGLES = ((55, 66), (41, 55), (28, 41), (10, 28), (-30, 10), (-66, -30))
+ANGLES = ((55, 66), (41, 55), (28, 41), (10, 28), (-30, 10), (-66, -30))
 HAIR = ("bald", "shaved", "short", "full", "receding")
 BEARD = ("none", "shaven", "stubble", "full", "moustache", "goatee")
 
@@ -50,7 +50,7 @@ class Person:
 
 def draw(rng: np.random.Generator, tone: int) -> Person:
     """A person of a skin tone. What goes with tone, age or beard is drawn to go with it, loosely."""
-    low, high = _ANGLES[tone]
+    low, high = ANGLES[tone]
     light = 1 - tone / 5
     age = float(rng.choice([rng.uniform(18, 40), rng.uniform(35, 60), rng.uniform(55, 85)], p=[0.5, 0.3, 0.2]))
     bearded = rng.random() < 0.5

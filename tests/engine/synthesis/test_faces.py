@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from limelight.backend import cli
 from limelight.backend.errors import BadInput
+from limelight.backend.optics.exposure import srgb_eotf
 from limelight.backend.relightify.maps import CHANNELS, DIFFUSE, NORMAL, RESOLUTION, SPECULAR, TEXTURE, skin_mask
 from limelight.synthesis import faces
-from limelight.synthesis.skin import layout, person
+from limelight.synthesis.skin import layout, painted, person
+from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file
 from typer.testing import CliRunner
@@ -29,7 +32,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Faces that cost nothing and shards of three; the list fills with the seeds that were made."""
     made: list[int] = []
 
-    def face(seed: int, hdris: list[Path]) -> dict[str, np.ndarray]:
+    def face(seed: int, hdris: list[Path], skins: list[Path]) -> dict[str, np.ndarray]:
         made.append(seed)
         maps = np.full((CHANNELS, 4, 4), seed % 251, np.uint8)
         return {"maps": maps, "seed": np.array(seed), "tone": np.array(seed % 6, np.uint8)}
@@ -107,6 +110,47 @@ def test_a_folder_without_panoramas_is_told(tmp_path: Path, quick: list[int]) ->
     with pytest.raises(BadInput, match="no panoramas"):
         faces.write_faces(tmp_path, 0, 2, hdri_folder=tmp_path)
     assert not quick
+
+
+def test_a_painted_skin_lands_where_makehuman_has_it(tmp_path: Path) -> None:
+    size = 512
+    across, down = np.meshgrid((np.arange(size) + 0.5) / size, (np.arange(size) + 0.5) / size)
+    where = np.stack([across, 1 - down, np.full_like(across, 0.5)], -1)
+    Image.fromarray((where * 255).round().astype(np.uint8)).save(tmp_path / "where.png")
+    found = painted.albedo(tmp_path / "where.png", 64)
+    at = layout.layout(64)
+    meant = painted.to_makehuman(np.stack([at.u, 1 - at.v], -1))
+    assert meant[at.mask].min() > 0 and meant[at.mask].max() < 1
+    colour = srgb_eotf(torch.from_numpy(meant[at.mask])).numpy().clip(0.003, 0.95)
+    assert np.abs(found[at.mask][:, :2] - colour).max() < 0.01
+    # MakeHuman's head lies on its side: up on the face is towards smaller u, the head's left towards larger v.
+    nose, brow, left = (painted.to_makehuman(np.array(uv)) for uv in ((0.5, 0.42), (0.5, 0.6), (0.6, 0.42)))
+    assert brow[0] < nose[0] and left[1] > nose[1]
+
+
+def test_half_of_the_faces_wear_skins_of_a_folder(tmp_path: Path) -> None:
+    colours = {"dark": (92, 60, 48), "light": (236, 200, 180)}
+    for name, colour in colours.items():
+        Image.new("RGB", (128, 128), colour).save(tmp_path / f"{name}.png")
+    files = painted.skin_files(tmp_path)
+    assert [path.stem for path in files] == ["dark", "light"]
+    worn, plain = {}, 0
+    for seed in range(8):
+        face = faces.make_face(seed, [], files)
+        diffuse = face["maps"][DIFFUSE].astype(int)
+        plain += int(np.ptp(diffuse[0]) > 20)
+        for name, colour in colours.items():
+            if np.abs(diffuse - np.array(colour)[:, None, None]).max() <= 1:
+                worn[name] = face
+    assert set(worn) == set(colours)
+    assert worn["dark"]["tone"] >= 4 and worn["light"]["tone"] <= 1
+    assert worn["dark"]["maps"][TEXTURE].std() > 2, "the light must be in the texture"
+    assert plain, "the others are made by rule"
+
+
+def test_a_folder_without_skins_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no pictures"):
+        faces.write_faces(tmp_path, 0, 2, skin_folder=tmp_path)
 
 
 def test_the_command_makes_faces(tmp_path: Path, quick: list[int]) -> None:
