@@ -126,6 +126,77 @@ class FaceSettings(PropertyGroup):
     )
 
 
+class CaptureSettings(PropertyGroup):
+    """Pictures of an object from all around, and splats learnt from pictures"""
+
+    folder: StringProperty(
+        name="Folder",
+        description="Where captures are put; empty: “captures” beside the .blend, or in Limelight's user folder",
+        subtype="DIR_PATH",
+        options=RELATIVE_PATH,
+    )
+    views: IntProperty(
+        name="Views",
+        description="Pictures to learn from; an eighth as many more are made for testing",
+        min=8,
+        max=2000,
+        default=100,
+    )
+    size: IntProperty(
+        name="Size", description="Width and height of the pictures in pixels", min=32, max=4096, default=400
+    )
+    samples: IntProperty(name="Samples", description="Of each picture in Cycles, denoised", min=1, max=4096, default=64)
+    lowest: FloatProperty(
+        name="Lowest",
+        description="How far above the horizon the lowest pictures are taken from; negative is from below",
+        subtype="ANGLE",
+        min=-1.55,
+        max=1.2,
+        default=-0.35,
+    )
+    source: StringProperty(
+        name="Pictures",
+        description="Folder with transforms.json, or with images and COLMAP's sparse model; a capture fills it in",
+        subtype="DIR_PATH",
+        options=RELATIVE_PATH,
+    )
+    tone: EnumProperty(
+        name="Tone",
+        description="How light became the pictures' pixels",
+        items=(
+            ("SRGB", "Plain", "Plain sRGB values, as captures of Blender scenes have them"),
+            ("ACES", "Film curve", "A film curve, as cameras and the view transforms of films have it"),
+        ),
+        default="SRGB",
+    )
+    up: EnumProperty(
+        name="Up",
+        description="Which way is up among the pictures' cameras",
+        items=(
+            ("AUTO", "As usual", "Z for transforms.json, −Y for COLMAP"),
+            ("Z_UP", "Z", "As Blender has it"),
+            ("Y_DOWN", "−Y", "Y points down, Z ahead"),
+            ("Y_UP", "Y", "Y points up, Z back"),
+        ),
+        default="AUTO",
+    )
+    iterations: IntProperty(
+        name="Iterations", description="Of all stages; 0 takes what suits the device: 6 000, on a GPU 75 000", min=0
+    )
+    resolution: IntProperty(
+        name="Train at", description="Pixels along a picture's longer side; 0 takes 256, on a GPU 1600", min=0
+    )
+    gaussians: IntProperty(
+        name="Gaussians", description="The most there may be; 0 takes 20 000, on a GPU 500 000", min=0
+    )
+    start: StringProperty(
+        name="Start from",
+        description="A splat file that somebody trained of these pictures, to skip the first stage",
+        subtype="FILE_PATH",
+        options=RELATIVE_PATH,
+    )
+
+
 class SceneSettings(PropertyGroup):
     """What the engine sees of a scene, and how it estimates"""
 
@@ -207,6 +278,7 @@ class SceneSettings(PropertyGroup):
     frames: PointerProperty(type=FrameSettings, name="Frames", description="Light that changes from frame to frame")
     relight: PointerProperty(type=RelightSettings, name="Relight", description="How pictures get other light")
     face: PointerProperty(type=FaceSettings, name="Face", description="How a portrait becomes a head")
+    capture: PointerProperty(type=CaptureSettings, name="Capture", description="How objects become splats")
 
 
 class HeadMemory(PropertyGroup):
@@ -367,6 +439,7 @@ CLASSES = (
     *properties_frames.CLASSES,
     RelightSettings,
     FaceSettings,
+    CaptureSettings,
     SceneSettings,
     HeadMemory,
     ProbeLight,

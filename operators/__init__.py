@@ -21,7 +21,9 @@ def classes() -> tuple[type, ...]:
         relight_inputs,
         relight_results,
         repair,
+        splat_capture,
         splat_import,
+        splat_train,
         state,
         sun,
     )
@@ -29,4 +31,5 @@ def classes() -> tuple[type, ...]:
     light = (state, place_probe, probe_list, plate, depth, repair, estimate, apply, sun, compare, engine)
     relit = (relight, relight_inputs, relight_results)
     portraits = (face, face_inputs, face_landmarks, face_results)
-    return tuple(cls for module in (*light, *relit, *portraits, splat_import) for cls in module.CLASSES)
+    clouds = (splat_import, splat_capture, splat_train)
+    return tuple(cls for module in (*light, *relit, *portraits, *clouds) for cls in module.CLASSES)

@@ -31,6 +31,8 @@ class EngineRun:
     #: The job's kind on the wire, and what happens before the engine has it, as a phrase for the artist.
     kind = ""
     first_stage = "Writing down what the camera sees"
+    #: What the artist is told of a run that was cancelled.
+    cancelled_text = "Cancelled; nothing was changed"
 
     def gather(self, context: bpy.types.Context) -> bool:
         """One short piece of what is to be written down before ``capture``; True when nothing is left. Raises as that.

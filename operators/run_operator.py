@@ -95,8 +95,8 @@ def _finish(operator: Operator, context: bpy.types.Context, run: EngineRun) -> s
     engine_session.end(run)
     try:
         if run.cancelled:
-            _show_end(context, "Cancelled; nothing was changed")
-            operator.report({"INFO"}, "Cancelled; nothing was changed")
+            _show_end(context, run.cancelled_text)
+            operator.report({"INFO"}, run.cancelled_text)
             return {"CANCELLED"}
         if not run.succeeded:
             _show_end(context, run.error_text)
@@ -174,7 +174,7 @@ class RunOperator(Operator):
         run = self._run
         if engine_session.running_run() is not run:
             # The run was abandoned: another file was loaded or the engine was stopped.
-            _show_end(context, "Cancelled; nothing was changed")
+            _show_end(context, run.cancelled_text)
             return {"CANCELLED"}
         if event.type == "ESC" and event.value == "PRESS":
             run.cancel()

@@ -16,10 +16,12 @@ def classes() -> tuple[type, ...]:
         probes,
         relight,
         relight_wipe,
+        splat_capture,
         splats,
         view,
         world,
     )
 
     light_tabs = (view, probes, estimate, frames, light, compare, image_editor, relight, relight_wipe, world)
-    return tuple(cls for module in (*light_tabs, probe_gizmo, face, face_landmarks, splats) for cls in module.CLASSES)
+    others = (probe_gizmo, face, face_landmarks, splats, splat_capture)
+    return tuple(cls for module in (*light_tabs, *others) for cls in module.CLASSES)

@@ -105,8 +105,8 @@ def _render(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, 
     scene = context.scene
     size = seen_size(scene)
     path = folder / "view.exr"
-    with own.without_own(scene), _settings_for_capture(scene, size, path):
-        _render_still(scene, path)
+    with own.without_own(scene), settings_for_capture(scene, size, path, SAMPLES):
+        render_still(scene, path)
     if own.lights(scene) and not _brightest(path):
         raise ValueError(
             "nothing but Limelight's own light falls on the scene, and an estimate leaves that out: "
@@ -126,7 +126,8 @@ def seen_size(scene: bpy.types.Scene) -> tuple[int, int]:
     return max(16, round(width * scale)), max(16, round(height * scale))
 
 
-def _render_still(scene: bpy.types.Scene, path: Path) -> None:
+def render_still(scene: bpy.types.Scene, path: Path) -> None:
+    """Render into the path that the settings name; ``ValueError`` if it was broken off."""
     path.unlink(missing_ok=True)
     bpy.ops.render.render(write_still=True, scene=scene.name)
     # Esc ends a render without any error: there is only no picture then.
@@ -140,15 +141,20 @@ def _brightest(path: Path) -> float:
 
 
 @contextmanager
-def _settings_for_capture(scene: bpy.types.Scene, size: tuple[int, int], path: Path) -> Iterator[None]:
-    """Small linear Cycles render to ``path``; every setting is put back, also after an error."""
+def settings_for_capture(
+    scene: bpy.types.Scene, size: tuple[int, int], path: Path, samples: int, display: bool = False
+) -> Iterator[None]:
+    """Small Cycles render to ``path``; every setting is put back, also after an error.
+
+    Linear values in an EXR; with ``display`` plain sRGB values with alpha in a PNG, at the exposure that the scene has.
+    """
     render, image = scene.render, scene.render.image_settings
     changes: list[tuple[Any, str, Any]] = [
         (render, "engine", "CYCLES"),
         (render, "resolution_x", size[0]),
         (render, "resolution_y", size[1]),
         (render, "resolution_percentage", 100),
-        (render, "film_transparent", False),
+        (render, "film_transparent", display),
         (render, "use_compositing", False),
         (render, "use_sequencer", False),
         (render, "use_border", False),
@@ -157,10 +163,11 @@ def _settings_for_capture(scene: bpy.types.Scene, size: tuple[int, int], path: P
         (render, "use_placeholder", False),
         (render, "use_multiview", False),
         (scene.cycles, "film_exposure", 1.0),
-        (scene.cycles, "samples", SAMPLES),
+        (scene.cycles, "samples", samples),
         (scene.cycles, "use_adaptive_sampling", True),
         (scene.cycles, "use_denoising", True),
     ]
+    changes += _display(scene) if display else []
     # An output with colours of its own may be in another linear space; its name is empty where it never was chosen.
     if image.color_management == "OVERRIDE" and image.linear_colorspace_settings.name:
         changes.append((image.linear_colorspace_settings, "name", compat.LINEAR))
@@ -171,9 +178,27 @@ def _settings_for_capture(scene: bpy.types.Scene, size: tuple[int, int], path: P
         for owner, name, value in changes:
             setattr(owner, name, value)
         render.filepath = str(path)
-        compat.set_still_format(image, "OPEN_EXR")
-        image.color_mode, image.color_depth = "RGB", "32"
+        compat.set_still_format(image, "PNG" if display else "OPEN_EXR")
+        image.color_mode, image.color_depth = ("RGBA", "8") if display else ("RGB", "32")
         yield
+
+
+def _display(scene: bpy.types.Scene) -> list[tuple[Any, str, Any]]:
+    """What makes pixels the sRGB values of the light and square; a look is chosen before its transform goes."""
+    view, image = scene.view_settings, scene.render.image_settings
+    changes: list[tuple[Any, str, Any]] = [
+        (view, "look", "None"),
+        (view, "view_transform", "Standard"),
+        (view, "gamma", 1.0),
+        (view, "use_curve_mapping", False),
+        (scene.display_settings, "display_device", "sRGB"),
+        (image, "color_management", "FOLLOW_SCENE"),
+        (scene.render, "dither_intensity", 0.0),
+        (scene.render, "pixel_aspect_x", 1.0),
+        (scene.render, "pixel_aspect_y", 1.0),
+        (scene.render, "use_motion_blur", False),
+    ]
+    return changes
 
 
 def cast_depth(context: bpy.types.Context, side: int, size: tuple[int, int] | None = None) -> np.ndarray:

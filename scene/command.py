@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING
 
 import bpy
 
-from . import capture, compat, domes, lamps, probes, problems, results, world
+from . import capture, compat, domes, lamps, probes, problems, results, splat_command, world
 
 if TYPE_CHECKING:
     from ..bridge import Engine, Job
 
+NO_ENGINE = "The engine is not set up: give --engine PYTHON, or set it up in the preferences."
 _FORMATS = {".exr": "OPEN_EXR", ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
     made = argparse.ArgumentParser(prog="blender -b FILE --command limelight", description=__doc__)
-    light = made.add_subparsers(dest="command", required=True).add_parser("light", help="estimate and apply light")
+    commands = made.add_subparsers(dest="command", required=True)
+    splat_command.add(commands)
+    light = commands.add_parser("light", help="estimate and apply light")
     light.add_argument("--probe", default="all", help="name of a probe, or all")
     light.add_argument("--apply", choices=("world", "lamps", "domes", "none"), default="world")
     light.add_argument("--render", help="render the frame to this path afterwards")
@@ -39,11 +42,11 @@ def main(argv: list[str]) -> int:
     """Run the command; 0 done, 2 bad input, 3 engine missing, 130 cancelled. What is wrong is a line on stderr."""
     options = parser().parse_args(argv)
     try:
-        return _light(bpy.context, options)
+        return (splat_command.run if options.command == "capture" else _light)(bpy.context, options)
     except KeyboardInterrupt:
-        return _refuse("Cancelled.", 130)
+        return refuse("Cancelled.", 130)
     except (OSError, RuntimeError, ValueError) as error:
-        return _refuse(f"{str(error).removeprefix('Error: ').strip().rstrip('.')}.", 2)
+        return refuse(f"{str(error).removeprefix('Error: ').strip().rstrip('.')}.", 2)
 
 
 def _light(context: bpy.types.Context, options: argparse.Namespace) -> int:
@@ -55,28 +58,38 @@ def _light(context: bpy.types.Context, options: argparse.Namespace) -> int:
     if options.probe != "all":
         names = [probe.name for probe in probes.probes(context.scene)]
         if options.probe not in names:
-            return _refuse(f"There is no probe '{options.probe}'; the scene has: {', '.join(names) or 'none'}.", 2)
+            return refuse(f"There is no probe '{options.probe}'; the scene has: {', '.join(names) or 'none'}.", 2)
         for probe in probes.probes(context.scene):
             probe.limelight.use = probe.name == options.probe
     context.view_layer.update()
     found = problems.find_problems(context)
     if found:
-        return _refuse("; ".join(p.text for p in found) + ".", 2)
-    python = options.engine or os.environ.get("LIMELIGHT_ENGINE_PYTHON") or _preferred(context)
-    if not python or not Path(python).is_file():
-        return _refuse("The engine is not set up: give --engine PYTHON, or set it up in the preferences.", 3)
-    job, lit = estimate(context, Path(python), options.device)
+        return refuse("; ".join(p.text for p in found) + ".", 2)
+    python = engine_python(context, options.engine)
+    if python is None:
+        return refuse(NO_ENGINE, 3)
+    job, lit = estimate(context, python, options.device)
     if job.state != "done":
-        assert job.error is not None
-        return _refuse(
-            f"{job.error.text} {job.error.remedy}", {"missing_part": 3, "cancelled": 130}.get(job.error.code, 2)
-        )
+        return failed(job)
     apply(context.scene, lit, options.apply)
     if options.render:
         render_to(context.scene, options.render)
     if options.save:
         bpy.ops.wm.save_as_mainfile(filepath=str(Path(options.save).resolve()), copy=True)
     return 0
+
+
+def engine_python(context: bpy.types.Context, asked: str | None) -> Path | None:
+    """The Python that runs the engine: the one asked for, else the environment's, else the preferences'."""
+    found = asked or os.environ.get("LIMELIGHT_ENGINE_PYTHON") or _preferred(context)
+    return Path(found) if found and Path(found).is_file() else None
+
+
+def failed(job: Job) -> int:
+    """Tell why a job has no result; the exit code."""
+    assert job.error is not None
+    text = f"{job.error.text} {job.error.remedy}"
+    return refuse(text, {"missing_part": 3, "cancelled": 130}.get(job.error.code, 2))
 
 
 def make_engine(context: bpy.types.Context, python: Path, device: str | None = None) -> Engine:
@@ -99,7 +112,7 @@ def estimate(context: bpy.types.Context, python: Path, device: str | None = None
     try:
         with tempfile.TemporaryDirectory(prefix="limelight-") as folder:
             params = capture.capture(context, Path(folder))
-            job = engine.wait(engine.submit("light", params), _tell)
+            job = engine.wait(engine.submit("light", params), tell)
             if job.state != "done" or job.result is None:
                 return job, []
             return job, results.load_results(context, Path(params["out"]), job.result)
@@ -128,7 +141,8 @@ def render_to(scene: bpy.types.Scene, path: str) -> None:
         bpy.ops.render.render(write_still=True)
 
 
-def _tell(job: Job) -> None:
+def tell(job: Job) -> None:
+    """How far a job is, on stderr."""
     print(f"{job.fraction:4.0%} {job.stage}", file=sys.stderr, flush=True)
 
 
@@ -139,6 +153,7 @@ def _preferred(context: bpy.types.Context) -> str | None:
     return None if python is None else str(python)
 
 
-def _refuse(text: str, code: int) -> int:
+def refuse(text: str, code: int) -> int:
+    """One line on stderr, and the exit code."""
     print(text, file=sys.stderr)
     return code

@@ -73,7 +73,7 @@ class Volume:
             return None
         if unseen_is_inside:
             # A shell of emptiness closes what the box cuts.
-            distance, seen = np.pad(distance, 1, constant_values=1.0), np.ones(0)
+            distance = np.pad(distance, 1, constant_values=1.0)
         distance = gaussian_filter(distance, _SMOOTH)
         if not float(distance.min()) < 0 < float(distance.max()):
             return None

@@ -220,7 +220,7 @@ def test_every_setting_is_back_however_the_capture_ends(scene, tmp_path, monkeyp
         raise RuntimeError("out of memory")
 
     if end == "failed":
-        monkeypatch.setattr(capture, "_render_still", fail)
+        monkeypatch.setattr(capture, "render_still", fail)
     elif end == "cancelled":
         rendered = SimpleNamespace(render=lambda **_: {"CANCELLED"})
         monkeypatch.setattr(capture, "bpy", Stub(ops=SimpleNamespace(render=rendered)))

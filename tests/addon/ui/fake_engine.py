@@ -115,6 +115,13 @@ def read_splats(params):
     return {"out": params["out"], "count": 3, "y_up": True, "notes": ["Two things were left out."]}
 
 
+def train_splats(params):
+    """Give the prepared plain PLY as what was learnt."""
+    (ROOT / "asked.json").write_text(json.dumps(params))
+    shutil.copy(ROOT / "answer" / "splats.ply", params["out"])
+    return {"out": params["out"], "gaussians": 3, "psnr": {"radiance": 24.1, "joint": 31.5}, "notes": []}
+
+
 def write_png(path, width, height):
     """A picture of one colour with 16 bits a channel: 0x8001, 0x4001, 0x2001."""
 
@@ -215,6 +222,9 @@ def main():
             work(message["id"], behaviour, lambda asked=message["params"]: make_head(asked), "Fitting the head")
         elif message["kind"] == "splats":
             work(message["id"], behaviour, lambda asked=message["params"]: read_splats(asked), "Reading splats")
+        elif message["kind"] == "splat_train":
+            stage = "Stage 1 of 4, radiance: 3 Gaussians, PSNR 24.1 dB"
+            work(message["id"], behaviour, lambda asked=message["params"]: train_splats(asked), stage)
         elif message["kind"] == "depth":
             shutil.copy(ROOT / "answer" / "depth.exr", message["params"]["out"])
             said = {"depth": message["params"]["out"], "range_m": [2.0, 4.0], "warnings": ["The scale is a guess."]}

@@ -40,7 +40,7 @@ def test_ctrl_c_ends_it_as_cancelled(engine, scene, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "_tell", interrupted)
+    monkeypatch.setattr(command, "tell", interrupted)
     assert command.main(["light", "--engine", sys.executable]) == 130
 
 

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Capture This Object and Train as the artist meets them: progress, stop, going on, sentences."""
+
+import json
+import time
+from types import SimpleNamespace
+
+import bpy
+import numpy as np
+import pytest
+from limelight import preferences
+from limelight.operators import engine_session
+from limelight.operators.splat_capture import LIMELIGHT_OT_capture_object, base_folder
+from limelight.operators.splat_train import LIMELIGHT_OT_train_splats, result_file
+from limelight.panels.splat_capture import LIMELIGHT_PT_splat_capture
+from limelight.scene import command, splat_drawing
+from limelight.tests.addon import splat_files
+
+
+@pytest.fixture
+def cube(scene, tmp_path):
+    """A selected cube, and settings for a tiny capture into a folder with a space and an umlaut."""
+    bpy.ops.mesh.primitive_cube_add(size=1)
+    settings = scene.limelight.capture
+    settings.folder, settings.views, settings.size, settings.samples = str(tmp_path / "my schöne"), 8, 32, 1
+    return bpy.context.object
+
+
+@pytest.fixture
+def photos(engine, scene, tmp_path):
+    """A folder of pictures, and the stand-in engine with the splats that it will have learnt."""
+    names, values = splat_files.rows(np.eye(3), np.full((3, 3), 0.5), 0.5, 0.1)
+    splat_files.write(preferences.ROOT / "answer" / "splats.ply", names, values)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "transforms.json").write_text("{}")
+    scene.limelight.capture.source = str(folder)
+    return folder
+
+
+class Window:
+    """Stands in for an operator that was clicked: events as a window would send them."""
+
+    def __init__(self, operator, **properties):
+        run = operator.make_run(SimpleNamespace(**properties), bpy.context)
+        engine_session.begin(run)
+        self.run, self._operator = run, operator
+        self._state = SimpleNamespace(_run=run, _captured=False, _ticks=5, report=lambda *_: None)
+
+    def send(self, kind, value="NOTHING"):
+        """One event; what the operator answers."""
+        return self._operator._advance(self._state, bpy.context, SimpleNamespace(type=kind, value=value))
+
+    def tick(self, until):
+        """Ticks until something holds, or for a minute."""
+        end = time.monotonic() + 60
+        while not until() and time.monotonic() < end:
+            self.send("TIMER")
+
+
+def test_a_click_captures_and_training_finds_the_pictures(cube, scene):
+    assert bpy.ops.limelight.capture_object() == {"FINISHED"}
+    folder = base_folder(scene, "Cube")
+    told = json.loads((folder / "transforms_train.json").read_text())
+    assert len(told["frames"]) == 8 and len(list((folder / "test").glob("*.png"))) == 2
+    assert scene.limelight.capture.source == str(folder) and scene.limelight.capture.tone == "SRGB"
+    assert "10 pictures of “Cube”" in bpy.context.window_manager.limelight.message
+    assert bpy.ops.limelight.capture_object() == {"FINISHED"}
+    assert scene.limelight.capture.source.endswith("Cube_2")
+
+
+def test_a_capture_tells_how_far_it_is_stops_and_goes_on(cube, scene):
+    window = Window(LIMELIGHT_OT_capture_object)
+    run = window.run
+    window.tick(lambda: run.fraction >= 0.3)
+    manager = bpy.context.window_manager.limelight
+    assert manager.running and manager.stage == "Rendering view 4 of 10" and manager.fraction == pytest.approx(0.3)
+    assert run.preview.endswith("view_0002.png") and run.eta > 0
+    window.send("ESC", "PRESS")
+    assert window.send("TIMER") == {"CANCELLED"} and "the rest is rendered" in manager.message
+    folder = base_folder(scene, "Cube")
+    first = folder / "train" / "view_0000.png"
+    when = first.stat().st_mtime_ns
+    assert bpy.ops.limelight.capture_object() == {"FINISHED"}
+    assert first.stat().st_mtime_ns == when and (folder / "transforms_train.json").is_file()
+
+
+def test_an_object_that_goes_away_ends_a_capture_with_a_sentence(cube, scene):
+    run = LIMELIGHT_OT_capture_object.make_run(None, bpy.context)
+    engine_session.begin(run)
+    run.capture(bpy.context)
+    bpy.data.objects.remove(cube)
+    run.step()
+    assert run.over and not run.succeeded and "is gone" in run.error_text
+    engine_session.end(run)
+    run.close()
+
+
+def test_nothing_to_capture_is_a_sentence(scene):
+    with pytest.raises(RuntimeError, match="Nothing is selected"):
+        bpy.ops.limelight.capture_object()
+    bpy.ops.object.empty_add()
+    with pytest.raises(RuntimeError, match="nothing to capture"):
+        bpy.ops.limelight.capture_object()
+
+
+def test_training_asks_the_engine_and_brings_the_splats_in(photos, scene):
+    settings = scene.limelight.capture
+    settings.iterations, settings.gaussians, settings.tone = 500, 2000, "ACES"
+    assert bpy.ops.limelight.train_splats() == {"FINISHED"}
+    asked = json.loads((preferences.ROOT / "asked.json").read_text())
+    assert asked == {"scene": str(photos), "out": str(photos / "splats.ply"), "iterations": 500, "gaussians": 2000,
+                     "tone": "aces", "overwrite": False}  # fmt: skip
+    thing = bpy.context.object
+    assert splat_drawing.is_splats(thing) and thing.name == "photos splats" and thing.rotation_euler.x == 0
+    assert "PSNR 31.5 dB" in bpy.context.window_manager.limelight.message
+    with pytest.raises(RuntimeError, match="is there already"):
+        bpy.ops.limelight.train_splats()
+    assert bpy.ops.limelight.train_splats(again=True) == {"FINISHED"}
+    assert json.loads((preferences.ROOT / "asked.json").read_text())["overwrite"]
+
+
+def test_training_shows_psnr_and_pictures_and_can_be_stopped(photos, engine, scene):
+    engine(seconds=20)
+    window, manager = Window(LIMELIGHT_OT_train_splats, again=False), bpy.context.window_manager.limelight
+    window.tick(lambda: window.run.preview and "PSNR" in manager.stage)
+    assert manager.running and "PSNR 24.1 dB" in manager.stage
+    window.send("ESC", "PRESS")
+    window.tick(lambda: not manager.running)
+    assert manager.message == "Stopped; Train goes on from here" and not result_file(photos).exists()
+
+
+def test_what_keeps_a_training_from_starting_is_a_sentence(engine, scene, tmp_path):
+    with pytest.raises(RuntimeError, match="no pictures yet"):
+        bpy.ops.limelight.train_splats()
+    scene.limelight.capture.source = str(tmp_path / "gone")
+    with pytest.raises(RuntimeError, match="“gone” is gone"):
+        bpy.ops.limelight.train_splats()
+
+
+def test_the_panel_offers_both_and_shows_progress(cube, scene, draw):
+    shown = draw(LIMELIGHT_PT_splat_capture)
+    assert shown.operators() == ["limelight.capture_object", "limelight.train_splats", "limelight.train_splats"]
+    manager = bpy.context.window_manager.limelight
+    manager.running, manager.kind, manager.stage = True, "splat_train", "Stage 1 of 4, radiance: PSNR 20.0 dB"
+    assert "limelight.cancel" in draw(LIMELIGHT_PT_splat_capture).operators()
+    manager.running = False
+
+
+def test_the_command_captures_trains_and_saves(photos, cube, scene, tmp_path, capfd):
+    out, saved = tmp_path / "seen", tmp_path / "with splats.blend"
+    line = ["capture", "--object", "Cube", "--out", str(out), "--views", "8", "--size", "32", "--samples", "1"]
+    assert command.main(line) == 0 and (out / "transforms_train.json").is_file()
+    when = (out / "train" / "view_0000.png").stat().st_mtime_ns
+    engine = ["--engine", preferences.addon_preferences(bpy.context).existing_python]
+    assert command.main([*line, "--train", str(tmp_path / "cube.ply"), "--save", str(saved), *engine]) == 0
+    asked = json.loads((preferences.ROOT / "asked.json").read_text())
+    assert asked["scene"] == str(out) and asked["tone"] == "srgb"
+    assert (out / "train" / "view_0000.png").stat().st_mtime_ns == when
+    bpy.ops.wm.open_mainfile(filepath=str(saved))
+    assert splat_drawing.is_splats(bpy.data.objects["cube"])
+
+
+@pytest.mark.parametrize("changed", [["--object", "None"], ["--views", "3"], ["--lowest", "90"], ["--out", "{full}"]])
+def test_a_wrong_command_is_a_line(cube, tmp_path, capfd, changed):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("")
+    line = ["capture", "--object", "Cube", "--out", str(tmp_path / "out"), "--size", "32", "--samples", "1"]
+    line += [word.format(full=tmp_path / "full") for word in changed]
+    assert command.main(line) == 2
+    told = capfd.readouterr().err.strip().splitlines()[-1]
+    assert told.endswith(".") and "Traceback" not in told
