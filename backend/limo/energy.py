@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -32,6 +33,26 @@ _STEP = 0.7
 _PIXELS = 350
 
 
+@dataclass(frozen=True, eq=False)
+class Gains:
+    """Log-gains on the grids of :data:`_GAIN_ROWS`: of each what is common, (cells, 2·cells, 1), and colour, (…, 3)."""
+
+    grids: tuple[tuple[Tensor, Tensor], ...]
+
+    @classmethod
+    def none(cls) -> Gains:
+        """A map as it is."""
+        return cls(tuple((torch.zeros(n, 2 * n, 1), torch.zeros(n, 2 * n, 3)) for n in _GAIN_ROWS))
+
+    def total(self, rows: int) -> Tensor:
+        """Their sum at ``rows`` rows: (rows, 2·rows, 3)."""
+        return torch.stack([pano.resize(common + colour, rows) for common, colour in self.grids]).sum(0)
+
+    def applied(self, panorama: Tensor) -> Tensor:
+        """The map (N, 2N, 3) with these gains."""
+        return panorama * self.total(panorama.shape[0]).exp()
+
+
 def match_diffuse(
     panorama: Tensor,
     normals: Tensor,
@@ -44,40 +65,68 @@ def match_diffuse(
 ) -> Tensor:
     """Panorama (N, 2N, 3) scaled by smooth gains so that a diffuse sphere under it looks as the given one.
 
+    See :func:`find_gains`.
+    """
+    return find_gains(panorama, normals, bracket, evs, apart=apart, largest=largest, rounds=rounds).applied(panorama)
+
+
+def find_gains(
+    panorama: Tensor,
+    normals: Tensor,
+    bracket: Tensor,
+    evs: tuple[float, ...],
+    *,
+    apart: Sources | None = None,
+    largest: float = 0.3,
+    rounds: int = 6,
+    start: Gains | None = None,
+) -> Gains:
+    """Smooth gains for a panorama (N, 2N, 3) so that a diffuse sphere under it looks as the given one.
+
     normals (P, 3) and display values (E, P, 3) of the diffuse sphere's pixels. A maximum-a-posteriori estimate of
     log-gains on a coarse grid by Gauss–Newton (radiance is their exponential), first common to all channels, then of
-    each. Pixels clipped in every exposure are left out. ``largest`` bounds each log-gain (twice, once a grid). Sources
-    kept ``apart`` from the map light the sphere too, and stay as they are.
+    each, from those of ``start``. Pixels clipped in every exposure are left out. ``largest`` bounds each log-gain
+    (twice, once a grid). Sources kept ``apart`` from the map light the sphere too, and stay as they are.
     """
+    start = start or Gains.none()
     target, clipped = merge_bracket(bracket, evs)
     usable = ~clipped.any(-1)
     stride = max(1, int(usable.sum()) // _PIXELS)
     normals, target = normals[usable][::stride], target[usable][::stride]
     if normals.shape[0] < 16:
-        return panorama
-    best = _Lit(panorama, normals, apart.diffuse(normals) if apart else torch.zeros_like(target))
-    for cells in _GAIN_ROWS:
-        best = _refine(best, normals, target, cells, rounds, largest)
-    return best.panorama
+        return start
+    base = apart.diffuse(normals) if apart else torch.zeros_like(target)
+    found = []
+    for gains in start.grids:
+        lit, gains = _refine(_Lit(panorama, normals, base), normals, target, gains, rounds, largest)
+        panorama = lit.panorama
+        found.append(gains)
+    return Gains(tuple(found))
 
 
-def _refine(start: _Lit, normals: Tensor, target: Tensor, cells: int, rounds: int, largest: float) -> _Lit:
-    """The best of some Gauss–Newton rounds on a grid of ``cells`` rows."""
-    common, colour = torch.zeros(cells, 2 * cells, 1), torch.zeros(cells, 2 * cells, 3)
-    scene = best = start
+def _refine(
+    whole: _Lit, normals: Tensor, target: Tensor, gains: tuple[Tensor, Tensor], rounds: int, largest: float
+) -> tuple[_Lit, tuple[Tensor, Tensor]]:
+    """The best of some Gauss–Newton rounds on one grid: the map lit, and its gains."""
+
+    def lit(gains: tuple[Tensor, Tensor]) -> _Lit:
+        total = pano.resize(sum(gains), whole.panorama.shape[0])
+        return _Lit(whole.panorama * torch.exp(total), normals, whole.base)
+
+    scene = best = whole if not any(bool(part.any()) for part in gains) else lit(gains)
+    kept = gains
     for turn in range(2 * rounds):
         if best.misfit(target) < _ENOUGH:
             break
-        gains = colour if turn % 2 else common
-        change = (_solve(scene, target, gains) - gains).clamp(-_STEP, _STEP)
-        gains.add_(change).clamp_(-largest, largest)
-        scene = _Lit(
-            start.panorama * torch.exp(pano.resize(common + colour, start.panorama.shape[0])), normals, start.base
-        )
+        part = gains[turn % 2]
+        change = (_solve(scene, target, part) - part).clamp(-_STEP, _STEP)
+        part = (part + change).clamp(-largest, largest)
+        gains = (gains[0], part) if turn % 2 else (part, gains[1])
+        scene = lit(gains)
         # A round may overshoot where one lamp dominates, and come back.
         if scene.misfit(target) < best.misfit(target):
-            best = scene
-    return best
+            best, kept = scene, gains
+    return best, kept
 
 
 class _Lit:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -16,12 +17,13 @@ from ..models import find_backbone
 from ..optics import panorama as pano
 from .backbone.paint import BackbonePainter
 from .embedded.paint import EmbeddedPainter
+from .estimate_frames import FrameEstimator
 from .fit import fit
 from .frames import find_frames
 from .front import blend_front
 from .intake import place_probe, read_view
 from .job import EMBEDDED, LightJob
-from .output import staged, write_json, write_preview, write_probe
+from .output import describe, staged, write_json, write_preview, write_probe
 from .painter import SpherePainter, Spheres
 from .report import Report
 from .sequence import run_sequence
@@ -123,10 +125,18 @@ def run_light(job: LightJob, report: Report) -> dict[str, Any]:
     """Do a whole job, a picture or a sequence of them; returns what result.json holds."""
     frames = find_frames(job.images, job.range)
     if frames is not None:
-        return run_sequence(job, frames, report, light_picture)
+        painter = make_painter(job.model, job.quality, pick_device(job.device), job.take)
+        return run_sequence(job, frames, report, partial(FrameEstimator, painter, *_costs(job)))
     if job.track is not None:
         raise BadInput("A track was given for one picture.", "Give a sequence, or the part of it as a range.")
     return light_picture(job, report)
+
+
+def _costs(job: LightJob) -> tuple[int, int]:
+    """The painter's steps and the rows of the fitted map that a job's quality means."""
+    effort = EFFORTS[job.quality]
+    steps = effort.steps if job.model == EMBEDDED else BACKBONE_STEPS[job.quality]
+    return steps, min(effort.fit_height, job.size // 2)
 
 
 def light_picture(job: LightJob, report: Report) -> dict[str, Any]:
@@ -154,7 +164,7 @@ def light_picture(job: LightJob, report: Report) -> dict[str, Any]:
             probes,
             painter=painter,
             quality=job.quality,
-            steps=None if job.model == EMBEDDED else BACKBONE_STEPS[job.quality],
+            steps=_costs(job)[0],
             height=job.size // 2,
             # A backbone paints one take at a time: another is another seed.
             seed=job.seed if job.model == EMBEDDED else job.seed + job.take,
@@ -168,21 +178,7 @@ def light_picture(job: LightJob, report: Report) -> dict[str, Any]:
             for index, answer in enumerate(found)
         ]
         clock.lap("write")
-        result = {
-            "version": 1,
-            "image": str(job.images[0]),
-            "frame": job.frame,
-            "model": job.model,
-            "quality": job.quality,
-            "seed": job.seed,
-            "take": job.take,
-            "camera": view.camera.to_dict(),
-            "camera_to_world": None if view.camera_to_world is None else view.camera_to_world.tolist(),
-            "depth_source": source,
-            "warnings": view.warnings,
-            "seconds": clock.seconds,
-            "probes": entries,
-        }
+        result = describe(job, view, source, clock.seconds, entries)
         write_json(work / "result.json", result)
     report.progress(1.0, "Done")
     return result

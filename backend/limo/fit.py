@@ -23,7 +23,7 @@ from .renderer import DIFFUSE_STRIDE, Renderer
 from .start import DARKEST, Start, start_from_diffuse, start_from_mirror, unwrapped
 
 #: Log2 radiance is kept within these bounds: black enough, and 2^17, far above what EV −12 can witness.
-_DARKEST, _BRIGHTEST = math.log2(DARKEST), 17.0
+LOWEST, HIGHEST = math.log2(DARKEST), 17.0
 #: The diffuse sphere counts this much more than the mirror: it knows the energy, and a mirror's clipped, blurred lamps
 #: would otherwise be dimmed to please the eye.
 _DIFFUSE_WEIGHT = 20.0
@@ -32,11 +32,11 @@ _RATE, _POLISH_RATE = 0.02, 0.005
 #: Maps with more rows than this are fitted at this size; their finer detail is the unwrapped mirror's own.
 FIT_HEIGHT = 128
 #: Steps of the optimiser: the start is good.
-_ITERATIONS = 12
+ITERATIONS = 12
 #: How far the diffuse sphere may change the map's logarithm: a little, or much if the mirror's darkest is clipped. And
 #: at last, for what texels as large as theirs get wrong about the place of sources, hardly.
-_SURE_GAIN, _UNSURE_GAIN, _LAST_GAIN = 2.0, 3.0, 0.08
-_LAST_ROUNDS = 2
+_SURE_GAIN, _UNSURE_GAIN, LAST_GAIN = 2.0, 3.0, 0.08
+LAST_ROUNDS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +92,12 @@ def fit_brackets(
         renderer = Renderer(view, solve)
         start = _start(renderer, mirror, diffuse)
         if iterations is None:
-            iterations = _ITERATIONS if mirror is not None else 4 * _ITERATIONS
-        found = _optimise(renderer, start, iterations, mirror, diffuse, progress)
+            iterations = ITERATIONS if mirror is not None else 4 * ITERATIONS
+        found = optimise(renderer, start, iterations, mirror, diffuse, progress)
         if height != solve:
-            found = _lift(found, view, start.rest, height)
+            found = lift(found, view, start.rest, height)
         found = _with_sources(found, start, view, diffuse)
-        return found.clamp(2**_DARKEST, 2**_BRIGHTEST)
+        return found.clamp(2**LOWEST, 2**HIGHEST)
 
 
 def _with_sources(found: Tensor, start: Start, view: SphereView, diffuse: Bracket | None) -> Tensor:
@@ -106,9 +106,13 @@ def _with_sources(found: Tensor, start: Start, view: SphereView, diffuse: Bracke
     if diffuse is None:
         return found + laid
     lit = (view.normals[view.mask], diffuse.pictures[:, view.mask], diffuse.evs)
-    largest = _UNSURE_GAIN if start.clipped else _SURE_GAIN
-    whole = match_diffuse(found, *lit, apart=start.sources, largest=largest) + laid
-    return match_diffuse(whole, *lit, largest=_LAST_GAIN, rounds=_LAST_ROUNDS) if len(start.sources) else whole
+    whole = match_diffuse(found, *lit, apart=start.sources, largest=largest_gain(start)) + laid
+    return match_diffuse(whole, *lit, largest=LAST_GAIN, rounds=LAST_ROUNDS) if len(start.sources) else whole
+
+
+def largest_gain(start: Start) -> float:
+    """How far the diffuse sphere may change the logarithm of the resolved light."""
+    return _UNSURE_GAIN if start.clipped else _SURE_GAIN
 
 
 def _start(renderer: Renderer, mirror: Bracket | None, diffuse: Bracket | None) -> Start:
@@ -120,14 +124,15 @@ def _start(renderer: Renderer, mirror: Bracket | None, diffuse: Bracket | None) 
     return start_from_mirror(renderer, mirror.pictures[:, mask], mirror.evs, *lit)
 
 
-def _optimise(
+def optimise(
     renderer: Renderer,
     start: Start,
     iterations: int,
     mirror: Bracket | None,
     diffuse: Bracket | None,
-    progress: Callable[[float], None] | None,
+    progress: Callable[[float], None] | None = None,
 ) -> Tensor:
+    """The resolved light (N, 2N, 3) after some steps of the optimiser from ``start``: :func:`fit_brackets`' middle."""
     targets = []
     lit = start.sources.diffuse(renderer.view.normals[renderer.mask][::DIFFUSE_STRIDE])
     for weight, render, bracket, stride, base in (
@@ -144,7 +149,7 @@ def _optimise(
     optimiser = torch.optim.AdamW(groups, lr=rate, betas=(0.8, 0.99))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=max(iterations, 1), pct_start=0.15)
     for step in range(iterations):
-        panorama = torch.exp2(compose(levels).clamp(_DARKEST, _BRIGHTEST))
+        panorama = torch.exp2(compose(levels).clamp(LOWEST, HIGHEST))
         loss = sum(
             weight * _bracket_loss(render(panorama) + base, target, gains)
             for weight, render, base, target, gains in targets
@@ -157,7 +162,7 @@ def _optimise(
         if progress:
             progress((step + 1) / iterations)
     with torch.no_grad():
-        return torch.exp2(compose(levels).clamp(_DARKEST, _BRIGHTEST))
+        return torch.exp2(compose(levels).clamp(LOWEST, HIGHEST))
 
 
 def _bracket_loss(radiance: Tensor, target: Tensor, gains: Tensor) -> Tensor:
@@ -172,14 +177,14 @@ def _bracket_loss(radiance: Tensor, target: Tensor, gains: Tensor) -> Tensor:
     return ((shown - target) ** 2 * counted).sum() / radiance.shape[0]
 
 
-def _lift(solved: Tensor, view: SphereView, rest: Tensor | None, height: int) -> Tensor:
+def lift(solved: Tensor, view: SphereView, rest: Tensor | None, height: int) -> Tensor:
     """To more rows: the smooth enlargement, times what the mirror shows finer than the solved map."""
     large = pano.resize(solved.log2(), height)
     if rest is not None:
         fine = unwrapped(view, rest, height).log2()
         coarse = pano.resize(pano.resize(fine, solved.shape[0]), height)
         large = large + (fine - coarse)
-    lifted = torch.exp2(large.clamp(_DARKEST, _BRIGHTEST))
+    lifted = torch.exp2(large.clamp(LOWEST, HIGHEST))
     # Log-domain detail shifts the mean a little; give each solved texel its energy back.
-    factor = solved / pano.resize(lifted, solved.shape[0]).clamp(min=2**_DARKEST)
+    factor = solved / pano.resize(lifted, solved.shape[0]).clamp(min=2**LOWEST)
     return lifted * pano.resize(factor, height)

@@ -20,8 +20,9 @@ _DENSITY = 6
 _GAIN_ROWS, _GAIN_REACH, _GAIN_TRUST, _GAIN_LIMIT = 32, 20.0, 0.15, 1.5
 
 
-def blend_front(panorama: Tensor, view: View, probe: Probe, height: int) -> Tensor:
-    """Lay the visible surroundings over a fitted map: (N, 2N, 3) to (height, 2·height, 3), camera frame, linear.
+def blend_front(panorama: Tensor, view: View, probe: Probe, height: int, turn: Tensor | None = None) -> Tensor:
+    """Lay the visible surroundings over a fitted map: (N, 2N, 3) to (height, 2·height, 3), linear, camera frame or
+    turned by ``turn`` (3, 3), as the map is.
 
     Where the photo was not clipped its radiance is the truth and replaces the fit; where it was clipped the fit's
     brighter value stays, so that lamps in view keep their power. Edges are feathered, hidden directions untouched.
@@ -33,10 +34,10 @@ def blend_front(panorama: Tensor, view: View, probe: Probe, height: int) -> Tens
     clipped = (seen.radiance >= CLIPPED).any(-1, keepdim=True).float()
     colours = torch.cat([seen.radiance.clamp(0, 1), clipped.expand(-1, -1, 3)], -1)
     depth = seen.depth.clamp(max=1e5)
-    partial = pano.reproject(colours[..., :3], depth, seen.camera, probe.position, height)
+    partial = pano.reproject(colours[..., :3], depth, seen.camera, probe.position, height, turn)
     if float(partial.valid.sum()) == 0:
         return base
-    bright = pano.reproject(colours[..., 3:], depth, seen.camera, probe.position, height).radiance[..., :1]
+    bright = pano.reproject(colours[..., 3:], depth, seen.camera, probe.position, height, turn).radiance[..., :1]
     base = match_gain(base, partial.radiance, partial.valid * (1 - bright[..., 0]))
     photo = torch.lerp(partial.radiance, torch.maximum(partial.radiance, base), bright)
     weight = feather(partial.valid, max(1, height // 48))[..., None]

@@ -43,18 +43,31 @@ def write_preview(path: Path, spheres: Spheres) -> None:
     os.replace(partial, path)
 
 
+def write_spheres(path: Path, spheres: Spheres) -> None:
+    """The bracket as a linear EXR of display values in half precision, mirror above diffuse, first exposure left."""
+    layers = torch.cat([torch.cat(list(stack), 1) for stack in (spheres.mirror, spheres.diffuse)])
+    exr.write_image(path, layers, half=True, header={"limelightExposures": str(list(spheres.evs))})
+
+
 def write_probe(
-    folder: Path, job: LightJob, view: View, index: int, probe: Probe, environment: Tensor, spheres: Spheres
+    folder: Path,
+    job: LightJob,
+    view: View,
+    index: int,
+    probe: Probe,
+    environment: Tensor,
+    spheres: Spheres,
+    turned: bool = False,
 ) -> dict[str, Any]:
     """Write one probe's EXR files into ``folder`` in the job's frame; returns its entry of result.json.
 
-    ``environment`` (N, 2N, 3) is in the camera frame.
+    ``environment`` (N, 2N, 3) is in the camera frame, or in the job's frame already: ``turned``.
     """
     position = probe.position
     in_world = None
     if view.camera_to_world is not None:
         in_world = (view.camera_to_world[:3, :3] @ position + view.camera_to_world[:3, 3]).tolist()
-    if job.frame == "world":
+    if job.frame == "world" and not turned:
         assert view.camera_to_world is not None
         environment = pano.to_world(environment, view.camera_to_world[:3, :3])
     frame = cast(pano.Frame, job.frame)
@@ -63,10 +76,7 @@ def write_probe(
     at = in_world if job.frame == "world" and in_world else position.tolist()
     for name, pixels in (("environment", environment), ("fill", fill)):
         exr.write_panorama(folder / names[name], pixels, frame=frame, probe_position=at)
-    layers = torch.cat([torch.cat(list(stack), 1) for stack in (spheres.mirror, spheres.diffuse)])
-    exr.write_image(
-        folder / f"probe_{index}_spheres.exr", layers, half=True, header={"limelightExposures": str(list(spheres.evs))}
-    )
+    write_spheres(folder / f"probe_{index}_spheres.exr", spheres)
     return {
         "name": probe.name,
         "position_camera": position.tolist(),
@@ -79,6 +89,27 @@ def write_probe(
         "mean_radiance": pano.mean_radiance(environment).tolist(),
         "spread": None if spheres.spread is None else dataclasses.asdict(spheres.spread),
         "warnings": [],
+    }
+
+
+def describe(
+    job: LightJob, view: View, depth_source: str, seconds: dict[str, float], entries: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What result.json holds of one picture."""
+    return {
+        "version": 1,
+        "image": str(job.images[0]),
+        "frame": job.frame,
+        "model": job.model,
+        "quality": job.quality,
+        "seed": job.seed,
+        "take": job.take,
+        "camera": view.camera.to_dict(),
+        "camera_to_world": None if view.camera_to_world is None else view.camera_to_world.tolist(),
+        "depth_source": depth_source,
+        "warnings": view.warnings,
+        "seconds": seconds,
+        "probes": entries,
     }
 
 

@@ -50,16 +50,17 @@ class Renderer:
         self._cosine = (normals @ towards.T).clamp(min=0) * area / math.pi
 
     def mirror(self, panorama: Tensor) -> Tensor:
-        """(N, 2N, 3) to the mirror's masked pixels (P, 3)."""
-        return _Sparse.apply(self._mirror, self._mirror_back, panorama.reshape(-1, 3))  # type: ignore[no-any-return]
+        """(N, 2N, C) to the mirror's masked pixels (P, C)."""
+        flat = panorama.reshape(-1, panorama.shape[-1])
+        return _Sparse.apply(self._mirror, self._mirror_back, flat)  # type: ignore[no-any-return]
 
     def mirror_back(self, pixels: Tensor) -> Tensor:
-        """The transpose of :meth:`mirror`: (P, 3) to (N·2N, 3)."""
+        """The transpose of :meth:`mirror`: (P, C) to (N·2N, C)."""
         return self._mirror_back @ pixels
 
     def diffuse(self, panorama: Tensor) -> Tensor:
-        """(N, 2N, 3) to every fourth of the diffuse sphere's masked pixels (P/4, 3)."""
-        return self._cosine @ pano.resize(panorama, self._small).reshape(-1, 3)
+        """(N, 2N, C) to every fourth of the diffuse sphere's masked pixels (P/4, C)."""
+        return self._cosine @ pano.resize(panorama, self._small).reshape(-1, panorama.shape[-1])
 
 
 def mirror_matrix(view: SphereView, height: int, supersample: int) -> Tensor:

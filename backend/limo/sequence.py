@@ -1,37 +1,68 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Light of an image sequence: every frame estimated like a picture, with one seed, into numbered files.
+"""Light of an image sequence: painted with one noise, fitted together over time, into numbered files.
 
-A probe has a folder of frames for each kind of file: ``probe_0/0001.exr``, ``probe_0_fill/0001.exr``,
-``probe_0_spheres/0001.exr`` and ``probe_0_preview/0001.png``. ``frames/0001.json`` comes last and so marks a frame as
-done; the next run goes on after it.
+Frames are done in chunks, so that memory stays flat with length. A chunk's fit looks at some frames past its end, and
+starts from the last frame of the chunk before, which stays as it is. A run that was broken off goes on: frames that are
+done are kept, and so are spheres that are painted.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from ..errors import BadInput, Cancelled, LimelightError
+from torch import Tensor
+
+from ..errors import BadInput, Cancelled
+from .fit_frames import Carry
 from .frames import Frames, check_sizes, list_frames
 from .job import LightJob
 from .output import staged, write_json
-from .report import PartReport, Report
+from .painter import Spheres
+from .report import Report
+from .sequence_files import SequenceFolder
+from .view import Probe, View
 
-_KINDS = ("environment", "fill", "spheres", "preview")
-#: What of a job does not change its result, or is a frame's own.
-_FREE = {"images", "out", "depth", "device", "range", "overwrite", "track"}
-#: What a track gives each frame of its own.
-_MOVES = {"camera", "camera_to_world", "probes"}
-Light = Callable[[LightJob, Report], dict[str, Any]]
+#: Frames of a chunk, and how many past its end its fit looks at: 21 in all. Spheres are painted so many frames at once.
+KEEP, AHEAD, PAINTED = 16, 5, 8
+#: Share of the work that is painting; the rest is the fit.
+_PAINTING = 0.6
 
 
-def run_sequence(job: LightJob, frames: Frames, report: Report, light: Light) -> dict[str, Any]:
-    """Estimate every frame that is not there yet by ``light``; returns what result.json holds.
+class SequenceLight(Protocol):
+    """What estimates the light of frames in a row."""
+
+    def view(self, number: int) -> tuple[View, str]:
+        """A frame's picture, and where its depth came from."""
+
+    def probes(self, number: int) -> list[Probe]:
+        """Where the probes are in a frame."""
+
+    def paint(self, numbers: Sequence[int], progress: Callable[[float], None]) -> dict[int, list[Spheres]]:
+        """The spheres of frames in a row, one a probe."""
+
+    def fit(
+        self,
+        spheres: Mapping[int, Sequence[Spheres]],
+        before: Sequence[Carry] | None,
+        progress: Callable[[float], None],
+    ) -> tuple[dict[int, list[Tensor]], dict[int, list[Carry]]]:
+        """Environments of frames in a row, one a probe, and what each hands on."""
+
+    def write(
+        self, folder: Path, number: int, environments: Sequence[Tensor], spheres: Sequence[Spheres]
+    ) -> dict[str, Any]:
+        """Write a frame's files as a picture's; returns its result."""
+
+
+#: Makes what estimates the frames: of the jobs by number, and of an earlier run's record.
+MakeLight = Callable[[Mapping[int, LightJob], Mapping[str, Any] | None], SequenceLight]
+
+
+def run_sequence(job: LightJob, frames: Frames, report: Report, make: MakeLight) -> dict[str, Any]:
+    """Estimate every frame that is not there yet; returns what result.json holds.
 
     A cancelled or failed run leaves the frames that were finished, and nothing of the one that was not.
     """
@@ -39,19 +70,15 @@ def run_sequence(job: LightJob, frames: Frames, report: Report, light: Light) ->
     check_sizes(frames)
     depths = _depths(job, frames)
     parts = {number: _part(job, number, path, depths[number]) for number, path in frames.paths.items()}
-    todo = [n for n, part in parts.items() if job.overwrite or not _is_done(job.out, _name(frames, n), part, n)]
+    folder = SequenceFolder(job, frames)
+    records = {n: None if job.overwrite else folder.record(n, part) for n, part in parts.items()}
+    todo = [n for n, record in records.items() if record is None]
     with staged(job.out) as work:
-        for done, number in enumerate(todo):
-            name = f"Frame {number} ({done + 1} of {len(todo)})"
-            part_report = PartReport(report, done / len(todo), 1 / len(todo), name)
-            try:
-                result = light(dataclasses.replace(parts[number], out=work / "frame"), part_report)
-            except (Cancelled, KeyboardInterrupt) as error:
-                raise Cancelled(remedy=f"{done} of {len(todo)} frames are done; run it again to go on.") from error
-            except LimelightError as error:
-                raise type(error)(f"Frame {number}: {error.text}", error.remedy, error.code) from error
-            _put(work / "frame", job.out, _name(frames, number), _record(result, parts[number], number))
-        result = _summary(job, frames, len(todo))
+        if todo:
+            light = make(parts, next((record for record in records.values() if record), None))
+            _Run(folder, parts, todo, light, work, report, anew=job.overwrite).run()
+        folder.finish()
+        result = folder.summary(parts, len(todo))
         write_json(work / "result.json", result)
     report.progress(1.0, "Done")
     return result
@@ -61,10 +88,6 @@ def _part(job: LightJob, number: int, path: Path, depth: Path | None) -> LightJo
     """The job of one frame."""
     part = dataclasses.replace(job, images=[path], depth=depth)
     return part if job.track is None else job.track.part(part, number)
-
-
-def _name(frames: Frames, number: int) -> str:
-    return f"{number:0{frames.digits}d}"
 
 
 def _depths(job: LightJob, frames: Frames) -> dict[int, Path | None]:
@@ -80,88 +103,102 @@ def _depths(job: LightJob, frames: Frames) -> dict[int, Path | None]:
     return {n: found.paths[n] for n in frames.paths}
 
 
-def _settings(part: LightJob) -> dict[str, Any]:
-    """What decides a frame's result, as JSON gives it back."""
-    values = {k: v for k, v in vars(part).items() if k not in _FREE}
-    values["probes"] = [dataclasses.asdict(probe) for probe in part.probes]
-    if part.camera_to_world is not None:
-        values["camera_to_world"] = part.camera_to_world.tolist()
-    values["depth"] = None if part.depth is None else str(part.depth.resolve())
-    values["image"] = str(part.images[0].resolve())
-    return json.loads(json.dumps(values))  # type: ignore[no-any-return]
+class _Run:
+    """One run over the frames that are to do."""
+
+    def __init__(
+        self,
+        folder: SequenceFolder,
+        parts: Mapping[int, LightJob],
+        todo: Sequence[int],
+        light: SequenceLight,
+        work: Path,
+        report: Report,
+        anew: bool,
+    ) -> None:
+        self.folder, self.parts, self.todo, self.light = folder, parts, list(todo), light
+        self.work, self.report, self.anew = work, report, anew
+        self.numbers = list(parts)
+        self.painted: dict[int, list[Spheres]] = {}
+        self.done, self.brushed = 0, 0
+
+    def run(self) -> None:
+        """Chunk after chunk; raises :class:`Cancelled` that tells how far it came."""
+        try:
+            before: list[Carry] | None = None
+            for start, end in chunks(len(self.numbers)):
+                kept = self.numbers[start:end]
+                if any(n in self.todo for n in kept):
+                    if before is None and start > 0 and not self.anew:
+                        before = self.folder.carries(self.numbers[start - 1], len(self.parts[kept[0]].probes))
+                    before = self._chunk(kept, self.numbers[start : start + KEEP + AHEAD], before)
+                else:
+                    before = None
+        except (Cancelled, KeyboardInterrupt) as error:
+            told = f"{self.done} of {len(self.todo)} frames are done; run it again to go on."
+            raise Cancelled(remedy=told) from error
+
+    def _chunk(self, kept: list[int], window: list[int], before: list[Carry] | None) -> list[Carry]:
+        """Do the frames ``kept``, by what ``window`` shows; returns what the last of them hands on."""
+        self.painted = {n: spheres for n, spheres in self.painted.items() if n in window}
+        for start in range(0, len(window), PAINTED):
+            self._paint(window[start : start + PAINTED])
+        stage = f"Fitting the light of frames {kept[0]} to {kept[-1]}"
+
+        def fitting(fraction: float) -> None:
+            self._tell(stage, fraction * len(kept))
+
+        found, carries = self.light.fit({n: self.painted[n] for n in window}, before, fitting)
+        for number in kept:
+            if number in self.todo:
+                self.report.check()
+                result = self.light.write(self.work / "frame", number, found[number], self.painted[number])
+                self.folder.put_frame(self.work / "frame", number, self.parts[number], result)
+                self.done += 1
+                self._tell(f"Frame {number} ({self.done} of {len(self.todo)})")
+        self.folder.put_carries(kept[-1], carries[kept[-1]])
+        return carries[kept[-1]]
+
+    def _paint(self, numbers: list[int]) -> None:
+        """Have the spheres of these frames: from before, from disk, or painted now."""
+        for number in numbers:
+            if number not in self.painted and not self.anew:
+                there = self.folder.spheres(number, self.parts[number])
+                if there is not None:
+                    self.painted[number] = there
+        missing = [n for n in numbers if n not in self.painted]
+        if not missing:
+            return
+        stage = f"Painting frames {missing[0]} to {missing[-1]}"
+
+        def painting(fraction: float) -> None:
+            self._tell(stage, brushed=fraction * len(missing))
+
+        painting(0.0)
+        found = self.light.paint(range_of(self.numbers, missing), painting)
+        for number in missing:
+            probes = self.light.probes(number)
+            preview = self.folder.put_spheres(self.work, number, self.parts[number], probes, found[number])
+            self.painted[number] = found[number]
+            self.report.preview(preview)
+        self.brushed += len(missing)
+
+    def _tell(self, stage: str, fitted: float = 0.0, brushed: float = 0.0) -> None:
+        self.report.check()
+        whole = len(self.todo)
+        share = _PAINTING * (self.brushed + brushed) + (1 - _PAINTING) * (self.done + 0.9 * fitted)
+        self.report.progress(min(0.02 + 0.97 * share / whole, 0.99), stage)
 
 
-def _record(result: dict[str, Any], part: LightJob, number: int) -> dict[str, Any]:
-    return {"number": number, **result, "settings": _settings(part)}
+def chunks(count: int) -> list[tuple[int, int]]:
+    """First frame and end of each chunk; a rest that the last one's fit looks at anyway is part of it."""
+    found: list[tuple[int, int]] = []
+    while not found or found[-1][1] < count:
+        start = found[-1][1] if found else 0
+        found.append((start, start + KEEP if count > start + KEEP + AHEAD else count))
+    return found
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """A frame's record; None where there is none or it is of no use."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) and isinstance(record.get("settings"), dict) else None
-
-
-def _is_done(out: Path, name: str, part: LightJob, number: int) -> bool:
-    """Whether a frame is there whole; raises :class:`BadInput` if it was made from another input or otherwise."""
-    record = _read(out / "frames" / f"{name}.json")
-    if record is None or not all((out / entry[k]).is_file() for entry in record["probes"] for k in _KINDS):
-        return False
-    then, now = record["settings"], _settings(part)
-    other = next((key for key in now if then.get(key) != now[key]), None)
-    if other is not None:
-        told = f" ({then.get(other)}, now {now[other]})" if not isinstance(now[other], (list, dict)) else ""
-        raise BadInput(
-            f"Frame {number} in {out} was estimated with another {other}{told}.",
-            "Use another folder, or --overwrite to estimate it anew.",
-        )
-    return True
-
-
-def _put(made: Path, out: Path, name: str, record: dict[str, Any]) -> None:
-    """Move a frame's files from the folder ``made`` to their numbered places, its record last."""
-    for entry in record["probes"]:
-        for kind in _KINDS:
-            stem, suffix = os.path.splitext(entry[kind])
-            entry[kind] = f"{stem}/{name}{suffix}"
-            (out / stem).mkdir(exist_ok=True)
-            os.replace(made / f"{stem}{suffix}", out / entry[kind])
-    (out / "frames").mkdir(exist_ok=True)
-    (made / "result.json").unlink()
-    made.rmdir()
-    write_json(out / "frames" / f"{name}.json", record)
-
-
-def _summary(job: LightJob, frames: Frames, estimated: int) -> dict[str, Any]:
-    """What ``job.out`` holds: the frames of this run, and those of earlier ones with the same settings."""
-    records = {}
-    free = {"image", "depth"} if job.track is None else {"image", "depth"} | _MOVES
-    ours = {k: v for k, v in _settings(job).items() if k not in free}
-    for path in (job.out / "frames").glob("*.json"):
-        record = _read(path)
-        if record is not None and all(record["settings"].get(k) == v for k, v in ours.items()):
-            records[int(record["number"])] = record
-    # What is the same for all frames stands once, above them.
-    shared = {"settings", "version", "frame", "model", "quality", "seed", "take"}
-    shown = [{k: v for k, v in records[n].items() if k not in shared} for n in sorted(records)]
-    mask = "#" * frames.digits
-    probes = [
-        {"name": entry["name"], **{kind: re.sub(r"/\d+\.", f"/{mask}.", entry[kind]) for kind in _KINDS}}
-        for entry in shown[-1]["probes"]
-    ]
-    return {
-        "version": 1,
-        "images": frames.pattern,
-        "frame": job.frame,
-        "model": job.model,
-        "quality": job.quality,
-        "seed": job.seed,
-        "take": job.take,
-        "estimated": estimated,
-        "kept": len(frames.paths) - estimated,
-        "warnings": list(dict.fromkeys(text for record in shown for text in record["warnings"])),
-        "probes": probes,
-        "frames": shown,
-    }
+def range_of(numbers: Sequence[int], some: Sequence[int]) -> list[int]:
+    """All numbers from the first to the last of ``some``."""
+    return list(numbers[numbers.index(some[0]) : numbers.index(some[-1]) + 1])

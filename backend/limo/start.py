@@ -15,7 +15,7 @@ from .merge import merge_bracket, unwrap
 from .renderer import Renderer
 from .sharpen import sharpen
 from .source_fit import Remainder, compact, refine
-from .source_search import search
+from .source_search import Sightings, search
 from .sources import Sources
 
 #: The least radiance: far below what EV 0 shows as black.
@@ -56,22 +56,54 @@ def start_from_mirror(
     diffuse_evs: tuple[float, ...] = (),
 ) -> Start:
     """The merged, unwrapped, sharpened mirror (E, P, 3), and the sources that it and the diffuse sphere tell apart."""
+    found = look(renderer.view, mirror, evs, diffuse, diffuse_evs)
+    return found.settled(renderer, found.compact)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Candidates for compact sources K in a mirror's picture, before it is decided which are some.
+
+    first: from the mirror alone; sources: with the diffuse sphere; compact: (K,) bool, which are real and compact.
+    """
+
+    sightings: Sightings
+    first: Sources
+    sources: Sources
+
+    @property
+    def compact(self) -> Tensor:
+        """Which candidates are real and smaller than the mirror resolves, by this picture alone: (K,) bool."""
+        return compact(self.sightings, self.sources)
+
+    def settled(self, renderer: Renderer, chosen: Tensor) -> Start:
+        """The start with the ``chosen`` candidates, (K,) bool, as sources, and the rest resolved."""
+        sightings, sources = self.sightings.only(chosen), self.sources[chosen]
+        rest, clipped = sightings.rest(self.first[chosen]), self.sightings.clipped
+        panorama = _resolved(renderer, rest, clipped)
+        return Start(panorama, sources, sightings.shown(sources), rest, bool(clipped.any()))
+
+
+def look(
+    view: SphereView,
+    mirror: Tensor,
+    evs: tuple[float, ...],
+    diffuse: Tensor | None = None,
+    diffuse_evs: tuple[float, ...] = (),
+) -> Found:
+    """The candidates for compact sources in a mirror's masked pixels (E, P, 3), refined by the diffuse sphere's."""
     seen, clipped = merge_bracket(mirror, evs)
-    sightings = search(renderer.view, seen, clipped)
+    sightings = search(view, seen, clipped)
     first = sources = refine(sightings, sightings.first_guess())
     if diffuse is not None and len(sources):
         lit, burnt = merge_bracket(diffuse, diffuse_evs)
         usable = ~burnt.any(-1)
-        normals = renderer.view.normals[renderer.mask][usable]
+        normals = view.normals[view.mask][usable]
         # What the mirror alone takes for the rest stays the rest: else either could grow at the other's expense.
-        explained = mirror_to_diffuse(renderer.view, normals) @ sightings.rest(first)
+        explained = mirror_to_diffuse(view, normals) @ sightings.rest(first)
         for _ in range(_TURNS):
             sources = refine(sightings, sources, Remainder(normals, lit[usable], explained))
-    chosen = compact(sightings, sources)
-    sightings, sources = sightings.only(chosen), sources[chosen]
-    rest = sightings.rest(first[chosen])
-    panorama = _resolved(renderer, rest, clipped)
-    return Start(panorama, sources, sightings.shown(sources), rest, bool(clipped.any()))
+    return Found(sightings, first, sources)
 
 
 def mirror_to_diffuse(view: SphereView, normals: Tensor) -> Tensor:

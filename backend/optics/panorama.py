@@ -107,6 +107,14 @@ def to_camera(panorama: Tensor, rotation: Tensor, height: int | None = None) -> 
     return _turn(panorama, directions(height, "camera") @ rotation.T, "world", height)
 
 
+def world_axes(rotation: Tensor) -> Tensor:
+    """The turn (3, 3) of camera-frame directions under which a camera-frame panorama is a world-frame one.
+
+    ``rotation`` as in :func:`to_world`: what is estimated in turned directions needs no resampling afterwards.
+    """
+    return _from_world_axes(rotation.T).T
+
+
 def _turn(panorama: Tensor, lookup: Tensor, frame: Frame, height: int) -> Tensor:
     # A smaller target averages over its footprint first, so that a sun of one texel keeps its energy.
     if height < panorama.shape[0]:
@@ -123,8 +131,11 @@ class PartialPanorama:
     distance: Tensor
 
 
-def reproject(radiance: Tensor, depth: Tensor, camera: Camera, position: Tensor, height: int) -> PartialPanorama:
-    """Splat the visible scene points by their direction from ``position`` into a panorama, camera frame.
+def reproject(
+    radiance: Tensor, depth: Tensor, camera: Camera, position: Tensor, height: int, turn: Tensor | None = None
+) -> PartialPanorama:
+    """Splat the visible scene points by their direction from ``position`` into a panorama, camera frame or turned by
+    ``turn`` (3, 3).
 
     ``radiance`` (H, W, 3), planar ``depth`` (H, W) in metres with +inf for sky, ``position`` (3,). Where several points
     fall into one texel the nearest surface wins (within 5 %, averaged). Texels nobody saw have ``valid`` 0.
@@ -132,7 +143,7 @@ def reproject(radiance: Tensor, depth: Tensor, camera: Camera, position: Tensor,
     far = 1e5
     points = camera.unproject(depth.clamp(max=far)) - position
     distance = points.norm(dim=-1).flatten()
-    uv = uv_from_direction(points).reshape(-1, 2)
+    uv = uv_from_direction(points if turn is None else points @ turn.T).reshape(-1, 2)
     width = 2 * height
     column = (uv[:, 0] * width).long() % width
     row = (uv[:, 1] * height).long().clamp(0, height - 1)

@@ -43,16 +43,24 @@ class SphereView:
     """A square close-up of the sphere: a camera at the photo's centre of projection that looks at ``center``.
 
     ``center`` (3,) and ``radius`` in metres, camera frame; ``size`` S in pixels. Seen head-on a sphere is a circle,
-    so nothing is distorted whichever corner of the photo it stands in. All directions stay in the photo's camera frame.
+    so nothing is distorted whichever corner of the photo it stands in. All directions stay in the photo's camera frame,
+    unless the view is :meth:`turned`; then ``given`` are its axes.
     """
 
     center: Tensor
     radius: float
     size: int = 64
+    given: Tensor | None = None
+
+    def turned(self, rotation: Tensor) -> SphereView:
+        """The same pixels, all directions in other axes; ``rotation`` (3, 3) takes the camera frame to those."""
+        return SphereView(rotation @ self.center, self.radius, self.size, self.axes @ rotation.T)
 
     @cached_property
     def axes(self) -> Tensor:
         """(3, 3): rows are the close-up's right, up and backward axes in the camera frame."""
+        if self.given is not None:
+            return self.given
         back = -F.normalize(self.center, dim=0)
         right = torch.linalg.cross(torch.tensor([0.0, 1.0, 0.0]), back)
         if right.norm() < 1e-4:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -123,6 +124,8 @@ class EmbeddedPainter:
 
     def __init__(self, device: str = "cpu", weights: Path = WEIGHTS, takes: int = 1, take: int = 0) -> None:
         self.device, self.weights, self.takes, self.take = device, weights, takes, take
+        # What was sampled for frames, by view and probe: the next part of a sequence needs its neighbours again.
+        self._sampled_frames: dict[tuple[Any, ...], tuple[View, Tensor, Frame]] = {}
 
     def paint(
         self,
@@ -169,15 +172,22 @@ class EmbeddedPainter:
         """
         network = load_network(self.weights, self.device)
         noise = opposite_noise(self.take or max(2, self.takes // FEWER), seed)
+        wanted = {id(view) for view in views}
+        self._sampled_frames = {key: kept for key, kept in self._sampled_frames.items() if key[0] in wanted}
         frames, codes = [], []
         for index, (view, probe) in enumerate(zip(views, probes, strict=True)):
 
             def tell(fraction: float, done: int = index) -> None:
                 progress((done + fraction) / len(views))
 
-            inputs = encode(view, probe)
-            codes.append(self._sampled(network, inputs, steps, noise[-1:] if self.take else noise, tell))
-            frames.append(Frame.of(view, probe, inputs))
+            key = (id(view), *probe.position.tolist(), probe.radius, steps, seed)
+            if key not in self._sampled_frames:
+                inputs = encode(view, probe)
+                code = self._sampled(network, inputs, steps, noise[-1:] if self.take else noise, tell)
+                self._sampled_frames[key] = (view, code, Frame.of(view, probe, inputs))
+            _, code, frame = self._sampled_frames[key]
+            codes.append(code)
+            frames.append(frame)
         means = mixed(torch.stack([code.mean(0) for code in codes]), frames)
         return [
             _shown(code, mean, frame.view, exposures) for code, mean, frame in zip(codes, means, frames, strict=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,21 @@ import numpy as np
 import pytest
 import torch
 from limelight.backend.errors import BadInput, Cancelled
+from limelight.backend.limo.energy import Gains
 from limelight.backend.limo.estimate import run_light
+from limelight.backend.limo.fit_frames import Carry
 from limelight.backend.limo.frames import find_frames
 from limelight.backend.limo.job import LightJob
+from limelight.backend.limo.output import describe, write_probe
+from limelight.backend.limo.painter import Spheres
 from limelight.backend.limo.report import SilentReport
-from limelight.backend.limo.sequence import run_sequence
+from limelight.backend.limo.sequence import chunks, run_sequence
+from limelight.backend.limo.sources import Sources
+from limelight.backend.limo.view import Probe, View
 from limelight.backend.optics import exr
+from limelight.backend.optics.camera import Camera
 from limelight.backend.optics.photo import picture_size
+from limelight.backend.optics.sphere import SphereView
 from PIL import Image
 
 
@@ -37,22 +46,55 @@ def job(out: Path, *images: Path, **params: Any) -> LightJob:
 
 
 class Light:
-    """Stands in for the estimation of one picture: writes its name into every file; fails or stops at one frame."""
+    """Stands in for the estimation: small grey spheres, maps as bright as their frame's number; may stop at a frame."""
 
-    def __init__(self, stop: str = "", error: BaseException | None = None) -> None:
-        self.stop, self.error, self.seen = stop, error, []
+    def __init__(self, stop: tuple[str, int] = ("", 0), error: BaseException | None = None) -> None:
+        self.stop, self.error = stop, error
+        self.painted: list[int] = []
+        self.fitted: list[tuple[list[int], bool]] = []
+        self.parts: Mapping[int, LightJob] = {}
 
-    def __call__(self, job: LightJob, report: Any) -> dict[str, Any]:
-        report.progress(0.5, "Painting")
-        self.seen.append((job.images[0].name, job.seed, job.depth and job.depth.name))
-        job.out.mkdir()
-        names = {"environment": "probe_0.exr", "fill": "probe_0_fill.exr", "spheres": "probe_0_spheres.exr",
-                 "preview": "probe_0_preview.png"}  # fmt: skip
-        for name in (*names.values(), "result.json"):
-            (job.out / name).write_text(job.images[0].name)
-        if job.images[0].name == self.stop and self.error is not None:
+    def __call__(self, parts: Mapping[int, LightJob], placed: Any) -> Light:
+        self.parts = parts
+        return self
+
+    def _maybe_stop(self, what: str, number: int) -> None:
+        if self.stop == (what, number) and self.error is not None:
             raise self.error
-        return {"warnings": ["a note"], "probes": [{"name": "p", **names}]}
+
+    def view(self, number: int) -> tuple[View, str]:
+        camera = Camera.from_fov(48, 32, 60)
+        return View(torch.full((32, 48, 3), 0.2), torch.full((32, 48), 5.0), camera, warnings=["a note"]), "file"
+
+    def probes(self, number: int) -> list[Probe]:
+        return [Probe("p", torch.tensor([0.0, 0.0, -2.0]), 0.1)]
+
+    def paint(self, numbers: Sequence[int], progress: Any) -> dict[int, list[Spheres]]:
+        for number in numbers:
+            progress(0.5)
+            self._maybe_stop("paint", number)
+            self.painted.append(number)
+        view = SphereView(torch.tensor([0.0, 0.0, -2.0]), 0.1, 4)
+        return {n: [Spheres(view, *(torch.full((5, 4, 4, 3), n / 64 + k / 8) for k in (0, 1)))] for n in numbers}
+
+    def fit(self, spheres: Any, before: Any, progress: Any) -> Any:
+        progress(0.5)
+        self.fitted.append((list(spheres), before is not None))
+        assert all(float(each[0].mirror.mean()) == number / 64 for number, each in spheres.items())
+        assert all(float(each[0].diffuse.mean()) == number / 64 + 1 / 8 for number, each in spheres.items())
+        maps = {n: [torch.full((64, 128, 3), float(n))] for n in spheres}
+        gains, none = Gains.none(), Sources.none()
+        carry = Carry(
+            torch.ones(3, 4, 8), torch.ones(3, 4, 8), gains, gains, torch.ones(2, 3, 32, 64), none, torch.ones(4, 4, 3)
+        )
+        return maps, {number: [carry] for number in spheres}
+
+    def write(self, folder: Path, number: int, environments: Any, spheres: Any) -> dict[str, Any]:
+        self._maybe_stop("write", number)
+        folder.mkdir(exist_ok=True)
+        part, view = self.parts[number], self.view(number)[0]
+        entry = write_probe(folder, part, view, 0, self.probes(number)[0], environments[0], spheres[0])
+        return describe(part, view, "file", {}, [entry])
 
 
 def run(job: LightJob, light: Light, report: Any = None) -> dict[str, Any]:
@@ -134,7 +176,7 @@ def test_frames_of_another_size_are_refused_before_anything_is_done(tmp_path: Pa
     light = Light()
     with pytest.raises(BadInput, match=r"Frame 3 .* is 64×32 pixels, frame 1 is 48×32"):
         run(job(tmp_path / "out", folder), light)
-    assert not light.seen and not (tmp_path / "out").exists()
+    assert not light.painted and not (tmp_path / "out").exists()
 
 
 def test_sizes_are_of_the_upright_picture(tmp_path: Path) -> None:
@@ -145,12 +187,10 @@ def test_sizes_are_of_the_upright_picture(tmp_path: Path) -> None:
     assert picture_size(tmp_path / "turned.jpg") == (32, 48) and picture_size(tmp_path / "a.exr") == (30, 20)
 
 
-def test_outputs_are_numbered_and_one_seed_is_shared(tmp_path: Path) -> None:
+def test_outputs_are_numbered(tmp_path: Path) -> None:
     folder, out = shoot(tmp_path / "in", [7, 8]), tmp_path / "out"
-    light = Light()
-    result = run(job(out, folder, seed=5), light)
-    assert [seed for _, seed, _ in light.seen] == [5, 5]
-    assert (out / "probe_0" / "0007.exr").read_text() == "shot_0007.png"
+    result = run(job(out, folder, seed=5), Light())
+    assert float(exr.read_panorama(out / "probe_0" / "0007.exr")[0].mean()) == 7
     assert sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()) == sorted(
         ["result.json"]
         + [f"frames/{n}.json" for n in ("0007", "0008")]
@@ -160,22 +200,41 @@ def test_outputs_are_numbered_and_one_seed_is_shared(tmp_path: Path) -> None:
     assert result == json.loads((out / "result.json").read_text())
     assert [frame["probes"][0]["environment"] for frame in result["frames"]] == ["probe_0/0007.exr", "probe_0/0008.exr"]
     assert result["probes"][0]["fill"] == "probe_0_fill/####.exr" and result["warnings"] == ["a note"]
+    assert result["seed"] == 5
+
+
+def test_chunks_overlap_and_each_goes_on_from_the_last(tmp_path: Path) -> None:
+    light = Light()
+    run(job(tmp_path / "out", shoot(tmp_path / "in", list(range(1, 36)))), light)
+    assert light.painted == list(range(1, 36))
+    assert [(each[0], each[-1], known) for each, known in light.fitted] == [(1, 21, False), (17, 35, True)]
+    assert chunks(21) == [(0, 21)] and chunks(22) == [(0, 16), (16, 22)] and chunks(1) == [(0, 1)]
 
 
 @pytest.mark.parametrize("error", [Cancelled(), KeyboardInterrupt(), BadInput("It is broken.", "Mend it.")], ids=str)
-def test_a_broken_run_keeps_whole_frames_and_goes_on(tmp_path: Path, error: BaseException) -> None:
+def test_a_broken_run_keeps_whole_frames_and_painted_spheres(tmp_path: Path, error: BaseException) -> None:
     folder, out = shoot(tmp_path / "in", [1, 2, 3]), tmp_path / "out"
     with pytest.raises((Cancelled, BadInput)) as caught:
-        run(job(out, folder), Light("shot_0002.png", error))
-    assert ("Frame 2: It is broken." if isinstance(error, BadInput) else "1 of 3 frames are done") in str(caught.value)
-    assert sorted(p.name for p in out.iterdir()) == sorted(
-        ["frames", "probe_0", "probe_0_fill", "probe_0_preview", "probe_0_spheres"]
-    )
-    assert [p.name for p in out.rglob("0*")].count("0001.exr") == 3 and not list(out.rglob("0002*"))
+        run(job(out, folder), Light(("write", 2), error))
+    assert ("It is broken." if isinstance(error, BadInput) else "1 of 3 frames are done") in str(caught.value)
+    assert [path.name for path in sorted(out.rglob("*.exr")) if path.parent.name == "probe_0"] == ["0001.exr"]
+    assert not list(out.glob(".limelight*")) and not (out / "result.json").exists()
     light = Light()
     result = run(job(out, folder), light)
-    assert [name for name, _, _ in light.seen] == ["shot_0002.png", "shot_0003.png"]
+    assert light.painted == [] and light.fitted == [([1, 2, 3], False)]
     assert (result["estimated"], result["kept"], len(result["frames"])) == (2, 1, 3)
+    assert not (out / "unfinished").exists()
+
+
+def test_a_killed_run_goes_on_at_the_frame_where_it_stopped(tmp_path: Path) -> None:
+    folder, out = shoot(tmp_path / "in", list(range(1, 36))), tmp_path / "out"
+    with pytest.raises(Cancelled, match="16 of 35"):
+        run(job(out, folder), Light(("paint", 31), KeyboardInterrupt()))
+    light = Light()
+    run(job(out, folder), light)
+    # Painted by eights, chunks of 16: 1 to 24 are painted, 1 to 16 done, and the 17th goes on from the 16th.
+    assert light.painted == list(range(25, 36))
+    assert [(each[0], each[-1], known) for each, known in light.fitted] == [(17, 35, True)]
 
 
 def test_existing_frames_are_kept_unless_told_otherwise(tmp_path: Path) -> None:
@@ -183,18 +242,17 @@ def test_existing_frames_are_kept_unless_told_otherwise(tmp_path: Path) -> None:
     run(job(out, folder, range="1-2"), Light())
     light = Light()
     result = run(job(out, folder), light)
-    assert [name for name, _, _ in light.seen] == ["shot_0003.png"] and len(result["frames"]) == 3
+    assert light.painted == [3] and len(result["frames"]) == 3 and result["estimated"] == 1
     (out / "probe_0" / "0002.exr").unlink()
     again = Light()
-    run(job(out, folder, range="1-2"), again)
-    assert [name for name, _, _ in again.seen] == ["shot_0002.png"]
+    assert run(job(out, folder, range="1-2"), again)["estimated"] == 1 and again.painted == []
     for changed in ({"quality": "normal"}, {"seed": 1}, {"probes": [{"u": 0.4, "v": 0.6}]}):
         with pytest.raises(BadInput, match="was estimated with another") as caught:
             run(job(out, folder, **changed), Light())
         assert "--overwrite" in caught.value.remedy
     everything = Light()
     result = run(job(out, folder, seed=1, overwrite=True), everything)
-    assert len(everything.seen) == 3 and result["estimated"] == 3 and result["seed"] == 1
+    assert everything.painted == [1, 2, 3] and result["estimated"] == 3 and result["seed"] == 1
 
 
 def test_each_frame_gets_its_own_depth_or_all_the_same(tmp_path: Path) -> None:
@@ -202,13 +260,15 @@ def test_each_frame_gets_its_own_depth_or_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "z").mkdir()
     for number in (1, 2, 3):
         exr.write_depth(tmp_path / "z" / f"z{number}.exr", torch.ones(32, 48))
-    light = Light()
-    run(job(tmp_path / "a", folder, depth=str(tmp_path / "z" / "z#.exr")), light)
-    run(job(tmp_path / "b", folder, depth=str(tmp_path / "z" / "z3.exr")), light)
-    assert [depth for _, _, depth in light.seen] == ["z1.exr", "z2.exr", "z3.exr", "z3.exr"]
+    found = []
+    for name, given in (("a", "z#.exr"), ("b", "z3.exr")):
+        light = Light()
+        run(job(tmp_path / name, folder, depth=str(tmp_path / "z" / given)), light)
+        found += [part.depth and part.depth.name for part in light.parts.values()]
+    assert found == ["z1.exr", "z2.exr", "z3.exr", "z3.exr"]
     (tmp_path / "z" / "z2.exr").unlink()
     with pytest.raises(BadInput, match="lack frame 2"):
-        run(job(tmp_path / "c", folder, depth=str(tmp_path / "z")), light)
+        run(job(tmp_path / "c", folder, depth=str(tmp_path / "z")), Light())
 
 
 def test_progress_rises_over_all_frames(tmp_path: Path) -> None:
@@ -219,15 +279,21 @@ def test_progress_rises_over_all_frames(tmp_path: Path) -> None:
             told.append((fraction, stage))
 
     run(job(tmp_path / "out", shoot(tmp_path / "in", [4, 5])), Light(), Told())
-    assert [f for f, _ in told] == [0.0, 0.25, 0.75, 1.0]
-    assert told[2][1] == "Frame 5 (2 of 2): Painting"
+    fractions = [fraction for fraction, _ in told]
+    assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1
+    assert "Painting frames 4 to 5" in [stage for _, stage in told] and "Frame 5 (2 of 2)" in [s for _, s in told]
 
 
-def test_a_frame_is_what_the_picture_alone_gives(tmp_path: Path) -> None:
-    folder = shoot(tmp_path / "in", [1, 2])
-    result = run_light(job(tmp_path / "all", folder), SilentReport())
-    alone = run_light(job(tmp_path / "one", folder / "shot_0002.png"), SilentReport())
-    frame = exr.read_panorama(tmp_path / "all" / "probe_0" / "0002.exr")[0]
-    assert torch.equal(frame, exr.read_panorama(tmp_path / "one" / "probe_0.exr")[0])
-    assert result["frames"][1]["probes"][0]["lamps"] == alone["probes"][0]["lamps"]
-    assert not torch.equal(frame, exr.read_panorama(tmp_path / "all" / "probe_0" / "0001.exr")[0])
+def test_frames_of_a_still_shot_share_camera_and_places_and_differ_by_light(tmp_path: Path) -> None:
+    folder, out = shoot(tmp_path / "in", [1, 2]), tmp_path / "out"
+    result = run_light(job(out, folder, fov_deg=None), SilentReport())
+    first, second = result["frames"]
+    assert first["camera"] == second["camera"]
+    assert first["probes"][0]["position_camera"] == second["probes"][0]["position_camera"]
+    maps = [exr.read_panorama(out / "probe_0" / f"000{n}.exr")[0] for n in (1, 2)]
+    assert not torch.equal(*maps)
+    # Gone on, the rest comes out as it would have in one go.
+    (out / "frames" / "0002.json").unlink()
+    again = run_light(job(out, folder, fov_deg=None), SilentReport())
+    assert (again["estimated"], again["frames"][1]["camera"]) == (1, second["camera"])
+    assert torch.allclose(exr.read_panorama(out / "probe_0" / "0002.exr")[0], maps[1], rtol=1e-3)
