@@ -32,7 +32,7 @@ _WrongUse: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignm
 @app.command()
 def light(
     images: Annotated[
-        list[Path], typer.Argument(help="A picture, or a sequence: a folder, shot_####.png, shot_%04d.png")
+        list[Path], typer.Argument(help="A picture, or a sequence: a folder, shot_####.png, shot_%04d.png, a movie")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results")],
     probe: Annotated[

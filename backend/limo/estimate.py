@@ -15,6 +15,7 @@ from ..devices import pick_device
 from ..errors import BadInput
 from ..models import find_backbone
 from ..optics import panorama as pano
+from ..optics.photo import is_video
 from .backbone.paint import BackbonePainter
 from .embedded.paint import EmbeddedPainter
 from .estimate_frames import FrameEstimator
@@ -23,6 +24,7 @@ from .frames import find_frames
 from .front import blend_front
 from .intake import place_probe, read_view
 from .job import EMBEDDED, LightJob
+from .movies import unpack
 from .output import describe, staged, write_json, write_preview, write_probe
 from .painter import SpherePainter, Spheres
 from .report import Report
@@ -122,8 +124,9 @@ def estimate(
 
 
 def run_light(job: LightJob, report: Report) -> dict[str, Any]:
-    """Do a whole job, a picture or a sequence of them; returns what result.json holds."""
-    frames = find_frames(job.images, job.range)
+    """Do a whole job, a picture, a sequence of them or a movie; returns what result.json holds."""
+    movie = len(job.images) == 1 and is_video(job.images[0])
+    frames = unpack(job.images[0], job.range, job.out, report) if movie else find_frames(job.images, job.range)
     if frames is not None:
         painter = make_painter(job.model, job.quality, pick_device(job.device), job.take)
         return run_sequence(job, frames, report, partial(FrameEstimator, painter, *_costs(job)))

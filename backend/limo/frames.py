@@ -155,14 +155,19 @@ def _whole(frames: Frames) -> Frames:
     )
 
 
-def _between(frames: Frames, span: str) -> Frames:
+def parse_range(span: str) -> range:
+    """The frame numbers of ``FIRST-LAST``, ``FIRST-LASTxSTEP`` or one number; raises :class:`BadInput`."""
     match = _RANGE.fullmatch(span)
     if match is None:
         raise BadInput(f"The range of frames is '{span}'.", "Write FIRST-LAST or FIRST-LASTxSTEP, e.g. 1-48.")
     first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
     if last < first or step < 1:
         raise BadInput(f"The range of frames is '{span}': nothing.", "Write the lower number first, e.g. 1-48.")
-    wanted = range(first, last + 1, step)
+    return range(first, last + 1, step)
+
+
+def _between(frames: Frames, span: str) -> Frames:
+    wanted = parse_range(span)
     missing = next((n for n in wanted if n not in frames.paths), None)
     if missing is not None:
         there = list(frames.paths)

@@ -35,6 +35,8 @@ from .painter import Spheres, Spread
 from .sources import Sources
 from .view import Probe
 
+#: The folder of what only a broken run needs.
+UNFINISHED = "unfinished"
 _KINDS = ("environment", "fill", "spheres", "preview")
 #: What of a job does not change its result, or is a frame's own.
 _FREE = {"images", "out", "depth", "device", "range", "overwrite", "track"}
@@ -58,7 +60,7 @@ class SequenceFolder:
 
     def __init__(self, job: LightJob, frames: Frames) -> None:
         self.job, self.frames, self.out = job, frames, job.out
-        self._unfinished = self.out / "unfinished"
+        self._unfinished = self.out / UNFINISHED
 
     def name(self, number: int) -> str:
         """A frame's number as its files have it."""
@@ -190,10 +192,16 @@ class SequenceFolder:
 
 def _read(path: Path) -> dict[str, Any] | None:
     """A frame's record; None where there is none or it is of no use."""
+    record = read_json(path)
+    return record if record is not None and isinstance(record.get("settings"), dict) else None
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a file of ours; None where there is none."""
     with suppress(OSError, ValueError):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(record, dict) and isinstance(record.get("settings"), dict):
-            return record
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(data, dict):
+            return data
     return None
 
 

@@ -17,6 +17,7 @@ from limelight.backend.limo.estimate import run_light
 from limelight.backend.limo.fit_frames import Carry
 from limelight.backend.limo.frames import find_frames
 from limelight.backend.limo.job import LightJob
+from limelight.backend.limo.movies import unpack
 from limelight.backend.limo.output import describe, write_probe
 from limelight.backend.limo.painter import Spheres
 from limelight.backend.limo.report import SilentReport
@@ -25,6 +26,7 @@ from limelight.backend.limo.sources import Sources
 from limelight.backend.limo.view import Probe, View
 from limelight.backend.optics import exr
 from limelight.backend.optics.camera import Camera
+from limelight.backend.optics.movie import read_movie
 from limelight.backend.optics.photo import picture_size
 from limelight.backend.optics.sphere import SphereView
 from PIL import Image
@@ -163,7 +165,57 @@ def test_what_is_no_sequence_is_a_sentence(tmp_path: Path, name: str) -> None:
     assert said in str(caught.value) and caught.value.text.endswith(".") and caught.value.remedy.endswith(".")
 
 
-def test_a_video_is_told_how_to_become_frames(tmp_path: Path) -> None:
+def film(path: Path, count: int, size: tuple[int, int] = (96, 64)) -> Path:
+    """A movie whose n-th frame is a grey of 20·n."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=24)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = *size, "yuv420p", 4_000_000
+        for number in range(1, count + 1):
+            pixels = np.full((size[1], size[0], 3), 20 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(("span", "numbers"), [(None, [1, 2, 3, 4, 5]), ("2-4x2", [2, 4])])
+def test_a_movie_is_a_sequence_counted_from_one(tmp_path: Path, span: str | None, numbers: list[int]) -> None:
+    found = unpack(film(tmp_path / "clip.mp4", 5), span, tmp_path / "out", SilentReport())
+    assert list(found.paths) == numbers
+    for number, path in found.paths.items():
+        assert abs(float(np.asarray(Image.open(path)).mean()) - 20 * number) < 3
+        path.touch()
+    # Another movie of that name is read anew, the same is not.
+    kept = {path: path.stat().st_mtime_ns for path in found.paths.values()}
+    unpack(tmp_path / "clip.mp4", span, tmp_path / "out", SilentReport())
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    unpack(film(tmp_path / "clip.mp4", 6), span, tmp_path / "out", SilentReport())
+    assert all(path.stat().st_mtime_ns > time for path, time in kept.items())
+
+
+def test_colours_of_a_movie_are_those_of_its_frames(tmp_path: Path) -> None:
+    import av
+
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    pixels[:, :32], pixels[:, 32:64], pixels[:, 64:] = (180, 40, 40), (40, 180, 40), (40, 40, 180)
+    with av.open(str(tmp_path / "c.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=24)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 96, 64, "yuv420p", 4_000_000
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    ((_, found),) = read_movie(tmp_path / "c.mp4")
+    assert np.abs(found[8:-8, [16, 48, 80]].astype(int) - pixels[8:-8, [16, 48, 80]]).max() < 8
+
+
+@pytest.mark.parametrize(("span", "said"), [("4-9", "no frame 6"), ("9", "no frame 9")])
+def test_a_range_beyond_a_movie_is_refused(tmp_path: Path, span: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said) as caught:
+        run_light(job(tmp_path / "out", film(tmp_path / "clip.mp4", 5), range=span), SilentReport())
+    assert "There are 5 frames" in caught.value.remedy
+
+
+def test_a_movie_that_cannot_be_read_is_told_how_to_become_frames(tmp_path: Path) -> None:
     (tmp_path / "my clip.mp4").write_bytes(b"")
     with pytest.raises(BadInput) as caught:
         run_light(job(tmp_path / "out", tmp_path / "my clip.mp4"), SilentReport())
