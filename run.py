@@ -21,7 +21,8 @@ ENVS = ROOT / ".envs"
 REQUIREMENTS = ROOT / "bridge" / "requirements-engine.txt"
 # mypy is pinned for its plugin's sake, the stubs to the oldest Blender that the extension supports. They are stubs only
 # and only in the engine's environment, where there is no Blender: nothing can import them in its place.
-TOOLS = ["pytest", "pytest-timeout", "pytest-rerunfailures", "ruff", "mypy==2.4.1", "fake-bpy-module-4-2==20260730"]
+TOOLS = ["pytest", "pytest-timeout", "pytest-rerunfailures", "ruff", "mypy==2.4.1", "fake-bpy-module-4-2==20260730",
+         "ray==2.60.0"]  # fmt: skip
 VALIDATOR = "gltf-validator@2.0.0-dev.3.10"
 #: Blender as a Python module: version and the Python it needs.
 BLENDERS = {"bpy-4.2": ("4.2.23", (3, 11)), "bpy-5.0": ("5.0.1", (3, 11)), "bpy-5.2": ("5.2.3", (3, 13))}

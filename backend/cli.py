@@ -13,7 +13,7 @@ from .batch.commands import app as batch_app
 from .console import fail, run
 from .devices import pick_device
 from .errors import BadInput, LimelightError
-from .options import AsJson, Device, Seed, parse_probe, read_camera, read_object
+from .options import AsJson, Device, Ray, Seed, parse_probe, read_camera, read_object
 from .splats.commands import app as splat_app
 from .workshop import app as workshop_app
 
@@ -53,6 +53,7 @@ def light(
     span: Annotated[str | None, typer.Option("--range", help="Frames FIRST-LAST[xSTEP] of a sequence")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do frames again that are there already")] = False,
     front: Annotated[bool, typer.Option(help="Lay the visible surroundings over the map")] = True,
+    ray: Ray = None,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -78,7 +79,12 @@ def light(
             **{"frame": frame, "radius": radius, "model": model, "quality": quality, "size": size, "seed": seed},
             **{"take": take, "front": front, "device": device, "range": span, "overwrite": overwrite},
         }
-        return run_light(LightJob.from_params(params), report)
+        job = LightJob.from_params(params)
+        if ray is None:
+            return run_light(job, report)
+        from .batch.light_farm import run_light_on
+
+        return run_light_on(ray, job, params, report)
 
     def show(result: dict[str, Any]) -> None:
         for warning in result["warnings"]:
@@ -95,7 +101,7 @@ def light(
             )
             typer.echo(f"{out / entry['environment']}  ({lamps} lamp{'s' * (lamps != 1)}{sure})")
 
-    run(command, as_json, show, device)
+    run(command, as_json, show, device if ray is None else "auto")
 
 
 @app.command()

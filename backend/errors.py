@@ -34,6 +34,12 @@ class MissingPart(LimelightError):
         super().__init__(text, remedy, code)
 
 
+def of_code(code: str, text: str, remedy: str = "") -> LimelightError:
+    """An error again that reached this process as texts."""
+    kinds = {"bad_input": BadInput, "missing_part": MissingPart, "cancelled": Cancelled}
+    return kinds.get(code, LimelightError)(text, remedy, code)
+
+
 class Cancelled(LimelightError):
     """The artist or the caller asked to stop."""
 

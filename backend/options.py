@@ -14,6 +14,8 @@ from .errors import BadInput
 # What runs on the processor alone, or leaves nothing to chance, takes them too and refuses the same values.
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda[:N]")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result")]
+#: Of what can be spread over a cluster; its machines choose among their own devices.
+Ray = Annotated[str | None, typer.Option(help="Ray cluster that does the work: auto or an address")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, progress on stderr")]
 
 

@@ -11,9 +11,11 @@ import typer
 from .console import run
 from .devices import pick_device
 from .errors import BadInput
-from .options import AsJson, Device, Seed
+from .options import AsJson, Device, Ray, Seed
 
 app = typer.Typer()
+#: Benchmarks that a cluster can share, case by case.
+SPREAD = ("limo", "direction", "depth", "luminet", "relightify")
 
 
 @app.command()
@@ -46,7 +48,7 @@ def synthesize(
         int | None, typer.Option(min=32, help="lights: pixels a side; by Blender: pixels across a view")
     ] = None,
     samples: Annotated[int | None, typer.Option(min=1, help="lights, by Blender: samples a pixel")] = None,
-    ray: Annotated[str | None, typer.Option(help="Ray cluster: auto or an address")] = None,
+    ray: Ray = None,
     device: Device = "auto",
     seed: Annotated[
         int | None,
@@ -57,12 +59,14 @@ def synthesize(
     """Make training data and probe sets. Existing samples are kept, so a broken run goes on."""
 
     def command(report: Any) -> dict[str, Any]:
+        if kind == "crops" and ray is not None:
+            raise BadInput("Crops are not made on a cluster: they are cut in no time.", "Leave --ray out.")
         if kind == "crops":
             return synthesize_crops(out, count, hdris, blender)
         if kind == "faces":
             from ..synthesis.faces import write_faces
 
-            made = write_faces(out, seed or 0, count, workers, report.progress, hdris, skins)
+            made = write_faces(out, seed or 0, count, workers, report.progress, hdris, skins, ray)
             return {"out": str(out), "first": seed or 0, "count": count, "faces": made["faces"]}
         if kind not in ("rooms", "lights", "spheres", "views", "probes", "sequences"):
             raise BadInput(
@@ -75,11 +79,12 @@ def synthesize(
         first = seed if seed is not None else EVALUATION_SEEDS if kind in EVALUATED else 0
         if kind in ("rooms", "lights"):
             # The tracer knows one GPU; which one that is, CUDA_VISIBLE_DEVICES says.
-            where = pick_device(device).partition(":")[0]
+            here = pick_device(device) if ray is None else device
+            where = "cuda" if here.startswith("cuda") else "cpu"
             if kind == "rooms":
-                write_samples(out, first, count, workers, report.progress, hdri_folder=hdris, device=where)
+                write_samples(out, first, count, workers, report.progress, hdri_folder=hdris, device=where, ray=ray)
             else:
-                settings = {"size": width, "samples": samples, "assets": assets}
+                settings = {"size": width, "samples": samples, "assets": assets, "ray": ray}
                 synthesize_lights(out, first, count, hdris, blender, workers, settings, where, report)
             return {"out": str(out), "first": first, "count": count, "device": where}
         changed = {key: value for key, value in (("width", width), ("samples", samples)) if value is not None}
@@ -89,7 +94,7 @@ def synthesize(
         )  # fmt: skip
         return {"out": str(out), "first": first, "count": count, "samples": len(manifest["seeds"])}
 
-    run(command, as_json, lambda answer: typer.echo(answer["out"]), device)
+    run(command, as_json, lambda answer: typer.echo(answer["out"]), device if ray is None else "auto")
 
 
 @app.command()
@@ -180,6 +185,7 @@ def bench(
         ),
     ] = "embedded",
     hdris: Annotated[Path | None, typer.Option(help="relightify: folder of panoramas (EXR) to relight by")] = None,
+    ray: Ray = None,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -187,21 +193,24 @@ def bench(
     """Score what the models say against the truth and the baselines."""
 
     def command(report: Any) -> dict[str, Any]:
+        if ray is not None and model not in SPREAD:
+            raise BadInput(f"The benchmark '{model}' runs on one computer.", f"--ray is for {', '.join(SPREAD)}.")
         if model == "direction":
             from ..benchmarks.direction.run import run_bench as bench_direction
 
             return bench_direction(
-                folder, out, quality=quality, limit=limit, seed=seed, device=device, textbook=textbook, report=report
-            )
+                folder, out, quality=quality, limit=limit, seed=seed, device=device, textbook=textbook, ray=ray,
+                report=report,
+            )  # fmt: skip
         if model == "depth":
             from ..benchmarks.depth.run import run_bench as bench_depth
 
-            return bench_depth(folder, out, limit=limit, device=pick_device(device), report=report)
+            return bench_depth(folder, out, limit=limit, device=device, ray=ray, report=report)
         if model == "luminet":
             from ..benchmarks.luminet.run import run_bench as bench_luminet
 
             return bench_luminet(
-                folder, out, model=form, quality=quality, limit=limit, seed=seed, device=device, report=report
+                folder, out, model=form, quality=quality, limit=limit, seed=seed, device=device, ray=ray, report=report
             )
         if model == "limo-video":
             from ..benchmarks.limo.video import run_bench as bench_video
@@ -214,7 +223,7 @@ def bench(
             weights = WEIGHTS if form == "embedded" else Path(form)
             return bench_relightify(
                 folder, out, weights=weights, quality=quality, limit=limit, hdris=hdris, seed=seed, device=device,
-                report=report,
+                ray=ray, report=report,
             )  # fmt: skip
         if model != "limo":
             raise BadInput(
@@ -224,10 +233,10 @@ def bench(
         from ..benchmarks.limo.run import run_bench
 
         return run_bench(
-            folder, out, quality=quality, limit=limit, depth=depth, seed=seed, device=device, report=report
+            folder, out, quality=quality, limit=limit, depth=depth, seed=seed, device=device, ray=ray, report=report
         )
 
-    run(command, as_json, lambda answer: typer.echo(answer["table"]), device)
+    run(command, as_json, lambda answer: typer.echo(answer["table"]), device if ray is None else "auto")
 
 
 def synthesize_lights(

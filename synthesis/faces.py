@@ -12,6 +12,7 @@ where there is none), ``eye`` (3) towards the camera and the camera's ``gains`` 
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +26,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from ..backend.batch.farm import each
 from ..backend.errors import BadInput
 from ..backend.optics.exposure import srgb_oetf
 from ..backend.relightify.maps import F0_SCALE, RESOLUTION
@@ -127,10 +129,12 @@ def write_faces(
     progress: Callable[[float, str], None] = lambda fraction, stage: None,
     hdri_folder: Path | None = None,
     skin_folder: Path | None = None,
+    ray: str | None = None,
 ) -> dict[str, Any]:
     """Write the shards of ``count`` seeds that are not there yet, and return the manifest.
 
-    ``skin_folder``: free skins in MakeHuman's layout, which half of the faces then wear.
+    ``skin_folder``: free skins in MakeHuman's layout, which half of the faces then wear. ``ray``: the address of a
+    cluster whose cores make the faces.
     A shard appears whole; one that is shorter than now asked for is made again.
     """
     if first < EVALUATION_SEEDS < first + count:
@@ -148,7 +152,7 @@ def write_faces(
     done = count - sum(map(len, missing))
     for seeds in missing:
         faces = []
-        for face in _made(seeds, hdris, skins, workers):
+        for face in _made(seeds, hdris, skins, workers, ray):
             faces.append(face)
             done += 1
             progress(done / count, f"Face {done} of {count}")
@@ -179,8 +183,13 @@ def write_manifest(out: Path, hdris: list[Path], skins: list[Path]) -> dict[str,
     return manifest
 
 
-def _made(seeds: Iterable[int], hdris: list[Path], skins: list[Path], workers: int) -> Iterable[dict[str, np.ndarray]]:
-    """The faces of the seeds, in order, by so many processes."""
+def _made(
+    seeds: range, hdris: list[Path], skins: list[Path], workers: int, ray: str | None
+) -> Iterable[dict[str, np.ndarray]]:
+    """The faces of the seeds, in order, by so many processes or by a cluster."""
+    if ray is not None:
+        yield from each(functools.partial(make_face, hdris=hdris, skins=skins), seeds, ray=ray, device="cpu")
+        return
     if workers == 1:
         yield from (make_face(seed, hdris, skins) for seed in seeds)
         return

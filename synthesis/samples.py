@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..backend.batch.farm import each
 from ..backend.console import TerminalReport
 from . import tracer
 from .denoise import denoise
@@ -156,10 +158,10 @@ def save_sample(path: Path, sample: dict[str, Any]) -> None:
         stored[key] = np.clip(stored[key], 0, HALF_MAX).astype(np.float16)
     for key in {"depth", "albedo", "normal"} & stored.keys():
         stored[key] = stored[key].astype(np.float16)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    unfinished = path.with_suffix(".partial")
+    with unfinished.open("wb") as file:
         np.savez_compressed(file, **stored)
-    partial.replace(path)
+    unfinished.replace(path)
 
 
 def write_samples(
@@ -183,26 +185,39 @@ def write_seeds(
     make: Callable[..., dict[str, Any]],
     workers: int,
     progress: Callable[[float, str], None],
+    ray: str | None = None,
     **options: Any,
 ) -> None:
-    """Write what ``make`` (seed, options) returns as ``sample_<seed>.npz``, for every seed that has no file yet."""
+    """Write what ``make`` (seed, options) returns as ``sample_<seed>.npz``, for every seed that has no file yet.
+
+    ``ray``: the address of a cluster that makes them instead; its machines need ``folder`` under the same path.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    if workers > 1:
+    if workers > 1 or ray is not None:
         options["threads"] = 1
     missing = [s for s in seeds if not (folder / f"sample_{s}.npz").exists()]
+    work = partial(_write_seed, folder=folder.resolve(), make=make, options=options)
+    before = len(seeds) - len(missing)
 
-    def work(seed: int) -> None:
-        save_sample(folder / f"sample_{seed}.npz", make(seed, **options))
+    def tell(done: int) -> None:
+        progress((before + done) / len(seeds), f"Scene {before + done} of {len(seeds)}")
 
+    if ray is not None:
+        each(work, missing, tell, ray=ray, device=options.get("device", "cpu"))
+        return
     with ThreadPoolExecutor(max(1, workers)) as pool:
         try:
             # Draining the results raises what a worker raised.
-            for done, _ in enumerate(pool.map(work, missing), len(seeds) - len(missing) + 1):
-                progress(done / len(seeds), f"Scene {done} of {len(seeds)}")
+            for done, _ in enumerate(pool.map(work, missing), 1):
+                tell(done)
         except BaseException:
             # Ctrl-C or an error: scenes that wait are not begun.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _write_seed(seed: int, folder: Path, make: Callable[..., dict[str, Any]], options: dict[str, Any]) -> None:
+    save_sample(folder / f"sample_{seed}.npz", make(seed, **options))
 
 
 def main() -> None:

@@ -5,21 +5,19 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from ..backend.errors import BadInput, LimelightError, MissingPart
+from ..backend.batch.farm import each
+from ..backend.errors import BadInput
 from .samples import EVALUATION_SEEDS
-from .sphere_sample import LAUNCH, folder_of, make_sample
+from .sphere_sample import folder_of, make_sample
 
 FAMILIES = ("still", "sphere", "camera", "light")
 #: Kinds for evaluation alone: never of a seed that training may have seen.
 EVALUATED = ("probes", "sequences")
-#: Samples that Ray starts again when their worker dies.
-RETRIES = 5
 #: What a set is made with unless told otherwise; sizes in pixels, the diameter as a share of the width.
 SETTINGS: dict[str, dict[str, Any]] = {
     "spheres": {"width": 512, "samples": 128, "grid": [4, 3], "diameter": 0.2, "panorama": 128, "balls": True},
@@ -52,14 +50,19 @@ def write_set(
     missing = [task for task in tasks if not (folder_of(task) / "sample.json").is_file()]
     out.mkdir(parents=True, exist_ok=True)
     write_manifest(out, made_with)
-    if ray is None:
-        done = _by_processes([{**task, "threads": _share(workers)} for task in missing], workers)
-    else:
-        done = _by_ray(missing, ray)
+    before = count - len(missing)
     # The manifest at the end, also of a broken run; what counts is the samples' own descriptions.
     try:
-        for number, _ in enumerate(done, count - len(missing) + 1):
-            progress(number / count, f"Scene {number} of {count}")
+        if ray is None:
+            for number, _ in enumerate(
+                _by_processes([{**task, "threads": _share(workers)} for task in missing], workers)
+            ):
+                progress((before + number + 1) / count, f"Scene {before + number + 1} of {count}")
+        else:
+            # Each core of the cluster has one Blender; of a killed worker's sample nothing is left, it is made again.
+            alone = [{**task, "threads": 1} for task in missing]
+            each(make_sample, alone, lambda n: progress((before + n) / count, f"Scene {before + n} of {count}"),
+                 ray=ray, device="cpu")  # fmt: skip
     finally:
         manifest = write_manifest(out, made_with)
     return manifest
@@ -124,37 +127,3 @@ def _by_processes(tasks: list[dict[str, Any]], workers: int) -> Iterator[bool]:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _by_ray(tasks: list[dict[str, Any]], address: str) -> Iterator[bool]:
-    """One Ray task a sample. A dead worker's is started again; a sample appears whole, so none is lost or doubled."""
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingPart(
-            "Ray is not installed.", f"{sys.executable} -m pip install 'limelight[ray]' (or ray==2.60.0)."
-        ) from error
-    try:
-        ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
-    except ConnectionError as error:
-        raise BadInput(
-            f"There is no Ray cluster at '{address}' ({str(error).splitlines()[0]}).",
-            "Start one by 'ray start --head'.",
-        ) from error
-
-    # Defined here so that it travels as a whole: a worker does not know this package. It uses no name from outside.
-    @ray.remote(max_retries=RETRIES, num_cpus=1)
-    def work(command: list[str]) -> str:
-        import subprocess
-
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-
-    command = [sys.executable, str(LAUNCH), "synthesis.sphere_sample"]
-    waiting = [work.remote([*command, json.dumps({**task, "threads": 1})]) for task in tasks]
-    while waiting:
-        ready, waiting = ray.wait(waiting, num_returns=1)
-        trouble = ray.get(ready[0])
-        if trouble:
-            raise LimelightError(f"A worker failed: {trouble}", "The samples that are there stay; start it again.")
-        yield True

@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ...bridge.batch import Batch
+from ...bridge.batch import Batch, Seat
 from ...bridge.joblist import STATES, SUFFIX, JobList, JobListError
 from ..console import run
 from ..errors import BadInput
-from ..options import AsJson, Device, Seed, parse_probe
+from ..options import AsJson, Device, Ray, Seed, parse_probe
 from .report import summary, write_report
 
 app = typer.Typer(no_args_is_help=True, help="Lists of jobs: made, worked off, looked at.")
@@ -66,7 +67,10 @@ def add(
 @app.command("run")
 def work(
     listed: _List,
-    workers: Annotated[int, typer.Option(min=1, help="Engines at once on this computer; on GPUs one each")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Engines at once: 1 here unless said, on a cluster one a GPU or core")
+    ] = None,
+    ray: Ray = None,
     retries: Annotated[int, typer.Option(min=0, help="Tries more for what may pass: a crash, full memory")] = 1,
     again: Annotated[str | None, typer.Option(help="Do jobs again that are failed, cancelled, skipped, done")] = None,
     only: Annotated[str | None, typer.Option(help="Jobs FIRST-LAST by number from 1, or names with * and ?")] = None,
@@ -81,12 +85,14 @@ def work(
     """Work a list off; goes on where it was left. Exit 2 if a job failed, after all others are done."""
 
     def command(report: Any) -> dict[str, Any]:
+        from .farm import seats as hired
         from .seats import engines
 
         found = opened(listed)
         names = chosen(found, only)
         requeue(found, names, again)
-        seats = engines(workers, device)
+        seats: Sequence[Seat]
+        seats = engines(workers or 1, device) if ray is None else hired(ray, len(found.entries), device, workers)
         try:
             batch = Batch(found, seats, retries=retries, only=names, skip_existing=skip_existing)
             batch.wait(lambda batch: tell(report, batch))
@@ -97,7 +103,7 @@ def work(
             write_report(found, table)
         return summary(found)
 
-    told = run(command, as_json, show_summary, device)
+    told = run(command, as_json, show_summary, device if ray is None else "auto")
     if told["counts"]["failed"]:
         raise typer.Exit(2)
 

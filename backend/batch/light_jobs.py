@@ -152,10 +152,14 @@ def _parts(source: Source, many: bool, span: str | None, chunk: int) -> list[Sou
     numbers = list(frames.paths)
     if chunk <= 0 or len(numbers) <= chunk:
         return [Source(source.id, source.image, span)]
-    step = numbers[1] - numbers[0]
-    cuts = [numbers[i : i + chunk] for i in range(0, len(numbers), chunk)]
-    spans = [f"{cut[0]}-{cut[-1]}" + (f"x{step}" if step > 1 else "") for cut in cuts]
-    return [Source(f"{source.id}@{part}", source.image, part, source.id, span) for part in spans]
+    return [Source(f"{source.id}@{part}", source.image, part, source.id, span) for part in cut(numbers, chunk)]
+
+
+def cut(numbers: Sequence[int], chunk: int) -> list[str]:
+    """Evenly spaced frame numbers as ranges of ``chunk`` frames."""
+    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
+    parts = [numbers[i : i + chunk] for i in range(0, len(numbers), chunk)]
+    return [f"{part[0]}-{part[-1]}" + (f"x{step}" if step > 1 else "") for part in parts]
 
 
 def _told_apart(sources: list[Source]) -> list[Source]:

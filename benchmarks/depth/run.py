@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -12,8 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...backend.batch.farm import each
 from ...backend.depth.estimate import DEFAULT_FOV_DEG, find_model
 from ...backend.depth.perspective import GUESS
+from ...backend.devices import pick_device
 from ...backend.errors import BadInput
 from ...backend.optics.camera import Camera
 from ...training.depth.examples import Shot, find_shots
@@ -30,31 +33,27 @@ _COLUMNS = {
 
 
 def run_bench(folder: Path, out: Path, *, models: tuple[str, ...] = ("embedded",), limit: int = 0,
-              device: str = "cpu", report: Any = None) -> dict[str, Any]:  # fmt: skip
+              device: str = "cpu", ray: str | None = None, report: Any = None) -> dict[str, Any]:  # fmt: skip
     """Write ``table.md``, ``scores.json`` and pictures of the best, middle and worst into ``out``; returns the table.
 
-    ``folder``: traced samples (``sample_<seed>.npz``) or scenes in the probe-set format.
+    ``folder``: traced samples (``sample_<seed>.npz``) or scenes in the probe-set format. ``ray``: the address of a
+    cluster that does the work.
     """
     shots = dict(find_shots(folder))
     if not shots:
         raise BadInput(f"{folder} holds no views.", "Give sample_<seed>.npz files, or image, depth.exr, meta.json.")
     if limit:
         shots = dict(list(shots.items())[:limit])
-    answers = methods(models, device)
     middle = float(np.median([shot.camera.fov_x_deg for shot in shots.values()]))
-    scores: dict[str, list[Scores]] = {}
-    rows = []
-    for done, (name, shot) in enumerate(shots.items(), 1):
-        photo = Shot(shot.radiance.clamp(0, 1), *shot[1:])
-        found = {method: answer(photo) for method, answer in answers.items()}
-        # The best single number for the whole set: no picture is needed for it.
-        found[CONSTANT] = found[CONSTANT][0], middle, 0.0
-        for method, (depth, fov, spread) in found.items():
-            scores.setdefault(method, []).append(score(depth, shot.depth, shot.camera, fov, spread))
-        shown = {m: found[m][0] for m in (GUESSED, *models)}
-        rows.append(Row(name, photo.radiance, shot.depth, shown, {m: scores[m][-1] for m in shown}))
+
+    def tell(done: int) -> None:
         if report is not None:
-            report.progress(done / len(shots), f"Picture {done} of {len(shots)}")
+            report.progress(done / len(shots), f"{done} of {len(shots)} pictures")
+
+    work = functools.partial(_score_shot, models=models, device=device, middle=middle)
+    scored = each(work, shots.items(), tell, ray=ray, device=device)
+    rows = [row for row, _ in scored]
+    scores = {method: [found[method] for _, found in scored] for method in scored[0][1]}
     out.mkdir(parents=True, exist_ok=True)
     table = {method: summary(rows_of) for method, rows_of in scores.items()}
     text = table_text(table)
@@ -67,9 +66,24 @@ def run_bench(folder: Path, out: Path, *, models: tuple[str, ...] = ("embedded",
     return {"table": text, "scores": table, "out": str(out)}
 
 
+def _score_shot(
+    named: tuple[str, Shot], models: tuple[str, ...], device: str, middle: float
+) -> tuple[Row, dict[str, Scores]]:
+    """A picture's row of the sheet and its scores by method."""
+    name, shot = named
+    photo = Shot(shot.radiance.clamp(0, 1), *shot[1:])
+    found = {method: answer(photo) for method, answer in methods(models, pick_device(device)).items()}
+    # The best single number for the whole set: no picture is needed for it.
+    found[CONSTANT] = found[CONSTANT][0], middle, 0.0
+    scores = {m: score(depth, shot.depth, shot.camera, fov, spread) for m, (depth, fov, spread) in found.items()}
+    shown = {m: found[m][0] for m in (GUESSED, *models)}
+    return Row(name, photo.radiance, shot.depth, shown, {m: scores[m] for m in shown}), scores
+
+
 Answerer = Callable[[Shot], tuple[torch.Tensor, float, float]]
 
 
+@functools.cache
 def methods(models: tuple[str, ...], device: str) -> dict[str, Answerer]:
     """Depth, field of view and its spread by every baseline and model, without and with the true field of view."""
 

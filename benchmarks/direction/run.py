@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import time
@@ -12,13 +13,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ...backend.batch.farm import each
 from ...backend.devices import pick_device
 from ...backend.direction import bins
 from ...backend.direction.key_light import DOMINANT, find_key_light
 from ...backend.errors import BadInput
 from ...backend.limo.estimate import EFFORTS
-from ..limo.probe_set import read_set
-from .methods import methods
+from ..limo.probe_set import Case, read_set
+from .methods import Method, methods
 from .sheet import Shown, write_sheet
 
 #: An answer this close is as good as right (methods.md §6.4).
@@ -56,29 +58,26 @@ def run_bench(
     device: str = "auto",
     textbook: Path | None = None,
     hdri: bool = True,
+    ray: str | None = None,
     report: _Report,
 ) -> dict[str, Any]:
-    """Score every probe of a set; writes scores.json, table.md and worst_cases.png into ``out``."""
+    """Score every probe of a set; writes scores.json, table.md and worst_cases.png into ``out``.
+
+    ``ray``: the address of a cluster that does the work.
+    """
     if quality not in EFFORTS:
         raise BadInput(f"The quality is '{quality}'.", f"Use one of {', '.join(EFFORTS)}.")
     if limit < 0:
         raise BadInput(f"The limit is {limit} probes.", "Give a positive number, or 0 for all.")
     cases = list(read_set(folder))[: limit or None]
-    known = methods(quality, pick_device(device), seed, textbook, hdri)
-    rows, shown = [], []
     start = time.monotonic()
-    for index, case in enumerate(cases):
-        report.progress(index / len(cases), f"Scoring {case.name}")
-        u, v = (min(max(float(x), 0.0), 1.0) for x in case.view.camera.project(case.probe.position)[0])
-        key = find_key_light(case.truth)
-        answers = {name: method(case, (u, v)) for name, method in known.items()}
-        error = {name: float(bins.angle_deg(a.direction, key.direction)) for name, a in answers.items()}
-        rows.append(Row(
-            case.name, case.scene, key.key_to_fill, error,
-            {name: a.expected_deg for name, a in answers.items()}, {name: a.key_to_fill for name, a in answers.items()},
-        ))  # fmt: skip
-        first = next(iter(answers))
-        shown.append(Shown.of(case, (u, v), key.direction, answers[first].direction, error[first], key.key_to_fill))
+
+    def tell(done: int) -> None:
+        report.progress(done / len(cases), f"{done} of {len(cases)} probes scored")
+
+    work = functools.partial(_score_case, how=(quality, device, seed, textbook, hdri))
+    scored = each(work, cases, tell, ray=ray, device=device)
+    rows, shown = [row for row, _ in scored], [picture for _, picture in scored]
     about = {
         "set": folder.resolve().name,
         "probes": len(rows),
@@ -88,7 +87,7 @@ def run_bench(
         "seed": seed,
         "seconds_per_probe": (time.monotonic() - start) / len(rows),
     }
-    summary = {name: summarize(rows, name, seed) for name in known}
+    summary = {name: summarize(rows, name, seed) for name in rows[0].error}
     table = as_table(about, summary)
     out.mkdir(parents=True, exist_ok=True)
     found = _finite({**about, "summary": summary})
@@ -99,6 +98,26 @@ def run_bench(
     worst = sorted(shown, key=lambda s: -s.error_deg)[:WORST]
     write_sheet(out / "worst_cases.png", f"The {len(worst)} worst of {about['probes']} in {about['set']}", worst)
     return {**found, "table": table}
+
+
+@functools.cache
+def _known(quality: str, device: str, seed: int, textbook: Path | None, hdri: bool) -> dict[str, Method]:
+    """The methods by name; a process loads them once."""
+    return methods(quality, pick_device(device), seed, textbook, hdri)
+
+
+def _score_case(case: Case, how: tuple[str, str, int, Path | None, bool]) -> tuple[Row, Shown]:
+    """One probe's scores and picture."""
+    u, v = (min(max(float(x), 0.0), 1.0) for x in case.view.camera.project(case.probe.position)[0])
+    key = find_key_light(case.truth)
+    answers = {name: method(case, (u, v)) for name, method in _known(*how).items()}
+    error = {name: float(bins.angle_deg(a.direction, key.direction)) for name, a in answers.items()}
+    row = Row(
+        case.name, case.scene, key.key_to_fill, error,
+        {name: a.expected_deg for name, a in answers.items()}, {name: a.key_to_fill for name, a in answers.items()},
+    )  # fmt: skip
+    first = next(iter(answers))
+    return row, Shown.of(case, (u, v), key.direction, answers[first].direction, error[first], key.key_to_fill)
 
 
 def summarize(rows: list[Row], method: str, seed: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from ...backend.batch.farm import each
 from ...backend.depth.estimate import estimate as estimate_depth
 from ...backend.devices import pick_device
 from ...backend.errors import BadInput
@@ -44,11 +46,13 @@ def run_bench(
     depth: str = "both",
     seed: int = 0,
     device: str = "auto",
+    ray: str | None = None,
     report: _Report,
 ) -> dict[str, Any]:
     """Score every probe of a set; writes scores.json, table.md and two sheets into ``out``; returns all but the rows.
 
-    ``depth`` is a key of :data:`DEPTHS`. The sheets: contact_sheet.png, and worst_cases.png by the RMSE of the balls.
+    ``ray``: the address of a cluster that estimates. ``depth`` is a key of :data:`DEPTHS`. The sheets:
+    contact_sheet.png, and worst_cases.png by the RMSE of the balls.
     """
     for name, value, known in (("quality", quality, EFFORTS), ("depth", depth, DEPTHS)):
         if value not in known:
@@ -57,15 +61,14 @@ def run_bench(
         raise BadInput(f"The limit is {limit} probes.", "Give a positive number, or 0 for all.")
     # Everything is read before anything is computed: a broken scene is told at once.
     cases = list(read_set(folder))[: limit or None]
-    painter = make_painter("embedded", quality, pick_device(device))
-    rows, pictures = [], []
     start = time.monotonic()
-    for index, case in enumerate(cases):
-        report.progress(index / len(cases), f"Scoring {case.name}")
-        lights = make_lights(case, DEPTHS[depth], painter, quality, seed)
-        scores, shown = score(lights)
-        rows.append(Row(case.name, case.scene, scores, energies(lights)))
-        pictures.append(Picture.of(case, lights, shown, scores))
+
+    def tell(done: int) -> None:
+        report.progress(done / len(cases), f"{done} of {len(cases)} probes scored")
+
+    work = functools.partial(_score_case, depths=DEPTHS[depth], quality=quality, seed=seed, device=device)
+    scored = each(work, cases, tell, ray=ray, device=device)
+    rows, pictures = [row for row, _ in scored], [picture for _, picture in scored]
     estimates = [estimate_name(which) for which in DEPTHS[depth]]
     summary = summarize(rows, estimates, seed)
     about = {
@@ -77,6 +80,13 @@ def run_bench(
         "seconds_per_probe": (time.monotonic() - start) / len(cases),
     }
     return _write(out, about, summary, rows, pictures, estimates)
+
+
+def _score_case(case: Case, depths: tuple[str, ...], quality: str, seed: int, device: str) -> tuple[Row, Picture]:
+    """One probe's scores and picture; models stay loaded for the next."""
+    lights = make_lights(case, depths, make_painter("embedded", quality, pick_device(device)), quality, seed)
+    scores, shown = score(lights)
+    return Row(case.name, case.scene, scores, energies(lights)), Picture.of(case, lights, shown, scores)
 
 
 def estimate_name(depth: str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import time
@@ -10,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+from ...backend.batch.farm import each
 from ...backend.devices import pick_device
 from ...backend.errors import BadInput
 from ...backend.luminet.embedded import load_relighter as load_weights
@@ -19,7 +21,7 @@ from ...backend.luminet.relighter import Relighter
 from ..limo.statistics import Row, Summary, summarize
 from .codes import measure_codes
 from .methods import LUMINET, MEASURED, methods
-from .pairs import KINDS, draw_pairs, read_sets
+from .pairs import KINDS, Pair, draw_pairs, read_sets
 from .score import LEADING, Scores, score
 from .sheet import Shown, write_sheet
 from .table import as_table
@@ -43,38 +45,33 @@ def run_bench(
     seed: int = 0,
     device: str = "auto",
     relighter: Relighter | None = None,
+    ray: str | None = None,
     report: _Report,
 ) -> dict[str, Any]:
     """Score pairs of a folder of light sets; writes scores.json, table.md, transfers.png and worst_cases.png.
 
     ``limit``: so many pairs of each kind, 0 for :data:`PAIRS`. ``model`` is "embedded", a file of its weights or a
-    folder of the large form; a ``relighter`` given takes its place. Returns all but the rows.
+    folder of the large form; a ``relighter`` given takes its place. ``ray``: the address of a cluster that relights.
+    Returns all but the rows.
     """
     if quality not in STEPS:
         raise BadInput(f"The quality is '{quality}'.", f"Use one of {', '.join(STEPS)}.")
     if limit < 0:
         raise BadInput(f"The limit is {limit} pairs.", "Give a positive number, or 0 for all.")
     sets = read_sets(folder)
-    relighter = relighter or load(model, pick_device(device))
     count = limit or PAIRS
-    known = methods(relighter, quality, None if small(model) else LARGE_STEPS[quality], seed)
-    rows: dict[str, list[Row]] = {kind: [] for kind in KINDS}
-    shown: dict[str, list[Shown]] = {kind: [] for kind in KINDS}
-    spent = 0.0
-    for number, pair in enumerate(pair for kind in KINDS for pair in draw_pairs(sets, kind, count, seed)):
-        report.progress(0.9 * number / (len(KINDS) * count), f"Relighting {pair.name}")
-        scores: dict[str, Scores] = {}
-        for name, method in known.items():
-            start = time.monotonic()
-            result = method(pair.source, pair.reference)
-            if name == LUMINET:
-                spent += time.monotonic() - start
-                picture = result
-            scores[name] = score(result, pair.truth, pair.albedo, pair.solid)
-        rows[pair.kind].append(Row(pair.name, pair.scene, scores, {}))
-        shown[pair.kind].append(Shown.of(pair, picture, scores))
+
+    def tell(done: int) -> None:
+        report.progress(0.9 * done / (len(KINDS) * count), f"{done} of {len(KINDS) * count} pairs relit")
+
+    work = functools.partial(_transfer, relighter=relighter, model=model, quality=quality, seed=seed, device=device)
+    pairs = (pair for kind in KINDS for pair in draw_pairs(sets, kind, count, seed))
+    done = each(work, pairs, tell, ray=ray, device=device)
+    rows: dict[str, list[Row]] = {kind: [row for own, row, _, _ in done if own == kind] for kind in KINDS}
+    shown: dict[str, list[Shown]] = {kind: [picture for own, _, picture, _ in done if own == kind] for kind in KINDS}
+    spent = sum(seconds for *_, seconds in done)
     report.progress(0.9, "Comparing light codes")
-    by_light, by_scene = measure_codes(relighter, sets, seed)
+    by_light, by_scene = measure_codes(relighter or load(model, pick_device(device)), sets, seed)
     about = {
         "set": folder.resolve().name,
         "model": Path(model).name,
@@ -87,11 +84,28 @@ def run_bench(
     return _write(out, about, rows, by_light, by_scene, shown, seed)
 
 
+def _transfer(
+    pair: Pair, relighter: Relighter | None, model: str, quality: str, seed: int, device: str
+) -> tuple[str, Row, Shown, float]:
+    """A pair's kind, its scores and pictures, and the seconds that the relighter took."""
+    steps = None if small(model) else LARGE_STEPS[quality]
+    known = methods(relighter or load(model, pick_device(device)), quality, steps, seed)
+    scores: dict[str, Scores] = {}
+    for name, method in known.items():
+        start = time.monotonic()
+        result = method(pair.source, pair.reference)
+        if name == LUMINET:
+            spent, picture = time.monotonic() - start, result
+        scores[name] = score(result, pair.truth, pair.albedo, pair.solid)
+    return pair.kind, Row(pair.name, pair.scene, scores, {}), Shown.of(pair, picture, scores), spent
+
+
 def small(model: str) -> bool:
     """Whether a name is the embedded form's, or a file of weights for it."""
     return model == EMBEDDED or model.endswith(".safetensors")
 
 
+@functools.cache
 def load(model: str, device: str) -> Relighter:
     """The relighter that a job of this model would use, or the embedded form with a file of other weights."""
     if small(model) and model != EMBEDDED:

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from ...backend.batch.farm import each
 from ...backend.devices import pick_device
 from ...backend.errors import BadInput
+from ...backend.relightify.lighting import Lighting
 from ...backend.relightify.maps import TEXTURE, skin_mask
 from ...backend.relightify.prior import EFFORTS, WEIGHTS, Prior, load_prior
 from ..limo.statistics import Row, Summary, summarize
@@ -32,16 +35,16 @@ class _Report(Protocol):
     def progress(self, fraction: float, stage: str) -> None: ...
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Measured:
-    """What is collected head by head."""
+    """What is found of one head: scores of its maps, of it under other light if it was drawn so, and its pictures."""
 
-    rows: list[Row] = field(default_factory=list)
-    relit: list[Row] = field(default_factory=list)
-    shown: list[Shown] = field(default_factory=list)
-    tones: list[int] = field(default_factory=list)
-    hidden: list[float] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(MEASURED, 0.0))
+    row: Row
+    relit: Row | None
+    shown: Shown
+    tone: int
+    hidden: float
+    seconds: dict[str, float]
 
 
 def run_bench(
@@ -55,53 +58,86 @@ def run_bench(
     seed: int = 0,
     device: str = "auto",
     prior: Prior | None = None,
+    ray: str | None = None,
     report: _Report,
 ) -> dict[str, Any]:
     """Score the heads of a folder ('synthesize faces'); writes scores.json, table.md, heads.png and worst_cases.png.
 
     ``limit``: at most so many heads, 0 for all. ``hdris``: a folder of panoramas to relight by, made by rule otherwise.
-    A ``prior`` given takes the place of that in ``weights``. Returns all but the rows.
+    A ``prior`` given takes the place of that in ``weights``. ``ray``: the address of a cluster that does the work.
+    Returns all but the rows.
     """
     if quality not in EFFORTS:
         raise BadInput(f"The quality is '{quality}'.", f"Use one of {', '.join(EFFORTS)}.")
     if limit < 0:
         raise BadInput(f"The limit is {limit} heads.", "Give a positive number, or 0 for all.")
     count = min(limit or count_heads(folder), count_heads(folder))
-    known = methods(prior or load_prior(weights, pick_device(device)), quality, seed)
-    mean, lights, found = mean_maps(folder), environments(hdris), _Measured()
     every = max(1, count // RELIT)
-    for number, case in enumerate(read_cases(folder, count, seed)):
-        report.progress(number / count, f"Completing head {number + 1} of {count}")
-        results = _complete(case, known, mean, found)
-        if number % every == 0 and len(found.relit) < RELIT:
-            report.progress(number / count, f"Relighting head {number + 1} of {count}")
-            found.relit.append(_relit(case, results, Relit(case.points, lights, case.maps)))
+
+    def tell(done: int) -> None:
+        report.progress(done / count, f"{done} of {count} heads completed")
+
+    cases = ((case, n % every == 0 and n // every < RELIT) for n, case in enumerate(read_cases(folder, count, seed)))
+    how = _How(folder.resolve(), hdris, weights.resolve(), quality, seed, device)
+    found = each(functools.partial(_measure, how=how, prior=prior), cases, tell, ray=ray, device=device)
+    drawn = sum(head.relit is not None for head in found)
+    seconds = {name: sum(head.seconds[name] for head in found) / count for name in MEASURED}
     about = {
         "set": folder.resolve().name, "heads": count, "quality": quality, "seed": seed,
         "effort": asdict(EFFORTS[quality]),
-        "hidden": sum(found.hidden) / count, "environments": len(lights), "relit_heads": len(found.relit),
-        "seconds_per_head": found.seconds[PRIOR] / count, "seconds_per_head_guided": found.seconds[GUIDED] / count,
+        "hidden": sum(head.hidden for head in found) / count, "environments": len(how.lights()), "relit_heads": drawn,
+        "seconds_per_head": seconds[PRIOR], "seconds_per_head_guided": seconds[GUIDED],
     }  # fmt: skip
     return _write(out, about, found, seed)
 
 
-def _complete(case: Case, known: dict[str, Method], mean: Any, found: _Measured) -> dict[str, Any]:
-    """Each method's maps of a head; what they score goes to ``found``."""
-    results, scores = {}, {}
-    for name, method in known.items():
+class _How(NamedTuple):
+    """What a process loads once to measure heads."""
+
+    folder: Path
+    hdris: Path | None
+    weights: Path
+    quality: str
+    seed: int
+    device: str
+
+    def known(self, prior: Prior | None) -> dict[str, Method]:
+        """The methods by name."""
+        return methods(prior or load_prior(self.weights, pick_device(self.device)), self.quality, self.seed)
+
+    def mean(self) -> Any:
+        """Sums of the set's maps, for the mean of all but one."""
+        return _mean_maps(self.folder)
+
+    def lights(self) -> dict[str, Lighting]:
+        """The environments to relight by."""
+        return _environments(self.hdris)
+
+
+_mean_maps, _environments = functools.cache(mean_maps), functools.cache(environments)
+
+
+def _measure(given: tuple[Case, bool], how: _How, prior: Prior | None) -> _Measured:
+    """Complete a head by each method, draw it under other light if asked to, and score all that."""
+    case, drawn = given
+    results, scores, seconds = {}, {}, dict.fromkeys(MEASURED, 0.0)
+    for name, method in how.known(prior).items():
         start = time.monotonic()
-        results[name] = method(case, *mean)
-        if name in found.seconds:
-            found.seconds[name] += time.monotonic() - start
+        results[name] = method(case, *how.mean())
+        if name in seconds:
+            seconds[name] = time.monotonic() - start
         scores[name] = score(results[name], case.maps, case.known.mask)
         if name == BAKED:
             # It is given the texture: there is nothing to complete.
             scores[name] |= {key: math.nan for key in scores[name] if "texture" in key}
-    found.rows.append(Row(case.name, case.name, scores, {}))
-    found.tones.append(case.tone)
-    found.hidden.append(1 - float(case.known.mask.sum() / skin_mask().sum()))
-    found.shown.append(Shown.of(case, results[PRIOR], results[MIRROR][TEXTURE], scores))
-    return results
+    return _Measured(
+        Row(case.name, case.name, scores, {}),
+        _relit(case, results, Relit(case.points, how.lights(), case.maps)) if drawn else None,
+        Shown.of(case, results[PRIOR], results[MIRROR][TEXTURE], scores),
+        case.tone,
+        1 - float(case.known.mask.sum() / skin_mask().sum()),
+        seconds,
+    )
 
 
 def _relit(case: Case, results: dict[str, Any], relit: Relit) -> Row:
@@ -113,14 +149,14 @@ def _relit(case: Case, results: dict[str, Any], relit: Relit) -> Row:
     return Row(case.name, case.name, scores, {})
 
 
-def _write(out: Path, about: dict[str, Any], found: _Measured, seed: int) -> dict[str, Any]:
+def _write(out: Path, about: dict[str, Any], found: list[_Measured], seed: int) -> dict[str, Any]:
     def summary(rows: list[Row]) -> Summary:
         return summarize(rows, list(MEASURED), seed, lambda m: -m.get(HIDDEN_PSNR, m.get("relit psnr", 0.0)))
 
-    maps, relit = summary(found.rows), summary(found.relit) if found.relit else None
+    drawn = [head.relit for head in found if head.relit is not None]
+    maps, relit = summary([head.row for head in found]), summary(drawn) if drawn else None
     tones = {
-        tone: summary([row for row, own in zip(found.rows, found.tones, strict=True) if own == tone])
-        for tone in sorted(set(found.tones))
+        tone: summary([head.row for head in found if head.tone == tone]) for tone in sorted({h.tone for h in found})
     }
     judged = verdicts(maps.means)
     table = as_table(about, maps, relit, tones, judged)
@@ -132,17 +168,14 @@ def _write(out: Path, about: dict[str, Any], found: _Measured, seed: int) -> dic
         "relit": _listed(relit) if relit else None,
         "tones": {tone: entry.means for tone, entry in tones.items()},
     }
-    rows = [
-        {"name": row.name, "tone": tone, "scores": row.scores}
-        for row, tone in zip(found.rows, found.tones, strict=True)
-    ]
+    rows = [{"name": head.row.name, "tone": head.tone, "scores": head.row.scores} for head in found]
     out.mkdir(parents=True, exist_ok=True)
     (out / "scores.json").write_text(json.dumps(_finite({**told, "rows": rows}), indent=1), encoding="utf-8")
     (out / "table.md").write_text(table, encoding="utf-8")
     title = f"{about['set']}: {about['heads']} heads, {about['quality']} quality"
-    step = max(1, len(found.shown) // SHOWN)
-    write_sheet(out / "heads.png", title, found.shown[::step][:SHOWN])
-    worst = sorted(found.shown, key=lambda one: -one.error)[:WORST]
+    shown = [head.shown for head in found]
+    write_sheet(out / "heads.png", title, shown[:: max(1, len(shown) // SHOWN)][:SHOWN])
+    worst = sorted(shown, key=lambda one: -one.error)[:WORST]
     write_sheet(out / "worst_cases.png", f"The {len(worst)} worst, {title}", worst)
     return _finite({**told, "table": table})
 
