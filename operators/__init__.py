@@ -22,7 +22,9 @@ def classes() -> tuple[type, ...]:
         relight_results,
         repair,
         splat_capture,
+        splat_edit,
         splat_import,
+        splat_relight,
         splat_train,
         state,
         sun,
@@ -31,5 +33,5 @@ def classes() -> tuple[type, ...]:
     light = (state, place_probe, probe_list, plate, depth, repair, estimate, apply, sun, compare, engine)
     relit = (relight, relight_inputs, relight_results)
     portraits = (face, face_inputs, face_landmarks, face_results)
-    clouds = (splat_import, splat_capture, splat_train)
+    clouds = (splat_import, splat_relight, splat_edit, splat_capture, splat_train)
     return tuple(cls for module in (*light, *relit, *portraits, *clouds) for cls in module.CLASSES)

@@ -37,10 +37,10 @@ class SplatRun(EngineRun):
 
 def bring_in(context: bpy.types.Context, plain: Path, name: str, axes: str) -> str:
     """Add the splats of a plain PLY to the scene; what to tell the artist."""
-    from ..scene import splats
+    from ..scene import splat_drawing, splats
 
     thing, left_out = splats.add(context, plain, name, axes)
-    told = f"{len(thing.data.vertices)} Gaussians are in “{thing.name}”"
+    told = f"{splat_drawing.count(thing)} Gaussians are in “{thing.name}”"
     return told + (f", {left_out} with impossible numbers are not" if left_out else "")
 
 

@@ -51,6 +51,27 @@ class Maths:
             self.put(node.inputs["Scale"], number)
         return node.outputs["Value" if operation in ("DOT_PRODUCT", "LENGTH", "DISTANCE") else "Vector"]
 
+    def named(self, name: str, kind: str) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket]:
+        """A point's attribute of this name in geometry nodes, and whether there is one."""
+        node = self.node("GeometryNodeInputNamedAttribute", data_type=kind)
+        self.put(node.inputs["Name"], name)
+        return next(socket for socket in node.outputs if socket.enabled), node.outputs["Exists"]
+
+    def stored(self, points: Value, name: str, kind: str, value: Value) -> bpy.types.NodeSocket:
+        """Points with an attribute more, in geometry nodes."""
+        node = self.node("GeometryNodeStoreNamedAttribute", data_type=kind, domain="POINT")
+        for socket, given in zip(("Geometry", "Name"), (points, name), strict=True):
+            self.put(node.inputs[socket], given)
+        self.put(next(socket for socket in node.inputs if socket.name == "Value" and socket.enabled), value)
+        return node.outputs[0]
+
+    def switch(self, kind: str, condition: Value, no: Value, yes: Value) -> bpy.types.NodeSocket:
+        """One of two values, in geometry nodes."""
+        node = self.node("GeometryNodeSwitch", input_type=kind)
+        for name, given in (("Switch", condition), ("False", no), ("True", yes)):
+            self.put(next(socket for socket in node.inputs if socket.name == name and socket.enabled), given)
+        return next(socket for socket in node.outputs if socket.enabled)
+
     def add(self, first: Value, second: Value) -> bpy.types.NodeSocket:
         return self.scalar("ADD", first, second)
 

@@ -11,8 +11,15 @@ from . import compat, splat_nodes
 
 #: Marks our objects; its value is the file that they came from.
 MARK = "limelight_splats"
+#: Marks the mesh that casts a cloud's shadows, its child.
+PROXY = "limelight_splat_proxy"
 #: A ray goes through so many transparent surfaces in Cycles.
 _LAYERS = 1024
+
+
+def count(thing: bpy.types.Object) -> int:
+    """How many Gaussians a cloud has."""
+    return len(thing.data.points if isinstance(thing.data, bpy.types.PointCloud) else thing.data.vertices)
 
 
 def is_splats(thing: bpy.types.Object | None) -> bool:
@@ -29,12 +36,28 @@ def let_rays_through(scene: bpy.types.Scene) -> None:
 
 def inputs(thing: bpy.types.Object) -> dict[str, tuple[Any, str]]:
     """The drawing's settings by name, each as its owner and the property that layouts show; none of native splats."""
-    modifier = next((m for m in thing.modifiers if isinstance(m, bpy.types.NodesModifier) and _draws(m)), None)
-    return {} if modifier is None else {name: compat.modifier_input(modifier, name) for name in splat_nodes.INPUTS}
+    draws = modifier(thing)
+    if draws is None or draws.node_group is None:
+        return {}
+    # Nodes of a file that an earlier Limelight saved have fewer. The stubs know of no items of an interface.
+    items: Any = draws.node_group.interface.items_tree
+    there = {item.name for item in items}
+    return {name: compat.modifier_input(draws, name) for name in splat_nodes.INPUTS if name in there}
+
+
+def modifier(thing: bpy.types.Object) -> bpy.types.NodesModifier | None:
+    """The modifier that draws a cloud."""
+    return next((m for m in thing.modifiers if isinstance(m, bpy.types.NodesModifier) and _draws(m)), None)
 
 
 def _draws(modifier: bpy.types.NodesModifier) -> bool:
     return modifier.node_group is not None and splat_nodes.MARK in modifier.node_group
+
+
+def value(thing: bpy.types.Object, name: str) -> Any:
+    """What one of them is set to."""
+    owner, member = inputs(thing)[name]
+    return owner.value if member == "value" else owner.get(member[2:-2])
 
 
 def set_input(thing: bpy.types.Object, name: str, value: Any) -> None:

@@ -111,6 +111,31 @@ def read(path: Path) -> Cloud:
     return Cloud(means, base, np.maximum(scales, 1e-12), rotations, harmonics, material, count - len(means))
 
 
+def write(path: Path, cloud: Cloud) -> None:
+    """Write a cloud as the binary PLY that ``read`` reads, whole or not at all."""
+    count = len(cloud.means)
+    opacity = np.clip(cloud.base[:, 3:], 1e-6, 1 - 1e-6)
+    rest = cloud.harmonics.transpose(0, 2, 1).reshape(count, -1)
+    parts: list[tuple[list[str], np.ndarray]] = [
+        (_PLAIN[:3], cloud.means),
+        (_PLAIN[3:6], cloud.base[:, :3]),
+        ([f"f_rest_{index}" for index in range(rest.shape[1])], rest),
+        (_PLAIN[6:], np.log(opacity / (1 - opacity))),
+        (_SHAPE[:3], np.log(np.maximum(cloud.scales, 1e-12))),
+        (_SHAPE[3:], cloud.rotations),
+        *((_MATERIAL[name], values) for name, values in cloud.material.items()),
+    ]
+    names = [name for group, _ in parts for name in group]
+    lines = ["ply", "format binary_little_endian 1.0", "comment Limelight", f"element vertex {count}"]
+    head = "\n".join([*lines, *(f"property float {name}" for name in names), "end_header\n"]).encode()
+    partial = path.with_name(path.name + ".part")
+    try:
+        partial.write_bytes(head + np.concatenate([values for _, values in parts], axis=1).astype("<f4").tobytes())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _harmonics(rest: np.ndarray, count: int) -> np.ndarray:
     """(N, K, 3) of columns that go channel by channel; the complete degrees up to the fourth."""
     each = rest.shape[1] // 3

@@ -7,12 +7,12 @@ from typing import Any
 
 import bpy
 
-from . import splat_shader
+from . import splat_shader, splat_surface
 from .node_maths import Maths, Value
 
 NAME = "Limelight Splats"
 MARK = "limelight_splats"
-_VERSION = 2
+_VERSION = 3
 #: Icosahedron's circumscribed over inscribed radius: its faces touch the sphere that the shader fills.
 _HULL = 1.2584086
 _DC = 0.28209479177387814
@@ -22,11 +22,19 @@ INPUTS: dict[str, tuple[str, Any, Any, Any, str]] = {
                          " viewport, never in renders"),
     "View-Dependent": ("NodeSocketBool", True, None, None, "Colours as seen from the scene's camera; else the same from"
                        " everywhere"),
-    "Exposure": ("NodeSocketFloat", 0.0, -10.0, 10.0, "Brightness in stops"),
+    "Exposure": ("NodeSocketFloat", 0.0, -10.0, 10.0, "Brightness of the photographed light in stops"),
     "Size": ("NodeSocketFloat", 1.0, 0.0, 4.0, "Makes all Gaussians larger or smaller"),
     "Least Opacity": ("NodeSocketFloat", 0.0, 0.0, 1.0, "Leaves out what is fainter"),
     "Crop Box": ("NodeSocketObject", None, None, None, "Leaves out what is outside this object's cube, two units wide,"
                  " as an Empty shows it"),
+    "Relight": ("NodeSocketFloat", 0.0, 0.0, 1.0, "0 shines as photographed, 1 takes this scene's light"),
+    "Blend by Progress": ("NodeSocketFloat", 1.0, 0.0, 1.0, "1 keeps the photographed light where training did not"
+                          " explain it by material and light, 0 lights everything"),
+    "Albedo Gain": ("NodeSocketFloat", 0.0, -5.0, 5.0, "Brightness of what reflects the scene's light, in stops: a"
+                    " scan alone cannot tell bright things in dim light from dark ones in bright light"),
+    "Roughness Bias": ("NodeSocketFloat", 0.0, -1.0, 1.0, "Makes reflections duller or clearer"),
+    "Learnt Material": ("NodeSocketBool", True, None, None, "Off, or where a file has no material, the photographed"
+                        " colour is taken for a dull surface's"),
 }  # fmt: skip
 
 
@@ -59,7 +67,7 @@ def group(terms: int) -> bpy.types.NodeTree:
 
 def _fill(maths: Maths, terms: int) -> None:
     given = maths.node("NodeGroupInput").outputs
-    base = _attribute(maths, "radiance:base", "FLOAT_COLOR")
+    base, _ = maths.named("radiance:base", "FLOAT_COLOR")
     parts = maths.node("FunctionNodeSeparateColor")
     maths.put(parts.inputs[0], base)
     opacity = parts.outputs["Alpha"]
@@ -69,24 +77,14 @@ def _fill(maths: Maths, terms: int) -> None:
     shown = maths.vector("MULTIPLY_ADD", constant.outputs[0], (_DC,) * 3, (0.5,) * 3)
     if terms:
         seen = maths.vector("ADD", shown, _seen_from_camera(maths, terms))
-        choose = maths.node("GeometryNodeSwitch", input_type="VECTOR")
-        maths.put(choose.inputs["Switch"], given["View-Dependent"])
-        maths.put(choose.inputs["False"], shown)
-        maths.put(choose.inputs["True"], seen)
-        shown = choose.outputs[0]
-    colour = _linear(maths, shown, given["Exposure"])
+        seen = maths.switch("VECTOR", given["View-Dependent"], shown, seen)
+    else:
+        seen = shown
+    colour = _linear(maths, seen, given["Exposure"])
     maths.put(colour.inputs["Alpha"], opacity)
-    store = maths.node("GeometryNodeStoreNamedAttribute", data_type="FLOAT_COLOR", domain="POINT")
-    maths.put(store.inputs["Geometry"], given["Geometry"])
-    maths.put(store.inputs["Name"], splat_shader.COLOUR)
-    maths.put(store.inputs["Value"], colour.outputs[0])
-    _instances(maths, store.outputs[0], opacity, given)
-
-
-def _attribute(maths: Maths, name: str, kind: str) -> bpy.types.NodeSocket:
-    node = maths.node("GeometryNodeInputNamedAttribute", data_type=kind)
-    maths.put(node.inputs["Name"], name)
-    return next(socket for socket in node.outputs if socket.enabled)
+    points = maths.stored(given["Geometry"], splat_shader.COLOUR, "FLOAT_COLOR", colour.outputs[0])
+    points = splat_surface.store(maths, points, _linear(maths, shown, 0.0).outputs[0], given)
+    _instances(maths, points, opacity, given)
 
 
 def _linear(maths: Maths, shown: bpy.types.NodeSocket, stops: Value) -> bpy.types.Node:
@@ -114,7 +112,7 @@ def _seen_from_camera(maths: Maths, terms: int) -> bpy.types.NodeSocket:
     maths.put(parts.inputs[0], line)
     total: Value = (0.0, 0.0, 0.0)
     for index, value in enumerate(harmonics(maths, parts.outputs[0], parts.outputs[1], parts.outputs[2], terms)):
-        scaled = maths.vector("SCALE", _attribute(maths, f"radiance:sh_{index}", "FLOAT_VECTOR"), number=value)
+        scaled = maths.vector("SCALE", maths.named(f"radiance:sh_{index}", "FLOAT_VECTOR")[0], number=value)
         total = maths.vector("ADD", total, scaled)
     # Object Info of no object has no size.
     there = maths.scalar("GREATER_THAN", maths.vector("LENGTH", camera.outputs["Scale"]), 0.0)
@@ -146,9 +144,7 @@ def _instances(maths: Maths, points: bpy.types.NodeSocket, opacity: bpy.types.No
     reach = maths.scalar(
         "SQRT", maths.multiply(maths.scalar("LOGARITHM", maths.multiply(opacity, 255.0), 2.7182818), 2.0)
     )
-    size = maths.vector(
-        "SCALE", _attribute(maths, "scale", "FLOAT_VECTOR"), number=maths.multiply(reach, given["Size"])
-    )
+    size = maths.vector("SCALE", maths.named("scale", "FLOAT_VECTOR")[0], number=maths.multiply(reach, given["Size"]))
     hull = maths.node("GeometryNodeMeshIcoSphere")
     maths.put(hull.inputs["Radius"], _HULL)
     maths.put(hull.inputs["Subdivisions"], 1)
@@ -159,7 +155,7 @@ def _instances(maths: Maths, points: bpy.types.NodeSocket, opacity: bpy.types.No
     maths.put(place.inputs["Points"], points)
     maths.put(place.inputs["Selection"], _selection(maths, points, opacity, given))
     maths.put(place.inputs["Instance"], coat.outputs[0])
-    maths.put(place.inputs["Rotation"], _attribute(maths, "rotation", "QUATERNION"))
+    maths.put(place.inputs["Rotation"], maths.named("rotation", "QUATERNION")[0])
     maths.put(place.inputs["Scale"], size)
     maths.put(maths.node("NodeGroupOutput").inputs[0], place.outputs[0])
 

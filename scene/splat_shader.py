@@ -5,6 +5,10 @@ In the instance's own frame the hull's inner sphere has radius one and is where 
 distance at which the ray passes the middle, opacity is o · (255 o)^(−r²), which is o · exp(−½ d²) of the Gaussian. That
 needs no camera, so it is right in mirrors and shadows, and for EEVEE and Cycles alike; quads that face the camera would
 be right for one camera alone, quads along the Gaussian's own plane vanish from the side.
+
+What it covers shines as photographed, or reflects the scene's light about the Gaussian's normal, or both (see
+splat_surface). A relit Gaussian must not shade its neighbours, which overlap it: it casts no shadow and bounces no
+diffuse light, which a proxy mesh does instead, and mirrors see it only from afar.
 """
 
 from __future__ import annotations
@@ -14,12 +18,18 @@ import bpy
 from . import compat
 from .node_maths import Maths
 
-#: The instances' attribute: linear colour, and opacity as its alpha.
+#: The instances' attributes: linear colour, and opacity as its alpha;
 COLOUR = "limelight_splat"
+#: linear albedo; metallic, roughness, and the distance within which it does not see its like; normal in its own frame;
+ALBEDO, SURFACE, NORMAL = "limelight_albedo", "limelight_surface", "limelight_normal"
+#: the share of reflected light in its colour; how much of the cloud is relit at all.
+SHARE, RELIGHT = "limelight_share", "limelight_relight"
 NAME = "Limelight Splats"
 _MARK = "limelight_splats"
 #: Counts changes of the nodes: a file that was saved with others gets these.
-_VERSION = 1
+_VERSION = 2
+#: Reflects four hundredths straight on, as the method's dielectrics do.
+_IOR = 1.5
 
 
 def material() -> bpy.types.Material:
@@ -32,16 +42,55 @@ def material() -> bpy.types.Material:
     tree = compat.node_tree(made)
     tree.nodes.clear()
     maths = Maths(tree)
-    attribute = maths.node("ShaderNodeAttribute", attribute_type="INSTANCER", attribute_name=COLOUR)
+    attribute = _attribute(maths, COLOUR)
     light = maths.node("ShaderNodeEmission")
     tree.links.new(attribute.outputs["Color"], light.inputs["Color"])
+    surface = _attribute(maths, SURFACE).outputs["Vector"]
+    colour = maths.node("ShaderNodeMixShader")
+    maths.put(colour.inputs[0], _attribute(maths, SHARE).outputs["Fac"])
+    tree.links.new(light.outputs[0], colour.inputs[1])
+    tree.links.new(_reflecting(maths, surface).outputs[0], colour.inputs[2])
     mix = maths.node("ShaderNodeMixShader")
-    maths.put(mix.inputs[0], _opacity(maths, attribute.outputs["Alpha"]))
+    covered = _opacity(maths, attribute.outputs["Alpha"])
+    maths.put(mix.inputs[0], maths.multiply(covered, maths.subtract(1.0, _hidden(maths, surface))))
     tree.links.new(maths.node("ShaderNodeBsdfTransparent").outputs[0], mix.inputs[1])
-    tree.links.new(light.outputs[0], mix.inputs[2])
+    tree.links.new(colour.outputs[0], mix.inputs[2])
     tree.links.new(mix.outputs[0], maths.node("ShaderNodeOutputMaterial").inputs["Surface"])
     compat.let_through(made)
+    # The correction would bend normals towards the hull's facets.
+    made.cycles.use_bump_map_correction = False
     return made
+
+
+def _attribute(maths: Maths, name: str) -> bpy.types.Node:
+    return maths.node("ShaderNodeAttribute", attribute_type="INSTANCER", attribute_name=name)
+
+
+def _reflecting(maths: Maths, surface: bpy.types.NodeSocket) -> bpy.types.Node:
+    """A Principled shader with the Gaussian's material, its normal on the ray's side."""
+    shader, parts = maths.node("ShaderNodeBsdfPrincipled"), maths.node("ShaderNodeSeparateXYZ")
+    maths.put(parts.inputs[0], surface)
+    turn = maths.node("ShaderNodeVectorTransform", vector_type="NORMAL", convert_from="OBJECT", convert_to="WORLD")
+    maths.put(turn.inputs[0], _attribute(maths, NORMAL).outputs["Vector"])
+    normal = maths.vector("NORMALIZE", turn.outputs[0])
+    towards = maths.vector("DOT_PRODUCT", normal, maths.node("ShaderNodeNewGeometry").outputs["Incoming"])
+    side = maths.subtract(maths.multiply(maths.scalar("GREATER_THAN", towards, 0.0), 2.0), 1.0)
+    maths.put(shader.inputs["Normal"], maths.vector("SCALE", normal, number=side))
+    maths.put(shader.inputs["Base Color"], _attribute(maths, ALBEDO).outputs["Color"])
+    maths.put(shader.inputs["Metallic"], parts.outputs[0])
+    maths.put(shader.inputs["Roughness"], parts.outputs[1])
+    maths.put(shader.inputs["IOR"], _IOR)
+    return shader
+
+
+def _hidden(maths: Maths, surface: bpy.types.NodeSocket) -> bpy.types.NodeSocket:
+    """How little rays that ask for shadow or bounced light see of it: 1 is nothing."""
+    path, parts = maths.node("ShaderNodeLightPath"), maths.node("ShaderNodeSeparateXYZ")
+    maths.put(parts.inputs[0], surface)
+    close = maths.scalar("LESS_THAN", path.outputs["Ray Length"], parts.outputs[2])
+    bounced = maths.multiply(close, maths.subtract(1.0, path.outputs["Is Camera Ray"]))
+    asked = maths.scalar("MAXIMUM", path.outputs["Is Shadow Ray"], path.outputs["Is Diffuse Ray"])
+    return maths.multiply(maths.scalar("MAXIMUM", asked, bounced), _attribute(maths, RELIGHT).outputs["Fac"])
 
 
 def _opacity(maths: Maths, peak: bpy.types.NodeSocket) -> bpy.types.NodeSocket:

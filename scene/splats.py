@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
-from . import compat, splat_drawing, splat_file, splat_nodes
+from . import compat, splat_data, splat_drawing, splat_file, splat_nodes
 
 #: Turns about x that bring a file's axes into Blender's.
 TURNS = {"Y_DOWN": -math.pi / 2, "Y_UP": math.pi / 2, "Z_UP": 0.0}
@@ -23,7 +22,9 @@ def add(context: bpy.types.Context, path: Path, name: str, axes: str = "Y_DOWN")
     Raises ``ValueError`` with an artist's sentence. The cloud keeps its numbers; the object turns it.
     """
     cloud = splat_file.read(path)
-    thing = _native(context, path, cloud) if compat.NATIVE_SPLATS else None
+    # Blender's own splats take no light.
+    native = compat.NATIVE_SPLATS and not cloud.material
+    thing = _native(context, path, cloud) if native else None
     if thing is None:
         thing = _with_nodes(context, cloud, name)
     thing.name = name
@@ -65,7 +66,7 @@ def _native(context: bpy.types.Context, path: Path, cloud: splat_file.Cloud) -> 
     made = [thing for thing in bpy.data.objects if thing not in before]
     if len(made) == 1 and made[0].type == "POINTCLOUD":
         if len(made[0].data.points) == len(cloud.means):
-            _store_material(made[0].data, cloud)
+            splat_data.store_material(made[0].data, cloud)
         return made[0]
     for thing in made:
         bpy.data.objects.remove(thing)
@@ -75,29 +76,9 @@ def _native(context: bpy.types.Context, path: Path, cloud: splat_file.Cloud) -> 
 def _with_nodes(context: bpy.types.Context, cloud: splat_file.Cloud, name: str) -> bpy.types.Object:
     """The splats as points with a geometry nodes modifier that draws them."""
     mesh = bpy.data.meshes.new(name)
-    mesh.vertices.add(len(cloud.means))
-    mesh.vertices.foreach_set("co", cloud.means.ravel())
-    _store(mesh, "radiance:base", compat.FOUR_FLOATS, cloud.base)
-    _store(mesh, "scale", "FLOAT_VECTOR", cloud.scales)
-    _store(mesh, "rotation", "QUATERNION", cloud.rotations)
-    for index in range(cloud.harmonics.shape[1]):
-        _store(mesh, f"radiance:sh_{index}", "FLOAT_VECTOR", cloud.harmonics[:, index])
-    _store_material(mesh, cloud)
-    mesh.update()
+    splat_data.fill(mesh, cloud)
     thing = bpy.data.objects.new(name, mesh)
     modifier = thing.modifiers.new(splat_nodes.NAME, "NODES")
     modifier.node_group = splat_nodes.group(cloud.harmonics.shape[1])
     (context.collection or context.scene.collection).objects.link(thing)
     return thing
-
-
-def _store_material(data: bpy.types.Mesh | bpy.types.PointCloud, cloud: splat_file.Cloud) -> None:
-    for channel, values in cloud.material.items():
-        _store(data, channel, "FLOAT_VECTOR" if values.shape[1] == 3 else "FLOAT", values)
-
-
-def _store(data: bpy.types.Mesh | bpy.types.PointCloud, name: str, kind: str, values: np.ndarray) -> None:
-    # The stubs are of 4.2, without four floats.
-    attribute: Any = data.attributes.new(name, kind, "POINT")  # type: ignore[arg-type]
-    member = {"FLOAT_COLOR": "color", "FLOAT_VECTOR": "vector", "FLOAT4": "vector"}.get(kind, "value")
-    attribute.data.foreach_set(member, np.ascontiguousarray(values, np.float32).ravel())

@@ -33,3 +33,17 @@ def write(path: Path, names, values):
     lines += [*(f"property float {name}" for name in names), "end_header"]
     path.write_bytes(("\n".join(lines) + "\n").encode() + values.astype("<f4").tobytes())
     return path
+
+
+def write_mesh(path: Path, points, faces, colour=(230, 124, 124)):
+    """Write triangles of one colour as the engine writes what it finds in splats."""
+    vertices = np.zeros(len(points), [("p", "<f4", 3), ("c", "u1", 3)])
+    vertices["p"], vertices["c"] = points, colour
+    table = np.zeros(len(faces), [("n", "u1"), ("corners", "<i4", 3)])
+    table["n"], table["corners"] = 3, faces
+    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}"]
+    lines += [f"property float {name}" for name in "xyz"]
+    lines += [f"property uchar {name}" for name in ("red", "green", "blue")]
+    lines += [f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header"]
+    path.write_bytes(("\n".join(lines) + "\n").encode() + vertices.tobytes() + table.tobytes())
+    return path

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Edit clouds of splats for good: choose, delete, apply transforms, merge, and write them to a file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import bpy
+from bpy.props import EnumProperty, FloatProperty, StringProperty
+from bpy.types import Context, Operator
+from bpy_extras.io_utils import ExportHelper
+
+from . import watch
+
+_FAULTS = (OSError, ValueError, RuntimeError)
+_WHAT = (
+    ("FAINT", "Faint", "Less opaque than the limit, 0 to 1"),
+    ("LARGE", "Large", "More than so many times as large as usual"),
+    ("STRAY", "Far Away", "More than so many times the usual distance from the middle"),
+    ("OUTSIDE", "Outside Crop Box", "What the crop box hides"),
+)
+_LIMITS = {"FAINT": 0.1, "LARGE": 10.0, "STRAY": 4.0, "OUTSIDE": 0.0}
+
+
+def clouds(context: Context) -> list[bpy.types.Object]:
+    """The selected clouds that can be edited, the active one first."""
+    from ..scene import splat_drawing
+
+    active = context.view_layer.objects.active
+    chosen = [thing for thing in context.selected_objects if thing != active]
+    found = [active, *chosen] if active is not None else chosen
+    return [thing for thing in found if splat_drawing.is_splats(thing) and splat_drawing.inputs(thing)]
+
+
+@contextmanager
+def _object_mode(context: Context) -> Iterator[None]:
+    """Inside this, meshes are what the artist sees in Edit Mode."""
+    editing = context.mode == "EDIT_MESH"
+    if editing:
+        bpy.ops.object.mode_set(mode="OBJECT")
+    try:
+        yield
+    finally:
+        if editing:
+            bpy.ops.object.mode_set(mode="EDIT")
+
+
+class _Choice:
+    """Which Gaussians an operator means."""
+
+    what: EnumProperty(name="Which", description="Which Gaussians are meant", items=_WHAT, default="FAINT")
+    limit: FloatProperty(
+        name="Limit",
+        description="An opacity for Faint, a multiple for Large and Far Away; 0 takes a usual one",
+        min=0.0,
+        soft_max=20.0,
+    )
+
+    @classmethod
+    def poll(cls, context: Context):
+        """Whether an active cloud can be edited."""
+        return context.view_layer.objects.active in clouds(context)
+
+    def chosen(self, thing: bpy.types.Object):
+        """(N,) bool."""
+        from ..scene import splat_edit
+
+        return splat_edit.chosen(thing, self.what, self.limit or _LIMITS[self.what])
+
+
+class LIMELIGHT_OT_select_splats(_Choice, Operator):  # type: ignore[misc]
+    """Select Gaussians of the active splats in Edit Mode: look at them, delete them with X, or part them with P"""
+
+    bl_idname = "limelight.select_splats"
+    bl_label = "Select Splats"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: Context):
+        from ..scene import splat_edit
+
+        thing = context.view_layer.objects.active
+        assert thing is not None
+        try:
+            with _object_mode(context):
+                chosen = self.chosen(thing)
+                splat_edit.select(thing, chosen)
+        except _FAULTS as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        if context.mode == "OBJECT":
+            bpy.ops.object.mode_set(mode="EDIT")
+        context.tool_settings.mesh_select_mode = (True, False, False)
+        self.report({"INFO"}, f"{int(chosen.sum())} of {len(chosen)} Gaussians are selected")
+        return {"FINISHED"}
+
+
+class LIMELIGHT_OT_delete_splats(_Choice, Operator):  # type: ignore[misc]
+    """Delete Gaussians of the active splats: faint, large or far ones, or what the crop box hides"""
+
+    bl_idname = "limelight.delete_splats"
+    bl_label = "Delete Splats"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: Context):
+        from ..scene import splat_edit
+
+        thing = context.view_layer.objects.active
+        assert thing is not None
+        try:
+            with _object_mode(context):
+                chosen = self.chosen(thing)
+                splat_edit.delete(thing, chosen)
+        except _FAULTS as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"{int(chosen.sum())} of {len(chosen)} Gaussians are gone")
+        return {"FINISHED"}
+
+
+class LIMELIGHT_OT_apply_splat_transform(Operator):
+    """Put the selected splats' place, turn and size into their Gaussians; Blender's own Apply moves points alone"""
+
+    bl_idname = "limelight.apply_splat_transform"
+    bl_label = "Apply Splats' Transform"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: Context):
+        return context.mode == "OBJECT" and bool(clouds(context))
+
+    def execute(self, context: Context):
+        from ..scene import splat_edit
+
+        try:
+            for thing in clouds(context):
+                splat_edit.apply_transform(thing)
+        except _FAULTS as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class LIMELIGHT_OT_merge_splats(Operator):
+    """Merge the selected splats into the active ones, as they are seen; Ctrl J leaves Gaussians unturned"""
+
+    bl_idname = "limelight.merge_splats"
+    bl_label = "Merge Splats"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: Context):
+        found = clouds(context)
+        return context.mode == "OBJECT" and len(found) > 1 and found[0] == context.view_layer.objects.active
+
+    def execute(self, context: Context):
+        from ..scene import splat_drawing, splat_edit
+
+        into, *others = clouds(context)
+        try:
+            splat_edit.merge(into, others)
+        except _FAULTS as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        watch.redraw(context)
+        self.report({"INFO"}, f"“{into.name}” has {splat_drawing.count(into)} Gaussians now")
+        return {"FINISHED"}
+
+
+class LIMELIGHT_OT_export_splats(Operator, ExportHelper):  # type: ignore[misc]
+    """Write the active splats as PLY: their Gaussians in their own axes, with material where there is one"""
+
+    bl_idname = "limelight.export_splats"
+    bl_label = "Export Splats"
+
+    filename_ext = ".ply"
+    filepath: StringProperty(name="File", description="The PLY to write", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_glob: StringProperty(
+        name="Only PLY", description="Show only PLY in the dialogue", default="*.ply", options={"HIDDEN"}
+    )
+
+    @classmethod
+    def poll(cls, context: Context):
+        return context.mode == "OBJECT" and context.view_layer.objects.active in clouds(context)
+
+    def execute(self, context: Context):
+        from ..scene import splat_data, splat_file
+
+        thing = context.view_layer.objects.active
+        assert thing is not None
+        path = Path(bpy.path.abspath(self.filepath))
+        try:
+            cloud = splat_data.read(thing)
+            splat_file.write(path, cloud)
+        except _FAULTS as error:
+            self.report({"ERROR"}, f"The splats could not be written: {error}")
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"{len(cloud.means)} Gaussians are in {path.name}")
+        return {"FINISHED"}
+
+
+CLASSES = (
+    LIMELIGHT_OT_select_splats,
+    LIMELIGHT_OT_delete_splats,
+    LIMELIGHT_OT_apply_splat_transform,
+    LIMELIGHT_OT_merge_splats,
+    LIMELIGHT_OT_export_splats,
+)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Let splats take the scene's light, with a mesh from the engine that casts their shadows."""
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+from bpy.props import IntProperty
+from bpy.types import Context, Operator
+
+from . import engine_session, watch
+from .engine_run import EngineRun
+from .run_operator import RunOperator
+from .splat_edit import clouds
+
+
+class ProxyRun(EngineRun):
+    """Lets the engine find the surface of the active cloud, as it is edited now, and makes it the cloud's proxy."""
+
+    kind = "splat_mesh"
+    first_stage = "Writing down the splats"
+
+    def __init__(self, context: bpy.types.Context, name: str, cells: int) -> None:
+        super().__init__(context)
+        self._name, self._cells = name, cells
+
+    def params(self, context: bpy.types.Context) -> dict[str, Any]:
+        from ..scene import splat_data, splat_file
+
+        file = self.folder / "splats.ply"
+        splat_file.write(file, splat_data.read(bpy.data.objects[self._name]))
+        return {"file": str(file), "out": str(self.folder / "proxy.ply"), "cells": self._cells}
+
+    def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        from ..scene import splat_proxy
+
+        thing = bpy.data.objects.get(self._name)
+        if thing is None:
+            raise RuntimeError(f"“{self._name}” is gone, so its mesh could not be stored")
+        proxy = splat_proxy.add(thing, Path(result["out"]))
+        return f"“{proxy.name}” with {len(proxy.data.polygons)} faces casts the shadows of “{self._name}”"
+
+
+class LIMELIGHT_OT_splat_proxy(RunOperator):
+    """Let the engine find the surface of the active splats: an unseen mesh that casts shadows and passes light on"""
+
+    bl_idname = "limelight.splat_proxy"
+    bl_label = "Make Shadow Mesh"
+    bl_options = {"REGISTER", "UNDO"}
+
+    running_text = "Limelight looks for the surface of splats"
+
+    cells: IntProperty(
+        name="Detail", description="Cells along the longest side of the cloud", default=96, min=16, max=512
+    )
+
+    @classmethod
+    def poll(cls, context: Context):
+        return context.mode == "OBJECT" and context.view_layer.objects.active in clouds(context)
+
+    def make_run(self, context: Context):
+        thing = context.view_layer.objects.active
+        assert thing is not None
+        return ProxyRun(context, thing.name, self.cells)
+
+    def problems(self, context: Context):
+        return engine_session.told(context, [])
+
+
+class LIMELIGHT_OT_relight_splats(Operator):
+    """Let the selected splats take this scene's light, or shine as photographed again"""
+
+    bl_idname = "limelight.relight_splats"
+    bl_label = "Relight Splats"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: Context):
+        return bool(clouds(context))
+
+    def execute(self, context: Context):
+        from ..scene import splat_drawing
+
+        found = clouds(context)
+        lit = splat_drawing.value(found[0], "Relight") > 0
+        for thing in found:
+            splat_drawing.set_input(thing, "Relight", 0.0 if lit else 1.0)
+        watch.redraw(context)
+        self.report({"INFO"}, "They shine as photographed" if lit else "This scene's light falls on them")
+        return {"FINISHED"}
+
+
+CLASSES = (LIMELIGHT_OT_splat_proxy, LIMELIGHT_OT_relight_splats)

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clouds moved, turned, scaled, put together and thinned out; the engine's own are backend/splats/place.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from .splat_file import Cloud
+from .splat_nodes import POLYNOMIALS
+
+_DC = 0.28209479177387814
+#: Harmonics beyond the constant, degree by degree.
+_DEGREES = (slice(0, 3), slice(3, 8), slice(8, 15), slice(15, 24))
+#: What is not known of a Gaussian without material: it stays as photographed.
+_UNKNOWN = {"metallic": 0.0, "roughness": 0.6, "progress": 0.0}
+
+
+def over(cloud: Cloud, change: Callable[[np.ndarray], np.ndarray]) -> Cloud:
+    """The cloud with each of its arrays changed along its first axis, as by a mask."""
+    arrays = {name: change(getattr(cloud, name)) for name in ("means", "base", "scales", "rotations", "harmonics")}
+    return replace(cloud, **arrays, material={name: change(values) for name, values in cloud.material.items()})
+
+
+def placed(cloud: Cloud, matrix: np.ndarray) -> Cloud:
+    """The cloud under an affine ``matrix`` (4, 4); if it shears or mirrors, harmonics follow its rotation alone."""
+    linear, shift = np.asarray(matrix, float)[:3, :3], np.asarray(matrix, float)[:3, 3]
+    left, _, right = np.linalg.svd(linear)
+    rotation = left @ np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right))]) @ right
+    # Each Gaussian's axes, as long as its deviations, under the matrix; the new ones stand at right angles.
+    axes, lengths, _ = np.linalg.svd(linear @ (matrices(cloud.rotations) * cloud.scales[:, None, :]))
+    axes[np.linalg.det(axes) < 0, :, 2] *= -1
+    return replace(
+        cloud,
+        means=(cloud.means @ linear.T + shift).astype(np.float32),
+        rotations=quaternions(axes),
+        scales=np.maximum(lengths, 1e-12).astype(np.float32),
+        harmonics=turned(cloud.harmonics, rotation),
+    )
+
+
+def merged(clouds: list[Cloud]) -> Cloud:
+    """One cloud of several: harmonics as the richest has them, and material if any has it."""
+    terms = max(cloud.harmonics.shape[1] for cloud in clouds)
+    names = next((list(cloud.material) for cloud in clouds if cloud.material), [])
+
+    def filled(cloud: Cloud) -> np.ndarray:
+        return np.pad(cloud.harmonics, [(0, 0), (0, terms - cloud.harmonics.shape[1]), (0, 0)])
+
+    def channel(cloud: Cloud, name: str) -> np.ndarray:
+        if cloud.material:
+            return cloud.material[name]
+        if name == "albedo":
+            return _light(np.clip(0.5 + _DC * cloud.base[:, :3], 0, 1))
+        return np.full((len(cloud.means), 1), _UNKNOWN[name], np.float32)
+
+    plain = {name: np.concatenate([getattr(cloud, name) for cloud in clouds])
+             for name in ("means", "base", "scales", "rotations")}  # fmt: skip
+    material = {name: np.concatenate([channel(cloud, name) for cloud in clouds]) for name in names}
+    left_out = sum(cloud.left_out for cloud in clouds)
+    return Cloud(**plain, harmonics=np.concatenate([*map(filled, clouds)]), material=material, left_out=left_out)
+
+
+def _light(shown: np.ndarray) -> np.ndarray:
+    """Linear light of display colours, by the exact sRGB curve."""
+    return np.where(shown > 0.04045, ((shown + 0.055) / 1.055) ** 2.4, shown / 12.92).astype(np.float32)
+
+
+def turned(harmonics: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """Coefficients (N, K, 3) of the same functions after a ``rotation`` (3, 3): each degree turns within itself."""
+    found = harmonics.copy()
+    directions = np.random.default_rng(0).normal(size=(64, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    for degree in _DEGREES:
+        if harmonics.shape[1] < degree.stop or np.allclose(rotation, np.eye(3)):
+            break
+        # What is seen along d after the rotation was seen along its inverse of d before.
+        before, after = _values(directions @ rotation, degree), _values(directions, degree)
+        mixing = np.linalg.lstsq(after, before, rcond=None)[0]
+        found[:, degree] = np.einsum("ij,njc->nic", mixing.astype(np.float32), harmonics[:, degree])
+    return found
+
+
+def _values(directions: np.ndarray, degree: slice) -> np.ndarray:
+    """(P, terms): a degree's harmonics along unit ``directions`` (P, 3)."""
+    parts = dict(zip("xyz", directions.T, strict=True))
+
+    def value(monomials: list[tuple[float, str]]) -> np.ndarray:
+        return np.sum([factor * np.prod([parts[letter] for letter in letters] or [parts["x"] * 0 + 1], axis=0)
+                       for factor, letters in monomials], axis=0)  # fmt: skip
+
+    return np.stack([value(monomials) for monomials in POLYNOMIALS[degree]], -1)
+
+
+def matrices(quaternions: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) of unit quaternions (N, 4), w x y z."""
+    w, x, y, z = quaternions.T
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.stack([np.stack(row, -1) for row in rows], -2)
+
+
+def quaternions(rotations: np.ndarray) -> np.ndarray:
+    """(N, 4) w x y z, float32, of rotations (N, 3, 3): the eigenvector of their 4 × 4 form (Bar-Itzhack 2000)."""
+    m = rotations.astype(float)
+    skew = np.stack([m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]], -1)
+    trace = np.trace(m, axis1=1, axis2=2)
+    form = np.empty((len(m), 4, 4))
+    form[:, 0, 0], form[:, 0, 1:], form[:, 1:, 0] = trace, skew, skew
+    form[:, 1:, 1:] = m + m.transpose(0, 2, 1) - trace[:, None, None] * np.eye(3)
+    # Eigenvalues rise; the largest belongs to the rotation.
+    return np.linalg.eigh(form)[1][:, :, 3].astype(np.float32)
