@@ -29,7 +29,7 @@ def clouds(context: Context) -> list[bpy.types.Object]:
     active = context.view_layer.objects.active
     chosen = [thing for thing in context.selected_objects if thing != active]
     found = [active, *chosen] if active is not None else chosen
-    return [thing for thing in found if splat_drawing.is_splats(thing) and splat_drawing.inputs(thing)]
+    return [thing for thing in found if splat_drawing.is_splats(thing) and "Relight" in splat_drawing.inputs(thing)]
 
 
 @contextmanager

@@ -84,7 +84,7 @@ class LIMELIGHT_OT_relight_splats(Operator):
         found = clouds(context)
         lit = splat_drawing.value(found[0], "Relight") > 0
         for thing in found:
-            splat_drawing.set_input(thing, "Relight", 0.0 if lit else 1.0)
+            splat_drawing.relight(thing, 0.0 if lit else 1.0)
         watch.redraw(context)
         self.report({"INFO"}, "They shine as photographed" if lit else "This scene's light falls on them")
         return {"FINISHED"}

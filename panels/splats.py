@@ -59,11 +59,12 @@ def _draw_inputs(layout: UILayout, context: Context, thing: Object, names: tuple
 
 
 def _shown(context: Context) -> Object | None:
-    """The active splats, if it is Limelight that draws them."""
+    """The active splats, if it is Limelight that draws them, with the nodes that it has now."""
     from ..scene import splat_drawing
 
     thing = context.view_layer.objects.active
-    return thing if thing is not None and splat_drawing.is_splats(thing) and splat_drawing.inputs(thing) else None
+    ours = thing is not None and splat_drawing.is_splats(thing) and "Relight" in splat_drawing.inputs(thing)
+    return thing if ours else None
 
 
 class _PartPanel(Panel):

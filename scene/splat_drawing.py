@@ -60,6 +60,12 @@ def value(thing: bpy.types.Object, name: str) -> Any:
     return owner.value if member == "value" else owner.get(member[2:-2])
 
 
+def relight(thing: bpy.types.Object, share: float) -> None:
+    """Let the scene light a cloud, 0..1; rays that the material would let pass then do not meet it at all."""
+    set_input(thing, "Relight", share)
+    thing.visible_shadow = thing.visible_diffuse = share <= 0
+
+
 def set_input(thing: bpy.types.Object, name: str, value: Any) -> None:
     """Set one of them from a script: “Exposure”, “Size”, “Crop Box”, …."""
     owner, member = inputs(thing)[name]

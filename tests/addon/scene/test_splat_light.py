@@ -6,7 +6,7 @@ import math
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import compat, pixels, splat_drawing, splat_proxy, splats
+from limelight.scene import compat, domes, pixels, probes, splat_drawing, splat_proxy, splats, world
 from limelight.tests.addon import splat_files
 
 PIXELS = 16
@@ -197,6 +197,20 @@ def test_other_meshes_shade_splats(stage):
     assert middle(stage.see())[0] > 0.6
     bpy.ops.mesh.primitive_plane_add(size=20, location=(0, -8, 0), rotation=(math.pi / 2, 0, 0))
     assert middle(stage.see())[0] < 0.02
+
+
+@pytest.mark.parametrize("apply", [world.apply_world, lambda scene, probe: domes.apply_domes(scene, [probe])])
+def test_the_light_of_a_probe_falls_on_splats(stage, apply):
+    """As World and as a local dome: a metal disc shows the probe's environment."""
+    probe = probes.add_probe(stage.scene, (0.0, 0.0, 0.0), 0.1)
+    light = bpy.data.images.new("light", 8, 4, float_buffer=True)
+    light.pixels.foreach_set(np.tile(np.array([0.2, 0.4, 0.8, 1.0], np.float32), 32))
+    light.pack()
+    probe.limelight.environment = light
+    stage.add(disc((1, 1, 1), metallic=1.0, roughness=0.3))
+    bpy.context.view_layer.update()
+    apply(stage.scene, probe)
+    np.testing.assert_allclose(middle(stage.see()), [0.2, 0.4, 0.8], rtol=0.06)
 
 
 def test_mirrors_see_lit_splats(stage):

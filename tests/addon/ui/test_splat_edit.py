@@ -35,12 +35,12 @@ def test_relight_switches_the_light_on_and_off(scan, draw):
     assert splat_drawing.value(scan, "Relight") == 0
     assert "Relight" in str(draw(panels.LIMELIGHT_PT_splat_light).calls)
     bpy.ops.limelight.relight_splats()
-    assert splat_drawing.value(scan, "Relight") == 1
+    assert splat_drawing.value(scan, "Relight") == 1 and not scan.visible_shadow and not scan.visible_diffuse
     shown = str(draw(panels.LIMELIGHT_PT_splat_light).calls)
     wanted = ("As Photographed", "Blend by Progress", "Albedo Gain", "Roughness Bias", "Make Shadow Mesh")
     assert all(name in shown for name in wanted) and "no material" not in shown
     bpy.ops.limelight.relight_splats()
-    assert splat_drawing.value(scan, "Relight") == 0
+    assert splat_drawing.value(scan, "Relight") == 0 and scan.visible_shadow and scan.visible_diffuse
 
 
 def test_the_engine_finds_the_mesh_of_what_is_left(scan, pyramid, draw):
