@@ -141,6 +141,11 @@ def staged(out: Path) -> Iterator[Path]:
             out.rmdir()
 
 
+def works_beside(out: Path) -> bool:
+    """Whether another job than the one that asks works in ``out`` too."""
+    return sum(1 for folder in out.glob(f"{_STAGING}*")) > 1
+
+
 def _sweep(out: Path) -> None:
     """Remove the staging folders that no living process works in; one that cannot be removed is left."""
     for folder in out.glob(f"{_STAGING}*"):

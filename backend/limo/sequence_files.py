@@ -30,7 +30,7 @@ from .energy import Gains
 from .fit_frames import Carry
 from .frames import Frames
 from .job import LightJob
-from .output import write_json, write_preview, write_spheres
+from .output import works_beside, write_json, write_preview, write_spheres
 from .painter import Spheres, Spread
 from .sources import Sources
 from .view import Probe
@@ -61,6 +61,7 @@ class SequenceFolder:
     def __init__(self, job: LightJob, frames: Frames) -> None:
         self.job, self.frames, self.out = job, frames, job.out
         self._unfinished = self.out / UNFINISHED
+        self._handed: list[Path] = []
 
     def name(self, number: int) -> str:
         """A frame's number as its files have it."""
@@ -140,12 +141,15 @@ class SequenceFolder:
     def put_carries(self, number: int, carries: Sequence[Carry]) -> None:
         """Keep what a frame hands on to the next, in place of any earlier."""
         self._unfinished.mkdir(exist_ok=True)
-        for path in self._unfinished.glob("*.safetensors"):
-            path.unlink()
+        # Others may do other frames of this folder at the same time: theirs stay.
+        for path in self._handed:
+            path.unlink(missing_ok=True)
+        self._handed.clear()
         for index, carry in enumerate(carries):
             path = self._unfinished / f"{self.name(number)}_probe_{index}.safetensors"
             save_file({k: v.clone() for k, v in _packed(carry).items()}, path.with_suffix(".partial"))
             os.replace(path.with_suffix(".partial"), path)
+            self._handed.append(path)
 
     def carries(self, number: int, count: int) -> list[Carry] | None:
         """What a frame hands on to the next, of ``count`` probes, if it is known."""
@@ -156,8 +160,8 @@ class SequenceFolder:
             return None
 
     def finish(self) -> None:
-        """Remove what only a broken run needs, if no frame waits."""
-        if not any(self._unfinished.glob("*.json")):
+        """Remove what only a broken run needs, if no frame waits and nobody else works in the folder."""
+        if not any(self._unfinished.glob("*.json")) and not works_beside(self.out):
             shutil.rmtree(self._unfinished, ignore_errors=True)
 
     def summary(self, parts: Mapping[int, LightJob], estimated: int) -> dict[str, Any]:
