@@ -54,6 +54,9 @@ def light(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do frames again that are there already")] = False,
     front: Annotated[bool, typer.Option(help="Lay the visible surroundings over the map")] = True,
     ray: Ray = None,
+    memory: Annotated[
+        str, typer.Option(help="How a large model is held: auto, whole, 8bit, offload or offload-8bit")
+    ] = "auto",
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -78,6 +81,7 @@ def light(
             "camera_to_world": given.get("camera_to_world"),
             **{"frame": frame, "radius": radius, "model": model, "quality": quality, "size": size, "seed": seed},
             **{"take": take, "front": front, "device": device, "range": span, "overwrite": overwrite},
+            "memory": memory,
         }
         job = LightJob.from_params(params)
         if ray is None:
@@ -320,6 +324,35 @@ def models_fetch(
         return {"fetched": name}
 
     run(command, as_json, lambda answer: typer.echo(f"{name} is there."), device)
+
+
+@models_app.command("plan")
+def models_plan(
+    name: Annotated[str, typer.Argument(help="A large model: its folder, or its name in the models folder")],
+    width: Annotated[int, typer.Option(min=32, help="Pixels across what is painted")] = 512,
+    height: Annotated[int, typer.Option(min=32, help="Pixels down")] = 512,
+    frames: Annotated[int, typer.Option(min=1, help="Frames of a clip")] = 1,
+    steps: Annotated[int, typer.Option(min=1, help="Denoising steps of each picture")] = 20,
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """What memory a large model needs in each way of holding it, what is free, and how long a probe will take."""
+
+    def command(report: Any) -> dict[str, Any]:
+        from .devices import pick_device
+        from .limo.backbone.plan import overview
+        from .models import find_backbone
+
+        return overview(find_backbone(name), pick_device(device), width, height, frames, steps)
+
+    def show(answer: dict[str, Any]) -> None:
+        for way in answer["ways"]:
+            fits = f"{way['time']} a probe" if way["fits"] else "does not fit"
+            main = f" and {way['host'] / 1e9:.1f} GB of main memory" if way["host"] else ""
+            typer.echo(f"{way['mode']}: {way['bytes'] / 1e9:.1f} of {answer['free'] / 1e9:.1f} GB free{main}: {fits}")
+
+    run(command, as_json, show, device)
 
 
 @models_app.command("adopt")

@@ -70,11 +70,11 @@ class Stopwatch:
         self.seconds[name], self._start = round(now - self._start, 3), now
 
 
-def make_painter(model: str, quality: str, device: str, take: int = 0) -> SpherePainter:
-    """The sphere painter that a job's ``model`` names; ``take`` as in :class:`LightJob`."""
+def make_painter(model: str, quality: str, device: str, take: int = 0, memory: str = "auto") -> SpherePainter:
+    """The sphere painter that a job's ``model`` names; ``take`` and ``memory`` as in :class:`LightJob`."""
     if model == EMBEDDED:
         return EmbeddedPainter(device, takes=EFFORTS[quality].takes, take=take)
-    return BackbonePainter(find_backbone(model), device)
+    return BackbonePainter(find_backbone(model), device, memory=memory)
 
 
 def estimate(
@@ -128,7 +128,7 @@ def run_light(job: LightJob, report: Report) -> dict[str, Any]:
     movie = len(job.images) == 1 and is_video(job.images[0])
     frames = unpack(job.images[0], job.range, job.out, report) if movie else find_frames(job.images, job.range)
     if frames is not None:
-        painter = make_painter(job.model, job.quality, pick_device(job.device), job.take)
+        painter = make_painter(job.model, job.quality, pick_device(job.device), job.take, job.memory)
         return run_sequence(job, frames, report, partial(FrameEstimator, painter, *_costs(job)))
     if job.track is not None:
         raise BadInput("A track was given for one picture.", "Give a sequence, or the part of it as a range.")
@@ -149,7 +149,10 @@ def light_picture(job: LightJob, report: Report) -> dict[str, Any]:
     view, source = read_view(job)
     probes = [place_probe(view, spec, job.radius) for spec in job.probes]
     report.check()
-    painter = make_painter(job.model, job.quality, pick_device(job.device), job.take)
+    painter = make_painter(job.model, job.quality, pick_device(job.device), job.take, job.memory)
+    plan = painter.plan_of(view, len(probes), _costs(job)[0]) if isinstance(painter, BackbonePainter) else None
+    if plan is not None:
+        report.log(plan.told())
     clock.lap("read")
     with staged(job.out) as work:
 
@@ -182,6 +185,8 @@ def light_picture(job: LightJob, report: Report) -> dict[str, Any]:
         ]
         clock.lap("write")
         result = describe(job, view, source, clock.seconds, entries)
+        if plan is not None:
+            result["memory"] = plan.to_dict()
         write_json(work / "result.json", result)
     report.progress(1.0, "Done")
     return result

@@ -19,6 +19,8 @@ from .track import Track, read_tracks
 
 QUALITIES = ("draft", "normal", "high")
 SIZES = (128, 256, 512, 1024, 2048)
+#: How a large model may be held: as it fits, whole, in eight bits, or block by block from main memory.
+MEMORY = ("auto", "whole", "8bit", "offload", "offload-8bit")
 #: The model that ships with the engine; any other name is a backbone's folder.
 EMBEDDED = "embedded"
 
@@ -66,7 +68,8 @@ class LightJob:
 
     ``images`` is one picture or a sequence (:func:`limelight.backend.limo.frames.find_frames`), ``range`` the part of
     it that is wanted, ``track`` what moves in it. Frames that are there already are kept unless ``overwrite``. ``take``
-    n paints the n-th of the takes that 0 averages: sharper, and more of it made up.
+    n paints the n-th of the takes that 0 averages: sharper, and more of it made up. ``memory`` is how a large model is
+    held, by default as it fits.
     """
 
     images: list[Path]
@@ -88,6 +91,7 @@ class LightJob:
     range: str | None = None
     overwrite: bool = False
     track: Track | None = None
+    memory: str = "auto"
 
     def __post_init__(self) -> None:
         if not self.images:
@@ -96,6 +100,7 @@ class LightJob:
             raise BadInput("No probe was given.", "Mark a point, e.g. --probe 0.5,0.6.")
         _one_of("quality", self.quality, QUALITIES)
         _one_of("frame", self.frame, ("camera", "world"))
+        _one_of("memory", self.memory, MEMORY)
         if self.model != EMBEDDED:
             find_backbone(self.model)
         if self.size not in SIZES:

@@ -39,7 +39,7 @@ from .view import Probe
 UNFINISHED = "unfinished"
 _KINDS = ("environment", "fill", "spheres", "preview")
 #: What of a job does not change its result, or is a frame's own.
-_FREE = {"images", "out", "depth", "device", "range", "overwrite", "track"}
+_FREE = {"images", "out", "depth", "device", "range", "overwrite", "track", "memory"}
 #: What a track gives each frame of its own.
 MOVES = {"camera", "camera_to_world", "probes"}
 

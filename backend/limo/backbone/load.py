@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from ...errors import MissingPart
+from . import memory
 from .codecs import ClipCodec, Codec, PictureCodec
-from .conventions import CONVENTIONS, PAPER, Convention
+from .conventions import CONVENTIONS, PAPER, SPHERES, Convention
+from .eight_bit import SMALLEST
 from .networks import Denoiser, FluxDenoiser, UNetDenoiser, WanDenoiser, widened
 from .parts import memory_explained, network_dtype, part, quiet, scheduler_of
 from .prompts import PromptCache
@@ -27,6 +29,8 @@ FAMILIES = {
     "FluxPipeline": "flux",
     "WanPipeline": "wan",
 }
+#: Pixels a side of a tile, and of the step between tiles, where the VAE works on pictures in tiles.
+TILE, _STEP = 256, 192
 _loaded: dict[tuple[Path, str], Backbone] = {}
 
 
@@ -57,13 +61,21 @@ class Backbone:
         return shown[0] if latents.dim() == 4 else shown
 
 
-def load_backbone(folder: Path, device: str) -> Backbone:
-    """The model of a folder on a device; kept in memory until another one is loaded, or :func:`unload`."""
+def load_backbone(folder: Path, device: str, mode: str = "whole", tiled: bool = False) -> Backbone:
+    """The model of a folder on a device; kept in memory until another one is loaded, or :func:`unload`.
+
+    ``mode`` and ``tiled`` are how it is held (:mod:`.plan`), of one that is not loaded yet.
+    """
     if (folder, device) not in _loaded:
         # The old one goes first: two may not fit.
         unload()
-        _loaded[folder, device] = _load(folder, device)
+        _loaded[folder, device] = _load(folder, device, mode, tiled)
     return _loaded[folder, device]
+
+
+def is_loaded(folder: Path, device: str) -> bool:
+    """Whether the model needs no loading, and so no more memory."""
+    return (folder, device) in _loaded
 
 
 def unload() -> None:
@@ -82,27 +94,49 @@ def family_of(folder: Path) -> str:
         ) from error
 
 
-def _load(folder: Path, device: str) -> Backbone:
-    family = family_of(folder)
+def _load(folder: Path, device: str, mode: str, tiled: bool) -> Backbone:
+    family, tuned = family_of(folder), Tuned(folder)
+    convention = convention_of(tuned)
     quiet()
     dtype = network_dtype(device)
     with memory_explained(folder.name, device):
+        # First the words, so that the largest encoder is gone before the network comes.
+        encoders = sum(memory.elements(memory.component(folder, each.name)) for each in folder.glob("text_encoder*"))
+        where = device if encoders * dtype.itemsize < memory.free(device) else "cpu"
+        cache = PromptCache(folder, lambda prompts: encode(family, folder, prompts, dtype, where))
+        cache.get([convention.wording(sphere, ev) for sphere in SPHERES for ev in convention.evs])
         # The whole VAE in float32: it is small, and in half precision the dark exposures lose their last steps.
-        codec = load_codec(family, folder, torch.float32, device)
-        tuned = Tuned(folder)
-        denoiser = load_denoiser(family, folder, dtype, codec, tuned)
-        denoiser.network.to(device)
-    cache = PromptCache(folder, lambda prompts: encode(family, folder, prompts, dtype, device))
-    return Backbone(folder.name, denoiser, codec, cache, tuned.there, device, convention_of(tuned))
+        codec = load_codec(family, folder, torch.float32, device, tiled)
+        small = SMALLEST if mode.endswith("8bit") else None
+        denoiser = load_denoiser(family, folder, dtype, codec, tuned, small)
+        place(denoiser.network, device, mode)
+    return Backbone(folder.name, denoiser, codec, cache, tuned.there, device, convention)
 
 
-def load_codec(family: str, folder: Path, dtype: torch.dtype, device: str) -> Codec:
-    """The folder's VAE, frozen."""
+def place(network: Any, device: str, mode: str) -> None:
+    """Put a network on its device, or let each of its blocks go there only to work."""
+    if not mode.startswith("offload"):
+        network.to(device)
+        return
+    from diffusers.hooks import apply_group_offloading
+
+    options = {"offload_type": "block_level", "num_blocks_per_group": 1, "use_stream": device.startswith("cuda")}
+    apply_group_offloading(network, torch.device(device), **options)
+
+
+def load_codec(family: str, folder: Path, dtype: torch.dtype, device: str, tiled: bool = False) -> Codec:
+    """The folder's VAE, frozen; ``tiled``: it works on tiles that blend into each other."""
     import diffusers
 
     kind = diffusers.AutoencoderKLWan if family == "wan" else diffusers.AutoencoderKL
     vae = part(kind, folder, "vae", torch_dtype=dtype, use_safetensors=True).to(device)
     vae.requires_grad_(False).eval()
+    if tiled and family == "wan":
+        vae.enable_tiling(TILE, TILE, _STEP, _STEP)
+    elif tiled:
+        vae.enable_tiling()
+        vae.tile_sample_min_size = TILE
+        vae.tile_latent_min_size = TILE // 2 ** (len(vae.config.block_out_channels) - 1)
     return ClipCodec(vae) if family == "wan" else PictureCodec(vae)
 
 

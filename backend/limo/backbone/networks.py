@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from .frame import MAPS
 from .prompts import Text
 
+#: The shorter side of LIMO's training pictures, which transformers, that have no size of their own, paint.
+SIDE = 512
 #: How a widened layer starts; see :func:`shares`.
 STARTS = ("zero", "paper", "released")
 Input = nn.Conv2d | nn.Conv3d | nn.Linear
@@ -100,8 +102,7 @@ class UNetDenoiser:
 class FluxDenoiser:
     """FLUX.1: a transformer over 2×2 patches of latents."""
 
-    #: The size LIMO was trained at; the transformer itself has none.
-    side = 512
+    side = SIDE
     frames = 1
 
     def __init__(self, network: Any, scheduler: Any) -> None:
@@ -135,8 +136,8 @@ class FluxDenoiser:
 class WanDenoiser:
     """Wan2.2-TI2V-5B: a transformer over clips, (1, 2, 2) patches of latents (B, C, f, h, w)."""
 
-    #: What LIMO was trained at.
-    side = 512
+    side = SIDE
+    #: The length of LIMO's training clips.
     frames = 21
 
     def __init__(self, network: Any, scheduler: Any) -> None:

@@ -15,8 +15,10 @@ from ..painter import Spheres
 from ..view import Probe, View
 from .conventions import SPHERES
 from .frame import check_inside, close_up, condition_pictures, cut_out, frame
-from .load import LIMO, Backbone, load_backbone
+from .load import LIMO, Backbone, family_of, is_loaded, load_backbone
+from .networks import SIDE, WanDenoiser
 from .parts import lacks_memory, memory_explained
+from .plan import Plan, Work, plan
 from .prompts import Text
 
 #: Frames that a clip's windows share; over them one fades into the next.
@@ -57,11 +59,33 @@ class BackbonePainter:
 
     ``side`` is the painted picture's shorter side in pixels, by default the model's own. ``batch`` queries are sampled
     at once, by default a sphere's whole bracket on a GPU and one on the CPU; a batch that does not fit is halved.
+    ``memory`` is how the model is held (:mod:`.plan`), by default as it fits; one that does not fit is not loaded.
     """
 
-    def __init__(self, folder: Path, device: str = "cpu", side: int | None = None, batch: int | None = None) -> None:
-        self.folder, self.device, self.side = folder, device, side
+    def __init__(
+        self, folder: Path, device: str = "cpu", side: int | None = None, batch: int | None = None, memory: str = "auto"
+    ) -> None:
+        self.folder, self.device, self.side, self.memory = folder, device, side, memory
         self.batch = batch or (1 if device == "cpu" else len(EVS))
+
+    @property
+    def reach(self) -> int:
+        """See :class:`limelight.backend.limo.painter.SequencePainter`.
+
+        A clip model's windows begin where the part that is painted does: a frame differs a little with that.
+        """
+        return OVERLAP if family_of(self.folder) == "wan" else 0
+
+    def plan_of(
+        self, view: View, probes: int = 1, steps: int = 20, frames: int = 1, evs: int = len(EVS)
+    ) -> Plan | None:
+        """How the model will be held, and how long it will take; None if it is loaded. Raises if it does not fit."""
+        if is_loaded(self.folder, self.device):
+            return None
+        shape, clips = frame(view, self.side or SIDE).camera, family_of(self.folder) == "wan"
+        length = min(frames, WanDenoiser.frames) if clips else 1
+        pictures = 2 * evs * probes * len(windows(frames, length))
+        return plan(self.folder, self.device, Work(shape.width, shape.height, length, pictures, steps), self.memory)
 
     def paint(
         self,
@@ -83,10 +107,10 @@ class BackbonePainter:
             def tell(fraction: float, done: float = index / len(probes)) -> None:
                 progress(done + fraction / len(probes))
 
-            painted += self.paint_clip([view], [probe], exposures, steps=steps, seed=seed, progress=tell)
+            painted += self.paint_frames([view], [probe], exposures, steps=steps, seed=seed, progress=tell)
         return painted
 
-    def paint_clip(
+    def paint_frames(
         self,
         views: Sequence[View],
         probes: Sequence[Probe],
@@ -96,14 +120,16 @@ class BackbonePainter:
         seed: int = 0,
         progress: Tell = lambda fraction: None,
     ) -> list[Spheres]:
-        """One :class:`Spheres` a frame of a clip: ``views`` of one size, and in each the ``probes``' place.
+        """See :meth:`limelight.backend.limo.painter.SequencePainter.paint_frames`; the ``views`` are of one size.
 
         A model of clips paints windows of its own length together, a model of pictures frame by frame; both from the
         same noise in every window.
         """
         for view, probe in zip(views, probes, strict=True):
             check_inside(view, probe)
-        backbone = load_backbone(self.folder, self.device)
+        held = self.plan_of(views[0], 1, steps, len(views), len(exposures))
+        mode, tiled = ("whole", False) if held is None else (held.mode, held.tiled)
+        backbone = load_backbone(self.folder, self.device, mode, tiled)
         _warn(backbone, views[0])
         pictures = [frame(view, self.side or backbone.denoiser.side) for view in views]
         evs = tuple(ev for ev in exposures if ev in backbone.convention.evs)

@@ -87,6 +87,7 @@ CASES = {
     "unknown model": lambda f: {"model": "giant"},
     "unknown frame": lambda f: {"frame": "lens"},
     "unknown size": lambda f: {"size": 333},
+    "unknown memory": lambda f: {"memory": "much"},
     "unknown device": lambda f: {"device": "cuda:9"},
     "unknown parameter": lambda f: {"colour": "red"},
     "world without placement": lambda f: {"frame": "world"},
@@ -106,7 +107,7 @@ def test_bad_input_is_a_sentence_and_loses_nothing(tmp_path, name, monkeypatch):
     if name == "missing weights":
         monkeypatch.setattr(paint, "WEIGHTS", tmp_path / "none.safetensors")
         monkeypatch.setattr(
-            estimation, "make_painter", lambda m, q, d, t: paint.EmbeddedPainter(d, tmp_path / "none.safetensors")
+            estimation, "make_painter", lambda m, q, d, *rest: paint.EmbeddedPainter(d, tmp_path / "none.safetensors")
         )
     params = {"images": [picture(tmp_path / "in")], "probes": [{"u": 0.5, "v": 0.6}], "out": str(out)}
     with pytest.raises(LimelightError) as caught:

@@ -72,14 +72,14 @@ def test_a_clip_is_encoded_in_the_models_own_scale_whatever_its_length(folder):
 def test_a_clip_is_painted_frame_for_frame_and_a_single_picture_too(folder):
     views, probes = clip(6)
     painter, told = BackbonePainter(folder, side=64), []
-    found = painter.paint_clip(views, probes, [0, -3], steps=2, seed=4, progress=told.append)
+    found = painter.paint_frames(views, probes, [0, -3], steps=2, seed=4, progress=told.append)
     assert len(found) == 6 and told == sorted(told) and told[-1] == pytest.approx(1.0)
     for spheres, probe in zip(found, probes, strict=True):
         size = spheres.view.size
         assert spheres.mirror.shape == (2, size, size, 3) and spheres.evs == (0, -3)
         assert torch.equal(spheres.view.center, probe.position)
         assert float(spheres.mirror[:, ~spheres.view.mask].abs().max()) == 0.0
-    again = painter.paint_clip(views, probes, [0, -3], steps=2, seed=4)
+    again = painter.paint_frames(views, probes, [0, -3], steps=2, seed=4)
     assert all(torch.equal(a.mirror, b.mirror) for a, b in zip(found, again, strict=True))
     (single,) = painter.paint(views[0], probes[:1], [0], steps=1)
     assert single.mirror.shape[0] == 1 and "limo.safetensors" in views[0].warnings[0]
@@ -101,6 +101,6 @@ def test_a_clip_longer_than_a_window_keeps_its_length(folder):
     views, probes = clip(8)
     painter = BackbonePainter(folder, side=32)
     load.load_backbone(folder, "cpu").denoiser.frames = 6
-    found = painter.paint_clip(views, probes, [0], steps=1)
+    found = painter.paint_frames(views, probes, [0], steps=1)
     load.unload()
     assert len(found) == 8 and all(bool(torch.isfinite(spheres.mirror).all()) for spheres in found)
