@@ -99,16 +99,33 @@ def synthesize(
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="limo, direction, depth, luminet or relightify")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="limo, limo-flux, limo-wan (at the paper's scale), direction, depth, luminet or relightify"
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and weights")],
     hdris: Annotated[Path | None, typer.Option(help="Folder of CC0 panoramas (EXR)")] = None,
     scenes: Annotated[
         int, typer.Option(help="Ray-traced scenes: of four probes each, luminet: of ten lights; relightify: heads")
     ] = 2048,
     views: Annotated[Path | None, typer.Option(help="Scenes by Blender ('synthesize views')")] = None,
-    steps: Annotated[int, typer.Option(help="Optimiser steps")] = 8000,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Optimiser steps; 8000, limo-flux 150000, limo-wan 250000")
+    ] = None,
     start: Annotated[Path | None, typer.Option(help="limo: weights to begin from (.safetensors)")] = None,
-    backbone: Annotated[Path | None, typer.Option(help="direction: a frozen transformers model to build on")] = None,
+    backbone: Annotated[
+        Path | None,
+        typer.Option(help="direction: a frozen transformers model to build on; limo-flux, limo-wan: the base model"),
+    ] = None,
+    rank: Annotated[int, typer.Option(min=0, help="limo-flux, limo-wan: of low-rank changes; 0 trains everything")] = 0,
+    widened: Annotated[
+        str, typer.Option(help="limo-flux, limo-wan: how the input starts: paper, released, zero or weights")
+    ] = "paper",
+    save_memory: Annotated[
+        bool, typer.Option("--save-memory", help="limo-flux, limo-wan: compute blocks again for the backward pass")
+    ] = False,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -116,11 +133,28 @@ def train(
     """Reproduce the weights that ship: make the data, train, export. Goes on where it stopped."""
 
     def command(report: Any) -> dict[str, Any]:
+        if model.startswith("limo-"):
+            from ..training.limo.large.train import recipe_for
+            from ..training.limo.large.train import train as train_large
+
+            if backbone is None or views is None:
+                raise BadInput(
+                    f"Training {model} needs a base model and spheres.",
+                    "Give --backbone, its diffusers folder, and --views, sets by 'limelight synthesize spheres'.",
+                )
+            settings = {"rank": rank, "start": widened, "save_memory": save_memory, "seed": seed}
+            settings |= {} if steps is None else {"steps": steps}
+            large = recipe_for(
+                model.removeprefix("limo-"), base=backbone, data=views, out=out,
+                device=pick_device(device), **settings,
+            )  # fmt: skip
+            return {"weights": str(train_large(large, report.log))}
+        rounds = steps or 8000
         if model == "direction":
             from ..training.direction import recipe
 
             weights = recipe.reproduce(
-                out, hdris=hdris, scenes=scenes, steps=steps, backbone=backbone, device=device, seed=seed,
+                out, hdris=hdris, scenes=scenes, steps=rounds, backbone=backbone, device=device, seed=seed,
                 report=report.log,
             )  # fmt: skip
             return {"weights": str(weights)}
@@ -128,29 +162,32 @@ def train(
             from ..training.depth.recipe import reproduce as reproduce_depth
 
             weights = reproduce_depth(
-                out, hdris=hdris, scenes=scenes, views=views, steps=steps, device=device, seed=seed, report=report.log
+                out, hdris=hdris, scenes=scenes, views=views, steps=rounds, device=device, seed=seed, report=report.log
             )
             return {"weights": str(weights)}
         if model == "luminet":
             from ..training.luminet.recipe import reproduce as reproduce_luminet
 
             weights = reproduce_luminet(
-                out, hdris=hdris, scenes=scenes, steps=steps, device=device, seed=seed, report=report.log
+                out, hdris=hdris, scenes=scenes, steps=rounds, device=device, seed=seed, report=report.log
             )
             return {"weights": str(weights)}
         if model == "relightify":
             from ..training.relightify.recipe import reproduce as reproduce_relightify
 
             weights = reproduce_relightify(
-                out, hdris=hdris, scenes=scenes, steps=steps, device=device, seed=seed, report=report.log
+                out, hdris=hdris, scenes=scenes, steps=rounds, device=device, seed=seed, report=report.log
             )
             return {"weights": str(weights)}
         if model != "limo":
-            raise BadInput(f"There is no recipe for '{model}'.", "Known: limo, direction, depth, luminet, relightify.")
+            raise BadInput(
+                f"There is no recipe for '{model}'.",
+                "Known: limo, limo-flux, limo-wan, direction, depth, luminet, relightify.",
+            )
         from ..training.limo.recipe import reproduce
 
         weights = reproduce(
-            out, hdris=hdris, scenes=scenes, views=views, steps=steps, start=start, device=pick_device(device),
+            out, hdris=hdris, scenes=scenes, views=views, steps=rounds, start=start, device=pick_device(device),
             seed=seed, report=report.log,
         )  # fmt: skip
         return {"weights": str(weights)}

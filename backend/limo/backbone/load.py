@@ -141,14 +141,15 @@ def load_codec(family: str, folder: Path, dtype: torch.dtype, device: str, tiled
 
 
 def load_denoiser(
-    family: str, folder: Path, dtype: torch.dtype, codec: Codec, tuned: Tuned, small: int | None = None
-) -> Denoiser:
-    """The folder's network, widened, on the CPU, and its scheduler; ``small`` as in :func:`load_network`."""
+    family: str, folder: Path, dtype: torch.dtype, codec: Codec, tuned: Tuned, small: int | None = None,
+    start: str = "zero",
+) -> Denoiser:  # fmt: skip
+    """The folder's network, widened, on the CPU, and its scheduler; the rest as in :func:`load_network`."""
     import diffusers
 
     kind, name = network_of(family)
     per_feature = 4 if family == "flux" else 1
-    network = load_network(kind, folder, name, dtype, tuned, per_feature * codec.channels, small=small)
+    network = load_network(kind, folder, name, dtype, tuned, per_feature * codec.channels, small=small, start=start)
     flow = diffusers.FlowMatchEulerDiscreteScheduler
     if family == "flux":
         return FluxDenoiser(network, part(flow, folder, "scheduler"))

@@ -29,17 +29,17 @@ _REMEDY = "Fetch or train LIMO's weights for this very base model."
 
 
 class Tuned:
-    """LIMO's weights beside a base model; ``path`` may not exist, then there are none."""
+    """LIMO's weights beside a base model, if they are there; with no ``file`` they are not looked at."""
 
-    def __init__(self, folder: Path) -> None:
-        self.model, path = folder.name, folder / LIMO
+    def __init__(self, folder: Path, file: str | None = LIMO) -> None:
+        self.model = folder.name
         self._file: Any = None
         self.header: dict[str, str] = {}
         self.names: set[str] = set()
         self.changes: dict[str, Change] = {}
-        if path.is_file():
+        if file is not None and (folder / file).is_file():
             try:
-                self._file = safe_open(path, "pt")
+                self._file = safe_open(folder / file, "pt")
                 self.header, names = self._file.metadata() or {}, set(self._file.keys())
                 factors = {name: self._file.get_tensor(name) for name in names if is_factor(name)}
             except (OSError, SafetensorError) as error:
@@ -82,12 +82,13 @@ class Tuned:
 
 
 def load_network(
-    kind: Any, folder: Path, name: str, dtype: torch.dtype, tuned: Tuned, channels: int, *, small: int | None = None
-) -> Any:
+    kind: Any, folder: Path, name: str, dtype: torch.dtype, tuned: Tuned, channels: int, *, small: int | None = None,
+    start: str = "zero",
+) -> Any:  # fmt: skip
     """The widened network ``name`` of a folder, on the CPU in ``dtype``, with LIMO's weights where they are there.
 
     ``channels`` is what its input takes as a base model. With ``small``, matrices of so many numbers or more are kept
-    in eight bits.
+    in eight bits. Without LIMO's weights the input is widened by ``start``.
     """
     files = component(folder, name)
     if not files:
@@ -106,7 +107,7 @@ def load_network(
     _fill(network, files, folder, name, dtype, tuned, shapes, small)
     layer = network.get_submodule(entry)
     if f"{entry}.weight" not in tuned.names:
-        widen(layer)
+        widen(layer, start)
     else:
         setattr(layer, "in_features" if isinstance(layer, nn.Linear) else "in_channels", layer.weight.shape[1])
     return network.requires_grad_(False).eval()

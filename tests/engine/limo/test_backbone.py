@@ -174,7 +174,7 @@ def test_prompts_are_the_papers_and_are_embedded_once(folder, view, probe, monke
     load.unload()
     (folder / prompts.CACHE).write_bytes(b"broken")
     BackbonePainter(folder).paint(view, [probe], [-3], steps=1)
-    assert asked[1:] == [["Metallic sphere [EV-3]", "Diffuse sphere [EV-3]"]]
+    assert asked[1:] == [expected]
     load.unload()
     settings = folder / "tokenizer" / "tokenizer_config.json"
     settings.write_text(settings.read_text() + "\n")

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a training stands: on one device or copies of it, or shared out by FSDP or DeepSpeed through accelerate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from ...resumable import Resumable
+
+Rate = Callable[..., float]
+
+
+def is_shared(accelerator: Accelerator) -> bool:
+    """Whether the network itself is shared out over the devices."""
+    return accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
+
+
+class Copied(Resumable):
+    """The network whole on every device; ``module`` is what a step passes through."""
+
+    def __init__(
+        self, accelerator: Accelerator, module: nn.Module, learnt: dict[str, nn.Parameter], rate: Rate, out: Path,
+        adam: dict[str, Any],
+    ) -> None:  # fmt: skip
+        self.module, self._schedule = accelerator.prepare_model(module, device_placement=False), rate
+        super().__init__(accelerator, learnt, rate(step=0), out / "checkpoint.safetensors", **adam)
+
+    def learning_rate(self) -> float:
+        """The schedule's."""
+        return self._schedule(step=self.step)
+
+    def learnt_tensors(self) -> dict[str, Tensor]:
+        """What learns, by name."""
+        return dict(self.trained)
+
+
+class Shared(Copied):
+    """The network, its gradients and moments in parts on many devices; its checkpoint is a folder of accelerate's."""
+
+    def __init__(
+        self, accelerator: Accelerator, module: nn.Module, learnt: dict[str, nn.Parameter], rate: Rate, out: Path,
+        adam: dict[str, Any],
+    ) -> None:  # fmt: skip
+        self.accelerator, self._schedule, self.step, self._names = accelerator, rate, 0, set(learnt)
+        optimiser = AdamW(learnt.values(), lr=rate(step=0), **adam)
+        self.module, self._optimiser = accelerator.prepare(module, optimiser)
+        self.checkpoint = out / "checkpoint" / "step.json"
+        if self.checkpoint.is_file():
+            accelerator.load_state(str(self.checkpoint.parent))
+            self.step = int(json.loads(self.checkpoint.read_text(encoding="utf-8"))["step"])
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+
+    def descend(self, parts: Iterable[Callable[[], Tensor]]) -> float:
+        """See :meth:`Resumable.descend`."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.learning_rate()
+        self._optimiser.zero_grad()
+        total = 0.0
+        for part in parts:
+            loss = part()
+            self.accelerator.backward(loss)
+            total += float(self.accelerator.reduce(loss.detach(), "mean"))
+        self.accelerator.clip_grad_norm_(self.module.parameters(), 1.0)
+        self._optimiser.step()
+        self.step += 1
+        return total
+
+    def save(self) -> None:
+        """Write the checkpoint; every process its part."""
+        self.accelerator.save_state(str(self.checkpoint.parent))
+        if self.accelerator.is_main_process:
+            self.checkpoint.write_text(json.dumps({"step": self.step}), encoding="utf-8")
+
+    def learnt_tensors(self) -> dict[str, Tensor]:
+        """What learns, gathered from all devices."""
+        whole = self.accelerator.get_state_dict(self.module)
+        bare = {name.removeprefix("network."): value for name, value in whole.items()}
+        return {name: value for name, value in bare.items() if name in self._names and torch.is_tensor(value)}
+
+
+def learning_state(
+    accelerator: Accelerator, module: nn.Module, learnt: dict[str, nn.Parameter], rate: Rate, out: Path,
+    adam: dict[str, Any],
+) -> Copied:  # fmt: skip
+    """The one that fits how accelerate was launched. ``rate`` tells the learning rate of a ``step``."""
+    kind = Shared if is_shared(accelerator) else Copied
+    return kind(accelerator, module, learnt, rate, out, adam)
