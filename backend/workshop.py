@@ -222,6 +222,7 @@ def bench(
         ),
     ] = "embedded",
     hdris: Annotated[Path | None, typer.Option(help="relightify: folder of panoramas (EXR) to relight by")] = None,
+    lpips: Annotated[Path | None, typer.Option(help="limo-video: weights of LPIPS's AlexNet (.safetensors)")] = None,
     ray: Ray = None,
     device: Device = "auto",
     seed: Seed = 0,
@@ -252,7 +253,9 @@ def bench(
         if model == "limo-video":
             from ..benchmarks.limo.video import run_bench as bench_video
 
-            return bench_video(folder, out, quality=quality, limit=limit, seed=seed, device=device, report=report)
+            return bench_video(
+                folder, out, quality=quality, limit=limit, seed=seed, device=device, lpips=lpips, report=report
+            )
         if model == "relightify":
             from ..backend.relightify.prior import WEIGHTS
             from ..benchmarks.relightify.run import run_bench as bench_relightify

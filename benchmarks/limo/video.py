@@ -15,11 +15,12 @@ from torch import Tensor
 from ...backend.devices import pick_device
 from ...backend.errors import BadInput
 from ...backend.limo.estimate import EFFORTS
+from ...backend.optics.lpips import Lpips
 from .score import TRUTH
 from .statistics import Row, summarize
 from .table import finite
 from .video_methods import HELD, OVER_TIME, Method, light_of, make_methods
-from .video_score import WITHOUT_WEIGHTS, Shown, motions, score
+from .video_score import WITHOUT_WEIGHTS, Distances, Shown, motions, score
 from .video_set import Sequence, find_sequences, read_sequence
 from .video_sheet import Strip, write_strips
 from .video_table import as_table, verdicts
@@ -40,13 +41,15 @@ def run_bench(
     limit: int = 0,
     seed: int = 0,
     device: str = "auto",
+    lpips: Path | None = None,
     methods: dict[str, Method] | None = None,
     report: _Report,
 ) -> dict[str, Any]:
     """Score the sequences of a set; writes scores.json, table.md, strips.png into ``out``; returns all but the rows.
 
     ``limit``: so many sequences of each family, 0 for all. What was found stays in ``out``/lights, so that a broken run
-    goes on: use another folder after a change of the engine. ``methods`` given take the place of the engine's.
+    goes on: use another folder after a change of the engine. ``lpips``: weights for T-LPIPS, see
+    :mod:`limelight.backend.optics.lpips`. ``methods`` given take the place of the engine's.
     """
     if quality not in EFFORTS:
         raise BadInput(f"The quality is '{quality}'.", f"Use one of {', '.join(EFFORTS)}.")
@@ -54,7 +57,7 @@ def run_bench(
         raise BadInput(f"The limit is {limit} sequences.", "Give a positive number, or 0 for all.")
     sequences = list(_some(folder, limit))
     known = methods or make_methods(quality, seed, pick_device(device))
-    distances, said = WITHOUT_WEIGHTS, "T-DSSIM is LIMO's T-LPIPS with 1 − SSIM in the place of LPIPS."
+    distances: Distances = {**WITHOUT_WEIGHTS, **({} if lpips is None else {"t_lpips": Lpips(lpips)})}
     rows: list[Row] = []
     strips, seconds = [], dict.fromkeys(known, 0.0)
     for index, sequence in enumerate(sequences):
@@ -72,7 +75,7 @@ def run_bench(
         strips.append(Strip.of(sequence, {name: balls for name, balls in shown.items() if name != HELD}))
     about = {
         "set": folder.resolve().name, "sequences": len(sequences), "frames": len(sequences[0].cases),
-        "quality": quality, "seed": seed, "distance": said, "seconds_per_frame": seconds,
+        "quality": quality, "seed": seed, "seconds_per_frame": seconds,
         "families": _counts([sequence.family for sequence in sequences]),
     }  # fmt: skip
     return _write(out, about, rows, [sequence.family for sequence in sequences], strips)

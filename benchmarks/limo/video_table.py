@@ -52,7 +52,7 @@ def as_table(about: dict[str, Any], summary: Summary, families: dict[str, Summar
         f"{about['sequences']} sequences of {about['frames']} frames, {about['quality']} quality, seed {about['seed']}."
         " Means over sequences; in brackets 95 % by bootstrap over scenes. Balls at EV 0. Warped error: each frame"
         " against the one before, moved along the generator's true motion; *truth* is what the true light has, which"
-        f" changes too. {about['distance']}\n",
+        " changes too. T-DSSIM is LIMO's T-LPIPS with 1 − SSIM in the place of LPIPS.\n",
         *(f"- {verdict}" for verdict in judged),
         "\n## All\n",
         _section(summary),
