@@ -6,6 +6,7 @@ def classes() -> tuple[type, ...]:
     """All classes to register, in order."""
     from . import (
         apply,
+        batch,
         compare,
         depth,
         engine,
@@ -30,7 +31,7 @@ def classes() -> tuple[type, ...]:
         sun,
     )
 
-    light = (state, place_probe, probe_list, plate, depth, repair, estimate, apply, sun, compare, engine)
+    light = (state, place_probe, probe_list, plate, depth, repair, estimate, batch, apply, sun, compare, engine)
     relit = (relight, relight_inputs, relight_results)
     portraits = (face, face_inputs, face_landmarks, face_results)
     clouds = (splat_import, splat_relight, splat_edit, splat_capture, splat_train)

@@ -30,6 +30,8 @@ class EngineRun:
 
     #: The job's kind on the wire, and what happens before the engine has it, as a phrase for the artist.
     kind = ""
+    #: What the artist is told when it was cancelled.
+    cancelled_text = "Cancelled; nothing was changed"
     first_stage = "Writing down what the camera sees"
     #: What the artist is told of a run that was cancelled.
     cancelled_text = "Cancelled; nothing was changed"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ class EstimateFramesRun(EngineRun):
     """
 
     kind = "light"
+    cancelled_text = "Cancelled; the frames that are done are kept, and the next estimate goes on with the others"
     first_stage = "Looking where camera and probes go"
 
     def __init__(self, context: bpy.types.Context, take: int = 0, *, anew: bool = False) -> None:
@@ -28,8 +28,7 @@ class EstimateFramesRun(EngineRun):
         super().__init__(context)
         self._take = take
         scene = context.scene
-        base = Path(bpy.path.abspath(scene.limelight.frames.folder))
-        self._shot = shot.Shot(scene, base, shot_range.wanted_frames(scene), anew=anew)
+        self._shot = shot.Shot(scene, shot_range.base(scene), shot_range.wanted_frames(scene), anew=anew)
 
     def gather(self, context: bpy.types.Context) -> bool:
         self._shot.step(context, self.folder)
@@ -52,10 +51,8 @@ class EstimateFramesRun(EngineRun):
         from ..scene import results_frames, shot_folder
 
         scene, folder = bpy.data.scenes[self.scene_name], self._shot.folder
-        # The whole of a long sequence is in the file, not on the wire.
-        whole = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         scene.limelight.take = self._take
-        lit = results_frames.load_results(scene, folder, whole, self._shot.numbers)
+        lit = results_frames.load_shot(scene, folder, self._shot.numbers)
         shot_folder.forget_pictures(folder)
         for entry in result.get("probes", []):
             previews.show_file(f"probe:{entry['name']}", _first(folder, entry["preview"], self._shot.numbers))

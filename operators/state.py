@@ -27,6 +27,14 @@ class ProblemRow(PropertyGroup):
     arguments: StringProperty(name="Arguments", description="Properties of the repair, as JSON", default="{}")
 
 
+class JobRow(PropertyGroup):
+    """One line of the list of shots; ``name`` is the job's."""
+
+    state: StringProperty(name="State", description="Whether the shot waits, runs, is done or failed")
+    fraction: FloatProperty(name="Progress", description="How much of the shot is done", min=0.0, max=1.0)
+    text: StringProperty(name="Told", description="What the shot is at, or why it failed")
+
+
 def _select_row(state: "InterfaceState", context: bpy.types.Context) -> None:
     if state.following or not 0 <= state.probe_index < len(state.probe_rows):
         return
@@ -52,6 +60,8 @@ class InterfaceState(PropertyGroup):
         update=_select_row,
     )
     following: BoolProperty(name="Following", description="The list is following the selection at the moment")
+    job_rows: CollectionProperty(type=JobRow, name="Shots", description="The shots whose light is estimated in turn")
+    job_index: IntProperty(name="Active shot", description="The shot whose state is told below the list")
     problems: CollectionProperty(type=ProblemRow, name="Problems", description="What keeps the estimate from starting")
     checked: BoolProperty(name="Checked", description="The problems were looked for at least once")
     frames_done: IntProperty(name="Frames done", description="How many frames of the newest shot have light", min=0)
@@ -119,4 +129,4 @@ def show_probes(state: InterfaceState, probes: list, active: bpy.types.Object | 
     return changed
 
 
-CLASSES = (ProbeRow, ProblemRow, InterfaceState)
+CLASSES = (ProbeRow, ProblemRow, JobRow, InterfaceState)

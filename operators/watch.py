@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 from bpy.app.handlers import persistent
 
-from . import engine_session, relight_undo, state
+from . import engine_session, relight_undo, shot_list, state
 
 # Long enough to gather a drag's many updates into few checks, short enough to feel immediate.
 _DELAY = 0.2
@@ -38,6 +36,7 @@ def refresh(context: bpy.types.Context, *, quick: bool = False) -> bool:
     if found and context.scene.limelight.active_probe != interface.probe_index:
         context.scene.limelight.active_probe = interface.probe_index
     changed = _look_for_frames(context, interface) or changed
+    changed = shot_list.refresh(context) or changed
     blocked = [p for p in (engine_session.engine_problem(context),) if p is not None]
     return state.show_problems(interface, blocked + problems.find_problems(context, quick=quick)) or changed
 
@@ -46,8 +45,8 @@ def _look_for_frames(context: bpy.types.Context, interface: state.InterfaceState
     """See how many frames have light, where that is wanted; True if something changed."""
     from ..scene import shot_range
 
-    settings = context.scene.limelight.frames
-    found = shot_range.progress(context.scene, Path(bpy.path.abspath(settings.folder))) if settings.use else None
+    scene = context.scene
+    found = shot_range.progress(scene, shot_range.base(scene)) if scene.limelight.frames.use else None
     before = interface.frames_done, interface.frames_asked
     interface.frames_done, interface.frames_asked = found or (0, 0)
     return before != (found or (0, 0))

@@ -5,6 +5,7 @@
 def classes() -> tuple[type, ...]:
     """All classes to register, in order."""
     from . import (
+        batch,
         compare,
         estimate,
         face,
@@ -22,6 +23,6 @@ def classes() -> tuple[type, ...]:
         world,
     )
 
-    light_tabs = (view, probes, estimate, frames, light, compare, image_editor, relight, relight_wipe, world)
-    others = (probe_gizmo, face, face_landmarks, splats, splat_capture)
+    light_tabs = (view, probes, estimate, frames, batch, light, compare, image_editor, relight, relight_wipe)
+    others = (world, probe_gizmo, face, face_landmarks, splats, splat_capture)
     return tuple(cls for module in (*light_tabs, *others) for cls in module.CLASSES)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import bpy
 
-from . import capture, compat, domes, lamps, probes, problems, results, splat_command, world
+from . import capture, compat, domes, lamps, probes, problems, results, shot_range, splat_command, world
 
 if TYPE_CHECKING:
     from ..bridge import Engine, Job
@@ -29,7 +29,11 @@ def parser() -> argparse.ArgumentParser:
     light = commands.add_parser("light", help="estimate and apply light")
     light.add_argument("--probe", default="all", help="name of a probe, or all")
     light.add_argument("--apply", choices=("world", "lamps", "domes", "none"), default="world")
-    light.add_argument("--render", help="render the frame to this path afterwards")
+    light.add_argument("--range", help="frames FIRST-LAST or FIRST-LASTxSTEP instead of the current one")
+    light.add_argument("--camera", help="name of the camera; default: the scene's")
+    light.add_argument("--out", help="folder that keeps the light of a range; default: as the file says")
+    light.add_argument("--anew", action="store_true", help="of a range, keep no frame that is there")
+    light.add_argument("--render", help="render the frame, or the range, to this path afterwards")
     light.add_argument("--save", help="save the file to this path afterwards")
     light.add_argument("--engine", help="the engine's Python; default: preferences, then LIMELIGHT_ENGINE_PYTHON")
     light.add_argument("--quality", choices=("draft", "normal", "high"))
@@ -61,6 +65,12 @@ def _light(context: bpy.types.Context, options: argparse.Namespace) -> int:
             return refuse(f"There is no probe '{options.probe}'; the scene has: {', '.join(names) or 'none'}.", 2)
         for probe in probes.probes(context.scene):
             probe.limelight.use = probe.name == options.probe
+    if options.camera and not _use_camera(context.scene, options.camera):
+        names = [thing.name for thing in context.scene.objects if thing.type == "CAMERA"]
+        return refuse(f"There is no camera '{options.camera}'; the scene has: {', '.join(names) or 'none'}.", 2)
+    settings.frames.use = bool(options.range)
+    if options.range:
+        shot_range.ask(settings.frames, options.range, options.out)
     context.view_layer.update()
     found = problems.find_problems(context)
     if found:
@@ -68,12 +78,17 @@ def _light(context: bpy.types.Context, options: argparse.Namespace) -> int:
     python = engine_python(context, options.engine)
     if python is None:
         return refuse(NO_ENGINE, 3)
-    job, lit = estimate(context, python, options.device)
+    if options.range:
+        job, lit = estimate_frames(context, python, options.device, anew=options.anew)
+    else:
+        job, lit = estimate(context, python, options.device)
     if job.state != "done":
         return failed(job)
     apply(context.scene, lit, options.apply)
     if options.render:
-        render_to(context.scene, options.render)
+        for frame in shot_range.wanted_frames(context.scene) if options.range else [context.scene.frame_current]:
+            context.scene.frame_set(frame)
+            render_to(context.scene, options.render)
     if options.save:
         bpy.ops.wm.save_as_mainfile(filepath=str(Path(options.save).resolve()), copy=True)
     return 0
@@ -120,6 +135,29 @@ def estimate(context: bpy.types.Context, python: Path, device: str | None = None
         engine.stop()
 
 
+def estimate_frames(
+    context: bpy.types.Context, python: Path, device: str | None = None, *, anew: bool = False
+) -> tuple[Job, list[bpy.types.Object]]:
+    """As :func:`estimate`, for the range of frames that the scene's settings name. One that was broken off goes on."""
+    from . import results_frames, shot, shot_folder
+
+    scene = context.scene
+    taken = shot.Shot(scene, shot_range.base(scene), shot_range.wanted_frames(scene), anew=anew)
+    engine = make_engine(context, python, device)
+    try:
+        with tempfile.TemporaryDirectory(prefix="limelight-") as folder:
+            while not taken.ready:
+                taken.step(context, Path(folder))
+        job = engine.wait(engine.submit("light", taken.request(scene)), tell)
+        if job.state != "done":
+            return job, []
+        lit = results_frames.load_shot(scene, taken.folder, taken.numbers)
+        shot_folder.forget_pictures(taken.folder)
+        return job, lit
+    finally:
+        engine.stop()
+
+
 def apply(scene: bpy.types.Scene, lit: list[bpy.types.Object], how: str) -> None:
     """Light the scene with what was estimated; world and lamps take the first probe."""
     if how == "world":
@@ -139,6 +177,17 @@ def render_to(scene: bpy.types.Scene, path: str) -> None:
         scene.render.filepath = path
         scene.render.filepath = scene.render.frame_path(frame=scene.frame_current)
         bpy.ops.render.render(write_still=True)
+
+
+def _use_camera(scene: bpy.types.Scene, name: str) -> bool:
+    """Let the scene be seen by a camera alone, whatever its markers say; whether there is one of that name."""
+    camera = scene.objects.get(name)
+    if camera is None or camera.type != "CAMERA":
+        return False
+    for marker in scene.timeline_markers:
+        marker.camera = None
+    scene.camera = camera
+    return True
 
 
 def tell(job: Job) -> None:

@@ -17,6 +17,12 @@ from . import light_frames, results
 _MAPS = ("environment", "fill")
 
 
+def load_shot(scene: bpy.types.Scene, folder: Path, frames: Mapping[int, int]) -> list[bpy.types.Object]:
+    """:func:`load_results` of what the engine left in ``folder``: the whole of a long sequence is not on the wire."""
+    whole = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return load_results(scene, folder, whole, frames)
+
+
 def load_results(
     scene: bpy.types.Scene, folder: Path, result: Mapping[str, Any], frames: Mapping[int, int]
 ) -> list[bpy.types.Object]:

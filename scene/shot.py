@@ -44,6 +44,7 @@ class Shot:
         self._wrong: dict[str, list[int]] = {}
         self._todo: list[int] | None = None
         self._depth = ""
+        self._track = base
         self._size: tuple[int, int] | None = None
 
     @property
@@ -92,7 +93,7 @@ class Shot:
             "images": [str(self._pictures / f"####{suffix}")],
             "range": f"{first}-{last}" + (f"x{step}" if step > 1 else ""),
             "depth": str(depths / "####.exr") if there else self._depth or None,
-            "track": str(self.folder / shot_folder.TRACK),
+            "track": str(self._track),
             "probes": [{"name": name} for name in self._entries[self.frames[0]]["probes"]],
             **capture.wishes(scene),
             "out": str(self.folder),
@@ -163,10 +164,13 @@ class Shot:
             "source": settings.source,
             "depth": settings.depth_file if settings.depth_source == "FILE" else settings.depth_source,
             "camera": self._camera,
+            "scene": scene.name,
+            "shift": self._shift,
         }
         entries = {self.numbers[frame]: entry for frame, entry in self._entries.items()}
-        self.folder = shot_folder.choose(self._base, bpy.path.clean_name(scene.name), told, entries, self._anew)
-        shot_folder.write_track(self.folder, entries)
+        name = bpy.path.clean_name(f"{scene.name}_{self._camera}" if self._camera else scene.name)
+        self.folder = shot_folder.choose(self._base, name, told, entries, self._anew)
+        self._track = shot_folder.write_track(self.folder, entries)
         # The engine keeps the frames that are there; a scene that was rendered whole is rendered again by the next run.
         self._todo = [frame for frame in self.frames if not shot_folder.picture(self.folder, self.numbers[frame])]
 

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The folder of a shot's light: ``NAME_001``, ``NAME_002``, …, one for each shot that differs from those before.
 
-``pictures`` and ``depths`` hold what the engine is given, ``track.json`` and ``shot.json`` what was asked for; its
-results lie beside them. A shot that is the same as one that is there goes on in its folder.
+``pictures`` and ``depths`` hold what the engine is given, ``track_FIRST-LAST.json`` and ``shot.json`` what was asked
+for; its results lie beside them. A shot that is the same as one that is there goes on in its folder, with other frames
+too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
-PICTURES, DEPTHS, TRACK, SHOT = "pictures", "depths", "track.json", "shot.json"
+PICTURES, DEPTHS, SHOT = "pictures", "depths", "shot.json"
 
 
 def choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict[str, Any]], anew: bool) -> Path:
@@ -21,6 +24,14 @@ def choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict[
 
     ``told`` are its settings, ``entries`` camera, probes and the photo's file by number. Raises ``OSError``.
     """
+    for _ in range(3):
+        # Two computers that take parts of one shot may meet here; the second goes on in the first's folder.
+        with contextlib.suppress(FileExistsError):
+            return _choose(base, name, told, entries, anew)
+    raise OSError(f"no folder can be made in {base}; choose another")
+
+
+def _choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict[str, Any]], anew: bool) -> Path:
     newest_one = newest(base, name)
     if newest_one is not None and not anew:
         known = _read(newest_one / SHOT)
@@ -41,16 +52,23 @@ def _is_render_over(folder: Path, told: dict[str, Any]) -> bool:
     return told["source"] == "SCENE" and not (folder / PICTURES).is_dir() and (folder / "frames").is_dir()
 
 
-def write_track(folder: Path, entries: dict[int, dict[str, Any]]) -> None:
+def write_track(folder: Path, entries: dict[int, dict[str, Any]]) -> Path:
     """Write the engine's track file: camera and probes of each frame."""
     kept = ("camera", "camera_to_world", "probes")
     rows = {str(number): {name: entry[name] for name in kept} for number, entry in sorted(entries.items())}
-    _write(folder / TRACK, {"version": 1, "frames": rows})
+    path = folder / f"track_{min(entries):04d}-{max(entries):04d}.json"
+    _write(path, {"version": 1, "frames": rows})
+    return path
 
 
-def read_track(folder: Path) -> list[int]:
-    """The numbers of the frames that were asked for last."""
-    return sorted(int(number) for number in _read(folder / TRACK).get("frames", {}))
+def asked(folder: Path) -> list[int]:
+    """The numbers of the frames that were asked for so far."""
+    return sorted(int(number) for number in _read(folder / SHOT).get("entries", {}))
+
+
+def told(folder: Path) -> dict[str, Any]:
+    """The settings of a shot; empty if the folder is none."""
+    return dict(_read(folder / SHOT).get("told", {}))
 
 
 def picture(folder: Path, number: int) -> Path | None:
@@ -84,6 +102,6 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, data: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{os.getpid()}")
     partial.write_text(json.dumps(data), encoding="utf-8")
     partial.replace(path)

@@ -16,7 +16,6 @@ _SETTINGS = "scene.limelight.frames"
 
 def find(scene: bpy.types.Scene) -> Iterator[Problem]:
     """Problems of the range of frames and of where its light is to be kept."""
-    settings = scene.limelight.frames
     wanted = shot_range.wanted_frames(scene)
     if not wanted:
         tip = "Take the frames that the scene renders"
@@ -24,7 +23,12 @@ def find(scene: bpy.types.Scene) -> Iterator[Problem]:
         yield _setting(text, label, f"{_SETTINGS}.own_range", False, tip)
     elif scene.limelight.source == "PLATE" and scene.limelight.plate is not None:
         yield from _plate(scene, wanted)
-    if settings.folder.startswith("//") and not bpy.data.filepath:
+    yield from folder(scene)
+
+
+def folder(scene: bpy.types.Scene) -> Iterator[Problem]:
+    """Whether there is a place for files that Blender does not pack."""
+    if scene.limelight.frames.folder.startswith("//") and not bpy.data.filepath:
         text = "The light of the frames is kept beside the file, and that is not saved yet"
         yield Problem(text, "wm.save_as_mainfile", "Save the file")
 

@@ -18,12 +18,37 @@ def wanted_frames(scene: bpy.types.Scene) -> list[int]:
     return list(range(first, last + 1, settings.step))
 
 
+def base(scene: bpy.types.Scene) -> Path:
+    """The folder of all light over frames."""
+    return Path(bpy.path.abspath(scene.limelight.frames.folder))
+
+
+def ask(settings: bpy.types.PropertyGroup, text: str, folder: str | None = None) -> None:
+    """Let settings ask for frames FIRST-LAST or FIRST-LASTxSTEP, and keep their light in a folder.
+
+    Raises ``ValueError`` for anything else.
+    """
+    asked = numbers(text)
+    settings.own_range = True
+    settings.first, settings.last, settings.step = asked.start, asked.stop - 1, asked.step
+    if folder:
+        settings.folder = folder
+
+
+def numbers(text: str) -> range:
+    """The numbers that FIRST-LAST or FIRST-LASTxSTEP means; raises ``ValueError`` for anything else."""
+    found = re.fullmatch(r"(-?\d+)(?:-(-?\d+)(?:x(\d+))?)?", text)
+    if found is None or int(found[2] or found[1]) < int(found[1]) or int(found[3] or 1) < 1:
+        raise ValueError(f"The range of frames is '{text}': write FIRST-LAST or FIRST-LASTxSTEP, e.g. 1-48")
+    return range(int(found[1]), int(found[2] or found[1]) + 1, int(found[3] or 1))
+
+
 def progress(scene: bpy.types.Scene, base: Path) -> tuple[int, int] | None:
     """How many frames of the newest shot are done, and of how many; None where there is none."""
     folder = shot_folder.newest(base, bpy.path.clean_name(scene.name))
     if folder is None:
         return None
-    asked = shot_folder.read_track(folder)
+    asked = shot_folder.asked(folder)
     return len(_done(folder) & set(asked)), len(asked)
 
 

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list of shots as runs: shots written down and put on the list, and the list worked off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from . import engine_session, shot_list
+from .engine_run import EngineRun
+
+if TYPE_CHECKING:
+    from ..bridge import Batch
+    from ..scene.shot import Shot
+
+
+class AddShotsRun(EngineRun):
+    """Writes shots down, one for each camera that was named (none: the scene's), and puts them on the list."""
+
+    kind = "batch"
+    first_stage = "Looking where camera and probes go"
+
+    def __init__(self, context: bpy.types.Context, cameras: list[str]) -> None:
+        from ..scene import shot, shot_range
+
+        super().__init__(context)
+        scene = context.scene
+        base = shot_range.base(scene)
+        # Without the switch for frames, a shot is the current frame alone.
+        frames = shot_range.wanted_frames(scene) if scene.limelight.frames.use else [scene.frame_current]
+        self._shots = [shot.Shot(scene, base, frames, camera=name) for name in cameras or [""]]
+        self._path = base / shot_list.NAME
+        self._added: list[str] = []
+
+    @property
+    def _now(self) -> Shot:
+        """The shot that is being written down."""
+        return next((shot for shot in self._shots if not shot.ready), self._shots[-1])
+
+    def gather(self, context: bpy.types.Context) -> bool:
+        self._now.step(context, self.folder)
+        return all(shot.ready for shot in self._shots)
+
+    def capture(self, context: bpy.types.Context) -> None:
+        from ..bridge import JobList
+
+        listed = JobList.make(self._path)
+        scene = bpy.data.scenes[self.scene_name]
+        for shot in self._shots:
+            params = shot.request(scene)
+            name = f"{shot.folder.name} {params['range']}"
+            listed.add("light", params, name)
+            if listed.entries[name].over:
+                listed.requeue([name])
+            self._added.append(name)
+
+    @property
+    def over(self) -> bool:
+        return bool(self._added) or super().over
+
+    @property
+    def succeeded(self) -> bool:
+        return bool(self._added)
+
+    @property
+    def fraction(self) -> float:
+        return sum(shot.fraction for shot in self._shots) / len(self._shots)
+
+    @property
+    def stage(self) -> str:
+        return self._now.stage
+
+    def load(self, context: bpy.types.Context) -> str:
+        shot_list.refresh(context)
+        return f"Put {', '.join(self._added)} on the list"
+
+
+class WorkListRun(EngineRun):
+    """Works the list off on the session's engine; what is done is loaded into the scene at once."""
+
+    kind = "batch"
+    first_stage = "Starting the engine"
+
+    def __init__(self, context: bpy.types.Context) -> None:
+        super().__init__(context)
+        self._path = shot_list.path(context.scene)
+        self._batch: Batch | None = None
+        self._loaded: set[str] = set()
+        self._failed: list[str] = []
+
+    def capture(self, context: bpy.types.Context) -> None:
+        from ..bridge import Batch, JobList
+
+        listed = JobList(self._path)
+        self._loaded = {entry.id for entry in listed.entries.values() if entry.over}
+        self._batch = Batch(listed, [engine_session.engine(context)])
+
+    def step(self) -> bool:
+        if self._batch is None or self._batch.over or not self._batch.step():
+            return False
+        for entry in self._batch.listed.entries.values():
+            if entry.over and entry.id not in self._loaded:
+                self._loaded.add(entry.id)
+                self._take(entry.id)
+        shot_list.refresh(bpy.context)
+        return True
+
+    def _take(self, name: str) -> None:
+        """Load a job that has just ended; one that cannot be is told at the end and does not keep others from it."""
+        assert self._batch is not None
+        entry = self._batch.listed.entries[name]
+        if entry.state == "failed":
+            self._failed.append(name)
+        elif entry.state == "done":
+            try:
+                shot_list.load(self._batch.listed.params(entry))
+            except (OSError, RuntimeError, ValueError):
+                self._failed.append(name)
+
+    def cancel(self) -> None:
+        super().cancel()
+        if self._batch is not None:
+            self._batch.cancel()
+
+    @property
+    def over(self) -> bool:
+        return self._cancelled if self._batch is None else self._batch.over
+
+    @property
+    def succeeded(self) -> bool:
+        return self._batch is not None
+
+    @property
+    def cancelled(self) -> bool:
+        """Never: what was done before is in the scene."""
+        return self._batch is None
+
+    @property
+    def fraction(self) -> float:
+        entries = [] if self._batch is None else list(self._batch.listed.entries.values())
+        return sum(1.0 if entry.over else entry.fraction for entry in entries) / max(1, len(entries))
+
+    @property
+    def stage(self) -> str:
+        entries = [] if self._batch is None else self._batch.listed.entries.values()
+        running = next((entry for entry in entries if entry.state == "running"), None)
+        return self.first_stage if running is None else f"{running.id}: {running.stage}"
+
+    def load(self, context: bpy.types.Context) -> str:
+        assert self._batch is not None
+        counts = self._batch.listed.counts
+        failed = f"; {', '.join(self._failed)} failed, see the list" if self._failed else ""
+        stopped = "Stopped: " if self._cancelled else ""
+        return f"{stopped}{counts['done'] + counts['skipped']} of {sum(counts.values())} shots are done{failed}"
+
+    def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
+        """Nothing is left to store: each shot was loaded when it was done."""
+        return self.load(context)
+
+    def close(self) -> None:
+        if self._batch is not None:
+            self._batch.close()
+        super().close()

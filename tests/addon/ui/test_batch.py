@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list of shots: cameras and ranges added, worked off, tried again, loaded; the file is the command line's too."""
+
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import bpy
+import pytest
+from limelight import preferences
+from limelight.bridge import JobList
+from limelight.operators import engine_session, run_operator, shot_list, state
+from limelight.operators.batch_runs import WorkListRun
+from limelight.panels import batch as batch_panel
+
+ENGINE_ROWS = ("name", "state")
+
+
+@pytest.fixture
+def file(engine, scene, tmp_path):
+    """A saved file with a photo, so that nothing has to be rendered, a probe and two cameras."""
+    photo = bpy.data.images.new("photo", 32, 18)
+    photo.filepath_raw, photo.file_format = str(tmp_path / "photo.png"), "PNG"
+    photo.save()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a ä.blend"))
+    scene = bpy.context.scene
+    assert bpy.ops.limelight.set_plate(filepath=str(tmp_path / "photo.png"), fov=1.0) == {"FINISHED"}
+    other = bpy.data.objects.new("Side", scene.camera.data)
+    scene.collection.objects.link(other)
+    other.matrix_world = scene.camera.matrix_world
+    other.location.x = 0.2
+    settings = scene.limelight.frames
+    settings.use, settings.own_range, settings.first, settings.last = True, True, 1, 2
+    bpy.context.view_layer.update()
+    return scene
+
+
+def rows():
+    return [(row.name, row.state) for row in state.get(bpy.context).job_rows]
+
+
+def add(scene, first, last):
+    scene.limelight.frames.first, scene.limelight.frames.last = first, last
+    assert bpy.ops.limelight.batch_add() == {"FINISHED"}
+
+
+def test_ranges_and_cameras_are_listed_and_estimated_in_turn(file, tmp_path):
+    add(file, 1, 2)
+    assert bpy.ops.limelight.batch_add(every_camera=True) == {"FINISHED"}
+    names = ["Scene_001 1-2", "Scene_Camera_001 1-2", "Scene_Side_001 1-2"]
+    assert rows() == [(name, "queued") for name in names]
+    assert bpy.data.objects["Probe"].limelight.environment is None, "adding estimates nothing"
+    assert bpy.ops.limelight.batch_start() == {"FINISHED"}
+    assert rows() == [(name, "done") for name in names]
+    assert "3 of 3 shots are done" in bpy.context.window_manager.limelight.message
+    image = bpy.data.objects["Probe"].limelight.environment
+    assert "Scene_Side_001" in image.filepath, "the last one's light is in the probe"
+    assert bpy.ops.limelight.batch_load(name=names[0]) == {"FINISHED"}
+    image = bpy.data.objects["Probe"].limelight.environment
+    assert "Scene_001" in image.filepath and tuple(image.limelight.light_frames) == (1, 2)
+    tracks = [json.loads(next((tmp_path / "limelight" / f"{n[:-4]}").glob("track*")).read_text()) for n in names]
+    assert tracks[0]["frames"] == tracks[1]["frames"] != tracks[2]["frames"]
+
+
+def test_the_list_is_one_of_the_command_line(file, tmp_path):
+    add(file, 1, 2)
+    listed = JobList(tmp_path / "limelight" / "shots.jobs")
+    (entry,) = listed.entries.values()
+    assert entry.kind == "light" and entry.params["out"] == "Scene_001"
+    assert Path(listed.params(entry)["track"]).is_file()
+    with listed.writer() as writer:
+        writer.tell(entry.id, state="failed", text="The photo is one colour.", remedy="Use another.")
+    shot_list.refresh(bpy.context)
+    assert rows() == [("Scene_001 1-2", "failed")]
+    assert state.get(bpy.context).job_rows[0].text == "The photo is one colour. Use another."
+
+
+def test_what_fails_is_told_and_tried_again_and_what_is_left_out_waits(file, engine):
+    add(file, 1, 2)
+    add(file, 5, 6)
+    first, second = (name for name, _ in rows())
+    assert bpy.ops.limelight.batch_skip(name=second) == {"FINISHED"}
+    engine(fail=["The photo is one colour", "Use another photo"])
+    assert bpy.ops.limelight.batch_start() == {"FINISHED"}
+    assert rows() == [(first, "failed"), (second, "cancelled")]
+    assert f"{first} failed" in bpy.context.window_manager.limelight.message
+    with pytest.raises(RuntimeError, match="No shot on the list waits"):
+        bpy.ops.limelight.batch_start()
+    engine(seconds=0.1)
+    for name in (first, second):
+        assert bpy.ops.limelight.batch_retry(name=name) == {"FINISHED"}
+    assert bpy.ops.limelight.batch_start() == {"FINISHED"}
+    assert {what for _, what in rows()} == {"done"}
+
+
+def test_a_stopped_list_keeps_what_is_done_and_goes_on(file, engine):
+    add(file, 1, 2)
+    add(file, 5, 6)
+    run = WorkListRun(bpy.context)
+    engine_session.begin(run)
+    run.capture(bpy.context)
+    while [what for _, what in rows()] != ["done", "running"]:
+        run.step()
+        engine(seconds=20 if rows()[0][1] == "running" else 0.1)
+        time.sleep(0.01)
+    run.cancel()
+    run.wait()
+    assert run_operator._finish(SimpleNamespace(report=lambda *_: None), bpy.context, run) == {"FINISHED"}
+    assert [what for _, what in rows()] == ["done", "queued"]
+    assert "Stopped: 1 of 2" in bpy.context.window_manager.limelight.message
+    assert engine_session.running_run() is None
+    engine(seconds=0.1)
+    bpy.ops.limelight.batch_start()
+    assert [what for _, what in rows()] == ["done", "done"]
+
+
+def test_one_frame_is_a_shot_too(file):
+    file.limelight.frames.use = False
+    file.frame_set(9)
+    assert bpy.ops.limelight.batch_add() == {"FINISHED"} and bpy.ops.limelight.batch_start() == {"FINISHED"}
+    assert rows() == [("Scene_001 9-9", "done")]
+    assert json.loads((preferences.ROOT / "asked.json").read_text())["range"] == "9-9"
+    assert tuple(bpy.data.objects["Probe"].limelight.environment.limelight.light_frames) == (9, 9)
+
+
+def test_the_panel_offers_what_each_state_needs(file, draw):
+    add(file, 1, 2)
+    drawn = draw(batch_panel.LIMELIGHT_PT_batch)
+    assert drawn.operators() == ["limelight.batch_add", "limelight.batch_add", "limelight.batch_start"]
+    assert "Estimate 1 Shot" in drawn.texts()
+    row = state.get(bpy.context).job_rows[0]
+    wanted = {"queued": ["batch_skip"], "running": [], "done": ["batch_load", "batch_retry"], "failed": ["batch_retry"]}
+    for what, buttons in wanted.items():
+        row.state = what
+
+        class Line:
+            def draw(self, context):
+                batch_panel.LIMELIGHT_UL_jobs.draw_item(None, context, self.layout, None, row, 0, None, "")
+
+        assert draw(Line).operators() == [f"limelight.{name}" for name in buttons]
