@@ -53,3 +53,34 @@ def test_the_engine_is_the_one_that_the_preferences_describe(engine, scene, tmp_
         assert command.make_engine(bpy.context, tmp_path, "cuda:1").device == "cuda:1"
     finally:
         stored.models_folder, stored.device = "", "auto"
+
+
+@pytest.mark.parametrize("how", ["world", "lamps", "domes"])
+def test_a_range_of_frames_is_lit_and_rendered_and_goes_on_in_its_folder(engine, scene, tmp_path, how):
+    photo = bpy.data.images.new("photo", 32, 18)
+    photo.filepath_raw, photo.file_format = str(tmp_path / "photo.png"), "PNG"
+    photo.save()
+    bpy.ops.limelight.set_plate(filepath=str(tmp_path / "photo.png"), fov=1.0)
+    scene.render.engine, scene.cycles.samples, scene.render.resolution_percentage = "CYCLES", 1, 50
+    scene.timeline_markers.new("cut", frame=2).camera = scene.camera
+    line = ["light", "--range", "2-6x2", "--out", str(tmp_path / "light"), "--apply", how, "--camera", "Camera"]
+    line += ["--engine", sys.executable]
+    assert command.main([*line, "--render", str(tmp_path / "out_####.png")] if how == "lamps" else line) == 0
+    image = bpy.data.objects["Probe"].limelight.environment
+    assert tuple(image.limelight.light_frames) == (2, 6)
+    assert len(list((tmp_path / "light" / "Scene_001" / "probe_0").glob("*.exr"))) == 6, "held and mixed ones too"
+    if how == "lamps":
+        assert sorted(p.name for p in tmp_path.glob("out_*")) == [f"out_000{n}.png" for n in (2, 4, 6)]
+    (shown,) = {n.image_user.frame_duration for m in (*bpy.data.worlds, *bpy.data.materials) if m.node_tree
+                for n in m.node_tree.nodes if n.type == "TEX_ENVIRONMENT"}  # fmt: skip
+    assert shown == 5
+
+
+@pytest.mark.parametrize(("asked", "told"), [
+    (["--range", "9-3"], "write FIRST-LAST"), (["--range", "a"], "write FIRST-LAST"),
+    (["--camera", "Nowhere"], "There is no camera 'Nowhere'; the scene has: Camera."),
+    (["--range", "1-2"], "not saved yet"),
+])  # fmt: skip
+def test_a_range_that_cannot_be_is_one_line(engine, scene, capfd, asked, told):
+    assert command.main(["light", "--engine", sys.executable, *asked]) == 2
+    assert told in capfd.readouterr().err.strip().splitlines()[-1]
