@@ -77,6 +77,21 @@ def test_depth_is_planar_and_the_sun_is_where_the_sky_glows(dark, tmp_path: Path
     assert 90 - (float(row.argmax()) + 0.5 - 32) * 360 / 64 == pytest.approx(100, abs=9)
 
 
+def test_distances_are_metres_from_the_place_in_the_cameras_frame(dark) -> None:
+    Group(dark, "Wall").box((0, 3.05, 1), (20, 0.1, 20), materials.principled("Wall", (0.5,) * 3))
+    found = cycles.cast_distances(dark, Vector((0, 1, 1)), 8)
+    assert found.shape == (8, 16)
+    lon, lat = math.pi / 16, math.pi / 16
+    # The middle looks where the camera looks, at the wall two metres ahead of the place; behind is nothing.
+    assert found[3, 8] == pytest.approx(2 / (math.cos(lon) * math.cos(lat)), rel=1e-4)
+    assert np.isinf(found[3, 0]) and np.isinf(found[3, 15])
+    dark.camera.rotation_euler.z = math.pi / 2
+    bpy.context.view_layer.update()
+    # Now it looks along −x, and the wall is at its right.
+    turned = cycles.cast_distances(dark, Vector((0, 1, 1)), 8)
+    assert turned[3, 12] == pytest.approx(found[3, 8], rel=1e-4) and np.isinf(turned[3, 3])
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_place_is_the_same_for_the_same_seed_and_its_camera_sees_something(scene, seed: int) -> None:
     def built():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from limelight.backend.errors import BadInput, LimelightError, MissingPart
+from limelight.backend.optics import exr
 from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.camera import Camera
 from limelight.synthesis import sphere_sets
@@ -39,6 +40,8 @@ STAND_IN = """
         OpenEXR.File({"type": OpenEXR.scanlineimage}, data).write(str(out / name))
     write("view.exr", 24, 32, "RGB"), write("env_0.exr", 16, 32, "RGB")
     np.save(out / "depth.npy", np.full((24, 32), 3.0, np.float32))
+    if job["kind"] == "sequences":
+        np.save(out / "distance_0.npy", np.array([[2.0, np.inf]], np.float32))
     frame = {"width": 32, "height": 24, "focal": 30.0, "camera_to_world": np.eye(4).tolist(),
              "spheres": [[[0.0, 0.0, -2.0], 0.2]],
              "sun": {"towards": [1.0, 0.0, 0.0], "irradiance": [8.0, 8.0, 8.0], "seen": [0.5]}}
@@ -105,6 +108,16 @@ def test_a_sample_is_exposed_whole_and_read_by_the_benchmark(blender: Path, tmp_
     columns = case.truth.amax((0, 2))
     assert int(columns.argmax()) / len(columns) == pytest.approx(0.75, abs=0.06)
     assert columns[: len(columns) // 2].max() < 1
+
+
+def test_sequences_are_for_evaluation_and_tell_how_far_everything_is(blender: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="need something that moves"):
+        write_set(tmp_path / "set", "sequences", 10_000_000, 1, blender=blender, **SMALL)
+    with pytest.raises(BadInput, match="may have been used for training"):
+        write_set(tmp_path / "set", "sequences", 5, 1, blender=blender, family="camera", **SMALL)
+    write_set(tmp_path / "set", "sequences", 10_000_000, 1, blender=blender, family="camera", **SMALL)
+    frame = tmp_path / "set" / "camera_10000000" / "frame_0000"
+    torch.testing.assert_close(exr.read_depth(frame / "distance_0.exr"), torch.tensor([[2.0, torch.inf]]))
 
 
 def test_a_broken_run_goes_on_and_nothing_is_made_twice(blender: Path, tmp_path: Path) -> None:
