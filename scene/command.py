@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     light.add_argument("--camera", help="name of the camera; default: the scene's")
     light.add_argument("--out", help="folder that keeps the light of a range; default: as the file says")
     light.add_argument("--anew", action="store_true", help="of a range, keep no frame that is there")
+    light.add_argument("--keep", action="store_true", help="of a range, keep what was written down")
     light.add_argument("--render", help="render the frame, or the range, to this path afterwards")
     light.add_argument("--save", help="save the file to this path afterwards")
     light.add_argument("--engine", help="the engine's Python; default: preferences, then LIMELIGHT_ENGINE_PYTHON")
@@ -79,7 +80,7 @@ def _light(context: bpy.types.Context, options: argparse.Namespace) -> int:
     if python is None:
         return refuse(NO_ENGINE, 3)
     if options.range:
-        job, lit = estimate_frames(context, python, options.device, anew=options.anew)
+        job, lit = estimate_frames(context, python, options.device, anew=options.anew, keep=options.keep)
     else:
         job, lit = estimate(context, python, options.device)
     if job.state != "done":
@@ -136,9 +137,12 @@ def estimate(context: bpy.types.Context, python: Path, device: str | None = None
 
 
 def estimate_frames(
-    context: bpy.types.Context, python: Path, device: str | None = None, *, anew: bool = False
+    context: bpy.types.Context, python: Path, device: str | None = None, *, anew: bool = False, keep: bool = False
 ) -> tuple[Job, list[bpy.types.Object]]:
-    """As :func:`estimate`, for the range of frames that the scene's settings name. One that was broken off goes on."""
+    """As :func:`estimate`, for the range of frames that the scene's settings name. One that was broken off goes on.
+
+    ``anew`` begins another folder. ``keep`` leaves pictures and depths there, for runs of other parts of the shot.
+    """
     from . import results_frames, shot, shot_folder
 
     scene = context.scene
@@ -152,7 +156,8 @@ def estimate_frames(
         if job.state != "done":
             return job, []
         lit = results_frames.load_shot(scene, taken.folder, taken.numbers)
-        shot_folder.forget_pictures(taken.folder)
+        if not keep:
+            shot_folder.forget_pictures(taken.folder)
         return job, lit
     finally:
         engine.stop()
