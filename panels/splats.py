@@ -7,7 +7,7 @@ from . import wording
 from .estimate import draw_running
 
 _DRAWING = ("Most in Viewport", "View-Dependent", "Exposure", "Size", "Least Opacity", "Crop Box")
-_LIGHT = ("Relight", "Blend by Progress", "Albedo Gain", "Roughness Bias", "Learnt Material")
+_LIGHT = ("Relight", "Blend by Progress", "Albedo Gain", "Roughness Bias", "Smooth Normals", "Learnt Material")
 
 
 class LIMELIGHT_PT_splats(Panel):

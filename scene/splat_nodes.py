@@ -33,6 +33,9 @@ INPUTS: dict[str, tuple[str, Any, Any, Any, str]] = {
     "Albedo Gain": ("NodeSocketFloat", 0.0, -5.0, 5.0, "Brightness of what reflects the scene's light, in stops: a"
                     " scan alone cannot tell bright things in dim light from dark ones in bright light"),
     "Roughness Bias": ("NodeSocketFloat", 0.0, -1.0, 1.0, "Makes reflections duller or clearer"),
+    "Smooth Normals": ("NodeSocketFloat", 0.0, 0.0, 1.0, "Takes the normals of the shadow mesh instead of each"
+                       " Gaussian's own: calmer reflections, fewer details"),
+    "Shadow Mesh": ("NodeSocketObject", None, None, None, "The mesh of these splats' surface"),
     "Learnt Material": ("NodeSocketBool", True, None, None, "Off, or where a file has no material, the photographed"
                         " colour is taken for a dull surface's"),
 }  # fmt: skip

@@ -49,6 +49,8 @@ def add(thing: bpy.types.Object, path: Path) -> bpy.types.Object:
     made.hide_select = True
     made.data.materials.clear()
     made.data.materials.append(material())
+    if "Shadow Mesh" in splat_drawing.inputs(thing):
+        splat_drawing.set_input(thing, "Shadow Mesh", made)
     return made
 
 

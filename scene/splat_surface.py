@@ -44,7 +44,7 @@ def store(maths: Maths, points: Value, shown: bpy.types.NodeSocket, given: Any) 
     for name, kind, value in (
         (splat_shader.ALBEDO, "FLOAT_VECTOR", reflected),
         (splat_shader.SURFACE, "FLOAT_VECTOR", surface.outputs[0]),
-        (splat_shader.NORMAL, "FLOAT_VECTOR", _shortest(maths, scale)),
+        (splat_shader.NORMAL, "FLOAT_VECTOR", _normal(maths, scale, given)),
         (splat_shader.SHARE, "FLOAT", share),
         (splat_shader.RELIGHT, "FLOAT", given["Relight"]),
     ):
@@ -56,6 +56,33 @@ def _near(maths: Maths, scale: bpy.types.Node, given: Any) -> bpy.types.NodeSock
     """How far away a surface's own Gaussians are taken to be: as far as they reach, 3.33 deviations."""
     largest = maths.scalar("MAXIMUM", maths.scalar("MAXIMUM", *scale.outputs[:2]), scale.outputs[2])
     return maths.multiply(maths.multiply(largest, 3.33), given["Size"])
+
+
+def _normal(maths: Maths, scale: bpy.types.Node, given: Any) -> bpy.types.NodeSocket:
+    """The Gaussian's normal, or as far as wanted the nearest one of the shadow mesh, in the instance's own frame."""
+    mesh = maths.node("GeometryNodeObjectInfo", transform_space="RELATIVE")
+    maths.put(mesh.inputs["Object"], given["Shadow Mesh"])
+    nearest = maths.node("GeometryNodeSampleNearestSurface", data_type="FLOAT_VECTOR")
+    maths.put(nearest.inputs[0], mesh.outputs["Geometry"])
+    value = next(socket for socket in nearest.inputs if socket.name == "Value" and socket.enabled)
+    maths.put(value, maths.node("GeometryNodeInputNormal").outputs[0])
+    found = next(socket for socket in nearest.outputs if socket.name == "Value" and socket.enabled)
+    back, turned = maths.node("FunctionNodeInvertRotation"), maths.node("FunctionNodeRotateVector")
+    maths.put(back.inputs[0], maths.named("rotation", "QUATERNION")[0])
+    maths.put(turned.inputs["Vector"], found)
+    maths.put(turned.inputs["Rotation"], back.outputs[0])
+    own = _shortest(maths, scale)
+    # Whichever way the Gaussian's own points.
+    side = maths.scalar("SIGN", maths.vector("DOT_PRODUCT", turned.outputs[0], own))
+    # The shader turns normals as those of surfaces, which undoes this stretching.
+    size = maths.node("ShaderNodeCombineXYZ")
+    for socket, deviation in zip(size.inputs, scale.outputs, strict=True):
+        maths.put(socket, deviation)
+    smallest = maths.scalar("MINIMUM", maths.scalar("MINIMUM", *scale.outputs[:2]), scale.outputs[2])
+    stretched = maths.vector("MULTIPLY", maths.vector("SCALE", turned.outputs[0], number=side), size.outputs[0])
+    smooth = maths.vector("SCALE", stretched, number=maths.divide(given["Smooth Normals"], smallest))
+    rest = maths.subtract(1.0, maths.multiply(given["Smooth Normals"], maths.scalar("ABSOLUTE", side)))
+    return maths.vector("ADD", maths.vector("SCALE", own, number=rest), smooth)
 
 
 def _shortest(maths: Maths, scale: bpy.types.Node) -> bpy.types.NodeSocket:

@@ -191,6 +191,23 @@ def test_a_proxy_casts_the_shadow_and_leaves_the_splats_as_they_are(stage, spher
     assert [child for child in thing.children if splat_drawing.PROXY in child] == [again]
 
 
+def test_smooth_normals_are_those_of_the_mesh(stage, sphere_file):
+    """Gaussians that all face one way, turned and stretched, are lit as the sphere that they are on."""
+    stage.sun(math.pi)
+    names, values = ball((0.8, 0.8, 0.8), 0.0, 1.0)
+    wide, thick = names.index("scale_0"), names.index("scale_2")
+    values[:, thick] = values[:, wide] - 0.2
+    values[:, names.index("rot_0") : names.index("rot_0") + 4] = [0.5, 0.5, 0.5, 0.5]
+    thing = stage.add((names, values))
+    thing.rotation_euler.z = 0.3
+    splat_proxy.add(thing, sphere_file)
+    own = middle(stage.see())[0]
+    splat_drawing.set_input(thing, "Smooth Normals", 1.0)
+    # Four pixels about the middle: normals are within a fifth of a right angle of the light.
+    smooth = middle(stage.see())[0]
+    assert smooth == pytest.approx(0.76, abs=0.06) and smooth > own + 0.1
+
+
 def test_other_meshes_shade_splats(stage):
     stage.sun(math.pi)
     stage.add(disc((0.8, 0.8, 0.8), roughness=1.0))
