@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..optics import panorama as pano
@@ -16,8 +17,23 @@ from .fit_frames import Carry, fit_frames
 from .front import blend_front
 from .job import LightJob
 from .output import describe, write_probe
-from .painter import SpherePainter, Spheres
+from .painter import SequencePainter, SpherePainter, Spheres
+from .sequence import AHEAD, KEEP, chunks
 from .shot import Shot
+from .view import Probe, View
+
+
+def turned(spheres: Spheres, turn: Tensor | None) -> Spheres:
+    """The same spheres with all directions turned by (3, 3)."""
+    return spheres if turn is None else dataclasses.replace(spheres, view=spheres.view.turned(turn))
+
+
+def common_turns(placements: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """For cameras (4, 4) of consecutive frames, turns (3, 3) to axes that they share: the world's if they differ."""
+    known = [each for each in placements if each is not None]
+    if len(known) < len(placements) or all(torch.equal(each, known[0]) for each in known):
+        return [None] * len(placements)
+    return [pano.world_axes(each[:3, :3]) for each in known]
 
 
 class FrameEstimator(Shot):
@@ -58,7 +74,7 @@ class FrameEstimator(Shot):
             def tell(fraction: float, done: int = index) -> None:
                 progress((done + fraction) / count)
 
-            series = [self._turned(number, each[index]) for number, each in spheres.items()]
+            series = [turned(each[index], self.turn(number)) for number, each in spheres.items()]
             fitted = fit_frames(
                 series, height=self.rows, before=None if before is None else before[index], progress=tell
             )
@@ -68,12 +84,13 @@ class FrameEstimator(Shot):
         self._seconds["fit"] = round((time.monotonic() - start) / len(spheres), 3)
         return environments, carries
 
-    def _turned(self, number: int, spheres: Spheres) -> Spheres:
-        turn = self.turn(number)
-        return spheres if turn is None else dataclasses.replace(spheres, view=spheres.view.turned(turn))
-
     def write(
-        self, folder: Path, number: int, environments: Sequence[Tensor], spheres: Sequence[Spheres]
+        self,
+        folder: Path,
+        number: int,
+        environments: Sequence[Tensor],
+        spheres: Sequence[Spheres],
+        before: Sequence[Sequence[Sequence[float]]],
     ) -> dict[str, Any]:
         """Lay the photo's front over a frame's environments and write its files; returns its result."""
         start = time.monotonic()
@@ -83,6 +100,39 @@ class FrameEstimator(Shot):
         for index, (probe, fitted, painted) in enumerate(zip(self.probes(number), environments, spheres, strict=True)):
             whole = blend_front(fitted, view, probe, height, turn) if job.front else pano.resize(fitted, height)
             whole = self.in_frame(whole, number)
-            entries.append(write_probe(folder, job, view, index, probe, whole, painted, turned=turn is not None))
+            lamps = before[index] if index < len(before) else ()
+            entries.append(write_probe(folder, job, view, index, probe, whole, painted, turn is not None, lamps))
         seconds = {**self._seconds, "write": round(time.monotonic() - start, 3)}
         return describe(job, view, source, seconds, entries)
+
+
+def estimate_frames(
+    views: Sequence[View],
+    probes: Sequence[Probe],
+    *,
+    painter: SequencePainter,
+    steps: int,
+    rows: int,
+    height: int,
+    seed: int = 0,
+    front: bool = True,
+) -> list[Tensor]:
+    """Environments (height, 2·height, 3), camera frame, of one probe in consecutive frames, all in memory.
+
+    :func:`limelight.backend.limo.estimate.estimate` over time; a long sequence is better a job of files.
+    """
+    spheres = painter.paint_frames(views, probes, steps=steps, seed=seed, progress=lambda fraction: None)
+    turns = common_turns([view.camera_to_world for view in views])
+    found: list[Tensor] = []
+    before: Carry | None = None
+    for start, end in chunks(len(views)):
+        window = range(start, min(start + KEEP + AHEAD, len(views)))
+        fitted = fit_frames([turned(spheres[t], turns[t]) for t in window], height=rows, before=before)
+        before = fitted.carries[end - 1 - start]
+        for t, environment in zip(range(start, end), fitted.environments, strict=False):
+            laid = blend_front(environment, views[t], probes[t], height, turns[t]) if front else environment
+            whole = pano.resize(laid, height)
+            placement = views[t].camera_to_world
+            moved = turns[t] is not None and placement is not None
+            found.append(pano.to_camera(whole, placement[:3, :3]) if moved and placement is not None else whole)
+    return found

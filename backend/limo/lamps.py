@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ _CONTRAST = 8.0
 _SHARE = 0.03
 #: … and is smaller than this solid angle in steradian (a cone of about 50 degrees).
 _LARGEST = 0.6
+#: One that was there a frame before may be weaker, or larger, by this factor; and it is the same within this angle.
+_KEPT, _SAME_DEG = 0.6, 6.0
 #: Sources narrower than this count as a sun.
 _SUN_DEG = 5.0
 
@@ -44,10 +47,13 @@ class Lamp:
         }
 
 
-def extract_lamps(panorama: Tensor, *, frame: pano.Frame = "camera", max_lamps: int = 4) -> tuple[list[Lamp], Tensor]:
+def extract_lamps(
+    panorama: Tensor, *, frame: pano.Frame = "camera", max_lamps: int = 4, before: Sequence[Sequence[float]] = ()
+) -> tuple[list[Lamp], Tensor]:
     """The strongest sources of a map (N, 2N, 3), and the map with each replaced by its own surroundings.
 
-    Lamps and remaining map together light a surface as the map did: what leaves one enters the other.
+    Lamps and remaining map together light a surface as the map did: what leaves one enters the other. ``before`` are
+    the directions of a previous frame's lamps: these blink less easily.
     """
     fill = panorama.clone()
     area = pano.solid_angles(panorama.shape[0]).expand(-1, panorama.shape[1])
@@ -58,13 +64,15 @@ def extract_lamps(panorama: Tensor, *, frame: pano.Frame = "camera", max_lamps: 
     for _ in range(3 * max_lamps):
         if len(lamps) == max_lamps:
             break
-        region = _brightest_region(fill, passed, area)
-        if region is None:
+        region, height = _brightest_region(fill, passed)
+        if height < _CONTRAST * (_KEPT if before else 1):
             break
         passed |= region
+        ease = _KEPT if _holds(region, towards, before) else 1.0
         ground = torch.minimum(_surroundings(fill, region, area), fill[region])
         power = (fill[region] - ground) * area[region][:, None]
-        if float(luminance(power).sum()) < _SHARE * total or float(area[region].sum()) > _LARGEST:
+        weak = height < ease * _CONTRAST or float(luminance(power).sum()) < ease * _SHARE * total
+        if weak or float(area[region].sum()) > _LARGEST / ease:
             continue
         lamps.append(_lamp(power, towards[region], float(area[region].sum())))
         fill[region] = ground
@@ -78,20 +86,28 @@ def _lamp(power: Tensor, towards: Tensor, solid_angle: float) -> Lamp:
     return Lamp("sun" if angle < _SUN_DEG else "area", direction, irradiance, angle)
 
 
-def _brightest_region(panorama: Tensor, passed: Tensor, area: Tensor) -> Tensor | None:
-    """The connected texels around the brightest one not looked at yet, above a tenth of its height over the median."""
+def _holds(region: Tensor, towards: Tensor, known: Sequence[Sequence[float]]) -> bool:
+    """Whether a region (N, 2N) lies within :data:`_SAME_DEG` of one of the ``known`` directions."""
+    if not known:
+        return False
+    nearest = (towards[region] @ torch.tensor(known).T).max()
+    return float(nearest) > math.cos(math.radians(_SAME_DEG))
+
+
+def _brightest_region(panorama: Tensor, passed: Tensor) -> tuple[Tensor, float]:
+    """The connected texels around the brightest one not looked at yet, above a tenth of its height over the median;
+    and how many times the median that one is."""
     light = luminance(panorama)
     median = float(light.median())
     candidates = torch.where(passed, torch.zeros_like(light), light)
     peak = float(candidates.max())
-    if peak < _CONTRAST * max(median, 1e-6):
-        return None
     above = (candidates > median + 0.1 * (peak - median)).numpy()
     # Two copies side by side join what the azimuth's wrap cuts.
     labels, _ = ndimage.label(np.concatenate([above, above], 1), structure=np.ones((3, 3)))
     row, column = divmod(int(candidates.argmax()), light.shape[1])
     found = (labels == labels[row, column]) | (labels == labels[row, column + light.shape[1]])
-    return torch.from_numpy(found[:, : light.shape[1]] | found[:, light.shape[1] :])
+    region = torch.from_numpy(found[:, : light.shape[1]] | found[:, light.shape[1] :])
+    return region, peak / max(median, 1e-6)
 
 
 def _surroundings(panorama: Tensor, region: Tensor, area: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -58,10 +58,12 @@ def write_probe(
     environment: Tensor,
     spheres: Spheres,
     turned: bool = False,
+    before: Sequence[Sequence[float]] = (),
 ) -> dict[str, Any]:
     """Write one probe's EXR files into ``folder`` in the job's frame; returns its entry of result.json.
 
-    ``environment`` (N, 2N, 3) is in the camera frame, or in the job's frame already: ``turned``.
+    ``environment`` (N, 2N, 3) is in the camera frame, or in the job's frame already: ``turned``. ``before`` are the
+    directions of the lamps in the frame before.
     """
     position = probe.position
     in_world = None
@@ -71,7 +73,7 @@ def write_probe(
         assert view.camera_to_world is not None
         environment = pano.to_world(environment, view.camera_to_world[:3, :3])
     frame = cast(pano.Frame, job.frame)
-    lamps, fill = extract_lamps(environment, frame=frame)
+    lamps, fill = extract_lamps(environment, frame=frame, before=before)
     names = {"environment": f"probe_{index}.exr", "fill": f"probe_{index}_fill.exr"}
     at = in_world if job.frame == "world" and in_world else position.tolist()
     for name, pixels in (("environment", environment), ("fill", fill)):

@@ -52,9 +52,14 @@ class SequenceLight(Protocol):
         """Environments of frames in a row, one a probe, and what each hands on."""
 
     def write(
-        self, folder: Path, number: int, environments: Sequence[Tensor], spheres: Sequence[Spheres]
+        self,
+        folder: Path,
+        number: int,
+        environments: Sequence[Tensor],
+        spheres: Sequence[Spheres],
+        before: Sequence[Sequence[Sequence[float]]],
     ) -> dict[str, Any]:
-        """Write a frame's files as a picture's; returns its result."""
+        """Write a frame's files as a picture's; returns its result. ``before``: each probe's lamps a frame earlier."""
 
 
 #: Makes what estimates the frames: of the jobs by number, and of an earlier run's record.
@@ -152,7 +157,9 @@ class _Run:
         for number in kept:
             if number in self.todo:
                 self.report.check()
-                result = self.light.write(self.work / "frame", number, found[number], self.painted[number])
+                at = self.numbers.index(number)
+                lamps = self.folder.lamps(self.numbers[at - 1]) if at else []
+                result = self.light.write(self.work / "frame", number, found[number], self.painted[number], lamps)
                 self.folder.put_frame(self.work / "frame", number, self.parts[number], result)
                 self.done += 1
                 self._tell(f"Frame {number} ({self.done} of {len(self.todo)})")

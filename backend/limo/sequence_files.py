@@ -138,6 +138,12 @@ class SequenceFolder:
         write_json(self.out / "frames" / f"{name}.json", record)
         (self._unfinished / f"{name}.json").unlink(missing_ok=True)
 
+    def lamps(self, number: int) -> list[list[list[float]]]:
+        """The directions of a finished frame's lamps, of each probe; empty where it is not there."""
+        record = _read(self.out / "frames" / f"{self.name(number)}.json")
+        probes = [] if record is None else record["probes"]
+        return [[lamp["direction"] for lamp in entry.get("lamps", [])] for entry in probes]
+
     def put_carries(self, number: int, carries: Sequence[Carry]) -> None:
         """Keep what a frame hands on to the next, in place of any earlier."""
         self._unfinished.mkdir(exist_ok=True)

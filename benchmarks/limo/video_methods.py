@@ -13,8 +13,7 @@ from torch import Tensor
 
 from ...backend.limo.embedded.paint import EmbeddedPainter
 from ...backend.limo.estimate import EFFORTS, estimate
-from ...backend.limo.fit import fit
-from ...backend.limo.front import blend_front
+from ...backend.limo.estimate_frames import estimate_frames
 from ...backend.optics import panorama as pano
 from .probe_set import HEIGHT
 from .video_set import Sequence
@@ -40,12 +39,8 @@ def make_methods(quality: str, seed: int, device: str) -> dict[str, Method]:
         return torch.stack(found)
 
     def over_time(sequence: Sequence) -> Tensor:
-        spheres = painter.paint_frames(sequence.views, sequence.probes, steps=effort.steps, seed=seed)
-        found = []
-        for painted, case in zip(spheres, sequence.cases, strict=True):
-            fitted = fit(painted, height=min(effort.fit_height, HEIGHT))
-            found.append(blend_front(fitted, case.view, case.probe, HEIGHT))
-        return torch.stack(found)
+        settings = {"steps": effort.steps, "rows": min(effort.fit_height, HEIGHT), "height": HEIGHT, "seed": seed}
+        return torch.stack(estimate_frames(sequence.views, sequence.probes, painter=painter, **settings))
 
     return {
         OVER_TIME: over_time,

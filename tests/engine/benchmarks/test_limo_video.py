@@ -151,8 +151,14 @@ def test_the_engines_methods_answer_for_every_frame(folder: Path, monkeypatch) -
 
     monkeypatch.setattr(video_methods, "EmbeddedPainter", Painter)
     monkeypatch.setattr(video_methods, "estimate", estimate)
-    monkeypatch.setattr(video_methods, "fit", lambda painted, height: torch.full((64, 128, 3), painted))
-    monkeypatch.setattr(video_methods, "blend_front", lambda fitted, *_: pano.resize(fitted, 128))
+    monkeypatch.setattr(
+        video_methods,
+        "estimate_frames",
+        lambda views, probes, *, painter, steps, rows, height, seed: [
+            torch.full((height, 2 * height, 3), level)
+            for level in painter.paint_frames(views, probes, steps=steps, seed=seed)
+        ],
+    )
     (sequence,) = read_sequence(find_sequences(folder)[0])
     known = video_methods.make_methods("draft", 7, "cpu")
     assert {name: light(sequence).shape for name, light in known.items()} == dict.fromkeys(

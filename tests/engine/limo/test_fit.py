@@ -272,6 +272,20 @@ def test_lamps_and_fill_light_as_the_map_did(frame):
     assert float(fill.max()) < 3.0
 
 
+def test_a_lamp_of_the_frame_before_does_not_blink():
+    def lit(height: float) -> torch.Tensor:
+        env = torch.full((64, 128, 3), 0.2)
+        env[20:22, 60:62] = height
+        return env
+
+    (known,), _ = extract_lamps(lit(12.0))
+    weaker = lit(7.0)
+    assert extract_lamps(weaker)[0] == []
+    (kept,), fill = extract_lamps(weaker, before=[known.direction.tolist()])
+    assert float(kept.direction @ known.direction) > 0.999 and float(fill.max()) < 0.3
+    assert extract_lamps(weaker, before=[[0.0, 0.0, 1.0]])[0] == []
+
+
 def test_a_lamp_on_the_seam_is_one_lamp_and_even_light_has_none():
     env = torch.full((64, 128, 3), 0.2)
     assert extract_lamps(env)[0] == []

@@ -24,7 +24,8 @@ from limelight.backend.limo.report import SilentReport
 from limelight.backend.limo.sequence import chunks, run_sequence
 from limelight.backend.limo.sources import Sources
 from limelight.backend.limo.view import Probe, View
-from limelight.backend.optics import exr
+from limelight.backend.optics import exr, shading
+from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.camera import Camera
 from limelight.backend.optics.movie import read_movie
 from limelight.backend.optics.photo import picture_size
@@ -91,7 +92,7 @@ class Light:
         )
         return maps, {number: [carry] for number in spheres}
 
-    def write(self, folder: Path, number: int, environments: Any, spheres: Any) -> dict[str, Any]:
+    def write(self, folder: Path, number: int, environments: Any, spheres: Any, before: Any) -> dict[str, Any]:
         self._maybe_stop("write", number)
         folder.mkdir(exist_ok=True)
         part, view = self.parts[number], self.view(number)[0]
@@ -349,3 +350,14 @@ def test_frames_of_a_still_shot_share_camera_and_places_and_differ_by_light(tmp_
     again = run_light(job(out, folder, fov_deg=None), SilentReport())
     assert (again["estimated"], again["frames"][1]["camera"]) == (1, second["camera"])
     assert torch.allclose(exr.read_panorama(out / "probe_0" / "0002.exr")[0], maps[1], rtol=1e-3)
+
+
+def test_a_frame_in_the_world_is_the_picture_in_the_world(tmp_path: Path) -> None:
+    folder = shoot(tmp_path / "in", [1])
+    world = {"frame": "world", "camera_to_world": [[0.0, 0, 1, 2], [1, 0, 0, 3], [0, 1, 0, 1], [0, 0, 0, 1]]}
+    run_light(job(tmp_path / "all", folder, **world), SilentReport())
+    run_light(job(tmp_path / "one", folder / "shot_0001.png", **world), SilentReport())
+    frame, alone = (exr.read_panorama(tmp_path / name)[0] for name in ("all/probe_0/0001.exr", "one/probe_0.exr"))
+    around = pano.directions(6, "world").reshape(-1, 3)
+    lit = [shading.irradiance(each, around) for each in (frame, alone)]
+    assert float((lit[0] / lit[1]).log2().abs().max()) < 0.1
