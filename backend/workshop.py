@@ -25,7 +25,7 @@ def synthesize(
         typer.Argument(
             help="rooms (ray-traced); lights (rooms once per light source, ray-traced or, with --blender, by Blender);"
             " faces (textures of heads); by Blender: spheres, views; for evaluation: probes, sequences (by Blender),"
-            " crops (of HDRIs)"
+            " crops (of HDRIs), splats (objects with known material, by Blender)"
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the samples")],
@@ -43,6 +43,8 @@ def synthesize(
         str, typer.Option(help="spheres, views, sequences: still, or what moves: sphere, camera, light")
     ] = "still",
     frames: Annotated[int, typer.Option(min=2, help="Frames of a sequence")] = 21,
+    views: Annotated[int | None, typer.Option(min=3, help="splats: views to learn from")] = None,
+    tests: Annotated[int | None, typer.Option(min=1, help="splats: views kept for testing")] = None,
     assets: Annotated[str | None, typer.Option(help="Folder of models to set down, or 'libraries': Blender's")] = None,
     width: Annotated[
         int | None, typer.Option(min=32, help="lights: pixels a side; by Blender: pixels across a view")
@@ -68,10 +70,13 @@ def synthesize(
 
             made = write_faces(out, seed or 0, count, workers, report.progress, hdris, skins, ray)
             return {"out": str(out), "first": seed or 0, "count": count, "faces": made["faces"]}
+        if kind == "splats":
+            changed = {"size": width, "samples": samples, "views": views, "tests": tests}
+            return synthesize_splats(out, count, hdris, blender, changed, report)
         if kind not in ("rooms", "lights", "spheres", "views", "probes", "sequences"):
             raise BadInput(
                 f"There is nothing called '{kind}' to synthesize.",
-                "Known: rooms, lights, faces, spheres, views, probes, sequences, crops.",
+                "Known: rooms, lights, faces, spheres, views, probes, sequences, crops, splats.",
             )
         from ..synthesis.samples import EVALUATION_SEEDS, write_samples
         from ..synthesis.sphere_sets import EVALUATED, write_set
@@ -197,12 +202,12 @@ def train(
 
 @app.command()
 def bench(
-    model: Annotated[str, typer.Argument(help="limo, limo-video, direction, depth, luminet or relightify")],
+    model: Annotated[str, typer.Argument(help="limo, limo-video, direction, depth, luminet, relightify or splats")],
     folder: Annotated[
         Path,
         typer.Argument(
             help="A probe set: folders of image, depth, meta.json, env_ID.exr; limo-video: a folder of sequences;"
-            " luminet: of light sets; relightify: of heads"
+            " luminet: of light sets; relightify: of heads; splats: of objects"
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for table, JSON, contact sheet and the worst cases")],
@@ -210,7 +215,7 @@ def bench(
     limit: Annotated[
         int,
         typer.Option(
-            help="At most so many probes or heads; limo-video: sequences, luminet: pairs of each kind; 0 is all"
+            help="At most so many probes, heads or objects; limo-video: sequences, luminet: pairs of each kind; 0 is all"
         ),
     ] = 0,
     depth: Annotated[str, typer.Option(help="limo: both, given (the set's) or guessed (from the picture)")] = "both",
@@ -256,6 +261,10 @@ def bench(
             return bench_video(
                 folder, out, quality=quality, limit=limit, seed=seed, device=device, lpips=lpips, report=report
             )
+        if model == "splats":
+            from ..benchmarks.splats.run import run_bench as bench_splats
+
+            return bench_splats(folder, out, quality=quality, limit=limit, seed=seed, device=device, report=report)
         if model == "relightify":
             from ..backend.relightify.prior import WEIGHTS
             from ..benchmarks.relightify.run import run_bench as bench_relightify
@@ -268,7 +277,7 @@ def bench(
         if model != "limo":
             raise BadInput(
                 f"There is no benchmark for '{model}'.",
-                "Known: limo, limo-video, direction, depth, luminet, relightify.",
+                "Known: limo, limo-video, direction, depth, luminet, relightify, splats.",
             )
         from ..benchmarks.limo.run import run_bench
 
@@ -295,6 +304,22 @@ def synthesize_lights(
     from ..synthesis.light_sets import write_light_sets
 
     write_light_sets(out, first, count, workers, report.progress, hdris, device=device, **settings)
+
+
+def synthesize_splats(
+    out: Path, count: int, hdris: Path | None, blender: Path | None, changed: dict[str, Any], report: Any
+) -> dict[str, Any]:
+    """Objects for 'bench splats', under the panoramas of a folder or Blender's studio lights; ``changed``: settings,
+    None is usual."""
+    from ..benchmarks.demo.photo import studio_lights
+    from ..synthesis.splat_sets import OBJECTS, write_splat_set
+
+    if blender is None or not blender.is_file():
+        raise BadInput("Objects need --blender, a Python that has bpy.", "'python run.py envs' makes one.")
+    settings = {key: value for key, value in changed.items() if value is not None}
+    lights = hdris or studio_lights(blender)
+    made = write_splat_set(out, min(count, len(OBJECTS)), lights, blender, report.progress, **settings)
+    return {"out": str(out), **made}
 
 
 def synthesize_crops(out: Path, count: int, hdris: Path | None, blender: Path | None) -> dict[str, Any]:

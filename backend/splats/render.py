@@ -17,7 +17,7 @@ from .raster import SplatCamera, rasterize
 from .raster.dense import rotations
 from .shading import expansion
 from .shading.environment import Light
-from .shading.physical import TONES, Surface, shade
+from .shading.physical import TONES, Shaded, Surface, shade
 from .shading.visibility import Visibility
 
 #: Pixels that are covered less are not shaded.
@@ -93,20 +93,15 @@ def plain(maps: Maps, background: Tensor) -> Tensor:
     return maps.raw + (1 - maps.alpha) * background
 
 
-def physical(
-    maps: Maps,
-    camera: SplatCamera,
-    light: Light,
-    background: Tensor,
-    *,
-    visibility: Visibility | None = None,
-    diffuse: bool = True,
-    tone: str = "aces",
-) -> Picture:
-    """Blend physical shading with raw radiance by the progress: p·I_phy + (1 − p)·I_raw, over a background (3,).
+class _Lit(NamedTuple):
+    """Numbers (P,) of the pixels that are shaded, what light makes of them (P, 3), and their ``progress`` (P, 1)."""
 
-    Where the progress is 0 that is :func:`plain`; where it is 1 raw radiance has no part, nor a gradient.
-    """
+    seen: Tensor
+    parts: Shaded
+    progress: Tensor
+
+
+def _lit(maps: Maps, camera: SplatCamera, light: Light, visibility: Visibility | None, diffuse: bool) -> _Lit:
     height, width = maps.alpha.shape[:2]
     seen = (maps.alpha[..., 0].detach() > _LEAST).reshape(-1).nonzero()[:, 0]
     names = ("albedo", "metallic", "roughness", "progress", "normal")
@@ -121,13 +116,39 @@ def physical(
         points = camera.position.to(albedo) + view * depth / (view @ forward)[:, None]
         hidden = visibility.at(points, normal.detach())
     surface = Surface(albedo, metallic[:, 0], roughness[:, 0], normal, view, hidden)
-    parts = shade(surface, light, diffuse)
+    return _Lit(seen, shade(surface, light, diffuse), progress)
 
-    def spread(values: Tensor) -> Tensor:
-        return values.new_zeros(height * width, values.shape[-1]).index_put((seen,), values).reshape(height, width, -1)
 
-    shown = TONES[tone](parts.physical)
-    layers = [spread(layer) for layer in (shown, TONES[tone](parts.diffuse), TONES[tone](parts.specular), progress)]
+def _spread(values: Tensor, seen: Tensor, like: Tensor) -> Tensor:
+    """Values (P, C) of the pixels ``seen`` as a picture of the size of ``like``, zeros elsewhere."""
+    height, width = like.shape[:2]
+    flat = values.new_zeros(height * width, values.shape[-1]).index_put((seen,), values)
+    return flat.reshape(height, width, -1)
+
+
+def radiance(maps: Maps, camera: SplatCamera, light: Light, visibility: Visibility | None = None) -> Tensor:
+    """(H, W, 3): what light makes of the materials, linear and unclipped, zeros where nothing is; no raw radiance."""
+    lit = _lit(maps, camera, light, visibility, True)
+    return _spread(lit.parts.physical, lit.seen, maps.alpha)
+
+
+def physical(
+    maps: Maps,
+    camera: SplatCamera,
+    light: Light,
+    background: Tensor,
+    *,
+    visibility: Visibility | None = None,
+    diffuse: bool = True,
+    tone: str = "aces",
+) -> Picture:
+    """Blend physical shading with raw radiance by the progress: p·I_phy + (1 − p)·I_raw, over a background (3,).
+
+    Where the progress is 0 that is :func:`plain`; where it is 1 raw radiance has no part, nor a gradient.
+    """
+    seen, parts, progress = _lit(maps, camera, light, visibility, diffuse)
+    shown = (TONES[tone](part) for part in (parts.physical, parts.diffuse, parts.specular))
+    layers = [_spread(layer, seen, maps.alpha) for layer in (*shown, progress)]
     share = layers[3]
     image = maps.alpha * share * layers[0] + (1 - share) * maps.raw + (1 - maps.alpha) * background
     return Picture(image, layers[0], layers[1], layers[2], maps)

@@ -17,6 +17,7 @@ from ...backend.errors import BadInput
 from ...backend.relightify.lighting import Lighting
 from ...backend.relightify.maps import TEXTURE, skin_mask
 from ...backend.relightify.prior import EFFORTS, WEIGHTS, Prior, load_prior
+from ..finite import finite
 from ..limo.statistics import Row, Summary, summarize
 from .cases import Case, count_heads, mean_maps, read_cases
 from .methods import BAKED, FITTED, GUIDED, MEASURED, MIRROR, PRIOR, Method, methods
@@ -170,24 +171,15 @@ def _write(out: Path, about: dict[str, Any], found: list[_Measured], seed: int) 
     }
     rows = [{"name": head.row.name, "tone": head.tone, "scores": head.row.scores} for head in found]
     out.mkdir(parents=True, exist_ok=True)
-    (out / "scores.json").write_text(json.dumps(_finite({**told, "rows": rows}), indent=1), encoding="utf-8")
+    (out / "scores.json").write_text(json.dumps(finite({**told, "rows": rows}), indent=1), encoding="utf-8")
     (out / "table.md").write_text(table, encoding="utf-8")
     title = f"{about['set']}: {about['heads']} heads, {about['quality']} quality"
     shown = [head.shown for head in found]
     write_sheet(out / "heads.png", title, shown[:: max(1, len(shown) // SHOWN)][:SHOWN])
     worst = sorted(shown, key=lambda one: -one.error)[:WORST]
     write_sheet(out / "worst_cases.png", f"The {len(worst)} worst, {title}", worst)
-    return _finite({**told, "table": table})
+    return finite({**told, "table": table})
 
 
 def _listed(summary: Summary) -> dict[str, Any]:
     return {"means": summary.means, "intervals": summary.intervals, "relative": summary.relative}
-
-
-def _finite(value: Any) -> Any:
-    """The same for JSON, which knows no NaN: null instead."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -8,7 +8,7 @@ import bpy
 from mathutils import Matrix, Vector
 
 
-def _object(
+def linked(
     scene: bpy.types.Scene, name: str, shape: bmesh.types.BMesh, material: bpy.types.Material
 ) -> bpy.types.Object:
     mesh = bpy.data.meshes.new(name)
@@ -31,7 +31,7 @@ def box(
     """A box with slightly rounded edges; sizes in metres, ``turn`` about the vertical in radians."""
     shape = bmesh.new()
     bmesh.ops.create_cube(shape, size=1.0, matrix=Matrix.Diagonal((*size, 1.0)))
-    made = _object(scene, name, shape, material)
+    made = linked(scene, name, shape, material)
     made.location, made.rotation_euler.z = center, turn
     return made
 
@@ -44,7 +44,7 @@ def ball(
     bmesh.ops.create_uvsphere(shape, u_segments=64, v_segments=32, radius=radius)
     for face in shape.faces:
         face.smooth = True
-    made = _object(scene, name, shape, material)
+    made = linked(scene, name, shape, material)
     made.location = center
     return made
 
@@ -57,7 +57,7 @@ def head(
     bmesh.ops.create_monkey(shape, matrix=Matrix.Scale(radius, 4))
     for face in shape.faces:
         face.smooth = True
-    made = _object(scene, name, shape, material)
+    made = linked(scene, name, shape, material)
     smooth = made.modifiers.new("Smooth", "SUBSURF")
     smooth.levels = smooth.render_levels = 2
     made.location = center

@@ -22,8 +22,8 @@ from . import cubemap as cube
 
 #: Roughnesses that are prefiltered; between them one interpolates.
 ROUGHNESS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-#: Texels along an edge of the cube that is summed exactly.
-_SMALL = 16
+#: Texels along an edge of cubes that are summed exactly; wide lobes, from this roughness on, want no more than few.
+_SMALL, _SMALLEST, _WIDE = 16, 8, 0.5
 _DIRECTIONS = 32
 
 
@@ -59,7 +59,8 @@ class _Sparse(torch.autograd.Function):
 
 def _sizes(size: int) -> list[int]:
     """Edge in texels of every prefiltered cube."""
-    return [size, *(min(size, max(_SMALL, size >> k)) for k in range(1, len(ROUGHNESS)))]
+    least = [_SMALLEST if roughness > _WIDE else _SMALL for roughness in ROUGHNESS]
+    return [size, *(min(size, max(least[k], size >> k)) for k in range(1, len(ROUGHNESS)))]
 
 
 @lru_cache(maxsize=16)
@@ -132,13 +133,13 @@ class Light:
         while halves[-1].shape[1] > 2:
             halves.append(cube.halved(halves[-1]))
         stack = torch.cat([half.reshape(-1, 3) for half in halves])
-        small = cube.resized(self.radiance, _SMALL)
         found = [self.radiance]
         for out, roughness in zip(_sizes(size)[1:], ROUGHNESS[1:], strict=True):
             if out > _SMALL:
                 filtered = _Sparse.apply(stack, _sampled(size, out, roughness))
             else:
-                filtered = _exact(small.shape[1], roughness).to(small) @ small.reshape(-1, 3)
+                small = cube.resized(self.radiance, out)
+                filtered = _exact(out, roughness).to(small) @ small.reshape(-1, 3)
             found.append(filtered.reshape(6, out, out, 3))
         return found
 

@@ -23,13 +23,15 @@ from ..shading.environment import to_panorama
 from ..shading.physical import TONES
 from . import checkpoint
 from .learnt import Learnt, raw
-from .stages import FULL, Schedule
+from .stages import FULL, VARIANTS, Schedule
 from .start import first_gaussians
 from .trainer import Settings, Trainer
 
 #: What is used where nothing is asked for, on a processor and on a GPU: iterations, pixels along a side, most
-#: Gaussians, texels along an edge of the environment's cube.
-_USUAL = {"cpu": (6_000, 256, 20_000, 64), "cuda": (FULL, 1600, 500_000, 128)}
+#: Gaussians.
+_USUAL = {"cpu": (6_000, 256, 20_000), "cuda": (FULL, 1600, 500_000)}
+#: Texels along an edge of the environment's cube: one for so many pixels of a view, within bounds.
+_PIXELS_A_TEXEL, _TEXELS = 4, (16, 128)
 _FEWEST_ITERATIONS = 40
 
 _FILES = {"scene": Path, "out": Path, "start": Path}
@@ -40,6 +42,7 @@ _KINDS = _FILES | {"iterations": int, "size": int, "gaussians": int, "seed": int
 class TrainJob:
     """``scene``: see :func:`..inputs.read_scene`. ``out``: the splat file; checkpoint, log and pictures go to a folder
     beside it. ``start``: a splat file to begin with instead of the first stage. None asks for what suits the device.
+    ``variant``: the whole method, or one of :data:`.stages.VARIANTS` that lacks a part.
     """
 
     scene: Path
@@ -49,6 +52,7 @@ class TrainJob:
     gaussians: int | None = None
     start: Path | None = None
     tone: str = "aces"
+    variant: str = "full"
     seed: int = 0
     device: str = "auto"
     overwrite: bool = False
@@ -56,6 +60,8 @@ class TrainJob:
     def __post_init__(self) -> None:
         if self.tone not in TONES:
             raise BadInput(f"The tone curve is '{self.tone}'.", f"Use one of {', '.join(TONES)}.")
+        if self.variant not in VARIANTS:
+            raise BadInput(f"There is no variant '{self.variant}'.", f"Use one of {', '.join(VARIANTS)}.")
         least = {"iterations": _FEWEST_ITERATIONS, "size": 16, "gaussians": 50, "seed": 0}
         for name, number in least.items():
             value = getattr(self, name)
@@ -81,21 +87,20 @@ def run_train(job: TrainJob, report: Report) -> dict[str, Any]:
     if job.out.exists() and not job.overwrite:
         raise BadInput(f"The file {job.out} is there already.", "Name another, or add --overwrite.")
     usual = _USUAL[device.partition(":")[0]]
-    iterations, size, most, texels = (
-        asked or given for asked, given in zip((job.iterations, job.size, job.gaussians, None), usual, strict=True)
-    )
+    asked = (job.iterations, job.size, job.gaussians)
+    iterations, size, most = (own or given for own, given in zip(asked, usual, strict=True))
     header = {"scene": str(job.scene), "iterations": iterations, "size": size, "most": most, "tone": job.tone,
-              "seed": job.seed, "start": str(job.start) if job.start else None}  # fmt: skip
+              "seed": job.seed, "start": str(job.start) if job.start else None, "variant": job.variant}  # fmt: skip
     going_on = saved.exists() and not job.overwrite
     if going_on:
         _same(checkpoint.header(saved), header, saved)
     reading = PartReport(report, 0.0, 0.02, "Reading")
     scene = read_scene(job.scene, size, lambda fraction: reading.progress(fraction, "the pictures"))
-    gaussians = _begin(job, scene, most, texels, device)
+    gaussians = _begin(job, scene, most, _texels(scene), device)
     if job.overwrite and folder.exists():
         shutil.rmtree(folder)
     _made(folder)
-    schedule = Schedule(iterations, radiance=job.start is None)
+    schedule = Schedule(iterations, job.start is None, VARIANTS[job.variant])
     trainer = Trainer(
         scene,
         gaussians,
@@ -108,6 +113,12 @@ def run_train(job: TrainJob, report: Report) -> dict[str, Any]:
     began = time.monotonic()
     trainer.run(report)
     return _written(job, scene, trainer, {"resumed_at": first, "seconds": round(time.monotonic() - began, 1)})
+
+
+def _texels(scene: Scene) -> int:
+    lens = scene.train[0].camera.lens
+    wanted = max(lens.width, lens.height) // _PIXELS_A_TEXEL
+    return min(max(1 << (wanted - 1).bit_length(), _TEXELS[0]), _TEXELS[1])
 
 
 def _made(folder: Path) -> None:

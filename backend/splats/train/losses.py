@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is made small (methods.md §5.3)."""
+"""What is made small: the method's losses (methods.md §5.3), and how far normals are from the surface of the depth."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-#: Weights of structure in the picture's loss, of the progress and of white light.
-STRUCTURE, PROGRESS, WHITE = 0.2, 0.08, 0.003
+from ..raster import SplatCamera
+
+#: Weights of structure in the picture's loss, of the progress, of white light and of normals along the depth's slope.
+STRUCTURE, PROGRESS, WHITE, SLOPE = 0.2, 0.08, 0.003, 0.05
+#: Pixels that are covered less, or next to such, have no slope.
+_WHOLE = 0.9
 _WINDOW, _SIGMA = 11, 1.5
 
 
@@ -48,3 +53,19 @@ def picture(image: Tensor, truth: Tensor) -> Tensor:
 def white(radiance: Tensor) -> Tensor:
     """Mean over texels of Σ_rgb |l − mean_rgb l|: light is white where nothing says otherwise."""
     return (radiance - radiance.mean(-1, keepdim=True)).abs().sum(-1).mean()
+
+
+def slope(normal: Tensor, depth: Tensor, alpha: Tensor, camera: SplatCamera) -> Tensor:
+    """Mean of 1 − n·s over whole pixels, s being the normal of the surface that the depth of neighbours spans.
+
+    ``normal`` (H, W, 3), any length, the Gaussians' frame; ``depth`` (H, W, 1) planar, weighted by ``alpha``
+    (H, W, 1). A short axis alone says little of a surface's direction while Gaussians are still round (as in 2D
+    Gaussian Splatting, Huang et al. 2024, eq. 14, there per Gaussian).
+    """
+    turn = camera.world_to_camera[:3, :3].to(normal)
+    points = camera.lens.unit_depth_points().to(normal) * (depth / alpha.clamp(min=1e-6))
+    across, down = points[1:-1, 2:] - points[1:-1, :-2], points[2:, 1:-1] - points[:-2, 1:-1]
+    spanned = F.normalize(torch.linalg.cross(down, across), dim=-1) @ turn
+    inside = -F.max_pool2d(-(alpha[None, ..., 0].detach()), 3, 1)[0] > _WHOLE
+    away = 1 - (F.normalize(normal[1:-1, 1:-1], dim=-1) * spanned).sum(-1)
+    return (away * inside).sum() / alpha[..., 0].numel()

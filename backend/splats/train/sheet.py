@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from ...optics.exposure import srgb_oetf
 from ..render import Picture
 
 _BAR = 14
+#: Under what name the PNG says what its columns show.
+_COLUMNS = "Limelight columns"
 
 
 def parts(picture: Picture) -> dict[str, Tensor]:
@@ -46,5 +49,16 @@ def write(path: Path, rows: Sequence[Mapping[str, Tensor]]) -> None:
         pen.text((number * rows[0][name].shape[1] + 2, 1), name, fill=(255, 255, 255))
     partial = path.with_suffix(".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(partial, "PNG")
+    told = PngInfo()
+    told.add_text(_COLUMNS, ",".join(names))
+    image.save(partial, "PNG", pnginfo=told)
     os.replace(partial, path)
+
+
+def column(path: Path, name: str) -> Image.Image:
+    """One part of every view, one below the other, of a sheet that :func:`write` wrote."""
+    with Image.open(path) as image:
+        names = str(image.info[_COLUMNS]).split(",")
+        wide = image.width // len(names)
+        left = names.index(name) * wide
+        return image.crop((left, _BAR, left + wide, image.height))

@@ -52,6 +52,36 @@ _FAR, _MOST_FAR = ("albedo", "metallic", "roughness", "progress"), 8.0
 
 
 @dataclass(frozen=True)
+class Variant:
+    """The method, or what is left of it when a benchmark takes a part away to see what it is worth.
+
+    ``shares`` of the stages instead of the usual; ``progress`` held at a value; whether mirrors ``spread`` and dull
+    colours are sabotaged, whether light is ``hidden`` from where it cannot reach, whether the progress is ``pushed``,
+    whether normals are held to the ``slope`` of the depth.
+    """
+
+    shares: tuple[float, float, float, float] | None = None
+    progress: float | None = None
+    spread: bool = True
+    hidden: bool = True
+    pushed: bool = True
+    slope: bool = True
+
+
+#: By name. "full" is the method; "plain" is 3D Gaussian Splatting, with the same budget.
+VARIANTS = {
+    "full": Variant(),
+    "plain": Variant(shares=(1.0, 0.0, 0.0, 0.0)),
+    "undistilled": Variant(progress=1.0),
+    "no specular stage": Variant(shares=(30.0, 0.0, 50.0, 20.0)),
+    "no spreading": Variant(spread=False),
+    "no visibility": Variant(hidden=False),
+    "no push": Variant(pushed=False),
+    "no slope": Variant(slope=False),
+}
+
+
+@dataclass(frozen=True)
 class Place:
     """Where in the schedule an iteration is: its ``stage``, the ``step`` within it, of ``steps``."""
 
@@ -69,15 +99,16 @@ class Place:
 class Schedule:
     """The stages of a budget of ``iterations``; without ``radiance`` a finished cloud is where it starts."""
 
-    def __init__(self, iterations: int, radiance: bool = True) -> None:
-        weights = list(_SHORT_WEIGHTS) if iterations < _SHORT else [stage.weight for stage in STAGES]
+    def __init__(self, iterations: int, radiance: bool = True, variant: Variant = VARIANTS["full"]) -> None:
+        usual = _SHORT_WEIGHTS if iterations < _SHORT else tuple(stage.weight for stage in STAGES)
+        weights = list(variant.shares or usual)
         if not radiance:
             weights[0] = 0.0
         total, edge, self.bounds = sum(weights), 0.0, [0]
         for weight in weights:
             edge += weight
             self.bounds.append(round(iterations * edge / total))
-        self.iterations = iterations
+        self.iterations, self.variant = iterations, variant
 
     def steps(self, number: int) -> int:
         """Iterations of a stage."""
@@ -111,4 +142,6 @@ class Schedule:
             found |= {name: _RAW_LATER * _RATES[name] for name in _RADIANCE}
         if place.stage.name == "joint":
             found["progress"] *= _JOINT_PROGRESS
+        if self.variant.progress is not None:
+            found.pop("progress", None)
         return found

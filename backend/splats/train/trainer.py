@@ -22,7 +22,7 @@ from ..shading.environment import Light
 from ..shading.visibility import Visibility
 from . import checkpoint, density, losses, sheet
 from .density import Density
-from .learnt import Learnt
+from .learnt import Learnt, logit
 from .stages import Place, Schedule
 
 #: Views that are looked at on the way, and how often: at most so many times in all.
@@ -54,6 +54,10 @@ class Trainer:
 
     def __init__(self, scene: Scene, learnt: Learnt, settings: Settings) -> None:
         self.scene, self.learnt, self.settings = scene, learnt, settings
+        self.variant = settings.schedule.variant
+        if self.variant.progress is not None:
+            held = torch.full_like(learnt.values["progress"], self.variant.progress)
+            learnt.put("progress", logit(held))
         self.density = Density(learnt, settings.most)
         self.visibility: Visibility | None = None
         self.step, self.psnr = 0, float("nan")
@@ -102,6 +106,8 @@ class Trainer:
         screen = torch.zeros(self.learnt.count, 2, device=background.device, requires_grad=True)
         image, maps = self.picture(place, view, background, screen)
         loss = losses.picture(image, view.over(background))
+        if place.stage.physical and self.variant.slope:
+            loss = loss + losses.SLOPE * losses.slope(maps.channel("normal"), maps.depth, maps.alpha, view.camera)
         if place.stage.diffuse:
             loss = loss + self._priors(place, view, maps)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -117,13 +123,13 @@ class Trainer:
         rates = self.settings.schedule.rates(place, self.extent)
         if place.stage.name == "joint" and not self.scene.masked:
             del rates["environment"]
-        if self._spreading(place) and place.step >= self._between(place, _SPREAD):
+        if self.variant.spread and self._spreading(place) and place.step >= self._between(place, _SPREAD):
             since = place.step % self._between(place, _SPREAD)
             if since < _REST * self._between(place, _SPREAD):
                 # Not 0: Adam would go on, but the parameter must keep its place in the graph.
                 rates["opacity"] = 1e-12
         self.learnt.rates(rates)
-        if place.stage.diffuse and self.visibility is None:
+        if place.stage.diffuse and self.variant.hidden and self.visibility is None:
             with torch.no_grad():
                 cloud = self.learnt.cloud()
                 axes = rotations(cloud["quats"])
@@ -145,7 +151,7 @@ class Trainer:
             if step % self._between(place, _REFINE_SPREADING if spreading else _REFINE) == 0:
                 full = step >= self._between(place, _FADE) and place.steps >= 10_000
                 self.density.refine(self.learnt, self.extent, prune_large=full)
-            if spreading and step % self._between(place, _SPREAD) == 0:
+            if spreading and self.variant.spread and step % self._between(place, _SPREAD) == 0:
                 density.propagate(self.learnt)
             elif not spreading and step % self._between(place, _FADE) == 0:
                 density.fade(self.learnt)
@@ -189,7 +195,7 @@ class Trainer:
     def _priors(self, place: Place, view: View, maps: render.Maps) -> Tensor:
         """The progress goes to 1 on the object, the light to white."""
         loss = losses.WHITE * losses.white(self.learnt.radiance())
-        if self.scene.masked or place.stage.name == "joint":
+        if self.variant.pushed and (self.scene.masked or place.stage.name == "joint"):
             assert maps.material is not None
             loss = loss + losses.PROGRESS * ((maps.material[..., 5] - view.mask(loss.device)) ** 2).mean()
         return loss

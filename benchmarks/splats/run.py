@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``limelight bench splats``: learnt splats with material against Cycles' truth and against baselines."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ...backend.errors import BadInput
+from ...backend.limo.report import PartReport, Report
+from ..finite import finite
+from . import models
+from .cases import Case, read_cases
+from .models import BASE, CONSTANT, FULL, METHODS, PLAIN, UNDISTILLED, Effort, Model
+from .score import Scores, score
+from .sheet import write_sheet
+from .table import as_table
+from .verdict import verdicts
+
+#: "draft" is for two cores and pictures of about 100 pixels; "high" wants a GPU.
+EFFORTS = {"draft": Effort(400, 4_000), "normal": Effort(6_000, 20_000), "high": Effort(75_000, 500_000)}
+#: Iterations for the constant material and its light, as a part of the training's.
+_CONSTANT = 0.15
+
+
+def run_bench(
+    folder: Path,
+    out: Path,
+    *,
+    quality: str = "normal",
+    limit: int = 0,
+    seed: int = 0,
+    device: str = "auto",
+    report: Report,
+) -> dict[str, Any]:
+    """Train and score the objects of a set; writes scores.json, table.md and a sheet an object. Returns all of it.
+
+    What is trained stays in ``out``; called again, a broken run goes on where it stopped.
+    """
+    if quality not in EFFORTS:
+        raise BadInput(f"The quality is '{quality}'.", f"Use one of {', '.join(EFFORTS)}.")
+    if limit < 0:
+        raise BadInput(f"The limit is {limit} objects.", "Give a positive number, or 0 for all.")
+    cases, effort, began = read_cases(folder, limit), EFFORTS[quality], time.monotonic()
+    scores: dict[str, dict[str, Scores]] = {}
+    for number, case in enumerate(cases):
+        part = PartReport(report, number / len(cases), 1 / len(cases), case.name)
+        scores[case.name] = measured(case, out / quality / case.name, effort, seed, device, part)
+        _write(out, folder, cases, scores, effort, time.monotonic() - began)
+    return _write(out, folder, cases, scores, effort, time.monotonic() - began)
+
+
+def measured(case: Case, work: Path, effort: Effort, seed: int, device: str, report: Report) -> dict[str, Scores]:
+    """Scores of all methods on an object; those that are there already are read."""
+    saved = work / "scores.json"
+    known = {"effort": asdict(effort), "seed": seed}
+    if saved.is_file():
+        told = json.loads(saved.read_text(encoding="utf-8"))
+        if {key: told[key] for key in known} == known:
+            return {m: {k: math.nan if v is None else v for k, v in s.items()} for m, s in told["scores"].items()}
+    found = learnt(case, work, effort, seed, device, report)
+    scores, scales = {}, {}
+    for number, name in enumerate(METHODS):
+        report.progress(0.9 + 0.1 * number / len(METHODS), f"measuring {name}")
+        scores[name], scales[name] = score(case, found[name], name, report.check)
+    write_sheet(work.parent.parent / f"{case.name}.png", case, found, scores, scales)
+    saved.write_text(json.dumps(finite({**known, "scores": scores}), indent=1), encoding="utf-8")
+    return scores
+
+
+def learnt(case: Case, work: Path, effort: Effort, seed: int, device: str, report: Report) -> dict[str, Model]:
+    """All methods, trained on an object or taken from what is there."""
+    work.mkdir(parents=True, exist_ok=True)
+    files: dict[str, Path] = {}
+    for variant, first, share in (("plain", 0.0, 0.15), ("full", 0.15, 0.35), ("undistilled", 0.5, 0.35)):
+        part = PartReport(report, first, share, variant)
+        files[variant] = models.trained(case.folder, work / f"{variant}.ply", variant, effort, seed, device, part)
+    plain = models.plain(files["plain"])
+    report.progress(0.85, "constant material")
+    constant = models.constant_material(plain, case.scene, round(_CONSTANT * effort.iterations), seed)
+    return {
+        FULL: models.load(files["full"]),
+        UNDISTILLED: models.load(files["undistilled"]),
+        CONSTANT: constant,
+        BASE: models.base_colour(plain),
+        PLAIN: plain,
+    }
+
+
+def _write(
+    out: Path, folder: Path, cases: list[Case], scores: Mapping[str, Mapping[str, Scores]], effort: Effort,
+    seconds: float,
+) -> dict[str, Any]:  # fmt: skip
+    scene = cases[0].scene
+    about = {
+        "set": folder.resolve().name, **asdict(effort), "views": len(scene.train), "tests": len(scene.test),
+        "size": scene.train[0].camera.lens.width, "lights": len(cases[0].lights), "seconds": seconds,
+    }  # fmt: skip
+    judged = verdicts(scores)
+    told = {**about, "passed": all(verdict.passed for verdict in judged), "verdicts": [asdict(v) for v in judged]}
+    table = as_table(about, scores, judged)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "scores.json").write_text(json.dumps(finite({**told, "scores": scores}), indent=1), encoding="utf-8")
+    (out / "table.md").write_text(table, encoding="utf-8")
+    return finite({**told, "scores": scores, "table": table})  # type: ignore[no-any-return]
