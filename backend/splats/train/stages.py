@@ -57,7 +57,7 @@ class Variant:
 
     ``shares`` of the stages instead of the usual; ``progress`` held at a value; whether mirrors ``spread`` and dull
     colours are sabotaged, whether light is ``hidden`` from where it cannot reach, whether the progress is ``pushed``,
-    whether normals are held to the ``slope`` of the depth.
+    whether normals are held to the ``slope`` of the depth; whether a short budget hands raw colours ``over``.
     """
 
     shares: tuple[float, float, float, float] | None = None
@@ -66,6 +66,7 @@ class Variant:
     hidden: bool = True
     pushed: bool = True
     slope: bool = True
+    over: bool = True
 
 
 #: By name. "full" is the method; "plain" is 3D Gaussian Splatting, with the same budget.
@@ -78,6 +79,7 @@ VARIANTS = {
     "no visibility": Variant(hidden=False),
     "no push": Variant(pushed=False),
     "no slope": Variant(slope=False),
+    "no handing over": Variant(over=False),
 }
 
 
@@ -109,6 +111,11 @@ class Schedule:
             edge += weight
             self.bounds.append(round(iterations * edge / total))
         self.iterations, self.variant = iterations, variant
+
+    @property
+    def short(self) -> bool:
+        """Whether there are too few iterations for what the full schedule leaves to time."""
+        return self.iterations < _SHORT
 
     def steps(self, number: int) -> int:
         """Iterations of a stage."""

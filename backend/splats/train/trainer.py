@@ -22,6 +22,7 @@ from ..shading.environment import Light
 from ..shading.visibility import Visibility
 from . import checkpoint, density, losses, sheet
 from .density import Density
+from .handover import hand_over
 from .learnt import Learnt, logit
 from .stages import Place, Schedule
 
@@ -134,6 +135,8 @@ class Trainer:
                 cloud = self.learnt.cloud()
                 axes = rotations(cloud["quats"])
                 self.visibility = visibility.bake(cloud["means"], axes, cloud["scales"], cloud["opacity"])
+        if place.stage.name == "diffuse" and place.step == 0 and self.settings.schedule.short and self.variant.over:
+            hand_over(self.learnt, self.visibility)
 
     def _between(self, place: Place, full_and_least: tuple[int, int]) -> int:
         return self.settings.schedule.interval(place, *full_and_least)

@@ -100,6 +100,7 @@ def test_one_material_and_a_light_are_fitted(case: Case) -> None:
     assert start is not None and ((shown - truth) ** 2).mean() < 0.6 * ((start - truth) ** 2).mean()
 
 
+@pytest.mark.slow
 def test_a_bench_writes_all_and_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(run.EFFORTS, "draft", Effort(60, 300))
     answer = run.run_bench(folder, tmp_path, quality="draft", device="cpu", report=SilentReport())
