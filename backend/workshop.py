@@ -215,7 +215,7 @@ def bench(
     limit: Annotated[
         int,
         typer.Option(
-            help="At most so many probes, heads or objects; limo-video: sequences, luminet: pairs of each kind; 0 is all"
+            help="At most so many probes, heads, objects; limo-video: sequences, luminet: pairs of each kind; 0 is all"
         ),
     ] = 0,
     depth: Annotated[str, typer.Option(help="limo: both, given (the set's) or guessed (from the picture)")] = "both",

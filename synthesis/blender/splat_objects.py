@@ -154,7 +154,7 @@ def rough(scene: bpy.types.Scene) -> None:
 def shadowed(scene: bpy.types.Scene) -> None:
     """A round pavilion: columns and a ball between floor and roof, most of it in each other's shade."""
     stone = surface("Marble", (0.62, 0.58, 0.5), (0.4, 0.34, 0.3), roughness=0.65, scale=2.0)
-    for name, low, high, radius in (("Floor", -0.68, -0.58, 0.8), ("Roof", 0.42, 0.54, 0.72)):
+    for name, low, high, radius in (("Floor", -0.68, -0.58, 0.76), ("Roof", 0.42, 0.54, 0.72)):
         edge = 0.02
         profile = [(radius - edge, low), (radius, low + edge), (radius, high - edge), (radius - edge, high)]
         linked(scene, name, _turned(profile), stone)

@@ -40,6 +40,8 @@ _RATES = {"means": 1.6e-4, "quats": 1e-3, "scales": 5e-3, "opacity": 5e-2, "sh_b
 #: Means slow down to this part over the first stage; later they go on at the geometric middle.
 _SLOWEST = 0.01
 _JOINT_PROGRESS = 0.3
+#: Materials and light come to rest: down to this part of their rates over the last stage.
+_REST, _RESTING = 0.1, ("albedo", "metallic", "roughness", "progress", "environment")
 #: Once diffuse light is there, raw radiance follows slowly: it would explain all sooner than materials can.
 _RAW_LATER = 0.2
 #: Below this many iterations later stages get a larger part: what they learn has a way to go from where it starts.
@@ -149,6 +151,7 @@ class Schedule:
             found |= {name: _RAW_LATER * _RATES[name] for name in _RADIANCE}
         if place.stage.name == "joint":
             found["progress"] *= _JOINT_PROGRESS
+            found |= {name: found[name] * _REST**place.fraction for name in _RESTING}
         if self.variant.progress is not None:
             found.pop("progress", None)
         return found

@@ -32,8 +32,9 @@ _LOOKED_AT, _LOOKS = 3, 60
 _DEGREE = 1000
 #: Parts of a stage: Gaussians change until the first; mirrors spread until the second.
 _CHANGE_UNTIL, _SPREAD_UNTIL = 0.5, 0.8
-#: Iterations of the full schedule between changes, fadings and spreadings of mirrors; the least between each.
-_REFINE, _REFINE_SPREADING, _FADE, _SPREAD = (100, 20), (500, 40), (3000, 600), (1000, 50)
+#: Iterations of the full schedule between changes, fadings and spreadings of mirrors; the least between each. After a
+#: spreading it takes a while until pictures are what they were.
+_REFINE, _REFINE_SPREADING, _FADE, _SPREAD = (100, 20), (500, 40), (3000, 600), (1000, 200)
 #: Opacity rests after a spreading for this part of the time between two.
 _REST = 0.2
 

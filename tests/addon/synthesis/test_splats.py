@@ -23,7 +23,8 @@ def test_an_object_fills_the_ball_that_the_cameras_see(scene, name: str) -> None
     for thing in scene.objects:
         mesh = thing.evaluated_get(graph).to_mesh()
         far += [(thing.matrix_world @ Vector(v.co)).length for v in mesh.vertices]
-    assert 0.7 < max(far) <= 1.02
+    # Half of 30 degrees from 4 away.
+    assert 0.7 < max(far) <= 1.035
 
 
 @pytest.mark.parametrize("name", OBJECTS)

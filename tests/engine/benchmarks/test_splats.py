@@ -78,9 +78,9 @@ def test_a_wrong_brightness_is_scaled_away_and_a_wrong_material_is_not(case: Cas
     metal = {**ball(), "metallic": torch.ones(400)}
     first, scale = score(case, Model(dark, None, None), FULL)
     second, other = score(case, Model(metal, None, None), FULL)
-    torch.testing.assert_close(scale / other, torch.full((3,), 2.0), rtol=0.02, atol=0)
+    torch.testing.assert_close(scale / other, torch.full((3,), 2.0), rtol=0.05, atol=0)
     assert first[RELIT] < second[RELIT] - 2
-    assert first[SCALED] == pytest.approx(second[SCALED], abs=0.3) and second[SCALED] < 35
+    assert first[SCALED] == pytest.approx(second[SCALED], abs=1) and second[SCALED] < 35
     assert math.isnan(first[NOVEL])
 
 
@@ -133,7 +133,8 @@ def test_floors_are_of_what_shines_and_of_novel_views() -> None:
     found["metal"][RIVALS[0]]["relit scaled psnr"] = 23.0
     assert [verdict.passed for verdict in verdicts(found)] == [True, False, True, False]
     about = {"set": "s", "views": 8, "tests": 2, "size": 32, "lights": 2, "iterations": 1, "gaussians": 2, "seconds": 3}
-    assert "| metal" not in as_table(about, found, verdicts(found)) and "## metal" in as_table(about, found, [])
+    table = as_table(about, found, verdicts(found))
+    assert "## metal" in table and table.count("FAIL") == 2 and "| distilled | 28.80 |" in table
 
 
 def test_bad_sets_are_refused(tmp_path: Path, folder: Path) -> None:

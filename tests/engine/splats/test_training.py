@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,20 @@ import torch
 from limelight.backend.errors import BadInput, Cancelled
 from limelight.backend.limo.report import SilentReport
 from limelight.backend.optics import exr
+from limelight.backend.optics.camera import Camera
+from limelight.backend.optics.exposure import srgb_oetf
+from limelight.backend.splats.cloud import DC
 from limelight.backend.splats.files import formats
 from limelight.backend.splats.inputs import read_scene
+from limelight.backend.splats.raster import SplatCamera
+from limelight.backend.splats.raster.dense import rotations
 from limelight.backend.splats.train import checkpoint, density, losses
+from limelight.backend.splats.train.handover import hand_over
 from limelight.backend.splats.train.job import TrainJob, run_train, work_folder
 from limelight.backend.splats.train.learnt import GAUSSIANS, Learnt, raw
-from limelight.backend.splats.train.stages import STAGES, Schedule
-from limelight.tests.engine.splats.scenes import ball, write_scene
+from limelight.backend.splats.train.stages import STAGES, VARIANTS, Schedule
+from limelight.backend.splats.train.start import first_gaussians
+from limelight.tests.engine.splats.scenes import ball, look_at, write_scene
 
 SETTINGS = {"iterations": 100, "gaussians": 400, "size": 40, "tone": "srgb", "device": "cpu"}
 
@@ -161,3 +169,53 @@ def test_cameras_look_at_the_middle(scene: Path) -> None:
     middle, extent = read_scene(scene, 40).middle_and_extent()
     torch.testing.assert_close(middle, torch.zeros(3), atol=1e-2, rtol=0)
     assert extent == pytest.approx(4, abs=0.05)
+
+
+def test_a_masked_scene_begins_on_the_hull_facing_outwards(scene: Path) -> None:
+    views = read_scene(scene, 40)
+    found = first_gaussians(views, 300, 0)
+    places, shortest = found["means"], found["scales"].argmin(-1)
+    axes = rotations(found["quats"]).gather(2, shortest[:, None, None].expand(-1, 3, 1))[..., 0]
+    # The ball of radius 1 in 12 views of 40 pixels.
+    assert float(places.norm(dim=-1).mean()) == pytest.approx(1.05, abs=0.06)
+    assert float((torch.nn.functional.normalize(places, dim=-1) * axes).sum(-1).mean()) > 0.98
+    bare = replace(views, train=[replace(view, cover=None) for view in views.train])
+    assert float(first_gaussians(bare, 300, 0)["means"].norm(dim=-1).std()) > 0.1
+
+
+def test_normals_are_held_to_the_slope_of_the_depth() -> None:
+    camera = SplatCamera.from_pose(Camera.from_fov(24, 16, 40), look_at(torch.tensor([2.0, -3, 2])))
+    normal = torch.nn.functional.normalize(torch.tensor([0.5, -0.6, 0.6]), dim=0)
+    along = -(camera.position @ normal) / (camera.rays @ normal)
+    depth = (along * (camera.rays @ -camera.world_to_camera[2, :3]))[..., None]
+    whole = torch.ones_like(depth)
+    assert float(losses.slope(normal.expand(16, 24, 3), depth, whole, camera)) == pytest.approx(0, abs=1e-5)
+    assert float(losses.slope(-normal.expand(16, 24, 3), depth, whole, camera)) > 1.5
+    assert float(losses.slope(-normal.expand(16, 24, 3), depth, 0.5 * whole, camera)) == 0
+
+
+def test_undecided_colours_are_handed_over_and_decided_materials_stay() -> None:
+    truth = ball(200)
+    colour = torch.where(truth["means"][:, 2:] > 0, torch.tensor([0.6, 0.3, 0.2]), torch.tensor([0.2, 0.5, 0.4]))
+    truth["sh"][:, 0] = (srgb_oetf(0.5 * colour) - 0.5) / DC
+    truth["progress"] = torch.full((200,), 0.01)
+    truth["progress"][:20] = 0.8
+    learnt = Learnt(raw(truth), torch.full((6, 8, 8, 3), 2.0).log())
+    assert hand_over(learnt, None) == 180
+    cloud = learnt.cloud()
+    torch.testing.assert_close(cloud["albedo"][:20], truth["albedo"][:20].clamp(1e-4, 1 - 1e-4), atol=1e-4, rtol=0)
+    # Under even light albedo is proportional to the colour, whatever the light's level.
+    share = cloud["albedo"][20:] / colour[20:]
+    torch.testing.assert_close(share, share.mean().expand_as(share), rtol=0.02, atol=0)
+    sent_back = cloud["albedo"][20:] * learnt.radiance().mean()
+    torch.testing.assert_close(sent_back, 0.5 * colour[20:], rtol=0.03, atol=0)
+    assert float(cloud["progress"][20:].min()) > 0.3
+
+
+def test_variants_lack_what_they_are_named_for() -> None:
+    assert Schedule(1000, True, VARIANTS["plain"]).bounds == [0, 1000, 1000, 1000, 1000]
+    held = Schedule(1000, True, VARIANTS["undistilled"])
+    assert "progress" not in held.rates(held.at(700), 1.0) and "progress" in Schedule(1000).rates(held.at(700), 1.0)
+    assert Schedule(1000, True, VARIANTS["no specular stage"]).at(300).stage.name == "diffuse"
+    with pytest.raises(BadInput, match="no variant"):
+        TrainJob(Path("a"), Path("b.ply"), variant="best")
