@@ -9,6 +9,7 @@ too.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -63,7 +64,16 @@ def write_track(folder: Path, entries: dict[int, dict[str, Any]]) -> Path:
 
 def asked(folder: Path) -> list[int]:
     """The numbers of the frames that were asked for so far."""
-    return sorted(int(number) for number in _read(folder / SHOT).get("entries", {}))
+    try:
+        return list(_asked(folder / SHOT, (folder / SHOT).stat().st_mtime_ns))
+    except OSError:
+        return []
+
+
+@functools.lru_cache(maxsize=4)
+def _asked(path: Path, _time: int) -> list[int]:
+    """What a file of this time says: panels look often, and the file of a long shot is large."""
+    return sorted(int(number) for number in _read(path).get("entries", {}))
 
 
 def told(folder: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import capture, compat, composite, frames, plate, probes, problems
+from limelight.scene import capture, compat, composite, frames, pixels, plate, probes, problems, shot
 
 SIZE = (32, 16)
 
@@ -123,3 +123,44 @@ def test_a_movie_gives_the_current_frame_and_tells_its_end(scene, tmp_path):
     assert len(bpy.data.scenes) == scenes
     scene.frame_set(7)
     assert told(scene) == [("“film ä.mp4” is shown at the frames 1 to 6, not at 7", 6)]
+
+
+def written(scene, base, wanted):
+    """The shot of some frames, and the numbers told by the greys of the pictures that the engine would get."""
+    made = shot.Shot(scene, base, wanted)
+    while not made.ready:
+        made.step(bpy.context, base)
+    params, greys = made.request(scene), []
+    for number in made.numbers.values():
+        path = params["images"][0].replace("####", f"{number:04d}")
+        image = bpy.data.images.load(path, check_existing=False)
+        greys.append(pytest.approx(20 * np.array(image.pixels[:]).reshape(-1, 4)[:, :3].mean(), abs=0.15))
+        bpy.data.images.remove(image)
+    return params, greys
+
+
+def test_a_shot_of_a_movie_has_its_frames_and_their_numbers(scene, tmp_path):
+    camera = plate.set_plate(scene, str(film(tmp_path, 6)), 60)
+    camera.data.background_images[0].image_user.frame_start = -3
+    probes.add_probe(scene, camera.matrix_world.translation + camera.matrix_world.to_3x3().col[2] * -3, 0.1)
+    bpy.context.view_layer.update()
+    scene.frame_set(1)
+    params, greys = written(scene, tmp_path / "light", [-2, 0, 2])
+    assert greys == [2, 4, 6] and params["range"] == "1-5x2" and scene.frame_current == 1
+    with pytest.raises(frames.NoFrame, match="is shown at the frames -3 to 2, not at 3"):
+        written(scene, tmp_path / "light", [2, 3])
+
+
+def test_a_shot_of_a_sequence_takes_its_files_and_keeps_them(sequence, tmp_path):
+    params, greys = written(sequence, tmp_path / "light", [4, 5, 6])
+    assert greys == [4, 5, 6] and params["depth"] is None
+    assert len(list(tmp_path.glob("v2_shot_*"))) == 5
+    # Depth maps of a sequence are chosen by frame.
+    sequence.limelight.depth_source, sequence.limelight.depth_file = "FILE", str(tmp_path / "z_##.exr")
+    for frame in (4, 5):
+        pixels.write(tmp_path / f"z_{frame:02d}.exr", np.full((4, 8), float(frame), np.float32))
+    params, greys = written(sequence, tmp_path / "light", [4, 5])
+    assert greys == [4, 5]
+    for frame in (4, 5):
+        depth = pixels.read(tmp_path / params["depth"].replace("####", f"{frame:04d}"))
+        assert depth[..., 0] == pytest.approx(float(frame)) and (tmp_path / f"z_{frame:02d}.exr").is_file()
