@@ -132,7 +132,7 @@ def modifier_input(modifier: bpy.types.NodesModifier, name: str) -> tuple[Any, s
     return (modifier, f'["{identifier}"]') if inputs is None else (getattr(inputs, identifier), "value")
 
 
-def curves(thing: bpy.types.ID) -> list[bpy.types.FCurve]:
+def curves(thing: Any) -> list[bpy.types.FCurve]:
     """The animation curves of a datablock; since 5.0 they lie in the layers of its action."""
     animation = thing.animation_data
     if animation is None or animation.action is None:
@@ -158,7 +158,7 @@ def new_curve(action: Any, thing: bpy.types.ID, path: str, index: int) -> bpy.ty
     return action.fcurves.new(path, index=index)  # type: ignore[no-any-return]
 
 
-def remove_curve(thing: bpy.types.ID, curve: bpy.types.FCurve) -> None:
+def remove_curve(thing: Any, curve: bpy.types.FCurve) -> None:
     """Take a curve away from a datablock's action."""
     assert thing.animation_data is not None
     _channels(thing.animation_data).fcurves.remove(curve)

@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import bpy
 
 from . import compat
 
 
-def animate(thing: bpy.types.ID, path: str, frames: Sequence[float], values: Sequence[Sequence[float] | float]) -> None:
-    """Let a property have ``values`` at ``frames``, straight in between; what never changes is set and not keyed.
+def animate(thing: Any, path: str, frames: Sequence[float], values: Sequence[Sequence[float] | float]) -> None:
+    """Let a property of a datablock have ``values`` at ``frames``, straight in between.
 
-    A vector's values are sequences, one a frame. Earlier keys of the property go.
+    What never changes is set and not keyed. A vector's values are sequences, one a frame. Earlier keys go.
     """
     rows = [list(value) if isinstance(value, Sequence) else [value] for value in values]
     whole = isinstance(values[0], Sequence)
@@ -25,11 +26,10 @@ def animate(thing: bpy.types.ID, path: str, frames: Sequence[float], values: Seq
             _write(thing, path, place, frames, column)
 
 
-def _write(thing: bpy.types.ID, path: str, index: int, frames: Sequence[float], values: Sequence[float]) -> None:
+def _write(thing: Any, path: str, index: int, frames: Sequence[float], values: Sequence[float]) -> None:
     if thing.animation_data is None:
         thing.animation_data_create()
     animation = thing.animation_data
-    assert animation is not None
     if animation.action is None:
         animation.action = bpy.data.actions.new(f"{thing.name} over frames")
     curve = compat.new_curve(animation.action, thing, path, max(index, 0))
@@ -41,7 +41,7 @@ def _write(thing: bpy.types.ID, path: str, index: int, frames: Sequence[float], 
     curve.update()
 
 
-def scale(thing: bpy.types.ID, path: str, factors: Sequence[float]) -> None:
+def scale(thing: Any, path: str, factors: Sequence[float]) -> None:
     """Multiply what a property is and all its keys, a factor for each of its numbers."""
     now = getattr(thing, path)
     if hasattr(now, "__len__"):
@@ -57,17 +57,17 @@ def scale(thing: bpy.types.ID, path: str, factors: Sequence[float]) -> None:
         curve.update()
 
 
-def are(thing: bpy.types.ID, *paths: str) -> bool:
+def are(thing: Any, *paths: str) -> bool:
     """Whether any of these properties has keys."""
     return any(curve.data_path in paths for curve in compat.curves(thing))
 
 
-def _clear(thing: bpy.types.ID, path: str, index: int) -> None:
+def _clear(thing: Any, path: str, index: int) -> None:
     for curve in [c for c in compat.curves(thing) if (c.data_path, c.array_index) == (path, index)]:
         compat.remove_curve(thing, curve)
 
 
-def forget(thing: bpy.types.ID) -> None:
+def forget(thing: Any) -> None:
     """Take a datablock's action away, and out of the file if nothing else uses it."""
     animation = thing.animation_data
     action = None if animation is None else animation.action

@@ -7,7 +7,7 @@ import itertools
 import math
 
 import bpy
-from mathutils import Quaternion, Vector
+from mathutils import Vector
 
 from . import keys, lamp_tracks, own, probes
 from .lamp_tracks import LampTrack
@@ -84,11 +84,7 @@ def _rotations(directions: list[Vector]) -> list[list[float]]:
     turned = [directions[0].to_track_quat("Z", "Y")]
     for before, after in itertools.pairwise(directions):
         turned.append(before.rotation_difference(after) @ turned[-1])
-    return [list(_alike(q, turned[0])) for q in turned]
-
-
-def _alike(rotation: Quaternion, other: Quaternion) -> Quaternion:
-    return rotation if rotation.dot(other) >= 0 else -rotation
+    return [[q.w, q.x, q.y, q.z] for q in turned]
 
 
 def follow(lamp: bpy.types.Object, ev: float, tint: list[float], rotation: float) -> None:

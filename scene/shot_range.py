@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -23,7 +24,7 @@ def base(scene: bpy.types.Scene) -> Path:
     return Path(bpy.path.abspath(scene.limelight.frames.folder))
 
 
-def ask(settings: bpy.types.PropertyGroup, text: str, folder: str | None = None) -> None:
+def ask(settings: Any, text: str, folder: str | None = None) -> None:
     """Let settings ask for frames FIRST-LAST or FIRST-LASTxSTEP, and keep their light in a folder.
 
     Raises ``ValueError`` for anything else.
