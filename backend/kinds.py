@@ -11,8 +11,9 @@ from .errors import BadInput
 from .serve import Kind, WireReport
 
 #: The modules that keep models in memory.
-_MODELS = ("limo.embedded.paint", "limo.backbone.load", "direction.embedded", "direction.backbone", "depth.embedded",
-           "luminet.embedded", "luminet.diffusion.load", "relightify.prior")  # fmt: skip
+_MODELS = ("limo.embedded.paint", "limo.backbone.load", "limo.diffusionlight.model", "direction.embedded",
+           "direction.backbone", "depth.embedded", "luminet.embedded", "luminet.diffusion.load",
+           "relightify.prior")  # fmt: skip
 
 
 def kinds(device: str, seed: int = 0) -> dict[str, Kind]:

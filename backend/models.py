@@ -64,7 +64,7 @@ EMBEDDED = (
 )
 
 #: What a large backbone does with a method's own weights beside it, METHOD.safetensors.
-LARGE = {"limo": "paints the spheres", "luminet": "relights photos"}
+LARGE = {"limo": "paints the spheres", "diffusionlight": "paints chrome balls", "luminet": "relights photos"}
 
 
 def listing() -> list[dict[str, Any]]:

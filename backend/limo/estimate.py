@@ -17,6 +17,8 @@ from ..models import find_backbone
 from ..optics import panorama as pano
 from ..optics.photo import is_video
 from .backbone.paint import BackbonePainter
+from .diffusionlight.model import is_diffusionlight
+from .diffusionlight.paint import DiffusionLightPainter
 from .embedded.paint import EmbeddedPainter
 from .estimate_frames import FrameEstimator
 from .fit import fit
@@ -44,6 +46,8 @@ class Effort:
 EFFORTS = {"draft": Effort(1, 2, 64), "normal": Effort(3, 8, 128), "high": Effort(4, 16, 256)}
 #: Denoising steps of a large backbone; 20 is the paper's.
 BACKBONE_STEPS = {"draft": 8, "normal": 20, "high": 40}
+#: Balls whose median DiffusionLight starts again from; 30 are its own, one is painted without.
+BALLS = {"draft": 1, "normal": 5, "high": 30}
 #: Share of a probe's work that is painting; the rest is the fit.
 _PAINTING = 0.4
 
@@ -74,7 +78,10 @@ def make_painter(model: str, quality: str, device: str, take: int = 0, memory: s
     """The sphere painter that a job's ``model`` names; ``take`` and ``memory`` as in :class:`LightJob`."""
     if model == EMBEDDED:
         return EmbeddedPainter(device, takes=EFFORTS[quality].takes, take=take)
-    return BackbonePainter(find_backbone(model), device, memory=memory)
+    folder = find_backbone(model)
+    if is_diffusionlight(folder):
+        return DiffusionLightPainter(folder, device, balls=BALLS[quality])
+    return BackbonePainter(folder, device, memory=memory)
 
 
 def estimate(
