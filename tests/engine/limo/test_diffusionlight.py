@@ -161,7 +161,7 @@ def test_a_ball_is_inpainted_as_diffusers_own_pipeline_does(folder):
     text = ball.told(-2.5)
     noise = torch.randn(known.shape, generator=torch.Generator().manual_seed(7))
     found = theirs(
-        image=known, mask_image=square.mask[None, None],
+        image=square.picture[None], mask_image=square.mask[None, None],
         control_image=square.nearness[None, None].expand(1, 3, -1, -1), height=64, width=64, strength=1.0,
         num_inference_steps=4, guidance_scale=5.0, controlnet_conditioning_scale=0.5, latents=noise,
         prompt_embeds=text.tokens[1:], negative_prompt_embeds=text.tokens[:1], pooled_prompt_embeds=text.pooled[1:],
