@@ -115,7 +115,7 @@ def each(
     ``progress`` hears how many are done.
     """
     if ray is None:
-        found = []
+        found: list[Any] = []
         for item in items:
             progress(len(found))
             found.append(function(item))

@@ -59,8 +59,9 @@ def by_frames(
 
 def by_probe(job: LightJob, params: dict[str, Any], workers: Sequence[Seat], report: Report) -> dict[str, Any]:
     """Every probe is a job of its own; their files are named as those of one job, and appear together."""
-    paths = {name: str(Path(params[name]).resolve()) for name in ("depth",) if params.get(name)}
-    paths = {**params, **paths, "images": [str(path.resolve()) for path in job.images]}
+    paths: dict[str, Any] = {**params, "images": [str(path.resolve()) for path in job.images]}
+    if job.depth is not None:
+        paths["depth"] = str(job.depth.resolve())
     with staged(job.out) as work:
         folders = [work.resolve() / f"part_{number}" for number in range(len(job.probes))]
         jobs = {
