@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
 from ...backend.devices import pick_device
 from ...backend.errors import BadInput
@@ -58,21 +57,19 @@ def run_bench(
     sequences = list(_some(folder, limit))
     known = methods or make_methods(quality, seed, pick_device(device))
     distances: Distances = {**WITHOUT_WEIGHTS, **({} if lpips is None else {"t_lpips": Lpips(lpips)})}
-    rows: list[Row] = []
-    strips, seconds = [], dict.fromkeys(known, 0.0)
+    rows, strips = [], []
+    seconds = dict.fromkeys(known, 0.0)
     for index, sequence in enumerate(sequences):
-        shown = {TRUTH: Shown.of(_truth(sequence))}
+
+        def tell(part: float, name: str, done: int = index, of: str = sequence.name) -> None:
+            report.progress((done + part) / len(sequences), f"Scoring {of} {name}")
+
+        shown, spent = _show(sequence, known, out / "lights" / f"{quality}_{seed}", tell)
         moves = motions(sequence)
-        for turn, (name, method) in enumerate(known.items()):
-            report.progress((index + turn / len(known)) / len(sequences), f"Scoring {sequence.name} {name}")
-            light, spent = light_of(name, method, sequence, out / "lights" / f"{quality}_{seed}")
-            seconds[name] += spent / len(sequences)
-            shown[name] = Shown.of(light)
-            if name == OVER_TIME:
-                shown[HELD] = Shown.of(light[:1].expand(len(light), -1, -1, -1))
         scores = {name: score(balls, shown[TRUTH], moves, distances) for name, balls in shown.items()}
         rows.append(Row(sequence.name, sequence.scene, scores, {}))
         strips.append(Strip.of(sequence, {name: balls for name, balls in shown.items() if name != HELD}))
+        seconds = {name: total + spent[name] / len(sequences) for name, total in seconds.items()}
     about = {
         "set": folder.resolve().name, "sequences": len(sequences), "frames": len(sequences[0].cases),
         "quality": quality, "seed": seed, "seconds_per_frame": seconds,
@@ -91,8 +88,19 @@ def _some(folder: Path, limit: int) -> Iterator[Sequence]:
                 yield sequence
 
 
-def _truth(sequence: Sequence) -> Tensor:
-    return torch.stack([case.truth for case in sequence.cases])
+def _show(
+    sequence: Sequence, known: dict[str, Method], kept: Path, tell: Callable[[float, str], None]
+) -> tuple[dict[str, Shown], dict[str, float]]:
+    """The balls of a sequence under the truth and each method's light, and seconds a frame of each method."""
+    shown = {TRUTH: Shown.of(torch.stack([case.truth for case in sequence.cases]))}
+    seconds = {}
+    for turn, (name, method) in enumerate(known.items()):
+        tell(turn / len(known), name)
+        light, seconds[name] = light_of(name, method, sequence, kept)
+        shown[name] = Shown.of(light)
+        if name == OVER_TIME:
+            shown[HELD] = Shown.of(light[:1].expand(len(light), -1, -1, -1))
+    return shown, seconds
 
 
 def _counts(names: list[str]) -> dict[str, int]:
