@@ -66,11 +66,12 @@ class Batch:
         self._seats = list(seats)
         self._running: dict[int, tuple[str, Job, float, float]] = {}
         self._tries: dict[str, int] = {}
-        self._with = listed.writer()
-        self._writer: Writer = self._with.__enter__()
-        self._cancelled = self._closed = False
+        self._cancelled = False
         self._pause = 0.0
         self._queue = [entry.id for entry in listed.entries.values() if self._wanted(entry)]
+        self._writer = Writer(listed)
+        if not self._queue:
+            self._writer.close()
 
     @property
     def over(self) -> bool:
@@ -80,6 +81,9 @@ class Batch:
     def step(self) -> bool:
         """Follow the running jobs and start others; whether anything changed. Never blocks."""
         changed = False
+        if self.over:
+            self.close()
+            return False
         self._writer.beat()
         for number, seat in enumerate(self._seats):
             if number in self._running:
@@ -113,12 +117,11 @@ class Batch:
 
     def close(self) -> None:
         """Give the list back; jobs that still run count as queued from then on."""
-        if not self._closed:
-            self._closed = True
-            for id, *_ in self._running.values():
-                self._writer.tell(id, state="queued", stage="Interrupted", fraction=0.0)
-            self._running.clear()
-            self._with.__exit__(None, None, None)
+        for id, *_ in self._running.values():
+            self._writer.tell(id, state="queued", stage="Interrupted", fraction=0.0)
+        self._running.clear()
+        self._queue.clear()
+        self._writer.close()
 
     def _wanted(self, entry: Entry) -> bool:
         return not entry.over and (self._only is None or entry.id in self._only)
@@ -228,9 +231,10 @@ def is_there(kind: str, params: dict[str, Any]) -> bool:
         if any(name in result and result[name] != value for name, value in same.items()):
             return False
         entries = result.get("probes", [])
-        if kind == "light" and len(entries) != len(params.get("probes", [])):
+        # A sequence keeps the frames that are there by itself, and knows which.
+        if "frames" in result or (kind == "light" and len(entries) != len(params.get("probes", []))):
             return False
-        files = [entry["environment"] for entry in entries if "#" not in entry["environment"]]
+        files = [entry["environment"] for entry in entries if "environment" in entry]
         written = (out / "result.json").stat().st_mtime
         return all((out / name).is_file() for name in files) and written >= _newest(params)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -238,6 +242,6 @@ def is_there(kind: str, params: dict[str, Any]) -> bool:
 
 
 def _newest(params: dict[str, Any]) -> float:
-    """When a job's inputs were last changed; a sequence is not looked through, its own job does that."""
+    """When a job's inputs were last changed."""
     names = [*params.get("images", []), *(params.get(name) for name in ("image", "source", "reference", "depth"))]
     return max((Path(name).stat().st_mtime for name in names if name and Path(name).is_file()), default=0.0)

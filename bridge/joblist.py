@@ -265,7 +265,8 @@ class Writer:
             listed.states.mkdir(exist_ok=True)
             self._lock = listed.states / f"{self.name}.lock"
             self._held: IO[bytes] | None = hold(self._lock)
-            self._file = (listed.states / f"{self.name}.jsonl").open("a", encoding="utf-8")
+            self._told = listed.states / f"{self.name}.jsonl"
+            self._file = self._told.open("a", encoding="utf-8")
         except OSError as error:
             raise JobListError(f"{listed.states} cannot be written ({error.strerror}). Check permissions.") from error
 
@@ -285,9 +286,14 @@ class Writer:
                 os.utime(self._lock)
 
     def close(self) -> None:
-        """Close the files; the lock goes, the changes stay."""
+        """Close the files; the lock goes, the changes stay. A second time changes nothing."""
+        if self._held is None and self._file.closed:
+            return
         self._file.close()
         if self._held is not None:
             self._held.close()
+            self._held = None
         with contextlib.suppress(OSError):
             self._lock.unlink()
+            if not self._told.stat().st_size:
+                self._told.unlink()

@@ -118,8 +118,10 @@ def test_what_may_pass_is_tried_again_and_what_will_not_is_told(tmp_path: Path) 
     assert made.entries["lasting"].code == "memory" and made.entries["bad"].text == "It broke."
     assert made.entries["passing"].code == "", "a mended job shows no error"
     hand.done.clear()
+    before = sorted(made.states.iterdir())
     Batch(made, [hand]).wait()
     assert hand.done == [], "what is over stays over"
+    assert sorted(made.states.iterdir()) == before, "and leaves nothing"
     made.requeue(["bad"])
     Batch(made, [hand]).wait()
     assert [p["ends"] for p in hand.done] == ["bad_input"]
@@ -216,6 +218,9 @@ def test_results_that_are_there_are_passed_over(tmp_path: Path) -> None:
     assert state(probes=base["probes"] * 2) == "done", "another probe"
     (out / "probe_0.exr").unlink()
     assert state() == "done", "a file is missing"
+    (out / "result.json").write_text(json.dumps({**result, "frames": [{}]}))
+    assert state() == "done", "a sequence knows itself which frames are there"
+    (out / "result.json").write_text(json.dumps(result))
     (out / "probe_0.exr").write_bytes(b"x")
     later = (out / "result.json").stat().st_mtime + 5
     os.utime(photo, (later, later))

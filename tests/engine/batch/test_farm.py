@@ -99,6 +99,7 @@ def test_frames_apart_are_gathered_in_one_result(tmp_path: Path, monkeypatch: py
 def cluster() -> Iterator[Any]:
     """Two cores and one GPU, which Ray takes our word for."""
     ray = pytest.importorskip("ray")
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")  # a busy machine takes its time
     ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
     yield ray
     ray.shutdown()

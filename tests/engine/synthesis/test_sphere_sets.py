@@ -162,6 +162,7 @@ def test_a_killed_ray_worker_loses_nothing_and_doubles_nothing(blender: Path, tm
     import threading
     import time
 
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     (tmp_path / "slow").touch()
     killed: list[int] = []
