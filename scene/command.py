@@ -7,6 +7,8 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,44 +57,68 @@ def main(argv: list[str]) -> int:
 
 
 def _light(context: bpy.types.Context, options: argparse.Namespace) -> int:
-    settings = context.scene.limelight
+    _choose(context.scene, options)
+    with _seen_by(context.scene, options.camera):
+        context.view_layer.update()
+        found = problems.find_problems(context)
+        if found:
+            return refuse("; ".join(p.text for p in found) + ".", 2)
+        python = engine_python(context, options.engine)
+        if python is None:
+            return refuse(NO_ENGINE, 3)
+        if options.range:
+            job, lit = estimate_frames(context, python, options.device, anew=options.anew, keep=options.keep)
+        else:
+            job, lit = estimate(context, python, options.device)
+        if job.state != "done":
+            return failed(job)
+        apply(context.scene, lit, options.apply)
+        if options.render:
+            for frame in shot_range.wanted_frames(context.scene) if options.range else [context.scene.frame_current]:
+                context.scene.frame_set(frame)
+                render_to(context.scene, options.render)
+    if options.save:
+        bpy.ops.wm.save_as_mainfile(filepath=str(Path(options.save).resolve()), copy=True)
+    return 0
+
+
+def _choose(scene: bpy.types.Scene, options: argparse.Namespace) -> None:
+    """Let the scene's settings be what the options say. Raises ``ValueError`` with a sentence."""
+    settings = scene.limelight
     if options.quality:
         settings.quality = options.quality.upper()
     if options.seed is not None:
         settings.seed = options.seed
     if options.probe != "all":
-        names = [probe.name for probe in probes.probes(context.scene)]
+        names = [probe.name for probe in probes.probes(scene)]
         if options.probe not in names:
-            return refuse(f"There is no probe '{options.probe}'; the scene has: {', '.join(names) or 'none'}.", 2)
-        for probe in probes.probes(context.scene):
+            raise ValueError(f"There is no probe '{options.probe}'; the scene has: {', '.join(names) or 'none'}")
+        for probe in probes.probes(scene):
             probe.limelight.use = probe.name == options.probe
-    if options.camera and not _use_camera(context.scene, options.camera):
-        names = [thing.name for thing in context.scene.objects if thing.type == "CAMERA"]
-        return refuse(f"There is no camera '{options.camera}'; the scene has: {', '.join(names) or 'none'}.", 2)
     settings.frames.use = bool(options.range)
     if options.range:
         shot_range.ask(settings.frames, options.range, options.out)
-    context.view_layer.update()
-    found = problems.find_problems(context)
-    if found:
-        return refuse("; ".join(p.text for p in found) + ".", 2)
-    python = engine_python(context, options.engine)
-    if python is None:
-        return refuse(NO_ENGINE, 3)
-    if options.range:
-        job, lit = estimate_frames(context, python, options.device, anew=options.anew, keep=options.keep)
-    else:
-        job, lit = estimate(context, python, options.device)
-    if job.state != "done":
-        return failed(job)
-    apply(context.scene, lit, options.apply)
-    if options.render:
-        for frame in shot_range.wanted_frames(context.scene) if options.range else [context.scene.frame_current]:
-            context.scene.frame_set(frame)
-            render_to(context.scene, options.render)
-    if options.save:
-        bpy.ops.wm.save_as_mainfile(filepath=str(Path(options.save).resolve()), copy=True)
-    return 0
+
+
+@contextmanager
+def _seen_by(scene: bpy.types.Scene, name: str | None) -> Iterator[None]:
+    """The scene seen by a camera alone (None: as it is), whatever its markers say, inside this block."""
+    if name is None:
+        yield
+        return
+    names = [thing.name for thing in scene.objects if thing.type == "CAMERA"]
+    if name not in names:
+        raise ValueError(f"There is no camera '{name}'; the scene has: {', '.join(names) or 'none'}")
+    before, cuts = scene.camera, [(marker, marker.camera) for marker in scene.timeline_markers if marker.camera]
+    for marker, _camera in cuts:
+        marker.camera = None
+    scene.camera = scene.objects[name]
+    try:
+        yield
+    finally:
+        for marker, camera in cuts:
+            marker.camera = camera
+        scene.camera = before
 
 
 def engine_python(context: bpy.types.Context, asked: str | None) -> Path | None:
@@ -182,17 +208,6 @@ def render_to(scene: bpy.types.Scene, path: str) -> None:
         scene.render.filepath = path
         scene.render.filepath = scene.render.frame_path(frame=scene.frame_current)
         bpy.ops.render.render(write_still=True)
-
-
-def _use_camera(scene: bpy.types.Scene, name: str) -> bool:
-    """Let the scene be seen by a camera alone, whatever its markers say; whether there is one of that name."""
-    camera = scene.objects.get(name)
-    if camera is None or camera.type != "CAMERA":
-        return False
-    for marker in scene.timeline_markers:
-        marker.camera = None
-    scene.camera = camera
-    return True
 
 
 def tell(job: Job) -> None:

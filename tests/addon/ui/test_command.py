@@ -62,10 +62,14 @@ def test_a_range_of_frames_is_lit_and_rendered_and_goes_on_in_its_folder(engine,
     photo.save()
     bpy.ops.limelight.set_plate(filepath=str(tmp_path / "photo.png"), fov=1.0)
     scene.render.engine, scene.cycles.samples, scene.render.resolution_percentage = "CYCLES", 1, 50
-    scene.timeline_markers.new("cut", frame=2).camera = scene.camera
+    other = bpy.data.objects.new("Other", scene.camera.data)
+    scene.collection.objects.link(other)
+    marker = scene.timeline_markers.new("cut", frame=2)
+    marker.camera = other  # looks away; the command's camera counts
     line = ["light", "--range", "2-6x2", "--out", str(tmp_path / "light"), "--apply", how, "--camera", "Camera"]
     line += ["--engine", sys.executable]
     assert command.main([*line, "--render", str(tmp_path / "out_####.png")] if how == "lamps" else line) == 0
+    assert marker.camera == other, "the file's cuts are as they were"
     image = bpy.data.objects["Probe"].limelight.environment
     assert tuple(image.limelight.light_frames) == (2, 6)
     assert len(list((tmp_path / "light" / "Scene_001" / "probe_0").glob("*.exr"))) == 6, "held and mixed ones too"
