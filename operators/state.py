@@ -65,6 +65,7 @@ class InterfaceState(PropertyGroup):
     problems: CollectionProperty(type=ProblemRow, name="Problems", description="What keeps the estimate from starting")
     checked: BoolProperty(name="Checked", description="The problems were looked for at least once")
     frames_done: IntProperty(name="Frames done", description="How many frames of the newest shot have light", min=0)
+    frames_painted: IntProperty(name="Frames painted", description="How many more have spheres but no light yet", min=0)
     frames_asked: IntProperty(name="Frames", description="How many the newest shot has; 0 if there is none", min=0)
     wipe: BoolProperty(
         name="Wipe",

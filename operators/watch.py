@@ -47,9 +47,9 @@ def _look_for_frames(context: bpy.types.Context, interface: state.InterfaceState
 
     scene = context.scene
     found = shot_range.progress(scene, shot_range.base(scene)) if scene.limelight.frames.use else None
-    before = interface.frames_done, interface.frames_asked
-    interface.frames_done, interface.frames_asked = found or (0, 0)
-    return before != (found or (0, 0))
+    before = interface.frames_done, interface.frames_painted, interface.frames_asked
+    interface.frames_done, interface.frames_painted, interface.frames_asked = now = found or (0, 0, 0)
+    return before != now
 
 
 def redraw(context: bpy.types.Context) -> None:

@@ -40,7 +40,8 @@ class LIMELIGHT_PT_frames(Panel):
         if settings.use and interface.frames_asked:
             done, asked = interface.frames_done, interface.frames_asked
             if done < asked:
-                text = f"{done} of {asked} frames are done; Estimate goes on with the others if nothing else changed."
+                painted = f", {interface.frames_painted} more are painted" if interface.frames_painted else ""
+                text = f"{done} of {asked} frames are done{painted}; Estimate goes on there if nothing else changed."
                 wording.wrapped(layout, context, text, icon="TIME")
             row = layout.row()
             row.enabled = interface.checked and not interface.problems

@@ -44,16 +44,17 @@ def numbers(text: str) -> range:
     return range(int(found[1]), int(found[2] or found[1]) + 1, int(found[3] or 1))
 
 
-def progress(scene: bpy.types.Scene, base: Path) -> tuple[int, int] | None:
-    """How many frames of the newest shot are done, and of how many; None where there is none."""
+def progress(scene: bpy.types.Scene, base: Path) -> tuple[int, int, int] | None:
+    """How many frames of the newest shot are done, how many more are painted, and of how many; None without a shot."""
     folder = shot_folder.newest(base, bpy.path.clean_name(scene.name))
     if folder is None:
         return None
-    asked = shot_folder.asked(folder)
-    return len(_done(folder) & set(asked)), len(asked)
+    asked = set(shot_folder.asked(folder))
+    done = asked & _told(folder / "frames")
+    return len(done), len(asked & _told(folder / "unfinished") - done), len(asked)
 
 
-def _done(folder: Path) -> set[int]:
-    """The numbers of the frames that a folder of results holds whole."""
-    names = [path.stem for path in (folder / "frames").glob("*.json")] if folder.is_dir() else []
+def _told(folder: Path) -> set[int]:
+    """The numbers of the frames that a folder of the engine's tells of."""
+    names = [path.stem for path in folder.glob("*.json")] if folder.is_dir() else []
     return {int(name) for name in names if re.fullmatch(r"\d+", name)}

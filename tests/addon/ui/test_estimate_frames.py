@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import bpy
 import pytest
 from limelight import preferences
-from limelight.operators import engine_session, estimate, run_operator
+from limelight.operators import engine_session, estimate, run_operator, watch
 from limelight.operators.estimate_frames_run import EstimateFramesRun
+from limelight.panels import frames
 from limelight.scene import problems, shot_folder, shot_range
 
 
@@ -95,7 +96,7 @@ def test_world_and_lamps_follow_the_frames(moving):
     assert {(u.frame_start, u.frame_duration, u.frame_offset, u.use_cyclic) for u in users} == {(3, 4, 2, False)}
 
 
-def test_a_broken_run_goes_on_in_its_folder_and_another_shot_gets_its_own(moving, engine, tmp_path):
+def test_a_broken_run_goes_on_in_its_folder_and_another_shot_gets_its_own(moving, engine, draw, tmp_path):
     engine(seconds=20)
     run = EstimateFramesRun(bpy.context)
     engine_session.begin(run)
@@ -114,7 +115,13 @@ def test_a_broken_run_goes_on_in_its_folder_and_another_shot_gets_its_own(moving
     assert (folder / "pictures").is_dir() and bpy.data.objects["Probe"].limelight.environment is None
     (folder / "frames").mkdir()
     (folder / "frames" / "0003.json").write_text("{}")
-    assert shot_range.progress(moving, tmp_path / "limelight") == (1, 4)
+    (folder / "unfinished").mkdir()
+    for name in ("0003.json", "0004.json"):
+        (folder / "unfinished" / name).write_text("{}")
+    assert shot_range.progress(moving, tmp_path / "limelight") == (1, 1, 4)
+    watch.refresh(bpy.context)
+    drawn = " ".join(draw(frames.LIMELIGHT_PT_frames).texts())
+    assert "1 of 4 frames are done, 1 more are painted" in drawn
     engine(seconds=0.1)
     bpy.ops.limelight.estimate()
     assert asked()["out"] == str(folder)
