@@ -20,7 +20,8 @@ from limelight.tests.gui import portrait
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SHOTS = Path(os.environ.get("LIMELIGHT_SCREENSHOTS", Path(tempfile.gettempdir()) / "limelight-screenshots"))
-PARTS = ("__init__.py", "preferences.py", "properties.py", "operators", "panels", "scene", "bridge", "backend")
+MODULES = ("__init__.py", "preferences.py", "properties.py", "properties_frames.py")
+PARTS = (*MODULES, "operators", "panels", "scene", "bridge", "backend")
 MISSING = [name for name in ("blender", "Xvfb") if shutil.which(name) is None]
 
 pytestmark = [
