@@ -110,7 +110,7 @@ def _refine(
     """The best of some Gauss–Newton rounds on one grid: the map lit, and its gains."""
 
     def lit(gains: tuple[Tensor, Tensor]) -> _Lit:
-        total = pano.resize(sum(gains), whole.panorama.shape[0])
+        total = pano.resize(gains[0] + gains[1], whole.panorama.shape[0])
         return _Lit(whole.panorama * torch.exp(total), normals, whole.base)
 
     scene = best = whole if not any(bool(part.any()) for part in gains) else lit(gains)

@@ -155,7 +155,8 @@ def _steady_diffuse(spheres: Sequence[Spheres], before: Tensor | None) -> Sequen
 def _resolve(frames: Sequence[_Frame], height: int, before: Carry | None, progress: Callable[[float], None]) -> Tensor:
     """The steadied volume (T, 3, N, 2N): log2 of the resolved light and :data:`_BLACK`."""
     solve = min(height, FIT_HEIGHT)
-    renderer, weight, rows, weights = None, None, [], []
+    renderer, weight = None, torch.ones(1, height, 2 * height)
+    rows, weights = [], []
     correction = None if before is None else before.correction
     for index, frame in enumerate(frames):
         spheres = frame.spheres

@@ -43,8 +43,9 @@ class ProbeSpec:
         """Read one probe of a request; those called as in ``tracked`` may be without a place."""
         try:
             name = str(data.get("name") or f"probe_{index}")
-            numbers = {k: float(data[k]) for k in ("u", "v", "depth", "radius") if data.get(k) is not None}
-            places = {k: [float(x) for x in data[k]] for k in ("position", "position_world") if data.get(k) is not None}
+            said: dict[str, Any] = {k: value for k, value in data.items() if value is not None}
+            numbers: dict[str, Any] = {k: float(said[k]) for k in ("u", "v", "depth", "radius") if k in said}
+            places: dict[str, Any] = {k: list(map(float, said[k])) for k in ("position", "position_world") if k in said}
         except (AttributeError, TypeError, ValueError) as error:
             raise BadInput(
                 f"Probe {index} is malformed ({error}).", "A probe has numbers u, v or a position."

@@ -17,8 +17,8 @@ from .pyramid import join, split
 WEIGHT = 0.1
 #: A change of this many times the usual one is real, not chance: from there on it costs ever less.
 _REAL = 3.0
-#: The least change in stops that can be real: three per cent.
-_LEAST = 0.045
+#: Between what bounds the usual change is looked for, in stops: one per cent, and what no painter errs by.
+_LEAST, _MOST = 0.015, 0.2
 #: Weight of a value that must stay as it is.
 FIXED = 1e6
 
@@ -78,7 +78,7 @@ def change_costs(change: Tensor, weight: float = WEIGHT) -> Tensor:
     it stands out, because then something happened, such as a lamp switched on. The whole step costs no more
     than a chance one, so its height is kept.
     """
-    usual = change.median(0, keepdim=True).values.clamp(min=_LEAST / _REAL)
+    usual = change.median(0, keepdim=True).values.clamp(_LEAST, _MOST)
     return weight * (_REAL * usual / change.clamp(min=1e-9)).clamp(max=1.0).square()
 
 
@@ -92,7 +92,7 @@ def smooth_volume(volume: Tensor, weights: Tensor, pinned: bool = False, weight:
         return volume
     levels = []
     for level in split(volume):
-        known = F.adaptive_avg_pool2d(weights, level.shape[-2:]).expand_as(level).clone()
+        known = F.adaptive_avg_pool2d(weights, (level.shape[-2], level.shape[-1])).expand_as(level).clone()
         if pinned:
             known[0] = FIXED
         change = (level[1:] - level[:-1]).abs().amax(1, keepdim=True)

@@ -95,12 +95,16 @@ def test_chunks_join_without_a_step(still) -> None:
 def test_a_switched_lamp_is_there_within_one_frame() -> None:
     dark, bright = room(64), room(64, sun=300.0)
     spheres = [painted(bright if 3 <= t < 7 else dark, t, noise=0.05) for t in range(9)]
-    found = [irradiance(env).mean() for env in fit_frames(spheres, height=32).environments]
+    fitted = fit_frames(spheres, height=32)
+    found = [irradiance(env).mean() for env in fitted.environments]
     step = float(irradiance(bright).mean() - irradiance(dark).mean())
     for before, after, way in ((2, 3, 1), (6, 7, -1)):
         assert way * float(found[after] - found[before]) > 0.9 * step
     still = [abs(float(b - a)) for t, (a, b) in enumerate(pairwise(found)) if t not in (2, 6)]
     assert max(still) < 0.02 * float(torch.stack(found).mean())
+    # Nor does it matter that the chunk before ends there.
+    (after, *_) = fit_frames(spheres[3:5], height=32, before=fitted.carries[2]).environments
+    assert float(irradiance(after).mean() - found[2]) > 0.9 * step
 
 
 def test_turned_views_fit_the_same_light_in_other_axes() -> None:
