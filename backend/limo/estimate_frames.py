@@ -22,6 +22,9 @@ from .sequence import AHEAD, KEEP, chunks
 from .shot import Shot
 from .view import Probe, View
 
+#: Spheres are painted so many frames at once, unless the painter knows better: what a killed run loses at most.
+_BLOCK = 8
+
 
 def turned(spheres: Spheres, turn: Tensor | None) -> Spheres:
     """The same spheres with all directions turned by (3, 3)."""
@@ -49,6 +52,7 @@ class FrameEstimator(Shot):
     ) -> None:
         super().__init__(parts, painter, steps, placed)
         self.rows = rows
+        self.block: int = getattr(painter, "block", _BLOCK)
         self._seconds: dict[str, float] = {}
 
     def paint(self, numbers: Sequence[int], progress: Callable[[float], None]) -> dict[int, list[Spheres]]:

@@ -25,14 +25,16 @@ from .report import Report
 from .sequence_files import SequenceFolder
 from .view import Probe, View
 
-#: Frames of a chunk, and how many past its end its fit looks at: 21 in all. Spheres are painted so many frames at once.
-KEEP, AHEAD, PAINTED = 16, 5, 8
+#: Frames of a chunk, and how many past its end its fit looks at: 21 in all.
+KEEP, AHEAD = 16, 5
 #: Share of the work that is painting; the rest is the fit.
 _PAINTING = 0.6
 
 
 class SequenceLight(Protocol):
-    """What estimates the light of frames in a row."""
+    """What estimates the light of frames in a row; spheres are best painted ``block`` frames at once."""
+
+    block: int
 
     def view(self, number: int) -> tuple[View, str]:
         """A frame's picture, and where its depth came from."""
@@ -146,8 +148,8 @@ class _Run:
     def _chunk(self, kept: list[int], window: list[int], before: list[Carry] | None) -> list[Carry]:
         """Do the frames ``kept``, by what ``window`` shows; returns what the last of them hands on."""
         self.painted = {n: spheres for n, spheres in self.painted.items() if n in window}
-        for start in range(0, len(window), PAINTED):
-            self._paint(window[start : start + PAINTED])
+        for start in range(0, len(window), self.light.block):
+            self._paint(window[start : start + self.light.block])
         stage = f"Fitting the light of frames {kept[0]} to {kept[-1]}"
 
         def fitting(fraction: float) -> None:

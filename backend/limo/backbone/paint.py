@@ -76,6 +76,11 @@ class BackbonePainter:
         """
         return OVERLAP if family_of(self.folder) == "wan" else 0
 
+    @property
+    def block(self) -> int:
+        """How many frames of a sequence are best painted at once."""
+        return WanDenoiser.frames if family_of(self.folder) == "wan" else 1
+
     def plan_of(
         self, view: View, probes: int = 1, steps: int = 20, frames: int = 1, evs: int = len(EVS)
     ) -> Plan | None:

@@ -48,14 +48,14 @@ def flicker(environments: list[torch.Tensor]) -> float:
 
 def test_smoothing_is_the_exact_minimum() -> None:
     generator = torch.Generator().manual_seed(3)
-    y = torch.randn(9, 20, generator=generator).double()
-    w, c = (torch.rand(n, 20, generator=generator).double() + 0.05 for n in (9, 8))
+    y = torch.randn(7, 8, generator=generator).double()
+    w, c = (torch.rand(n, 8, generator=generator).double() + 0.1 for n in (7, 6))
     found = smooth(y, w, c)
     # The dual of the problem by projected gradients: any step's tension is at most its cost.
     tension = torch.zeros_like(c)
-    for _ in range(20000):
+    for _ in range(5000):
         x = y - (torch.nn.functional.pad(tension, (0, 0, 1, 0)) - torch.nn.functional.pad(tension, (0, 0, 0, 1))) / w
-        tension = (tension + 0.02 * (x[1:] - x[:-1])).clamp(-c, c)
+        tension = (tension + 0.04 * (x[1:] - x[:-1])).clamp(-c, c)
     assert torch.allclose(found, x, atol=1e-5)
 
 

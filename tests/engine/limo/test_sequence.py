@@ -51,6 +51,8 @@ def job(out: Path, *images: Path, **params: Any) -> LightJob:
 class Light:
     """Stands in for the estimation: small grey spheres, maps as bright as their frame's number; may stop at a frame."""
 
+    block = 8
+
     def __init__(self, stop: tuple[str, int] = ("", 0), error: BaseException | None = None) -> None:
         self.stop, self.error = stop, error
         self.painted: list[int] = []
