@@ -26,7 +26,7 @@ from . import constant
 from .cases import LARGEST, TEXELS
 
 #: The method, and the baselines by what they are.
-FULL, UNDISTILLED, CONSTANT = "distilled", "α fixed to 1", "constant material"
+FULL, UNDISTILLED, CONSTANT = "distilled", "without distillation", "constant material"
 PLAIN, BASE = "plain 3DGS", "base colour and normals"
 METHODS = (FULL, UNDISTILLED, CONSTANT, BASE, PLAIN)
 #: Those that a floor compares the method with under other light.

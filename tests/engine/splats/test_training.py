@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from limelight.backend.splats.files import formats
 from limelight.backend.splats.inputs import read_scene
 from limelight.backend.splats.raster import SplatCamera
 from limelight.backend.splats.raster.dense import rotations
+from limelight.backend.splats.shading import visibility
 from limelight.backend.splats.train import checkpoint, density, losses
 from limelight.backend.splats.train.handover import hand_over
 from limelight.backend.splats.train.job import TrainJob, run_train, work_folder
@@ -28,6 +31,14 @@ from limelight.backend.splats.train.start import first_gaussians
 from limelight.tests.engine.splats.scenes import ball, look_at, write_scene
 
 SETTINGS = {"iterations": 100, "gaussians": 400, "size": 40, "tone": "srgb", "device": "cpu"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coarse() -> Iterator[None]:
+    """Visibility on a coarse grid: the ball hides nothing, and baking would take longer than all the rest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(visibility, "bake", partial(visibility.bake, cells=16))
+        yield
 
 
 @pytest.fixture(scope="module")
