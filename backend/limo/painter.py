@@ -66,8 +66,10 @@ class SpherePainter(Protocol):
 class SequencePainter(Protocol):
     """Paints one probe through the frames of a sequence, so that the spheres change no more than the light does."""
 
-    #: How many frames before and after one its spheres depend on.
-    reach: int
+    @property
+    def reach(self) -> int:
+        """How many frames before and after one its spheres depend on."""
+        ...
 
     def paint_frames(
         self,

@@ -39,8 +39,11 @@ def make_methods(quality: str, seed: int, device: str) -> dict[str, Method]:
         return torch.stack(found)
 
     def over_time(sequence: Sequence) -> Tensor:
-        settings = {"steps": effort.steps, "rows": min(effort.fit_height, HEIGHT), "height": HEIGHT, "seed": seed}
-        return torch.stack(estimate_frames(sequence.views, sequence.probes, painter=painter, **settings))
+        rows = min(effort.fit_height, HEIGHT)
+        found = estimate_frames(
+            sequence.views, sequence.probes, painter=painter, steps=effort.steps, rows=rows, height=HEIGHT, seed=seed
+        )
+        return torch.stack(found)
 
     return {
         OVER_TIME: over_time,
