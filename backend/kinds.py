@@ -79,6 +79,12 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return run_mesh(MeshJob.from_params({"device": device, **params}), report)
 
+    def splat_texture(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
+        report.progress(0.0, "Loading the engine's libraries")
+        from .splats.textured.job import TextureJob, run_texture
+
+        return run_texture(TextureJob.from_params({"device": device, "seed": seed, **params}), report)
+
     def splats(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         report.progress(0.0, "Reading splats")
         from .splats.describe import made_plain
@@ -96,7 +102,21 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return {"models": listing() + backbones()}
 
-    known = (light, fit, depth, direction, relight, landmarks, face, splats, splat_train, splat_mesh, doctor, models)
+    known = (
+        light,
+        fit,
+        depth,
+        direction,
+        relight,
+        landmarks,
+        face,
+        splats,
+        splat_train,
+        splat_mesh,
+        splat_texture,
+        doctor,
+        models,
+    )
     return {kind.__name__: kind for kind in known}
 
 

@@ -62,10 +62,11 @@ def ball(context: bpy.types.Context, things: list[bpy.types.Object]) -> tuple[Ve
     wanted, corners = set(things), []
     for instance in context.evaluated_depsgraph_get().object_instances:
         source = instance.parent if instance.is_instance else instance.object
-        if source is None or source.original not in wanted or instance.object.type not in _KINDS:
+        shown = instance.object
+        if source is None or shown is None or source.original not in wanted or shown.type not in _KINDS:
             continue
-        box = np.array(instance.object.bound_box)
-        if np.ptp(box, axis=0).max() > 0:
+        box = _outline(shown)
+        if len(box) and np.ptp(box, axis=0).max() > 0:
             matrix = np.array(instance.matrix_world)
             corners.append(box @ matrix[:3, :3].T + matrix[:3, 3])
     if not corners:
@@ -76,6 +77,15 @@ def ball(context: bpy.types.Context, things: list[bpy.types.Object]) -> tuple[Ve
     if not 1e-6 < radius < 1e9:
         raise ValueError("the object is too small or too large to be captured: scale it")
     return Vector(middle), radius
+
+
+def _outline(shown: bpy.types.Object) -> np.ndarray:
+    """(N, 3): points in an evaluated object's own frame that hold all of it."""
+    if not isinstance(shown.data, bpy.types.Mesh):
+        return np.array(shown.bound_box)
+    points = np.empty(3 * len(shown.data.vertices), np.float32)
+    shown.data.vertices.foreach_get("co", points)
+    return points.reshape(-1, 3)
 
 
 def places(middle: Vector, radius: float, count: int, lowest: float, shift: float = 0.0) -> list[list[list[float]]]:

@@ -183,3 +183,35 @@ def mesh(
         typer.echo(f"{answer['out']}  ({answer['vertices']} vertices, {answer['faces']} triangles, {kind})")
 
     run(command, as_json, show, device)
+
+
+@app.command()
+def texture(
+    mesh: Annotated[Path, typer.Argument(help="A scan (.obj or .ply) in the frame of the cameras")],
+    scene: Annotated[Path, typer.Argument(help="Its photos with cameras, as 'splat train' reads them")],
+    out: Annotated[Path, typer.Option(help="Folder for mesh.glb, textures and the light")],
+    texels: Annotated[int, typer.Option(help="Along a side of the square textures")] = 1024,
+    iterations: Annotated[int | None, typer.Option(help="Of all stages; usual: 3 000, on a GPU 20 000")] = None,
+    size: Annotated[int | None, typer.Option(help="Pixels along a picture's longer side; usual: 256, GPU 1024")] = None,
+    tone: Annotated[str, typer.Option(help="How light became pixels: aces (film curve) or srgb (none)")] = "aces",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there")] = False,
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Learn textures that take new light for a scanned mesh from photos: the splats' method on a surface that stays."""
+
+    def command(report: Any) -> dict[str, Any]:
+        report.progress(0.0, "Loading the engine's libraries")
+        from .textured.job import TextureJob, run_texture
+
+        job = TextureJob(mesh, scene, out, texels, iterations, size, tone, seed, device, overwrite)
+        return run_texture(job, report)
+
+    def show(answer: dict[str, Any]) -> None:
+        for note in answer["notes"]:
+            typer.echo(f"Note: {note}", err=True)
+        levels = ", ".join(f"{name} {value:.1f}" for name, value in answer["psnr"].items())
+        typer.echo(f"{Path(answer['out']) / answer['files']['mesh']}  (PSNR in dB after each stage: {levels})")
+
+    run(command, as_json, show, device)

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Textures learnt for a mesh: it is seen where it is, they explain the photos, and they take another light."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from limelight.backend.errors import BadInput, Cancelled
+from limelight.backend.limo.report import SilentReport
+from limelight.backend.optics import exr
+from limelight.backend.optics.camera import Camera
+from limelight.backend.optics.exposure import srgb_eotf
+from limelight.backend.splats import mesh_files, render
+from limelight.backend.splats.inputs import read_scene
+from limelight.backend.splats.raster import SplatCamera
+from limelight.backend.splats.shading.environment import Light
+from limelight.backend.splats.textured import geometry, job
+from limelight.backend.splats.textured.seen import look
+from limelight.backend.splats.textured.textures import Textures, shown
+from limelight.tests.engine.splats.scenes import ball, look_at, sky, write_scene
+from PIL import Image
+from torch import Tensor
+
+SETTINGS = {"texels": 48, "iterations": 40, "size": 40, "tone": "srgb", "device": "cpu"}
+
+
+def sphere(rings: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """Points and triangles of a ball of radius 1."""
+    polar, around = np.linspace(0, np.pi, rings + 1), np.arange(2 * rings) * np.pi / rings
+    grid = np.stack(np.broadcast_arrays(polar[:, None], around), -1).reshape(-1, 2)
+    points = np.stack([np.sin(grid[:, 0]) * np.cos(grid[:, 1]), np.sin(grid[:, 0]) * np.sin(grid[:, 1]),
+                       np.cos(grid[:, 0])], -1)  # fmt: skip
+    row, column = (part.ravel() for part in np.meshgrid(np.arange(rings), np.arange(2 * rings), indexing="ij"))
+    a, b = row * 2 * rings + column, row * 2 * rings + (column + 1) % (2 * rings)
+    c, d = a + 2 * rings, b + 2 * rings
+    return points, np.concatenate([np.stack([a, c, b], -1), np.stack([b, c, d], -1)])
+
+
+def write_obj(path: Path, uv: bool = False) -> Path:
+    points, faces = sphere()
+    lines = [f"v {x} {y} {z}" for x, y, z in points]
+    lines += [f"vt {0.1 + 0.8 * (x + 1) / 2} {(z + 1) / 2}" for x, _, z in points] if uv else []
+    lines += ["f " + " ".join(f"{k + 1}/{k + 1}" if uv else str(k + 1) for k in face) for face in faces]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_scene(tmp_path_factory.mktemp("scene"))
+
+
+def learnt(scene: Path, folder: Path, iterations: int) -> dict[str, Any]:
+    """Textures for a ball, in ``folder``/out."""
+    given = {"mesh": str(write_obj(folder / "ball.obj")), "scene": str(scene), "out": str(folder / "out"), **SETTINGS}
+    return job.run_texture(job.TextureJob.from_params({**given, "iterations": iterations}), SilentReport())
+
+
+def test_a_mesh_is_seen_where_its_camera_looks(tmp_path: Path) -> None:
+    mesh = geometry.read_mesh(write_obj(tmp_path / "a.obj", uv=True), 64)
+    camera = SplatCamera.from_pose(Camera.from_fov(64, 64, 40), look_at(torch.tensor([0.0, -4.0, 0.0])))
+    seen = look(mesh, camera)
+    radius = 64 / 2 / math.tan(math.radians(20)) * math.tan(math.asin(1 / 4))
+    assert len(seen.pixels) == pytest.approx(math.pi * radius**2, rel=0.04)
+    torch.testing.assert_close(seen.points.norm(dim=-1), torch.ones(len(seen.points)), atol=0.012, rtol=0)
+    torch.testing.assert_close(seen.normals, seen.points, atol=0.15, rtol=0)
+    assert float((seen.points[:, 1]).max()) < 0.05 and bool(((seen.normals * seen.view).sum(-1) < 1e-6).all())
+    # Rays meet their points, and the texture's places are those of the corners.
+    eye = camera.position
+    torch.testing.assert_close(torch.nn.functional.normalize(seen.points - eye, dim=-1), seen.view, atol=2e-3, rtol=0)
+    torch.testing.assert_close(seen.uv[:, 1], (seen.points[:, 2] + 1) / 2, atol=1e-4, rtol=0)
+
+
+def test_a_mesh_without_texture_places_is_unwrapped_without_overlap(tmp_path: Path) -> None:
+    mesh = geometry.read_mesh(write_obj(tmp_path / "a.obj"), 128)
+    assert mesh.uv.min() >= 0 and mesh.uv.max() <= 1
+    edges = mesh.uv[:, 1:] - mesh.uv[:, :1]
+    area = np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]).sum() / 2
+    assert 0.3 < area < 1
+
+
+def test_both_kinds_of_file_are_the_same_mesh(tmp_path: Path) -> None:
+    points, faces = sphere()
+    mesh_files.write(tmp_path / "a.ply", points, points, faces, np.zeros((len(points), 3)))
+    first, second = geometry.read_mesh(write_obj(tmp_path / "a.obj"), 64), geometry.read_mesh(tmp_path / "a.ply", 64)
+    np.testing.assert_allclose(first.corners(), second.corners(), atol=1e-6)
+    np.testing.assert_allclose(first.normals, first.corners(), atol=0.05)
+
+
+def relit(textures: Textures, folder: Path, scene: Path, light: Tensor) -> float:
+    """PSNR of the test views under a light, against the ball that the photos show, on pixels of both."""
+    mesh = geometry.read_mesh(folder / "ball.obj", SETTINGS["texels"])  # type: ignore[arg-type]
+    errors = []
+    for view in read_scene(scene, 40).test:
+        seen = look(mesh, view.camera)
+        maps = render.draw(ball(), view.camera, material=True)
+        truth = render.physical(maps, view.camera, Light(light), torch.zeros(3), tone="srgb").image
+        inside = (maps.alpha.reshape(-1)[seen.pixels] > 0.99)[:, None]
+        found = shown(textures, seen, Light(light), None, diffuse=True, tone="srgb").image
+        errors.append((((found - truth.reshape(-1, 3)[seen.pixels]) ** 2) * inside).sum() / (3 * inside.sum()))
+    return float(-10 * torch.stack(errors).mean().log10())
+
+
+def restored(out: Path) -> Textures:
+    """Textures as their files have them."""
+    textures = Textures(48, 32, "cpu")
+    for name in ("albedo", "metallic", "roughness", "progress"):
+        values = torch.from_numpy(np.asarray(Image.open(out / f"{name}.png"), np.float32) / 255)
+        values = (srgb_eotf(values) if name == "albedo" else values).reshape(48, 48, -1).permute(2, 0, 1)[None]
+        textures.values[name] = torch.logit(values.clamp(1e-3, 1 - 1e-3))
+    sh = torch.from_numpy(np.load(out / "radiance.npz")["sh"].astype(np.float32)).reshape(48, 48, 48).permute(2, 0, 1)
+    textures.values["sh_base"], textures.values["sh_rest"] = sh[None, :3], sh[None, 3:]
+    return textures
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_it_explains_the_photos_and_takes_another_light(scene: Path, tmp_path: Path) -> None:
+    with torch.enable_grad():
+        answer = learnt(scene, tmp_path, 240)
+    textures = restored(tmp_path / "out")
+    other = sky().flip(1).flip(0) * torch.tensor([1.2, 0.9, 0.5])
+    ours = relit(textures, tmp_path, scene, other)
+    textures.values["progress"] = torch.full_like(textures.values["progress"], -20.0)
+    unlit = relit(textures, tmp_path, scene, other)
+    # Measured: 24.2 dB of views that it did not learn from, 18.5 relit against 16.5 of the photos' own light.
+    assert answer["psnr"]["joint"] > 23 and ours > unlit + 1.5
+
+
+def test_what_it_leaves_is_whole_and_nearer_to_the_photos(scene: Path, tmp_path: Path) -> None:
+    out, answer = tmp_path / "out", learnt(scene, tmp_path, 40)
+    assert answer["psnr"]["specular"] > answer["psnr"]["radiance"] + 1 and answer["views"] == {"train": 12, "test": 2}
+    assert all((out / name).is_file() for name in answer["files"].values())
+    assert (out / "mesh.glb").read_bytes()[:4] == b"glTF"
+    light, header = exr.read_panorama(out / "environment.exr")
+    assert header["limelightFrame"] == "world" and bool((light > 0).all())
+    assert np.asarray(Image.open(out / "albedo.png")).shape == (48, 48, 3)
+
+
+class Stopping(SilentReport):
+    """Cancels at once."""
+
+    def check(self) -> None:
+        raise Cancelled()
+
+
+def cases(folder: Path, scene: Path) -> dict[str, dict[str, object]]:
+    (folder / "flat.obj").write_text("v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n")
+    (folder / "far.obj").write_text("v 90 0 0\nv 91 0 0\nv 90 1 0\nf 1 2 3\n")
+    (folder / "wrong.obj").write_text("v 0 0 0\nf 1 2 9\n")
+    (folder / "words.obj").write_text("v a b c\n")
+    (folder / "text.ply").write_text("ply\nformat ascii 1.0\nend_header\n")
+    (folder / "done").mkdir()
+    (folder / "done" / "mesh.glb").write_text("earlier")
+    return {
+        "no mesh": {"mesh": str(folder / "none.obj")},
+        "unknown kind": {"mesh": str(folder / "a.fbx")},
+        "no area": {"mesh": str(folder / "flat.obj")},
+        "not seen": {"mesh": str(folder / "far.obj")},
+        "no such corner": {"mesh": str(folder / "wrong.obj")},
+        "no numbers": {"mesh": str(folder / "words.obj")},
+        "text": {"mesh": str(folder / "text.ply")},
+        "too fine": {"texels": 100_000},
+        "too short": {"iterations": 3},
+        "unknown tone": {"tone": "log"},
+        "there already": {"out": str(folder / "done")},
+        "unknown name": {"bake": 1},
+    }
+
+
+def test_bad_input_is_a_sentence_and_a_cancelled_run_leaves_nothing(scene: Path, tmp_path: Path) -> None:
+    given = {"mesh": str(write_obj(tmp_path / "a.obj")), "scene": str(scene), "out": str(tmp_path / "out"), **SETTINGS}
+    for name, changed in cases(tmp_path, scene).items():
+        with pytest.raises(BadInput) as caught:
+            job.run_texture(job.TextureJob.from_params({**given, **changed}), SilentReport())
+        assert caught.value.text.endswith(".") and caught.value.remedy, name
+    with pytest.raises(Cancelled):
+        job.run_texture(job.TextureJob.from_params(given), Stopping())
+    assert not (tmp_path / "out").exists() and (tmp_path / "done" / "mesh.glb").read_text() == "earlier"
