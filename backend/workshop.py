@@ -131,6 +131,9 @@ def train(
     save_memory: Annotated[
         bool, typer.Option("--save-memory", help="limo-flux, limo-wan: compute blocks again for the backward pass")
     ] = False,
+    eight_bit: Annotated[
+        bool, typer.Option("--eight-bit", help="limo-flux, limo-wan: the optimiser's moments take a byte each")
+    ] = False,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -148,6 +151,7 @@ def train(
                     "Give --backbone, its diffusers folder, and --views, sets by 'limelight synthesize spheres'.",
                 )
             settings = {"rank": rank, "start": widened, "save_memory": save_memory, "seed": seed}
+            settings |= {"eight_bit": eight_bit}
             settings |= {} if steps is None else {"steps": steps}
             large = recipe_for(
                 model.removeprefix("limo-"), base=backbone, data=views, out=out,

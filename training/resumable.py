@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 
 #: Optimiser steps between lines of the log.
 LOG_EVERY = 20
@@ -27,10 +27,10 @@ Entry = Mapping[str, object]
 
 
 class Resumable:
-    """AdamW over named parameters, with a checkpoint that restores both exactly; it is read at once if it is there.
+    """An optimiser over named parameters, with a checkpoint that restores both exactly; it is read if it is there.
 
     ``average``: the parameters' exponential average, with the memory ``ema``; with none, the parameters themselves.
-    ``settings`` are further ones of AdamW.
+    ``settings`` are further ones of the ``optimiser``; what its state holds is what its ``moments`` name, or AdamW's.
     """
 
     def __init__(
@@ -40,11 +40,13 @@ class Resumable:
         learning_rate: float,
         checkpoint: Path,
         ema: float = 0.0,
+        optimiser: Callable[..., Optimizer] = AdamW,
         **settings: Any,
     ) -> None:
         self.accelerator, self.trained, self.checkpoint, self.step = accelerator, trained, checkpoint, 0
         self._rate, self._ema = learning_rate, ema
-        self._optimiser = AdamW(trained.values(), lr=learning_rate, **settings)
+        self._optimiser = optimiser(trained.values(), lr=learning_rate, **settings)
+        self._moments = getattr(self._optimiser, "moments", _MOMENTS)
         self.average = {name: p.detach().clone() if ema else p.detach() for name, p in trained.items()}
         if checkpoint.exists():
             self._restore()
@@ -79,7 +81,7 @@ class Resumable:
             return
         state: dict[str, Tensor] = {f"net.{name}": p.detach() for name, p in self.trained.items()}
         for name, parameter in self.trained.items():
-            for moment in _MOMENTS:
+            for moment in self._moments:
                 state[f"{moment}.{name}"] = self._optimiser.state[parameter][moment]
             if self._ema:
                 state[f"average.{name}"] = self.average[name]
@@ -91,7 +93,7 @@ class Resumable:
             self.step = int(file.metadata()["step"])
             for name, parameter in self.trained.items():
                 parameter.copy_(file.get_tensor(f"net.{name}"))
-                moments = {moment: file.get_tensor(f"{moment}.{name}") for moment in _MOMENTS}
+                moments = {moment: file.get_tensor(f"{moment}.{name}") for moment in self._moments}
                 self._optimiser.state[parameter] = {"step": torch.tensor(float(self.step)), **moments}
                 if self._ema:
                     self.average[name].copy_(file.get_tensor(f"average.{name}"))

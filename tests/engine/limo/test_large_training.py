@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.commands.config.config_args import load_config_from_file
 from limelight.backend.errors import BadInput, LimelightError
 from limelight.backend.limo.backbone import load, memory, networks, stream
 from limelight.backend.limo.backbone.frame import condition_pictures
@@ -20,6 +21,7 @@ from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.camera import Camera
 from limelight.backend.optics.exposure import expose
 from limelight.tests.engine.limo.pipelines import write_pipeline
+from limelight.training.eight_bit_adam import EightBitAdamW, pack, unpack
 from limelight.training.limo.large import learner
 from limelight.training.limo.large.examples import SphereSets, random_exposure, read_example
 from limelight.training.limo.large.train import Recipe, Trainer, recipe_for, train
@@ -205,6 +207,69 @@ def test_a_broken_run_goes_on_as_an_unbroken_one_would(bases, spheres, tmp_path)
     assert "gradients" in lines[0] and "GB free" in lines[0]
     log = [json.loads(line) for line in (tmp_path / "a" / "loss.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log if "validation" in entry] == [2, 4]
+
+
+def test_what_is_shared_out_learns_resumes_and_exports_as_what_is_not(bases, spheres, tmp_path, monkeypatch):
+    """On one processor accelerate shares nothing out, but takes the same way through prepare and its own checkpoint."""
+    results = []
+    for shared in (False, True):
+        monkeypatch.setattr("limelight.training.limo.large.state.is_shared", lambda accelerator, s=shared: s)
+        settings = recipe(bases, spheres, tmp_path / str(shared), "flux", rank=2)
+        sets = SphereSets(spheres, 32)
+        trainer = Trainer(settings, Accelerator(cpu=True))
+        losses = [trainer.update(sets) for _ in range(2)]
+        trainer.state.save()
+        again = Trainer(settings, Accelerator(cpu=True))
+        assert again.state.step == 2
+        losses.append(again.update(sets))
+        results.append((losses, again.state.learnt_tensors()))
+    (alone, kept), (together, gathered) = results
+    assert alone == pytest.approx(together, rel=1e-4) and set(kept) == set(gathered)
+    assert all(torch.allclose(kept[name], gathered[name], atol=1e-5) for name in kept)
+
+
+@pytest.mark.parametrize("name, family", [("fsdp", "flux"), ("fsdp_wan", "wan"), ("deepspeed", "flux")])
+def test_the_configurations_are_accelerates_and_name_real_blocks(bases, name, family):
+    path = Path(train.__code__.co_filename).parent / "configs" / f"{name}.yaml"
+    config = load_config_from_file(str(path))
+    assert config.num_processes == 8 and config.mixed_precision == "bf16"
+    blocks = {type(module).__name__ for module in load.network_of(family)[0].from_pretrained(
+        bases[family] / "transformer").modules()}  # fmt: skip
+    wrapped = config.fsdp_config.get("fsdp_transformer_layer_cls_to_wrap", "") if name != "deepspeed" else ""
+    assert set(filter(None, wrapped.split(","))) <= blocks
+    assert name == "deepspeed" or wrapped
+
+
+def test_an_optimiser_of_eight_bits_learns_as_one_of_32_does(tmp_path):
+    torch.manual_seed(0)
+    inputs, truth = torch.randn(512, 40), torch.randn(40, 30)
+    goal, losses = inputs @ truth, []
+    for kind in (torch.optim.AdamW, EightBitAdamW):
+        weights = torch.nn.Parameter(torch.zeros(40, 30))
+        optimiser = kind([weights], lr=0.05, weight_decay=1e-3)
+        for _ in range(150):
+            optimiser.zero_grad()
+            (inputs @ weights - goal).square().mean().backward()
+            optimiser.step()
+        losses.append(float((inputs @ weights - goal).square().mean().detach()))
+    start = float(goal.square().mean())
+    assert losses[0] < 0.01 * start and losses[1] < 0.02 * start
+    state = optimiser.state[weights]
+    assert sum(state[name].numel() * state[name].element_size() for name in optimiser.moments) < 2.2 * 1280
+    values = torch.randn(1000) * 10 ** torch.linspace(-3, 0, 1000)
+    assert bool(((unpack(*pack(values), values.shape) - values).abs() <= values.abs() / 16 + 1e-5).all())
+
+
+def test_a_broken_run_of_eight_bits_goes_on_exactly(bases, spheres, tmp_path):
+    whole, broken = (recipe(bases, spheres, tmp_path / n, "flux", rank=2, eight_bit=True) for n in "ab")
+    sets = SphereSets(spheres, 32)
+    first = Trainer(whole, Accelerator(cpu=True))
+    expected = [first.update(sets) for _ in range(3)]
+    second = Trainer(broken, Accelerator(cpu=True))
+    found = [second.update(sets) for _ in range(2)]
+    second.state.save()
+    found.append(Trainer(broken, Accelerator(cpu=True)).update(sets))
+    assert found == expected
 
 
 def test_the_papers_recipes():

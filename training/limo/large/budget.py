@@ -22,16 +22,21 @@ _LEARNT = {"weights": 4, "gradients": 4, "moments": 8}
 
 
 def budget(
-    base: Path, family: str, work: Work, *, rank: int, frozen: int, shards: int = 1, save_memory: bool = True
-) -> dict[str, int]:
+    base: Path, family: str, work: Work, *, rank: int, frozen: int, shards: int = 1, save_memory: bool = True,
+    eight_bit: bool = False,
+) -> dict[str, int]:  # fmt: skip
     """Bytes a device by purpose.
 
     ``rank`` 0 trains everything, ``frozen`` is how many bytes a number has that does not learn, ``shards`` how many
-    devices share what learns. With ``save_memory`` blocks are computed again for the backward pass.
+    devices share what learns. With ``save_memory`` blocks are computed again for the backward pass; with ``eight_bit``
+    AdamW's moments take a byte each.
     """
     sizes = sizes_of(base)
     learnt = low_rank_numbers(base, family, rank) if rank else sizes.whole
     parts = {name: learnt * each // shards for name, each in _LEARNT.items()}
+    if eight_bit:
+        # A byte for each of the two, and their scales, one in 256.
+        parts["moments"] = learnt * 2 * 65 // (64 * shards)
     parts["frozen weights"] = sizes.whole * frozen if rank else 0
     parts["VAE"] = sizes.vae * 4 + VAE_BYTES * work.width * work.height
     parts["activations"] = _activations(sizes, tokens_of(family, work), save_memory)

@@ -51,7 +51,8 @@ class Shared(Copied):
         adam: dict[str, Any],
     ) -> None:  # fmt: skip
         self.accelerator, self._schedule, self.step, self._names = accelerator, rate, 0, set(learnt)
-        optimiser = AdamW(learnt.values(), lr=rate(step=0), **adam)
+        make = adam.pop("optimiser", AdamW)
+        optimiser = make(learnt.values(), lr=rate(step=0), **adam)
         self.module, self._optimiser = accelerator.prepare(module, optimiser)
         self.checkpoint = out / "checkpoint" / "step.json"
         if self.checkpoint.is_file():

@@ -25,6 +25,7 @@ from ....backend.limo.backbone.parts import network_dtype, quiet
 from ....backend.limo.backbone.plan import Work
 from ....backend.limo.backbone.prompts import PromptCache
 from ....backend.limo.backbone.stream import LIMO
+from ...eight_bit_adam import EightBitAdamW
 from ...resumable import Entry, write, write_recipe
 from ...trainer import warm_cosine
 from . import budget
@@ -44,7 +45,7 @@ class Recipe:
 
     ``rank`` 0 trains all of the network, else low-rank changes and the widened input. ``batch`` examples a step and
     device, one after another. ``dropped`` is the share of examples without conditions. Noise times are uniform, shifted
-    by ``shift``.
+    by ``shift``. With ``eight_bit`` AdamW's moments take a byte each, as in the paper's training.
     """
 
     base: Path
@@ -67,6 +68,7 @@ class Recipe:
     device: str = "cpu"
     save_every: int = 1000
     save_memory: bool = False
+    eight_bit: bool = False
 
 
 def recipe_for(family: str, **settings: Any) -> Recipe:
@@ -101,7 +103,9 @@ class Trainer:
         if recipe.save_memory:
             self.denoiser.network.enable_gradient_checkpointing()
         self.denoiser.network.train()
-        adam = {"betas": (0.9, 0.999), "weight_decay": recipe.decay}
+        adam: dict[str, Any] = {"betas": (0.9, 0.999), "weight_decay": recipe.decay}
+        if recipe.eight_bit:
+            adam["optimiser"] = EightBitAdamW
         rate = partial(warm_cosine, recipe.learning_rate, steps=recipe.steps, floor=0.0,
                        warmup=min(recipe.warmup, recipe.steps // 8))  # fmt: skip
         self.state = learning_state(accelerator, FlowLoss(self.denoiser), learnt, rate, recipe.out, adam)
@@ -156,7 +160,7 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
     work = Work(recipe.side, recipe.side, recipe.frames)
     frozen = network_dtype(recipe.device).itemsize
     parts = budget.budget(recipe.base, recipe.family, work, rank=recipe.rank, frozen=frozen, shards=shards,
-                          save_memory=recipe.save_memory)  # fmt: skip
+                          save_memory=recipe.save_memory, eight_bit=recipe.eight_bit)  # fmt: skip
     report(budget.told(parts, recipe.device))
     budget.check(parts, recipe.base, recipe.device)
     sets = SphereSets(recipe.data, recipe.side, recipe.frames)
