@@ -84,4 +84,6 @@ def add_low_rank(network: nn.Module, rank: int, layers: Iterable[str]) -> None:
     """Wrap the named linear layers of a network, in place."""
     for name in layers:
         where, _, leaf = name.rpartition(".")
-        setattr(network.get_submodule(where), leaf, LowRankLinear(network.get_submodule(name), rank))
+        layer = network.get_submodule(name)
+        assert isinstance(layer, nn.Linear)
+        setattr(network.get_submodule(where), leaf, LowRankLinear(layer, rank))
