@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -83,6 +84,7 @@ def test_probes_apart_give_what_one_job_gives(tmp_path: Path) -> None:
 def test_frames_apart_are_gathered_in_one_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(light_farm, "SHORTEST", 1)
     shots = shoot(tmp_path / "in", [1, 2])
+    shutil.copy(shots / "shot_0001.png", shots / "shot_0002.png")
     params = given(shots / "shot_####.png", tmp_path / "out", probes=PROBES[:1])
     job = LightJob.from_params(params)
     frames = find_frames(job.images)
@@ -90,6 +92,8 @@ def test_frames_apart_are_gathered_in_one_result(tmp_path: Path, monkeypatch: py
     told = light_farm.by_frames(job, frames, params, [Here(), Here()], SilentReport())
     assert [frame["number"] for frame in told["frames"]] == [1, 2] and told["kept"] == 2
     assert sorted(path.name for path in (tmp_path / "out" / "probe_0").iterdir()) == ["0001.exr", "0002.exr"]
+    before, after = (torch.tensor(frame["probes"][0]["mean_radiance"]) for frame in told["frames"])
+    assert float(((after - before) / before).abs().max()) < 0.02, "a still shot has no seam"
     broken = {**params, "probes": [{"u": 7, "v": 0.5}], "out": str(tmp_path / "x")}
     with pytest.raises(BadInput, match=r"frames 1-2: .*outside"):
         light_farm.by_frames(LightJob.from_params(broken), frames, broken, [Here()], SilentReport())
