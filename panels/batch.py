@@ -52,10 +52,10 @@ class LIMELIGHT_PT_batch(Panel):
 
     def draw(self, context: Context):
         layout, interface = self.layout, state.get(context)
-        row = layout.row(align=True)
-        row.enabled = not context.window_manager.limelight.running
-        row.operator("limelight.batch_add", icon="ADD")
-        row.operator("limelight.batch_add", text="Every Camera", icon="OUTLINER_OB_CAMERA").every_camera = True
+        column = layout.column(align=True)
+        column.enabled = not context.window_manager.limelight.running
+        column.operator("limelight.batch_add", icon="ADD")
+        column.operator("limelight.batch_add", text="Add Every Camera", icon="OUTLINER_OB_CAMERA").every_camera = True
         rows = interface.job_rows
         if not rows:
             wording.wrapped(layout, context, "Add the frames above, with this camera and the probes that are switched "

@@ -22,6 +22,7 @@ CUTS = (
     ("running", f"{REAL}/e_running", (836, 250, 1058, 722)),
     ("lit", f"{REAL}/g_lit", (0, 28, 1058, 722)),
     ("light_panel", f"{REAL}/h_light_panel", (836, 386, 1058, 722)),
+    ("frames", "over_frames/1_over_frames", (836, 140, 1058, 722)),
     ("relight", "relight_real_engine/o_wiped", (0, 28, 1058, 722)),
     ("landmarks", "face_real_engine/b_dragging", (0, 28, 1058, 722)),
     ("radius", "place/4_dragging", (280, 200, 800, 620)),

@@ -4,13 +4,14 @@
 import json
 import math
 import sys
+from pathlib import Path
 
 import bpy
 from bpy_extras.object_utils import world_to_camera_view
 from bpy_extras.view3d_utils import location_3d_to_region_2d
 from drive import until
 from mathutils import Vector
-from moves import close_splash, fill_view, open_tab, widen_sidebar
+from moves import close_splash, fill_view, fold_but, open_tab, widen_sidebar
 from stand_in import ROOM, behave, prepare_engine, use_python, write_relit
 from still_life import stand_where
 
@@ -311,3 +312,34 @@ def drag_wipe(artist, to):
         yield 0.2
     artist.window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=int(end), y=int(y))
     yield 0.5
+
+
+def over_frames(artist):
+    """The range of frames and the list of shots, as they are with a shot that was broken off and one that failed."""
+    yield from close_splash(artist)
+    classes = sys.modules["limelight.panels"].classes()
+    for panel in (cls for cls in classes if cls.__name__ in {"LIMELIGHT_PT_frames", "LIMELIGHT_PT_batch"}):
+        panel.bl_options = set()
+    fold_but("LIMELIGHT_PT_estimate")
+    bpy.ops.wm.save_as_mainfile(filepath=ROOM["file"])
+    bpy.ops.limelight.add_probe(location=(0.0, 0.0, 1.2), radius=0.1)
+    bpy.context.scene.frame_end = 48
+    bpy.context.scene.limelight.frames.use = True
+    folder = Path(ROOM["file"]).parent / "limelight"
+    (folder / "Scene_001" / "frames").mkdir(parents=True)
+    (folder / "Scene_001" / "frames" / "0001.json").write_text("{}")
+    (folder / "Scene_001" / "shot.json").write_text('{"told": {}, "entries": {"1": {}, "2": {}, "3": {}}}')
+    jobs = [{"limelight_jobs": 1}, *({"id": f"Scene_00{n} 1-3", "kind": "light", "params": {}} for n in (1, 2, 3))]
+    (folder / "shots.jobs").write_text("".join(json.dumps(line) + "\n" for line in jobs))
+    listed = sys.modules["limelight.bridge"].JobList(folder / "shots.jobs")
+    with listed.writer() as writer:
+        writer.tell("Scene_001 1-3", state="done")
+        writer.tell("Scene_002 1-3", state="failed", text="The photo is one colour.", remedy="Use another.")
+    sys.modules["limelight.operators.watch"].refresh(bpy.context)
+    yield from open_tab(artist, "LIMELIGHT_PT_estimate")
+    interface = bpy.context.window_manager.limelight_interface
+    interface.job_index = 1
+    yield 0.8
+    artist.notes["rows"] = [[row.name, row.state] for row in interface.job_rows]
+    artist.notes["frames"] = [interface.frames_done, interface.frames_asked]
+    artist.shot("1_over_frames")

@@ -194,3 +194,9 @@ def test_the_real_engine_makes_a_head_of_a_portrait(play):
     assert report["found"][1] == 1 and report["pixels"] == pytest.approx(30, abs=3)
     assert report["made"][1] == ["astronaut head"], report["made"]
     assert report["lit"][1] == "Face light", report["lit"]
+
+
+def test_frames_and_shots_are_listed_with_what_became_of_them(play, tmp_path):
+    report = play("over_frames", file=str(tmp_path / "shot ä.blend"))
+    assert report["frames"] == [1, 3]
+    assert [state for _name, state in report["rows"]] == ["done", "failed", "queued"]
