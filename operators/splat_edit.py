@@ -89,6 +89,7 @@ class LIMELIGHT_OT_select_splats(_Choice, Operator):  # type: ignore[misc]
             return {"CANCELLED"}
         if context.mode == "OBJECT":
             bpy.ops.object.mode_set(mode="EDIT")
+        assert context.tool_settings is not None
         context.tool_settings.mesh_select_mode = (True, False, False)
         self.report({"INFO"}, f"{int(chosen.sum())} of {len(chosen)} Gaussians are selected")
         return {"FINISHED"}

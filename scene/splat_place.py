@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clouds moved, turned, scaled, put together and thinned out; the engine's own are backend/splats/place.py."""
+"""Clouds moved, turned, scaled and put together; the engine's own are backend/splats/place.py."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -16,12 +15,6 @@ _DC = 0.28209479177387814
 _DEGREES = (slice(0, 3), slice(3, 8), slice(8, 15), slice(15, 24))
 #: What is not known of a Gaussian without material: it stays as photographed.
 _UNKNOWN = {"metallic": 0.0, "roughness": 0.6, "progress": 0.0}
-
-
-def over(cloud: Cloud, change: Callable[[np.ndarray], np.ndarray]) -> Cloud:
-    """The cloud with each of its arrays changed along its first axis, as by a mask."""
-    arrays = {name: change(getattr(cloud, name)) for name in ("means", "base", "scales", "rotations", "harmonics")}
-    return replace(cloud, **arrays, material={name: change(values) for name, values in cloud.material.items()})
 
 
 def placed(cloud: Cloud, matrix: np.ndarray) -> Cloud:

@@ -13,6 +13,8 @@ diffuse light, which a proxy mesh does instead, and mirrors see it only from afa
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
 from . import compat
@@ -58,7 +60,8 @@ def material() -> bpy.types.Material:
     tree.links.new(mix.outputs[0], maths.node("ShaderNodeOutputMaterial").inputs["Surface"])
     compat.let_through(made)
     # The correction would bend normals towards the hull's facets.
-    made.cycles.use_bump_map_correction = False
+    settings: Any = made.cycles
+    settings.use_bump_map_correction = False
     return made
 
 

@@ -75,6 +75,18 @@ def test_attributes_are_those_of_native_splats(scene, tmp_path):
     np.testing.assert_allclose(thing.matrix_world @ thing.data.vertices[0].co, [1, 3, -2], atol=1e-5)
 
 
+def test_material_is_drawn_by_our_nodes_where_blender_has_splats_of_its_own(scene, tmp_path, monkeypatch):
+    """Its own take no light; those without material stay its own, if its importer makes splats of them."""
+    monkeypatch.setattr(compat, "NATIVE_SPLATS", True)
+    monkeypatch.setattr(splats, "_native", lambda *_: bpy.data.objects.new("native", None))
+    for material, drawn in (([[0.5] * 6], True), (None, False)):
+        names, values = splat_files.rows([[0, 0, 0]], [[0.5] * 3], 0.5, 0.1, material=material)
+        path = splat_files.write(tmp_path / "a.ply", names, values)
+        monkeypatch.setattr(splats, "select_alone", lambda *_: None)
+        thing, _ = splats.add(bpy.context, path, "a", "Z_UP")
+        assert bool(splat_drawing.inputs(thing)) == drawn
+
+
 def test_a_gaussian_looks_like_its_formula(look, tmp_path):
     names, values = splat_files.rows([[0, 0, 0]], [[0.5, 0.25, 0.75]], 0.9, 0.2)
     _, seen = look(splat_files.write(tmp_path / "a.ply", names, values))
