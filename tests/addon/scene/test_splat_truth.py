@@ -21,7 +21,7 @@ PIXELS = int(os.environ.get("LIMELIGHT_PICTURE_SIZE", "32"))
 @pytest.fixture
 def torus(scene, tmp_path):
     """A torus, gold above and blue and white below, a camera, and two skies: even, and a low orange lamp at night."""
-    bpy.ops.mesh.primitive_torus_add(major_radius=0.7, minor_radius=0.3, major_segments=36, minor_segments=14)
+    bpy.ops.mesh.primitive_torus_add(major_radius=0.7, minor_radius=0.3, major_segments=48, minor_segments=20)
     bpy.ops.object.shade_smooth()
     thing = bpy.context.object
     thing.rotation_euler.x = math.radians(50)
@@ -31,6 +31,7 @@ def torus(scene, tmp_path):
     camera.location, camera.rotation_euler = (0.0, -5.0, 0.0), (math.pi / 2, 0.0, 0.0)
     camera.data.type, camera.data.ortho_scale = "ORTHO", 2.3
     scene.camera, scene.cycles.samples, scene.cycles.max_bounces = camera, 12, 1
+    scene.cycles.use_denoising = True
     scene.render.resolution_x = scene.render.resolution_y = PIXELS
     scene.render.film_transparent = True
     scene.render.filepath = str(tmp_path / "seen.exr")
@@ -114,7 +115,7 @@ def as_splats(thing, colours, material):
     thing.data.vertices.foreach_get("normal", normal)
     points, normal = points.reshape(-1, 3), normal.reshape(-1, 3)
     quats = np.stack([1 + normal[:, 2] + 1e-6, -normal[:, 1], normal[:, 0], 0 * normal[:, 0]], -1)
-    wide = 0.9 * math.sqrt(sum(face.area for face in thing.data.polygons) / count)
+    wide = 0.6 * math.sqrt(sum(face.area for face in thing.data.polygons) / count)
     return splat_files.rows(points, np.clip(colours, 0.01, 0.99), 0.97, [wide, wide, 0.004],
                             quats=quats / np.linalg.norm(quats, axis=1, keepdims=True), material=material)  # fmt: skip
 
