@@ -120,6 +120,7 @@ def as_splats(thing, colours, material):
                             quats=quats / np.linalg.norm(quats, axis=1, keepdims=True), material=material)  # fmt: skip
 
 
+@pytest.mark.slow
 def test_learnt_material_comes_nearer_to_the_truth_than_normals_alone(scene, torus, tmp_path):
     points = np.array([vertex.co for vertex in torus.data.vertices])
     material = material_of(points)
