@@ -92,11 +92,11 @@ def synthesize(
                 settings = {"size": width, "samples": samples, "assets": assets, "ray": ray}
                 synthesize_lights(out, first, count, hdris, blender, workers, settings, where, report)
             return {"out": str(out), "first": first, "count": count, "device": where}
-        sizes = (("width", width), ("samples", samples))
-        changed: dict[str, Any] = {key: value for key, value in sizes if value is not None}
+        given = (("width", width), ("samples", samples))
+        sizes: dict[str, Any] = {key: value for key, value in given if value is not None}
         manifest = write_set(
             out, kind, first, count, blender=blender, workers=workers, family=family, frames=frames, assets=assets,
-            ray=ray, progress=report.progress, **changed,
+            ray=ray, progress=report.progress, **sizes,
         )  # fmt: skip
         return {"out": str(out), "first": first, "count": count, "samples": len(manifest["seeds"])}
 
