@@ -98,22 +98,27 @@ def find_gains(
     base = apart.diffuse(normals) if apart else torch.zeros_like(target)
     found = []
     for gains in start.grids:
-        lit, gains = _refine(_Lit(panorama, normals, base), normals, target, gains, rounds, largest)
-        panorama = lit.panorama
-        found.append(gains)
+        panorama, best = _refine(panorama, base, normals, target, gains, rounds, largest)
+        found.append(best)
     return Gains(tuple(found))
 
 
 def _refine(
-    whole: _Lit, normals: Tensor, target: Tensor, gains: tuple[Tensor, Tensor], rounds: int, largest: float
-) -> tuple[_Lit, tuple[Tensor, Tensor]]:
-    """The best of some Gauss–Newton rounds on one grid: the map lit, and its gains."""
+    panorama: Tensor,
+    base: Tensor,
+    normals: Tensor,
+    target: Tensor,
+    gains: tuple[Tensor, Tensor],
+    rounds: int,
+    largest: float,
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """The best of some Gauss–Newton rounds on one grid: the map with its gains, and these."""
 
     def lit(gains: tuple[Tensor, Tensor]) -> _Lit:
-        total = pano.resize(gains[0] + gains[1], whole.panorama.shape[0])
-        return _Lit(whole.panorama * torch.exp(total), normals, whole.base)
+        total = pano.resize(gains[0] + gains[1], panorama.shape[0])
+        return _Lit(panorama * torch.exp(total), normals, base)
 
-    scene = best = whole if not any(bool(part.any()) for part in gains) else lit(gains)
+    scene = best = lit(gains)
     kept = gains
     for turn in range(2 * rounds):
         if best.misfit(target) < _ENOUGH:
@@ -126,7 +131,7 @@ def _refine(
         # A round may overshoot where one lamp dominates, and come back.
         if scene.misfit(target) < best.misfit(target):
             best, kept = scene, gains
-    return best, kept
+    return best.panorama, kept
 
 
 class _Lit:

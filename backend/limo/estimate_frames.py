@@ -20,6 +20,7 @@ from .output import describe, write_probe
 from .painter import SequencePainter, SpherePainter, Spheres
 from .sequence import AHEAD, KEEP, chunks
 from .shot import Shot
+from .start import Found
 from .view import Probe, View
 
 #: Spheres are painted so many frames at once, unless the painter knows better: what a killed run loses at most.
@@ -54,6 +55,7 @@ class FrameEstimator(Shot):
         self.rows = rows
         self.block: int = getattr(painter, "block", _BLOCK)
         self._seconds: dict[str, float] = {}
+        self._found: dict[int, tuple[int | None, list[Found]]] = {}
 
     def paint(self, numbers: Sequence[int], progress: Callable[[float], None]) -> dict[int, list[Spheres]]:
         """See :meth:`Shot.paint`."""
@@ -65,27 +67,36 @@ class FrameEstimator(Shot):
     def fit(
         self,
         spheres: Mapping[int, Sequence[Spheres]],
+        keep: int,
         before: Sequence[Carry] | None,
         progress: Callable[[float], None],
-    ) -> tuple[dict[int, list[Tensor]], dict[int, list[Carry]]]:
-        """Environments (rows, 2·rows, 3) of frames in a row, in the axes of :meth:`turn`, and what each hands on."""
+    ) -> tuple[dict[int, list[Tensor]], list[Carry]]:
+        """Environments (rows, 2·rows, 3) of the first ``keep`` frames, in the axes of :meth:`turn`, and carries."""
         start = time.monotonic()
-        environments: dict[int, list[Tensor]] = {number: [] for number in spheres}
-        carries: dict[int, list[Carry]] = {number: [] for number in spheres}
-        count = len(next(iter(spheres.values())))
+        numbers = list(spheres)
+        environments: dict[int, list[Tensor]] = {number: [] for number in numbers[:keep]}
+        carries: list[Carry] = []
+        count = len(spheres[numbers[0]])
         for index in range(count):
 
             def tell(fraction: float, done: int = index) -> None:
                 progress((done + fraction) / count)
 
-            series = [turned(each[index], self.turn(number)) for number, each in spheres.items()]
+            # What the chunk before looked at past its end is known.
+            first, known = self._found.get(index, (None, []))
             fitted = fit_frames(
-                series, height=self.rows, before=None if before is None else before[index], progress=tell
+                [turned(each[index], self.turn(number)) for number, each in spheres.items()],
+                height=self.rows,
+                keep=keep,
+                before=None if before is None else before[index],
+                found=known if first == numbers[0] else [],
+                progress=tell,
             )
-            for number, environment, carry in zip(spheres, fitted.environments, fitted.carries, strict=True):
+            for number, environment in zip(numbers, fitted.environments, strict=False):
                 environments[number].append(environment)
-                carries[number].append(carry)
-        self._seconds["fit"] = round((time.monotonic() - start) / len(spheres), 3)
+            carries.append(fitted.carries[-1])
+            self._found[index] = (numbers[keep] if keep < len(numbers) else None, fitted.found[keep:])
+        self._seconds["fit"] = round((time.monotonic() - start) / keep, 3)
         return environments, carries
 
     def write(
@@ -129,11 +140,14 @@ def estimate_frames(
     turns = common_turns([view.camera_to_world for view in views])
     found: list[Tensor] = []
     before: Carry | None = None
+    looked: list[Found] = []
     for start, end in chunks(len(views)):
         window = range(start, min(start + KEEP + AHEAD, len(views)))
-        fitted = fit_frames([turned(spheres[t], turns[t]) for t in window], height=rows, before=before)
-        before = fitted.carries[end - 1 - start]
-        for t, environment in zip(range(start, end), fitted.environments, strict=False):
+        fitted = fit_frames(
+            [turned(spheres[t], turns[t]) for t in window], height=rows, keep=end - start, before=before, found=looked
+        )
+        before, looked = fitted.carries[-1], fitted.found[end - start :]
+        for t, environment in zip(range(start, end), fitted.environments, strict=True):
             laid = blend_front(environment, views[t], probes[t], height, turns[t]) if front else environment
             whole = pano.resize(laid, height)
             placement = views[t].camera_to_world

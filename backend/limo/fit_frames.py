@@ -64,10 +64,12 @@ class Carry:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """Environments (height, 2·height, 3) of each frame, linear, in the spheres' axes, and what each hands on."""
+    """Environments (height, 2·height, 3) of the frames that were asked for, linear, in the spheres' axes, and what each
+    hands on. found: of all frames, the candidates for compact sources, good for another fit of the same spheres."""
 
     environments: list[Tensor]
     carries: list[Carry]
+    found: list[Found]
 
 
 @dataclass
@@ -96,22 +98,26 @@ def fit_frames(
     spheres: Sequence[Spheres],
     *,
     height: int,
+    keep: int | None = None,
     before: Carry | None = None,
+    found: Sequence[Found] = (),
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> Fitted:
     """Environments that explain the spheres of frames in a row, steady over time. ``progress`` may raise to cancel.
 
-    All spheres' views must have the same axes (:meth:`SphereView.turned`). ``before`` is of the frame before the first,
-    which stays as it is.
+    All spheres' views must have the same axes (:meth:`SphereView.turned`). The first ``keep`` frames are asked for, all
+    without it; the others only tell how it goes on. ``before`` is of the frame before the first, which stays as it is.
+    ``found`` is known of the first frames.
     """
+    keep = len(spheres) if keep is None else keep
     with one_thread():
-        found = []
-        for index, each in enumerate(spheres):
-            found.append(_look(each))
+        looked = list(found)
+        for index in range(len(looked), len(spheres)):
+            looked.append(_look(spheres[index]))
             progress(0.2 * (index + 1) / len(spheres))
-        frames = _choose(spheres, found, before)
-        volume = _resolve(frames, height, before, lambda f: progress(0.2 + 0.4 * f))
-        return _light(frames, volume, before, lambda f: progress(0.6 + 0.4 * f))
+        frames = _choose(spheres, looked, before)
+        volume = _resolve(frames, keep, height, before, lambda f: progress(0.2 + 0.4 * f))
+        return _light(frames[:keep], volume[:keep], before, looked, lambda f: progress(0.6 + 0.4 * f))
 
 
 def _look(spheres: Spheres) -> Found:
@@ -152,8 +158,13 @@ def _steady_diffuse(spheres: Sequence[Spheres], before: Tensor | None) -> Sequen
     return list(steadied[int(before is not None) :])
 
 
-def _resolve(frames: Sequence[_Frame], height: int, before: Carry | None, progress: Callable[[float], None]) -> Tensor:
-    """The steadied volume (T, 3, N, 2N): log2 of the resolved light and :data:`_BLACK`."""
+def _resolve(
+    frames: Sequence[_Frame], keep: int, height: int, before: Carry | None, progress: Callable[[float], None]
+) -> Tensor:
+    """The steadied volume (T, 3, N, 2N): log2 of the resolved light and :data:`_BLACK`.
+
+    Frames past the first ``keep`` are taken to differ from their closed-form start as the last of these does.
+    """
     solve = min(height, FIT_HEIGHT)
     renderer, weight = None, torch.ones(1, height, 2 * height)
     rows, weights = [], []
@@ -164,11 +175,11 @@ def _resolve(frames: Sequence[_Frame], height: int, before: Carry | None, progre
             renderer = Renderer(spheres.view, solve)
             weight = _coverage(renderer, height)
         start = frame.found.settled(renderer, frame.chosen)
-        first, iterations = start.panorama, ITERATIONS if correction is None else _NEXT
+        first, iterations = start.panorama, ITERATIONS if correction is None else _NEXT if index < keep else 0
         if correction is not None:
             start = dataclasses.replace(start, panorama=first * correction.permute(1, 2, 0).exp2())
         brackets = (Bracket(spheres.mirror, spheres.evs), Bracket(spheres.diffuse, spheres.evs))
-        light = optimise(renderer, start, iterations, *brackets)
+        light = optimise(renderer, start, iterations, *brackets) if iterations else start.panorama
         correction = (light / first).log2().permute(2, 0, 1)
         frame.start, frame.correction = start, correction
         if height != solve:
@@ -199,7 +210,13 @@ def _coverage(renderer: Renderer, height: int) -> Tensor:
     return shown.clamp(_UNSEEN, 1.0).permute(2, 0, 1)
 
 
-def _light(frames: Sequence[_Frame], volume: Tensor, before: Carry | None, progress: Callable[[float], None]) -> Fitted:
+def _light(
+    frames: Sequence[_Frame],
+    volume: Tensor,
+    before: Carry | None,
+    found: list[Found],
+    progress: Callable[[float], None],
+) -> Fitted:
     """Set the energy by the diffuse spheres, gains steadied too, and lay the sources into the maps."""
     resolved = [(row.permute(1, 2, 0).exp2() - _BLACK).clamp(min=2**LOWEST) for row in volume]
     gains, shown = (None, None) if before is None else (before.gains, before.diffuse)
@@ -238,7 +255,7 @@ def _light(frames: Sequence[_Frame], volume: Tensor, before: Carry | None, progr
         for row, frame, pair in zip(volume, frames, zip(first, second, strict=True), strict=True)
         if frame.correction is not None and frame.gains is not None and frame.last is not None
     ]
-    return Fitted(done, carries)
+    return Fitted(done, carries, found)
 
 
 def _rounds(before: Tensor | None, now: Tensor, mask: Tensor) -> int:

@@ -48,10 +48,11 @@ class SequenceLight(Protocol):
     def fit(
         self,
         spheres: Mapping[int, Sequence[Spheres]],
+        keep: int,
         before: Sequence[Carry] | None,
         progress: Callable[[float], None],
-    ) -> tuple[dict[int, list[Tensor]], dict[int, list[Carry]]]:
-        """Environments of frames in a row, one a probe, and what each hands on."""
+    ) -> tuple[dict[int, list[Tensor]], list[Carry]]:
+        """Environments of the first ``keep`` of frames in a row, one a probe, and what the last of these hands on."""
 
     def write(
         self,
@@ -155,7 +156,7 @@ class _Run:
         def fitting(fraction: float) -> None:
             self._tell(stage, fraction * len(kept))
 
-        found, carries = self.light.fit({n: self.painted[n] for n in window}, before, fitting)
+        found, carries = self.light.fit({n: self.painted[n] for n in window}, len(kept), before, fitting)
         for number in kept:
             if number in self.todo:
                 self.report.check()
@@ -165,8 +166,8 @@ class _Run:
                 self.folder.put_frame(self.work / "frame", number, self.parts[number], result)
                 self.done += 1
                 self._tell(f"Frame {number} ({self.done} of {len(self.todo)})")
-        self.folder.put_carries(kept[-1], carries[kept[-1]])
-        return carries[kept[-1]]
+        self.folder.put_carries(kept[-1], carries)
+        return carries
 
     def _paint(self, numbers: list[int]) -> None:
         """Have the spheres of these frames: from before, from disk, or painted now."""

@@ -85,9 +85,9 @@ def test_a_still_scene_does_not_flicker(still) -> None:
 
 def test_chunks_join_without_a_step(still) -> None:
     _, spheres, whole = still
-    first = fit_frames(spheres[:5], height=32)
-    second = fit_frames(spheres[3:], height=32, before=first.carries[2])
-    joined = first.environments[:3] + second.environments
+    first = fit_frames(spheres[:5], height=32, keep=3)
+    second = fit_frames(spheres[3:], height=32, before=first.carries[2], found=first.found[3:])
+    joined = first.environments + second.environments
     assert flicker(joined) <= 0.02
     assert float((irradiance(joined[-1]) / irradiance(whole[-1]) - 1).abs().max()) < 0.05
 

@@ -82,7 +82,7 @@ class Light:
         view = SphereView(torch.tensor([0.0, 0.0, -2.0]), 0.1, 4)
         return {n: [Spheres(view, *(torch.full((5, 4, 4, 3), n / 64 + k / 8) for k in (0, 1)))] for n in numbers}
 
-    def fit(self, spheres: Any, before: Any, progress: Any) -> Any:
+    def fit(self, spheres: Any, keep: int, before: Any, progress: Any) -> Any:
         progress(0.5)
         self.fitted.append((list(spheres), before is not None))
         assert all(float(each[0].mirror.mean()) == number / 64 for number, each in spheres.items())
@@ -92,7 +92,7 @@ class Light:
         carry = Carry(
             torch.ones(3, 4, 8), torch.ones(3, 4, 8), gains, gains, torch.ones(2, 3, 32, 64), none, torch.ones(4, 4, 3)
         )
-        return maps, {number: [carry] for number in spheres}
+        return {number: maps[number] for number in list(maps)[:keep]}, [carry]
 
     def write(self, folder: Path, number: int, environments: Any, spheres: Any, before: Any) -> dict[str, Any]:
         self._maybe_stop("write", number)
