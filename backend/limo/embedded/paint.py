@@ -185,6 +185,8 @@ class EmbeddedPainter:
                 inputs = encode(view, probe)
                 code = self._sampled(network, inputs, steps, noise[-1:] if self.take else noise, tell)
                 self._sampled_frames[key] = (view, code, Frame.of(view, probe, inputs))
+            else:
+                tell(1.0)
             _, code, frame = self._sampled_frames[key]
             codes.append(code)
             frames.append(frame)

@@ -104,7 +104,7 @@ def painter(tmp_path) -> paint.EmbeddedPainter:
 def test_a_scene_at_rest_is_painted_at_rest_and_as_a_single_picture(painter) -> None:
     told: list[float] = []
     still = view()
-    found = painter.paint_frames([still] * 3, [PROBE] * 3, steps=1, seed=3, progress=told.append)
+    found = painter.paint_frames([still, view(), still], [PROBE] * 3, steps=1, seed=3, progress=told.append)
     (single,) = painter.paint(still, [PROBE], steps=1, seed=3)
     for spheres in found:
         # Moving along no motion resamples a little, at a difference far below what 8 bits show.
