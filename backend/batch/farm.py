@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
+import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
@@ -39,9 +41,13 @@ def connect(address: str) -> Any:
         raise MissingPart(
             "Ray is not installed.", f"{sys.executable} -m pip install 'limelight[ray]' (or {REQUIREMENT})."
         ) from error
+    # Ray ends the whole process if nobody answers there.
+    named = re.fullmatch(r"(?:ray://)?([^:/]+):(\d{1,5})", address)
     try:
+        if named is not None:
+            socket.create_connection((named[1], int(named[2])), timeout=10).close()
         ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, OverflowError) as error:
         raise BadInput(
             f"There is no Ray cluster at '{address}' ({str(error).splitlines()[0]}).",
             "Start one by 'ray start --head'.",

@@ -65,6 +65,13 @@ def test_without_ray_or_a_cluster_the_remedy_is_named(monkeypatch: pytest.Monkey
         farm.each(ask, [1], ray="auto")
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999"])
+def test_a_cluster_that_is_not_there_is_told(address: str) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(BadInput, match="There is no Ray cluster"):
+        farm.connect(address)
+
+
 def test_probes_apart_give_what_one_job_gives(tmp_path: Path) -> None:
     image = shoot(tmp_path / "in", [1]) / "shot_0001.png"
     params = given(image, tmp_path / "whole", probes=PROBES)
