@@ -182,8 +182,8 @@ def main() -> None:
 def rooms(folder: Path, count: int, workers: int) -> Row:
     """Ray-traced rooms, as 'synthesize rooms' makes them."""
     folder.mkdir()
-    threads = 1 if workers == 1 else None
-    options = {} if threads is None else {"threads": threads}
+    # Several workers have one thread each anyway.
+    options: dict[str, Any] = {"threads": 1} if workers == 1 else {}
     return measure_scenes(
         ROOMS, folder, count, workers, lambda first, n: write_samples(folder, first, n, workers, **options)
     )

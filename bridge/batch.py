@@ -81,9 +81,6 @@ class Batch:
     def step(self) -> bool:
         """Follow the running jobs and start others; whether anything changed. Never blocks."""
         changed = False
-        if self.over:
-            self.close()
-            return False
         self._writer.beat()
         for number, seat in enumerate(self._seats):
             if number in self._running:
