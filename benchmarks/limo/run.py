@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -111,19 +112,22 @@ def make_lights(
 
 
 def without_depth(case: Case) -> tuple[View, Probe]:
-    """View and probe as of a photo alone: the engine's guess of depth, and the probe's pixel and size in the picture.
+    """View and probe as of a photo alone: the engine's guess of depth, and the probe where an artist who sees that
+    guess would put it.
 
-    Its distance would tell what the depth map does, so it stands in front of the surface that the guess has there.
+    That is its pixel, its size in the picture and how far it hangs in front of what is behind it, as a share of that
+    one's distance; in front of the sky, the guess's surface there. Its metres would tell what the depth map does.
     """
     camera = case.view.camera
     found = estimate_depth(Photo(case.view.radiance), camera.fov_x_deg)
     view = View(case.view.radiance, found.depth, camera, None, list(found.warnings))
     uv, distance = camera.project(case.probe.position)
-    share = case.probe.radius / float(distance)
+    size = case.probe.radius / float(distance)
     u, v = (min(max(float(x), 0.0), 1.0) for x in uv)
-    surface = -float(Probe.from_pixel(view, u, v, radius=1e-6).position[2])
-    placed = surface / (1 + share)
-    return view, Probe(case.probe.name, case.probe.position * (placed / float(distance)), share * placed)
+    behind = case.view.depth_at(u, v)
+    way = min(float(distance) / behind, 1.0) if math.isfinite(behind) else 1 / (1 + size)
+    placed = way * -float(Probe.from_pixel(view, u, v, radius=1e-6).position[2])
+    return view, Probe(case.probe.name, case.probe.position * (placed / float(distance)), size * placed)
 
 
 def _write(

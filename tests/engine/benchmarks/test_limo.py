@@ -200,15 +200,23 @@ def test_baselines_stand_where_the_photo_looks(monkeypatch) -> None:
         baselines.training_mean(64)
 
 
-def test_without_depth_the_probe_keeps_its_pixel_and_size_and_forgets_its_distance() -> None:
+def test_without_depth_the_probe_keeps_its_pixel_size_and_share_of_the_way() -> None:
     case = make_case(sky())
     view, probe = run.without_depth(case)
-    nearer = replace(case, probe=Probe("0", case.probe.position / 2, case.probe.radius / 2))
-    twin = run.without_depth(nearer)[1]
-    assert torch.allclose(probe.position, twin.position) and probe.radius == pytest.approx(twin.radius)
     uv, depth = view.camera.project(probe.position)
     assert torch.allclose(uv, view.camera.project(case.probe.position)[0], atol=1e-5)
-    assert probe.radius / float(depth) == pytest.approx(0.1) and float(depth) < view.depth_at(*uv.tolist())
+    behind = view.depth_at(*uv.tolist())
+    assert probe.radius / float(depth) == pytest.approx(0.1) and float(depth) < behind
+    there = View(case.view.radiance, torch.full_like(case.view.depth, 8.0), case.view.camera)
+    # The same scene twice as large: a photo cannot tell, and neither may the probe.
+    larger = View(there.radiance, 2 * there.depth, there.camera)
+    twice = Probe("0", case.probe.position * 2, case.probe.radius * 2)
+    once, twin = (
+        run.without_depth(replace(case, view=v, probe=p))[1] for v, p in ((there, case.probe), (larger, twice))
+    )
+    assert torch.allclose(once.position, twin.position) and once.radius == pytest.approx(twin.radius)
+    way = float(case.view.camera.project(case.probe.position)[1]) / 8.0
+    assert float(view.camera.project(once.position)[1]) / behind == pytest.approx(way, rel=1e-4)
 
 
 def row(scene: str, name: str, scores: dict[str, float], truth: float = 1.0, told: float = 1.0) -> statistics.Row:
