@@ -151,7 +151,7 @@ def train(
                     f"Training {model} needs a base model and spheres.",
                     "Give --backbone, its diffusers folder, and --views, sets by 'limelight synthesize spheres'.",
                 )
-            settings = {"rank": rank, "start": widened, "save_memory": save_memory, "seed": seed}
+            settings: dict[str, Any] = {"rank": rank, "start": widened, "save_memory": save_memory, "seed": seed}
             settings |= {"eight_bit": eight_bit}
             settings |= {} if steps is None else {"steps": steps}
             large = recipe_for(

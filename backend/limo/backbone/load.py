@@ -120,7 +120,11 @@ def place(network: Any, device: str, mode: str) -> None:
         return
     from diffusers.hooks import apply_group_offloading
 
-    options = {"offload_type": "block_level", "num_blocks_per_group": 1, "use_stream": device.startswith("cuda")}
+    options: dict[str, Any] = {
+        "offload_type": "block_level",
+        "num_blocks_per_group": 1,
+        "use_stream": device.startswith("cuda"),
+    }
     apply_group_offloading(network, torch.device(device), **options)
 
 

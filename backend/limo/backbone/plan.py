@@ -186,7 +186,7 @@ def sizes_of(folder: Path) -> Sizes:
         if isinstance(module, nn.ModuleList) and "blocks" in child
         for block in module
     ]
-    layers = {module_name: module for module_name, module in network.named_modules()}
+    layers: dict[str, Any] = dict(network.named_modules())
     small = sum(layers[each].weight.numel() for each in may_be_eight_bit(network, SMALLEST))
     whole, vae = sum(p.numel() for p in network.parameters()), memory.elements(memory.component(folder, "vae"))
     return Sizes(whole, small, max(blocks, default=0), whole - sum(blocks), _width(network), len(blocks), vae)

@@ -47,9 +47,8 @@ class Worn:
                     raise BadInput(
                         f"The LoRA changes the layer '{layer}', of which this SDXL has none like it.", _REMEDY
                     )
-                assert module is not None
-                kind = {"device": module.weight.device, "dtype": module.weight.dtype}
-                factors = (change.down.to(**kind), (scale * change.scale * change.up).to(**kind))
+                assert isinstance(module, nn.Linear)
+                factors = (change.down.to(module.weight), (scale * change.scale * change.up).to(module.weight))
                 module.register_forward_hook(partial(self._add, name, factors))
 
     def _add(
@@ -108,7 +107,7 @@ def _load(folder: Path, device: str, scale: float) -> DiffusionLight:
     dtype = network_dtype(device)
     cache = PromptCache(folder, lambda prompts: encode("sdxl", folder, prompts, dtype, device))
     text = cache.get([BRIGHT, DARK, NEGATIVE])
-    options = {"torch_dtype": dtype, "use_safetensors": True}
+    options: dict[str, Any] = {"torch_dtype": dtype, "use_safetensors": True}
     unet = part(diffusers.UNet2DConditionModel, folder, "unet", **options).to(device).eval()
     controlnet = part(diffusers.ControlNetModel, folder, "controlnet", **options).to(device).eval()
     sets = {file: _changes(folder, file) for file in (TURBO, EXPOSURE) if (folder / file).is_file()}
