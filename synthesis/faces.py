@@ -48,7 +48,7 @@ def make_face(seed: int, hdris: list[Path], skins: Sequence[Path] = ()) -> dict[
     """
     rng, chance = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     if skins and chance.random() < _WORN:
-        skin = painted.albedo(skins[chance.integers(len(skins))], _PAINTED)
+        skin = painted.albedo(skins[int(chance.integers(len(skins)))], _PAINTED)
         who = wearer(rng, skin)
         surface = paint(rng, who, skin)
     else:
