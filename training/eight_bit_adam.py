@@ -44,7 +44,7 @@ class EightBitAdamW(Optimizer):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         """One step by the gradients that are there."""
         for group in self.param_groups:
             for parameter in group["params"]:

@@ -50,7 +50,8 @@ class Trainer(Resumable):
         self.plain = accelerator.unwrap_model(self.net)
         # A frozen backbone is not among them, and nothing here has buffers.
         learnt = {name: p for name, p in self.plain.named_parameters() if p.requires_grad}
-        checkpoint, adam = recipe.out / "checkpoint.safetensors", {"betas": (0.9, 0.98), "weight_decay": 0.05}
+        adam: dict[str, Any] = {"betas": (0.9, 0.98), "weight_decay": 0.05}
+        checkpoint = recipe.out / "checkpoint.safetensors"
         super().__init__(accelerator, learnt, recipe.learning_rate, checkpoint, recipe.ema, **adam)
 
     def learning_rate(self) -> float:

@@ -76,7 +76,7 @@ def _turned(profile: Sequence[tuple[float, float]], steps: int = 96) -> bmesh.ty
         rings.append([shape.verts.new((radius * math.cos(a), radius * math.sin(a), height)) for a in turn])
     for low, high in pairwise(rings):
         for k in range(steps):
-            shape.faces.new((low[k], low[(k + 1) % steps], high[(k + 1) % steps], high[k]))
+            shape.faces.new([low[k], low[(k + 1) % steps], high[(k + 1) % steps], high[k]])
     caps = [shape.faces.new(rings[0][::-1]), shape.faces.new(rings[-1])]
     _smooth(shape)
     for cap in caps:
@@ -134,7 +134,7 @@ def mixed(scene: bpy.types.Scene) -> None:
     plastic = surface("Plastic", (0.05, 0.28, 0.5), roughness=0.2)
     linked(scene, "Cube", _smooth(cube), plastic).modifiers.new("Normals", "WEIGHTED_NORMAL")
     cone = _turned([(0.27, -0.46), (0.28, -0.44), (0.02, 0.22), (0.005, 0.23)])
-    bmesh.ops.translate(cone, verts=cone.verts, vec=(-0.05, -0.48, 0.0))
+    bmesh.ops.translate(cone, verts=cone.verts[:], vec=(-0.05, -0.48, 0.0))
     linked(scene, "Cone", cone, surface("Clay", (0.55, 0.16, 0.08), roughness=0.85))
     for thing in scene.objects:
         thing.location.z = 0.18
@@ -161,7 +161,7 @@ def shadowed(scene: bpy.types.Scene) -> None:
     for k in range(6):
         column = _turned([(0.11, -0.58), (0.085, -0.5), (0.075, 0.34), (0.11, 0.42)], 32)
         a = 2 * math.pi * k / 6
-        bmesh.ops.translate(column, verts=column.verts, vec=(0.55 * math.cos(a), 0.55 * math.sin(a), 0.0))
+        bmesh.ops.translate(column, verts=column.verts[:], vec=(0.55 * math.cos(a), 0.55 * math.sin(a), 0.0))
         linked(scene, "Column", column, stone)
     ball = bmesh.new()
     bmesh.ops.create_uvsphere(ball, u_segments=64, v_segments=32, radius=0.3, matrix=Matrix.Translation((0, 0, -0.28)))

@@ -14,7 +14,9 @@ from PIL import Image
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 VIEW = SphereView(torch.tensor([0.0, 0.0, -8.0]), 0.5, 64)
 PLACES = ("Photo", "Scene, lit probe", "Scene, shaded probe")
-pytestmark = pytest.mark.skipif(not (DEMO / "report.json").is_file(), reason="the demo was not run: python3 run.py demo")
+pytestmark = pytest.mark.skipif(
+    not (DEMO / "report.json").is_file(), reason="the demo was not run: python3 run.py demo"
+)
 
 
 def load(name: str) -> torch.Tensor:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -54,7 +55,7 @@ class Trainer(Resumable):
         if recipe.start is not None:
             self.net.load_state_dict(load_file(recipe.start, device=str(self.device)))
         learnt, checkpoint = dict(self.net.named_parameters()), recipe.out / "checkpoint.safetensors"
-        adam = {"betas": (0.9, 0.98), "weight_decay": 0.01}
+        adam: dict[str, Any] = {"betas": (0.9, 0.98), "weight_decay": 0.01}
         super().__init__(accelerator, learnt, recipe.learning_rate, checkpoint, recipe.ema, **adam)
 
     def learning_rate(self) -> float:
