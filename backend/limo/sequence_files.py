@@ -133,6 +133,7 @@ class SequenceFolder:
                 (self.out / stem).mkdir(exist_ok=True)
                 if (made / f"{stem}{suffix}").exists():
                     os.replace(made / f"{stem}{suffix}", self.out / entry[kind])
+        shutil.rmtree(made)
         (self.out / "frames").mkdir(exist_ok=True)
         record = {"number": number, **result, "settings": settings_of(part)}
         write_json(self.out / "frames" / f"{name}.json", record)

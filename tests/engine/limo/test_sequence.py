@@ -252,6 +252,7 @@ def test_outputs_are_numbered(tmp_path: Path) -> None:
         + [f"probe_0{kind}/{n}.{suffix}" for n in ("0007", "0008")
            for kind, suffix in (("", "exr"), ("_fill", "exr"), ("_spheres", "exr"), ("_preview", "png"))]
     )  # fmt: skip
+    assert not (out / "frame").exists()
     assert result == json.loads((out / "result.json").read_text())
     assert [frame["probes"][0]["environment"] for frame in result["frames"]] == ["probe_0/0007.exr", "probe_0/0008.exr"]
     assert result["probes"][0]["fill"] == "probe_0_fill/####.exr" and result["warnings"] == ["a note"]
