@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
+from ..verdict import Verdict
 from .statistics import Summary
 from .table import grid
 from .video_methods import ONE_NOISE, OVER_TIME, PER_FRAME
@@ -19,18 +19,6 @@ _NAMES = {
     "warped_error": "warped error", "gradient_error": "gradient error", "t_lpips_diff": "T-LPIPS-Diff",
     "t_dssim_diff": "T-DSSIM-Diff",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One floor, what was measured, and whether it holds."""
-
-    floor: str
-    measured: str
-    passed: bool
-
-    def __str__(self) -> str:
-        return f"{'PASS' if self.passed else 'FAIL'}: {self.floor}: {self.measured}"
 
 
 def verdicts(means: dict[str, dict[str, float]]) -> list[Verdict]:

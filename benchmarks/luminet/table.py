@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..limo.statistics import Summary
+from ..verdict import Verdict
 from .codes import CODE
 from .methods import MEASURED
-from .verdict import Verdict
 
 _NUMBERS = {
     "raw.unit.rmse": "RMSE [0, 1]",

@@ -3,27 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..limo.statistics import Summary
+from ..verdict import Verdict
 from .codes import CODE
 from .methods import LUMINET
 from .score import LEADING
 
 #: RMSE at most this share of the best baseline's; intrinsics' cosine and the share of lights found at least.
 RMSE_SHARE, COSINE, RETRIEVAL = 0.75, 0.95, 0.90
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One floor, what was measured, and whether it holds."""
-
-    floor: str
-    measured: str
-    passed: bool
-
-    def __str__(self) -> str:
-        return f"{'PASS' if self.passed else 'FAIL'}: {self.floor}: {self.measured}"
 
 
 def verdicts(transfers: dict[str, Summary], retrieval: Summary, intrinsics: Summary | None) -> list[Verdict]:

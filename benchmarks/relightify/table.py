@@ -8,9 +8,9 @@ from typing import Any
 
 from ...synthesis.skin.person import TONES
 from ..limo.statistics import Summary
+from ..verdict import Verdict
 from .methods import MEASURED
 from .score import DIFFUSE_RMSE, HIDDEN_PSNR
-from .verdict import Verdict
 
 #: Numbers by which skin tones are compared.
 BY_TONE = (HIDDEN_PSNR, DIFFUSE_RMSE, "diffuse linear rmse", "specular rmse", "normal angle")

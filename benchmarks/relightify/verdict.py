@@ -3,26 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..verdict import Verdict
 from .methods import BAKED, MEASURED, PRIOR
 from .score import DIFFUSE_RMSE, HIDDEN_PSNR, KNOWN_PSNR, Scores
 
 #: PSNR of the hidden and of the known texture, and the first's lead over the best baseline, dB; the albedo's RMSE as a
 #: part of that of the true texture taken for the albedo.
 HIDDEN, LEAD, KNOWN, SHARE = 24.0, 3.0, 45.0, 0.7
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One floor, what was measured, and whether it holds."""
-
-    floor: str
-    measured: str
-    passed: bool
-
-    def __str__(self) -> str:
-        return f"{'PASS' if self.passed else 'FAIL'}: {self.floor}: {self.measured}"
 
 
 def verdicts(means: dict[str, Scores]) -> list[Verdict]:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..relightify.verdict import Verdict
+from ..verdict import Verdict
 from .score import KEYS, Scores
 
 _UNITS = {"psnr": ("dB ↑", 2), "ssim": ("↑", 3), "rmse": ("", 3), "angle": ("°", 1)}

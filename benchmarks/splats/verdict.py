@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..relightify.verdict import Verdict
+from ..verdict import Verdict
 from .models import FULL, PLAIN, RIVALS
 from .score import NOVEL, SCALED, Scores
 
