@@ -31,15 +31,15 @@ def blend_front(panorama: Tensor, view: View, probe: Probe, height: int, turn: T
     width = min(view.camera.width, _DENSITY * height)
     rows = max(1, round(view.camera.height * width / view.camera.width))
     seen = view.resized(width, rows) if width < view.camera.width else view
-    clipped = (seen.radiance >= CLIPPED).any(-1, keepdim=True).float()
-    colours = torch.cat([seen.radiance.clamp(0, 1), clipped.expand(-1, -1, 3)], -1)
-    depth = seen.depth.clamp(max=1e5)
-    partial = pano.reproject(colours[..., :3], depth, seen.camera, probe.position, height, turn)
+    # Only a picture that ends at display white hides what is brighter; a linear one shows it.
+    clipped = (seen.radiance >= CLIPPED).any(-1, keepdim=True) & (seen.radiance.amax() <= 1)
+    told = torch.cat([seen.radiance.clamp(min=0), clipped.float()], -1)
+    partial = pano.reproject(told, seen.depth, seen.camera, probe.position, height, turn)
     if float(partial.valid.sum()) == 0:
         return base
-    bright = pano.reproject(colours[..., 3:], depth, seen.camera, probe.position, height, turn).radiance[..., :1]
-    base = match_gain(base, partial.radiance, partial.valid * (1 - bright[..., 0]))
-    photo = torch.lerp(partial.radiance, torch.maximum(partial.radiance, base), bright)
+    light, bright = partial.radiance.split((3, 1), -1)
+    base = match_gain(base, light, partial.valid * (1 - bright[..., 0]))
+    photo = torch.lerp(light, torch.maximum(light, base), bright)
     weight = feather(partial.valid, max(1, height // 48))[..., None]
     # Blended in the logarithm, a bright edge does not bleed into a dark wall.
     floor = 1e-4

@@ -22,6 +22,12 @@ from .camera import Camera
 
 Frame = Literal["camera", "world"]
 
+#: Stands for the sky, in metres.
+_FAR = 1e5
+#: Pixels belong to one surface while their depths differ by less than this factor; points of it a texel, and the most
+#: along a side of what lies between four pixels.
+_JUMP, _DENSITY, _MOST = 1.1, 1.5, 64
+
 
 def _from_world_axes(d: Tensor) -> Tensor:
     """Directions whose camera-frame texel is where the world frame puts ``d``: x → −z, y → −x, z → y."""
@@ -124,7 +130,7 @@ def _turn(panorama: Tensor, lookup: Tensor, frame: Frame, height: int) -> Tensor
 
 @dataclass(frozen=True)
 class PartialPanorama:
-    """What the camera saw, as seen from the probe: radiance (N, 2N, 3), valid (N, 2N) in [0, 1], distance (N, 2N) m."""
+    """What the camera saw, as seen from the probe: radiance (N, 2N, C), valid (N, 2N) in [0, 1], distance (N, 2N) m."""
 
     radiance: Tensor
     valid: Tensor
@@ -132,42 +138,74 @@ class PartialPanorama:
 
 
 def reproject(
-    radiance: Tensor, depth: Tensor, camera: Camera, position: Tensor, height: int, turn: Tensor | None = None
+    radiance: Tensor,
+    depth: Tensor,
+    camera: Camera,
+    position: Tensor,
+    height: int,
+    turn: Tensor | None = None,
 ) -> PartialPanorama:
-    """Splat the visible scene points by their direction from ``position`` into a panorama, camera frame or turned by
-    ``turn`` (3, 3).
+    """The visible scene by its direction from ``position`` as a panorama, camera frame or turned by ``turn`` (3, 3).
 
-    ``radiance`` (H, W, 3), planar ``depth`` (H, W) in metres with +inf for sky, ``position`` (3,). Where several points
-    fall into one texel the nearest surface wins (within 5 %, averaged). Texels nobody saw have ``valid`` 0.
+    ``radiance`` (H, W, C), planar ``depth`` (H, W) in metres with +inf for sky, ``position`` (3,). Neighbouring pixels
+    of like depth span a surface, so that what is near has no gaps however large it is seen: the floor below a probe is
+    a few pixels of the photo and half of the panorama. Where several points fall into one texel the nearest wins
+    (within 5 %, averaged). Texels nobody saw have ``valid`` 0.
     """
-    far = 1e5
-    points = camera.unproject(depth.clamp(max=far)) - position
-    distance = points.norm(dim=-1).flatten()
-    uv = uv_from_direction(points if turn is None else points @ turn.T).reshape(-1, 2)
+    depth = depth.clamp(max=_FAR)
+    points = camera.unproject(depth) - position
+    flat, colours = points.reshape(-1, 3), radiance.reshape(-1, radiance.shape[-1])
+    between = _between(points, depth, radiance, math.pi / height)
+    flat, colours = (torch.cat(pair) for pair in zip((flat, colours), between, strict=True))
+    distance = flat.norm(dim=-1)
+    uv = uv_from_direction(flat if turn is None else flat @ turn.T)
     width = 2 * height
     column = (uv[:, 0] * width).long() % width
     row = (uv[:, 1] * height).long().clamp(0, height - 1)
     texel = row * width + column
-    # Pixels whose footprint on the panorama exceeds a texel would leave holes; they are splatted to neighbours below.
     nearest = torch.full((height * width,), math.inf).scatter_reduce(0, texel, distance, "amin")
     front = (distance <= nearest[texel] * 1.05).float()
-    weight = torch.zeros(height * width).index_add(0, texel, front)
-    colour = torch.zeros(height * width, 3).index_add(0, texel, radiance.reshape(-1, 3) * front[:, None])
-    depth_sum = torch.zeros(height * width).index_add(0, texel, distance * front)
-    grid = torch.cat([colour, depth_sum[:, None], weight[:, None]], -1).reshape(height, width, 5)
+    told = torch.cat([colours * front[:, None], (distance * front)[:, None], front[:, None]], -1)
+    grid = torch.zeros(height * width, told.shape[-1]).index_add(0, texel, told).reshape(height, width, -1)
     return _close_pinholes(grid)
 
 
+def _between(points: Tensor, depth: Tensor, radiance: Tensor, texel: float) -> tuple[Tensor, Tensor]:
+    """Points (P, 3) about the origin and radiance (P, C) between the pixels of one surface, less than a ``texel``
+    (radians) apart, where the pixels are farther apart than that."""
+    first, last = slice(None, -1), slice(1, None)
+    corners = [(first, first), (first, last), (last, first), (last, last)]
+    quads, told = (torch.stack([part[at] for at in corners], -2) for part in (points, radiance))
+    near, far = torch.stack([depth[at] for at in corners], -1).aminmax(dim=-1)
+    diagonals = quads[..., 0, :] - quads[..., 3, :], quads[..., 1, :] - quads[..., 2, :]
+    across = torch.stack(diagonals).norm(dim=-1).amax(0)
+    reach = torch.minimum(quads.norm(dim=-1).amin(-1), quads.mean(-2).norm(dim=-1)).clamp(min=1e-6)
+    steps = (_DENSITY * across / reach / texel).ceil().clamp(1, _MOST).long()
+    large = (steps > 1) & (far < near * _JUMP)
+    steps, quads, told = steps[large], quads[large], told[large]
+    each = steps.square()
+    which = torch.repeat_interleave(torch.arange(len(each)), each)
+    number = torch.arange(len(which)) - torch.repeat_interleave(each.cumsum(0) - each, each)
+    side = steps[which]
+    down, right = (number // side + 0.5) / side, (number % side + 0.5) / side
+    weights = torch.stack([(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right], -1)
+    return tuple((weights[..., None] * part[which]).sum(1) for part in (quads, told))  # type: ignore[return-value]
+
+
 def _close_pinholes(grid: Tensor) -> PartialPanorama:
-    """Fill texels that lie between splats (at least five seen neighbours of eight), twice, and normalise."""
-    mean = grid / grid[..., 4:].clamp(min=1e-6)
-    seen = (grid[..., 4] > 0).float()
+    """Fill texels that lie between splats (at least five seen neighbours of eight), twice, and normalise.
+
+    ``grid`` (N, 2N, C + 2): sums of radiance and distance, and how many they are of.
+    """
+    mean = grid / grid[..., -1:].clamp(min=1e-6)
+    seen = (grid[..., -1] > 0).float()
     for _ in range(2):
         padded = torch.cat([mean * seen[..., None], seen[..., None]], -1).permute(2, 0, 1)[None]
-        padded = F.pad(F.pad(padded, (1, 1, 0, 0), mode="circular"), (0, 0, 1, 1))
+        # Beyond a pole are the texels on its other side, alike those at it.
+        padded = F.pad(F.pad(padded, (1, 1, 0, 0), mode="circular"), (0, 0, 1, 1), mode="replicate")
         around = F.avg_pool2d(padded, 3, stride=1, divisor_override=1)[0].permute(1, 2, 0)
-        count = around[..., 5]
+        count = around[..., -1]
         fill = (seen == 0) & (count >= 5)
-        mean = torch.where(fill[..., None], around[..., :5] / count.clamp(min=1)[..., None], mean)
+        mean = torch.where(fill[..., None], around[..., :-1] / count.clamp(min=1)[..., None], mean)
         seen = torch.maximum(seen, fill.float())
-    return PartialPanorama(mean[..., :3] * seen[..., None], seen, mean[..., 3] * seen)
+    return PartialPanorama(mean[..., :-2] * seen[..., None], seen, mean[..., -2] * seen)

@@ -46,3 +46,13 @@ def test_a_lamp_clipped_in_the_photo_keeps_the_power_of_the_fit():
     view.radiance[24:40, 40:56] = 1.0
     found = blend_front(painted, view, PROBE, 64)
     assert float(found[30:34, 62:66].max()) > 20
+
+
+def test_a_linear_picture_shows_what_is_brighter_than_white_and_a_clipped_one_hides_it():
+    painted = torch.full((64, 128, 3), 0.5)
+    view = grey_view(0.5)
+    view.radiance[24:40, 40:56] = 6.0
+    ahead = torch.tensor([0.0, 0.0, -1.0])
+    assert pano.sample(blend_front(painted, view, PROBE, 64), ahead).mean().item() > 5.5
+    view.radiance.clamp_(max=1)
+    assert pano.sample(blend_front(painted, view, PROBE, 64), ahead).mean().item() < 1.1

@@ -89,3 +89,31 @@ def test_a_near_surface_hides_a_far_one():
     partial = pano.reproject(colour, depth, camera, torch.tensor([3.0, 0.0, -1.0]), 32)
     towards_edge = pano.sample(partial.radiance, torch.tensor([-2.5, 0.0, -1.0]))
     assert float(towards_edge[0]) > 0.9
+
+
+def test_the_floor_below_a_probe_has_no_gaps():
+    """A camera 1.5 m above a floor sees half of what a point close to that floor sees: all of the lower half."""
+    camera, height = Camera.from_fov(160, 120, 60), 1.5
+    down = -camera.rays()[..., 1] / -camera.rays()[..., 2]
+    depth = torch.where(down > 0.02, height / down.clamp(min=1e-6), torch.inf)
+    floor = camera.unproject(depth.clamp(max=100))
+    colour = torch.stack([floor[..., 0] + 2, floor[..., 2] + 6, torch.ones_like(depth)], -1) * (depth < 50)[..., None]
+    position = torch.tensor([0.1, 0.12 - height, -4.0])
+    partial = pano.reproject(colour, depth, camera, position, 64)
+    d = pano.directions(64)
+    below = d[..., 1] < -0.3
+    assert float(partial.valid[below].mean()) == 1.0
+    there = position + d * (-0.12 / d[..., 1:2])
+    meant = torch.stack([there[..., 0] + 2, there[..., 2] + 6], -1)
+    assert float((partial.radiance[..., :2] - meant)[below].abs().max()) < 0.05
+    assert float((partial.distance - 0.12 / -d[..., 1])[below].abs().max()) < 0.08
+
+
+def test_no_surface_spans_from_what_is_near_to_what_is_behind():
+    camera = Camera.from_fov(64, 64, 60)
+    depth = torch.full((64, 64), 8.0)
+    depth[:, :32] = 2.0
+    partial = pano.reproject(torch.ones(64, 64, 3), depth, camera, torch.tensor([1.5, 0.0, -3.0]), 64)
+    # From the side the gap between both is open, at every distance from the near one's edge to the far one's.
+    across = torch.stack([torch.tensor([-1.5 + 0.0 * t, 0.0, 3.0 - 2.0 - 6.0 * t]) for t in (0.3, 0.5, 0.7)])
+    assert float(pano.sample(partial.valid[..., None], across).max()) == 0.0
