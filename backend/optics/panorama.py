@@ -192,11 +192,26 @@ def _between(points: Tensor, depth: Tensor, radiance: Tensor, texel: float) -> t
     return tuple((weights[..., None] * part[which]).sum(1) for part in (quads, told))  # type: ignore[return-value]
 
 
+def _widen_poles(grid: Tensor) -> Tensor:
+    """Sums of a row's neighbours where no splat fell, as far as a texel of the equator reaches: at the poles, where
+    texels are slivers, that is all around."""
+    height, width = grid.shape[:2]
+    wide = grid.clone()
+    for row, angle in enumerate((torch.arange(height) + 0.5) * math.pi / height):
+        reach = min(int(0.5 / float(angle.sin())), width // 2 - 1)
+        if reach:
+            around = F.pad(grid[row].T[None], (reach, reach), mode="circular")
+            sums = F.avg_pool1d(around, 2 * reach + 1, stride=1)[0].T
+            wide[row] = torch.where(grid[row, :, -1:] > 0, grid[row], sums)
+    return wide
+
+
 def _close_pinholes(grid: Tensor) -> PartialPanorama:
     """Fill texels that lie between splats (at least five seen neighbours of eight), twice, and normalise.
 
     ``grid`` (N, 2N, C + 2): sums of radiance and distance, and how many they are of.
     """
+    grid = _widen_poles(grid)
     mean = grid / grid[..., -1:].clamp(min=1e-6)
     seen = (grid[..., -1] > 0).float()
     for _ in range(2):

@@ -363,4 +363,4 @@ def test_a_frame_in_the_world_is_the_picture_in_the_world(tmp_path: Path) -> Non
     frame, alone = (exr.read_panorama(tmp_path / name)[0] for name in ("all/probe_0/0001.exr", "one/probe_0.exr"))
     around = pano.directions(6, "world").reshape(-1, 3)
     lit = [shading.irradiance(each, around) for each in (frame, alone)]
-    assert float((lit[0] / lit[1]).log2().abs().max()) < 0.1
+    assert float((lit[0] / lit[1]).log2().abs().max()) < 0.15
