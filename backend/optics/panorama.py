@@ -14,6 +14,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numba
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -24,9 +26,11 @@ Frame = Literal["camera", "world"]
 
 #: Stands for the sky, in metres.
 _FAR = 1e5
-#: Pixels belong to one surface while their depths differ by less than this factor; points of it a texel, and the most
-#: along a side of what lies between four pixels.
-_JUMP, _DENSITY, _MOST = 1.1, 1.5, 64
+#: Pixels belong to one surface while their depths differ by less than this factor, and what is seen in a texel while
+#: its distances do.
+_JUMP, _SAME = 1.1, 1.05
+#: Points of a surface along a texel, and the most along a side of what lies between four pixels.
+_DENSITY, _MOST = 1.7, 256
 
 
 def _from_world_axes(d: Tensor) -> Tensor:
@@ -154,42 +158,64 @@ def reproject(
     """
     depth = depth.clamp(max=_FAR)
     points = camera.unproject(depth) - position
-    flat, colours = points.reshape(-1, 3), radiance.reshape(-1, radiance.shape[-1])
-    between = _between(points, depth, radiance, math.pi / height)
-    flat, colours = (torch.cat(pair) for pair in zip((flat, colours), between, strict=True))
-    distance = flat.norm(dim=-1)
-    uv = uv_from_direction(flat if turn is None else flat @ turn.T)
-    width = 2 * height
-    column = (uv[:, 0] * width).long() % width
-    row = (uv[:, 1] * height).long().clamp(0, height - 1)
-    texel = row * width + column
-    nearest = torch.full((height * width,), math.inf).scatter_reduce(0, texel, distance, "amin")
-    front = (distance <= nearest[texel] * 1.05).float()
-    told = torch.cat([colours * front[:, None], (distance * front)[:, None], front[:, None]], -1)
-    grid = torch.zeros(height * width, told.shape[-1]).index_add(0, texel, told).reshape(height, width, -1)
-    return _close_pinholes(grid)
+    points = points if turn is None else points @ turn.T
+    sums = np.zeros((height, 2 * height, radiance.shape[-1] + 2), np.float32)
+    _lay(*(np.ascontiguousarray(each.numpy(), np.float32) for each in (points, depth, radiance)), sums)
+    return _close_pinholes(torch.from_numpy(sums))
 
 
-def _between(points: Tensor, depth: Tensor, radiance: Tensor, texel: float) -> tuple[Tensor, Tensor]:
-    """Points (P, 3) about the origin and radiance (P, C) between the pixels of one surface, less than a ``texel``
-    (radians) apart, where the pixels are farther apart than that."""
-    first, last = slice(None, -1), slice(1, None)
-    corners = [(first, first), (first, last), (last, first), (last, last)]
-    quads, told = (torch.stack([part[at] for at in corners], -2) for part in (points, radiance))
-    near, far = torch.stack([depth[at] for at in corners], -1).aminmax(dim=-1)
-    diagonals = quads[..., 0, :] - quads[..., 3, :], quads[..., 1, :] - quads[..., 2, :]
-    across = torch.stack(diagonals).norm(dim=-1).amax(0)
-    reach = torch.minimum(quads.norm(dim=-1).amin(-1), quads.mean(-2).norm(dim=-1)).clamp(min=1e-6)
-    steps = (_DENSITY * across / reach / texel).ceil().clamp(1, _MOST).long()
-    large = (steps > 1) & (far < near * _JUMP)
-    steps, quads, told = steps[large], quads[large], told[large]
-    each = steps.square()
-    which = torch.repeat_interleave(torch.arange(len(each)), each)
-    number = torch.arange(len(which)) - torch.repeat_interleave(each.cumsum(0) - each, each)
-    side = steps[which]
-    down, right = (number // side + 0.5) / side, (number % side + 0.5) / side
-    weights = torch.stack([(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right], -1)
-    return tuple((weights[..., None] * part[which]).sum(1) for part in (quads, told))  # type: ignore[return-value]
+@numba.njit(cache=True, nogil=True)
+def _lay(points, depth, told, sums):  # type: ignore[no-untyped-def]
+    """Add what pixels show, ``told`` (H, W, C) at ``points`` (H, W, 3) about the origin, and what lies between them, to
+    ``sums`` (N, 2N, C + 2) of radiance, distance and one: first for each texel's nearest distance, then for what is
+    there. Points of a surface are less than a texel apart."""
+    rows, columns, size = told.shape
+    height, width = sums.shape[:2]
+    nearest = np.full((height, width), np.inf, np.float32)
+    for weighing in range(2):
+        for i in range(rows):
+            for j in range(columns):
+                k, m = min(i + 1, rows - 1), min(j + 1, columns - 1)
+                down, right = _steps(points, depth, i, j, k, m, math.pi / height)
+                for a in range(down):
+                    for b in range(right):
+                        s, t = np.float32(a / down), np.float32(b / right)
+                        w0, w1, w2, w3 = (1 - s) * (1 - t), (1 - s) * t, s * (1 - t), s * t
+                        x = w0 * points[i, j, 0] + w1 * points[i, m, 0] + w2 * points[k, j, 0] + w3 * points[k, m, 0]
+                        y = w0 * points[i, j, 1] + w1 * points[i, m, 1] + w2 * points[k, j, 1] + w3 * points[k, m, 1]
+                        z = w0 * points[i, j, 2] + w1 * points[i, m, 2] + w2 * points[k, j, 2] + w3 * points[k, m, 2]
+                        flat = math.sqrt(x * x + z * z)
+                        # As in uv_from_direction.
+                        u, v = 0.5 + math.atan2(x, -z) / (2 * math.pi), 0.5 - math.atan2(y, flat) / math.pi
+                        row, column = min(max(int(v * height), 0), height - 1), int(u * width) % width
+                        distance = math.sqrt(flat * flat + y * y)
+                        if weighing == 0:
+                            nearest[row, column] = min(nearest[row, column], distance)
+                        elif distance <= nearest[row, column] * _SAME:
+                            for c in range(size):
+                                sums[row, column, c] += (
+                                    w0 * told[i, j, c] + w1 * told[i, m, c] + w2 * told[k, j, c] + w3 * told[k, m, c]
+                                )
+                            sums[row, column, size] += distance
+                            sums[row, column, size + 1] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _steps(points, depth, i, j, k, m, texel):  # type: ignore[no-untyped-def]
+    """How many points the surface between four pixels needs along each side: 1 where it is small, or is none."""
+    near = min(min(depth[i, j], depth[i, m]), min(depth[k, j], depth[k, m]))
+    if max(max(depth[i, j], depth[i, m]), max(depth[k, j], depth[k, m])) > near * _JUMP:
+        return 1, 1
+    least = np.float32(np.inf)
+    for p, q in ((i, j), (i, m), (k, j), (k, m)):
+        least = min(least, points[p, q, 0] ** 2 + points[p, q, 1] ** 2 + points[p, q, 2] ** 2)
+    down, right, middle = np.float32(0), np.float32(0), np.float32(0)
+    for c in range(3):
+        middle += (points[i, j, c] + points[i, m, c] + points[k, j, c] + points[k, m, c]) ** 2 / 16
+        down = max(down, abs(points[k, j, c] - points[i, j, c]), abs(points[k, m, c] - points[i, m, c]))
+        right = max(right, abs(points[i, m, c] - points[i, j, c]), abs(points[k, m, c] - points[k, j, c]))
+    scale = _DENSITY / (max(math.sqrt(min(least, middle)), 1e-6) * texel)
+    return min(max(math.ceil(down * scale), 1), _MOST), min(max(math.ceil(right * scale), 1), _MOST)
 
 
 def _widen_poles(grid: Tensor) -> Tensor:
