@@ -160,7 +160,8 @@ def reproject(
     points = camera.unproject(depth) - position
     points = points if turn is None else points @ turn.T
     sums = np.zeros((height, 2 * height, radiance.shape[-1] + 2), np.float32)
-    _lay(*(np.ascontiguousarray(each.numpy(), np.float32) for each in (points, depth, radiance)), sums)
+    places, far, told = (np.ascontiguousarray(each.numpy(), np.float32) for each in (points, depth, radiance))
+    _lay(places, far, told, sums)
     return _close_pinholes(torch.from_numpy(sums))
 
 
