@@ -3,7 +3,7 @@
 
 The method's distillation moves colour from raw radiance into albedo step by step. When there are only hundreds of
 steps, albedo would still be white and all be metal at their end. So it begins where raw radiance already points: the
-base colour is taken for what a diffuse surface sends back of the light that reaches it.
+base colour is taken for what a diffuse surface sends back of the light that reaches it, and metals are told beforehand.
 """
 
 from __future__ import annotations
@@ -16,24 +16,62 @@ from torch.nn import functional as F
 
 from ...optics.exposure import srgb_eotf
 from ..cloud import DC
+from ..inputs import Scene
 from ..raster.dense import rotations
 from ..shading import expansion, physical
 from ..shading.environment import Light
 from ..shading.visibility import Visibility
+from . import evidence
 from .learnt import Learnt, logit
 
 #: Gaussians whose progress is below are undecided.
 _UNDECIDED = 0.1
 #: What they become; and the albedo that nine in ten of them are below, which sets the light's level.
-_METALLIC, _ROUGHNESS, _PROGRESS, _BRIGHT = 0.3, 0.5, 0.5, 0.7
+_ROUGHNESS, _PROGRESS, _BRIGHT = 0.5, 0.5, 0.7
+#: Of metals before anything is learnt: the brightest channel and the roughness. They tell of light if they are at least
+#: this part of all. Metallic keeps off its ends, where it could not move.
+_TINT, _SMOOTH, _FEW, _METALLIC = 0.95, 0.3, 0.05, (0.05, 0.95)
 _ALBEDO = (0.02, 0.98)
 
 
 @torch.no_grad()
-def hand_over(learnt: Learnt, visibility: Visibility | None) -> int:
-    """Set material and progress of the undecided, and the light's level; returns how many they are."""
+def begin(learnt: Learnt, scene: Scene, extent: float) -> int:
+    """Before light and material are learnt: tell metals by how their colour changes, begin with what they mirror as the
+    light. Returns how many metals are seen.
+
+    Without masks light is left to be learnt: the surroundings are Gaussians too.
+    """
     cloud = learnt.cloud()
-    undecided = cloud["progress"] < _UNDECIDED
+    found = evidence.gather(scene, cloud, extent)
+    metallic = evidence.metallic(found, cloud["means"])
+    learnt.put("metallic", logit(metallic.clamp(*_METALLIC)))
+    metal = metallic > 0.5
+    count = int((metal & found.seen.any(0)).sum())
+    if count < _FEW * learnt.count or not scene.masked:
+        return count
+    tint = _TINT * evidence.tint(found, metal, cloud["means"])
+    sky = evidence.mirrored_light(found, tint, metal, learnt.values["environment"].shape[1])
+    learnt.put("environment", sky.clamp(min=1e-3).log())
+    _set(learnt, metal, {"albedo": tint, "roughness": torch.full_like(metallic, _SMOOTH),
+                         "progress": torch.full_like(metallic, _PROGRESS)})  # fmt: skip
+    return count
+
+
+def _set(learnt: Learnt, chosen: Tensor, found: dict[str, Tensor]) -> None:
+    """Values 0..1 by name, (N, …), of the Gaussians (N,) ``chosen``."""
+    for name, value in found.items():
+        which = chosen[:, None] if value.ndim == 2 else chosen
+        learnt.put(name, torch.where(which, logit(value), learnt.values[name].detach()))
+
+
+@torch.no_grad()
+def hand_over(learnt: Learnt, visibility: Visibility | None) -> int:
+    """Set material and progress of the undecided, and the light's level; returns how many they are.
+
+    What is no metal is among them whatever its progress: to the specular stage all was mirrors. Metallic stays.
+    """
+    cloud = learnt.cloud()
+    undecided = (cloud["progress"] < _UNDECIDED) | (cloud["metallic"] < 0.5)
     count = int(undecided.sum())
     if count == 0:
         return 0
@@ -50,12 +88,9 @@ def hand_over(learnt: Learnt, visibility: Visibility | None) -> int:
         # The light's level is free; what the specular stage found is not to be upset for a few.
         learnt.put("environment", learnt.values["environment"].detach() + math.log(max(gain, 1e-3)))
         albedo = albedo / max(gain, 1e-3)
-    found = {"albedo": albedo.clamp(*_ALBEDO), "metallic": torch.full_like(cloud["metallic"], _METALLIC),
-             "roughness": torch.full_like(cloud["roughness"], _ROUGHNESS),
-             "progress": torch.full_like(cloud["progress"], _PROGRESS)}  # fmt: skip
-    for name, value in found.items():
-        chosen = undecided[:, None] if value.ndim == 2 else undecided
-        learnt.put(name, torch.where(chosen, logit(value), learnt.values[name].detach()))
+    _set(learnt, undecided, {"albedo": albedo.clamp(*_ALBEDO),
+                             "roughness": torch.full_like(cloud["roughness"], _ROUGHNESS),
+                             "progress": torch.full_like(cloud["progress"], _PROGRESS)})  # fmt: skip
     return count
 
 

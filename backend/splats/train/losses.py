@@ -13,6 +13,9 @@ from ..raster import SplatCamera
 
 #: Weights of structure in the picture's loss, of the progress, of white light and of normals along the depth's slope.
 STRUCTURE, PROGRESS, WHITE, SLOPE = 0.2, 0.08, 0.003, 0.05
+#: In a short budget, where little else shapes a surface: of the slope, of the mask, and of evenness by channel.
+SHORT_SLOPE, SHORT_MASK = 0.4, 1.0
+SHORT_EVEN = {"metallic": 0.05, "roughness": 0.05, "normal": 0.02}
 #: Pixels that are covered less, or next to such, have no slope.
 _WHOLE = 0.9
 _WINDOW, _SIGMA = 11, 1.5
@@ -69,3 +72,12 @@ def slope(normal: Tensor, depth: Tensor, alpha: Tensor, camera: SplatCamera) -> 
     inside = -F.max_pool2d(-(alpha[None, ..., 0].detach()), 3, 1)[0] > _WHOLE
     away = 1 - (F.normalize(normal[1:-1, 1:-1], dim=-1) * spanned).sum(-1)
     return (away * inside).sum() / alpha[..., 0].numel()
+
+
+def uneven(maps: Tensor, alpha: Tensor) -> Tensor:
+    """Sum over channels of how much maps (H, W, C) change from a pixel to the next, means over the picture of where
+    ``alpha`` (H, W, 1) covers both."""
+    whole = (alpha.detach() > _WHOLE).to(maps)
+    across = (maps[:, 1:] - maps[:, :-1]).abs() * whole[:, 1:] * whole[:, :-1]
+    down = (maps[1:] - maps[:-1]).abs() * whole[1:] * whole[:-1]
+    return (across.sum() + down.sum()) / whole.numel()

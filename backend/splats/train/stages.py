@@ -59,7 +59,8 @@ class Variant:
 
     ``shares`` of the stages instead of the usual; ``progress`` held at a value; whether mirrors ``spread`` and dull
     colours are sabotaged, whether light is ``hidden`` from where it cannot reach, whether the progress is ``pushed``,
-    whether normals are held to the ``slope`` of the depth; whether a short budget hands raw colours ``over``.
+    whether normals are held to the ``slope`` of the depth; whether a short budget tells metals by the photos and hands
+    raw colours ``over``; whether it keeps surfaces ``even``, inside their masks and at last at rest.
     """
 
     shares: tuple[float, float, float, float] | None = None
@@ -69,19 +70,21 @@ class Variant:
     pushed: bool = True
     slope: bool = True
     over: bool = True
+    even: bool = True
 
 
 #: By name. "full" is the method; "plain" is 3D Gaussian Splatting, with the same budget.
 VARIANTS = {
     "full": Variant(),
-    "plain": Variant(shares=(1.0, 0.0, 0.0, 0.0)),
-    "undistilled": Variant(progress=1.0),
+    "plain": Variant(shares=(1.0, 0.0, 0.0, 0.0), slope=False, over=False, even=False),
+    "undistilled": Variant(progress=1.0, over=False),
     "no specular stage": Variant(shares=(30.0, 0.0, 50.0, 20.0)),
     "no spreading": Variant(spread=False),
     "no visibility": Variant(hidden=False),
     "no push": Variant(pushed=False),
     "no slope": Variant(slope=False),
     "no handing over": Variant(over=False),
+    "no evenness": Variant(even=False),
 }
 
 
@@ -152,6 +155,10 @@ class Schedule:
         if place.stage.name == "joint":
             found["progress"] *= _JOINT_PROGRESS
             found |= {name: found[name] * _REST**place.fraction for name in _RESTING}
+        if place.stage.diffuse and self.short and self.variant.even:
+            # So many views, each of which pulls at normals; a mirror shows every turn of them.
+            gone = self.bounds[place.number] + place.step - self.bounds[2]
+            found |= {name: found[name] * _REST ** (gone / (self.iterations - self.bounds[2])) for name in _GEOMETRY}
         if self.variant.progress is not None:
             found.pop("progress", None)
         return found

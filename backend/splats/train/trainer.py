@@ -22,7 +22,7 @@ from ..shading.environment import Light
 from ..shading.visibility import Visibility
 from . import checkpoint, density, losses, sheet
 from .density import Density
-from .handover import hand_over
+from .handover import begin, hand_over
 from .learnt import Learnt, logit
 from .stages import Place, Schedule
 
@@ -108,8 +108,7 @@ class Trainer:
         screen = torch.zeros(self.learnt.count, 2, device=background.device, requires_grad=True)
         image, maps = self.picture(place, view, background, screen)
         loss = losses.picture(image, view.over(background))
-        if place.stage.physical and self.variant.slope:
-            loss = loss + losses.SLOPE * losses.slope(maps.channel("normal"), maps.depth, maps.alpha, view.camera)
+        loss = loss + self._surface(place, view, maps)
         if place.stage.diffuse:
             loss = loss + self._priors(place, view, maps)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -136,8 +135,11 @@ class Trainer:
                 cloud = self.learnt.cloud()
                 axes = rotations(cloud["quats"])
                 self.visibility = visibility.bake(cloud["means"], axes, cloud["scales"], cloud["opacity"])
-        if place.stage.name == "diffuse" and place.step == 0 and self.settings.schedule.short and self.variant.over:
-            hand_over(self.learnt, self.visibility)
+        if self.settings.schedule.short and self.variant.over:
+            if self.step == self.settings.schedule.bounds[1]:
+                begin(self.learnt, self.scene, self.extent)
+            if place.stage.name == "diffuse" and place.step == 0:
+                hand_over(self.learnt, self.visibility)
 
     def _between(self, place: Place, full_and_least: tuple[int, int]) -> int:
         return self.settings.schedule.interval(place, *full_and_least)
@@ -179,7 +181,8 @@ class Trainer:
         cloud = self.learnt.cloud()
         if not place.stage.physical:
             degree = min(3, place.step // self._between(place, (_DEGREE, 5)))
-            maps = render.draw(cloud, view.camera, material=False, degree=degree, screen=screen)
+            shaped = self.settings.schedule.short and self.variant.slope
+            maps = render.draw(cloud, view.camera, material=shaped, degree=degree, screen=screen)
             return render.plain(maps, background), maps
         found = self.physical(place, view, background, screen)
         return found.image, found.maps
@@ -195,6 +198,23 @@ class Trainer:
             maps, view.camera, light, background, visibility=self.visibility, diffuse=place.stage.diffuse,
             tone=self.settings.tone,
         )  # fmt: skip
+
+    def _surface(self, place: Place, view: View, maps: render.Maps) -> Tensor:
+        """What shapes a surface beside the pictures. A long budget leaves the first stage to radiance alone."""
+        loss, short = maps.alpha.new_zeros(()), self.settings.schedule.short
+        if maps.material is None or not (short or place.stage.physical):
+            return loss
+        if self.variant.slope:
+            weight = losses.SHORT_SLOPE if short else losses.SLOPE
+            loss = loss + weight * losses.slope(maps.channel("normal"), maps.depth, maps.alpha, view.camera)
+        if short and self.variant.even:
+            if self.scene.masked:
+                away = (maps.alpha[..., 0] - view.mask(loss.device)).abs().mean()
+                loss = loss + losses.SHORT_MASK * away
+            if place.stage.physical:
+                for name, weight in losses.SHORT_EVEN.items():
+                    loss = loss + weight * losses.uneven(maps.channel(name), maps.alpha)
+        return loss
 
     def _priors(self, place: Place, view: View, maps: render.Maps) -> Tensor:
         """The progress goes to 1 on the object, the light to white."""

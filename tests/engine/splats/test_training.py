@@ -173,6 +173,9 @@ def test_losses_are_what_they_are_named() -> None:
     assert float(losses.picture(a, a)) == pytest.approx(0, abs=1e-6)
     assert float(losses.dissimilarity(a, 1 - a)) > 0.5
     assert float(losses.white(torch.ones(6, 4, 4, 3))) == 0
+    ramp, whole = torch.arange(9.0).expand(5, 9)[..., None], torch.ones(5, 9, 1)
+    assert float(losses.uneven(ramp, whole)) == pytest.approx(5 * 8 / 45)
+    assert float(losses.uneven(ramp, 0.5 * whole)) == 0
     assert float(losses.white(torch.tensor([1.0, 0, 0]).expand(6, 4, 4, 3))) == pytest.approx(4 / 3)
 
 
@@ -210,7 +213,10 @@ def test_undecided_colours_are_handed_over_and_decided_materials_stay() -> None:
     colour = torch.where(truth["means"][:, 2:] > 0, torch.tensor([0.6, 0.3, 0.2]), torch.tensor([0.2, 0.5, 0.4]))
     truth["sh"][:, 0] = (srgb_oetf(0.5 * colour) - 0.5) / DC
     truth["progress"] = torch.full((200,), 0.01)
-    truth["progress"][:20] = 0.8
+    truth["metallic"] = torch.full((200,), 0.9)
+    truth["progress"][:40] = 0.8
+    # To the specular stage all was mirrors: what it decided of others than metals does not count.
+    truth["metallic"][20:40] = 0.1
     learnt = Learnt(raw(truth), torch.full((6, 8, 8, 3), 2.0).log())
     assert hand_over(learnt, None) == 180
     cloud = learnt.cloud()
@@ -221,6 +227,7 @@ def test_undecided_colours_are_handed_over_and_decided_materials_stay() -> None:
     sent_back = cloud["albedo"][20:] * learnt.radiance().mean()
     torch.testing.assert_close(sent_back, 0.5 * colour[20:], rtol=0.03, atol=0)
     assert float(cloud["progress"][20:].min()) > 0.3
+    torch.testing.assert_close(cloud["metallic"], truth["metallic"], atol=1e-3, rtol=0)
 
 
 def test_variants_lack_what_they_are_named_for() -> None:
