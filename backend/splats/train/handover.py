@@ -27,10 +27,10 @@ from .learnt import Learnt, logit
 #: Gaussians whose progress is below are undecided.
 _UNDECIDED = 0.1
 #: What they become; and the albedo that nine in ten of them are below, which sets the light's level.
-_ROUGHNESS, _PROGRESS, _BRIGHT = 0.5, 0.5, 0.7
-#: Of metals before anything is learnt: the brightest channel and the roughness. They tell of light if they are at least
-#: this part of all. Metallic keeps off its ends, where it could not move.
-_TINT, _SMOOTH, _FEW, _METALLIC = 0.95, 0.3, 0.05, (0.05, 0.95)
+_ROUGHNESS, _PROGRESS, _BRIGHT = 0.5, 0.8, 0.7
+#: Of metals before anything is learnt: the brightest channel, roughness and progress. They tell of light if they are at
+#: least this part of all. Metallic keeps off its ends, where it could not move.
+_TINT, _SMOOTH, _DISTILLED, _FEW, _METALLIC = 0.95, 0.3, 0.9, 0.05, (0.05, 0.95)
 _ALBEDO = (0.02, 0.98)
 
 
@@ -53,7 +53,7 @@ def begin(learnt: Learnt, scene: Scene, extent: float) -> int:
     sky = evidence.mirrored_light(found, tint, metal, learnt.values["environment"].shape[1])
     learnt.put("environment", sky.clamp(min=1e-3).log())
     _set(learnt, metal, {"albedo": tint, "roughness": torch.full_like(metallic, _SMOOTH),
-                         "progress": torch.full_like(metallic, _PROGRESS)})  # fmt: skip
+                         "progress": torch.full_like(metallic, _DISTILLED)})  # fmt: skip
     return count
 
 
@@ -68,7 +68,8 @@ def _set(learnt: Learnt, chosen: Tensor, found: dict[str, Tensor]) -> None:
 def hand_over(learnt: Learnt, visibility: Visibility | None) -> int:
     """Set material and progress of the undecided, and the light's level; returns how many they are.
 
-    What is no metal is among them whatever its progress: to the specular stage all was mirrors. Metallic stays.
+    What is no metal is among them whatever its progress: to the specular stage all was mirrors. Metallic stays, if
+    anything was told of it.
     """
     cloud = learnt.cloud()
     undecided = (cloud["progress"] < _UNDECIDED) | (cloud["metallic"] < 0.5)
@@ -88,6 +89,8 @@ def hand_over(learnt: Learnt, visibility: Visibility | None) -> int:
         # The light's level is free; what the specular stage found is not to be upset for a few.
         learnt.put("environment", learnt.values["environment"].detach() + math.log(max(gain, 1e-3)))
         albedo = albedo / max(gain, 1e-3)
+    untold = undecided & (cloud["metallic"] > _METALLIC[1] + 0.01)
+    _set(learnt, untold, {"metallic": torch.full_like(cloud["metallic"], evidence.UNKNOWN)})
     _set(learnt, undecided, {"albedo": albedo.clamp(*_ALBEDO),
                              "roughness": torch.full_like(cloud["roughness"], _ROUGHNESS),
                              "progress": torch.full_like(cloud["progress"], _PROGRESS)})  # fmt: skip

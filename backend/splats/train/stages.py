@@ -59,8 +59,8 @@ class Variant:
 
     ``shares`` of the stages instead of the usual; ``progress`` held at a value; whether mirrors ``spread`` and dull
     colours are sabotaged, whether light is ``hidden`` from where it cannot reach, whether the progress is ``pushed``,
-    whether normals are held to the ``slope`` of the depth; whether a short budget tells metals by the photos and hands
-    raw colours ``over``; whether it keeps surfaces ``even``, inside their masks and at last at rest.
+    whether normals are held to the ``slope`` of the depth; whether a short budget has metals ``told`` by the photos,
+    hands raw colours ``over``, and keeps surfaces ``even``, inside their masks and at last at rest.
     """
 
     shares: tuple[float, float, float, float] | None = None
@@ -69,6 +69,7 @@ class Variant:
     hidden: bool = True
     pushed: bool = True
     slope: bool = True
+    told: bool = True
     over: bool = True
     even: bool = True
 
@@ -76,13 +77,14 @@ class Variant:
 #: By name. "full" is the method; "plain" is 3D Gaussian Splatting, with the same budget.
 VARIANTS = {
     "full": Variant(),
-    "plain": Variant(shares=(1.0, 0.0, 0.0, 0.0), slope=False, over=False, even=False),
+    "plain": Variant(shares=(1.0, 0.0, 0.0, 0.0), slope=False, told=False, over=False, even=False),
     "undistilled": Variant(progress=1.0, over=False),
     "no specular stage": Variant(shares=(30.0, 0.0, 50.0, 20.0)),
     "no spreading": Variant(spread=False),
     "no visibility": Variant(hidden=False),
     "no push": Variant(pushed=False),
     "no slope": Variant(slope=False),
+    "no telling metals": Variant(told=False),
     "no handing over": Variant(over=False),
     "no evenness": Variant(even=False),
 }

@@ -57,9 +57,7 @@ class Trainer:
     def __init__(self, scene: Scene, learnt: Learnt, settings: Settings) -> None:
         self.scene, self.learnt, self.settings = scene, learnt, settings
         self.variant = settings.schedule.variant
-        if self.variant.progress is not None:
-            held = torch.full_like(learnt.values["progress"], self.variant.progress)
-            learnt.put("progress", logit(held))
+        self._hold_progress()
         self.density = Density(learnt, settings.most)
         self.visibility: Visibility | None = None
         self.step, self.psnr = 0, float("nan")
@@ -135,11 +133,18 @@ class Trainer:
                 cloud = self.learnt.cloud()
                 axes = rotations(cloud["quats"])
                 self.visibility = visibility.bake(cloud["means"], axes, cloud["scales"], cloud["opacity"])
-        if self.settings.schedule.short and self.variant.over:
-            if self.step == self.settings.schedule.bounds[1]:
-                begin(self.learnt, self.scene, self.extent)
-            if place.stage.name == "diffuse" and place.step == 0:
-                hand_over(self.learnt, self.visibility)
+        schedule = self.settings.schedule
+        if schedule.short and self.variant.told and self.step == schedule.bounds[1]:
+            begin(self.learnt, self.scene, self.extent)
+            self._hold_progress()
+        if schedule.short and self.variant.over and self.step == schedule.bounds[2]:
+            hand_over(self.learnt, self.visibility)
+
+    def _hold_progress(self) -> None:
+        """A variant may have it at one value for all."""
+        if self.variant.progress is not None:
+            held = torch.full_like(self.learnt.values["progress"], self.variant.progress)
+            self.learnt.put("progress", logit(held))
 
     def _between(self, place: Place, full_and_least: tuple[int, int]) -> int:
         return self.settings.schedule.interval(place, *full_and_least)
@@ -221,7 +226,8 @@ class Trainer:
         loss = losses.WHITE * losses.white(self.learnt.radiance())
         if self.variant.pushed and (self.scene.masked or place.stage.name == "joint"):
             assert maps.material is not None
-            loss = loss + losses.PROGRESS * ((maps.material[..., 5] - view.mask(loss.device)) ** 2).mean()
+            weight = losses.SHORT_PROGRESS if self.settings.schedule.short else losses.PROGRESS
+            loss = loss + weight * ((maps.material[..., 5] - view.mask(loss.device)) ** 2).mean()
         return loss
 
     def looked_at(self) -> list[View]:

@@ -23,9 +23,10 @@ from limelight.backend.splats.raster import SplatCamera
 from limelight.backend.splats.raster.dense import rotations
 from limelight.backend.splats.shading import visibility
 from limelight.backend.splats.train import checkpoint, density, losses
+from limelight.backend.splats.train.evidence import UNKNOWN
 from limelight.backend.splats.train.handover import hand_over
 from limelight.backend.splats.train.job import TrainJob, run_train, work_folder
-from limelight.backend.splats.train.learnt import GAUSSIANS, Learnt, raw
+from limelight.backend.splats.train.learnt import GAUSSIANS, START, Learnt, raw
 from limelight.backend.splats.train.stages import STAGES, VARIANTS, Schedule
 from limelight.backend.splats.train.start import first_gaussians
 from limelight.tests.engine.splats.scenes import ball, look_at, write_scene
@@ -217,6 +218,7 @@ def test_undecided_colours_are_handed_over_and_decided_materials_stay() -> None:
     truth["progress"][:40] = 0.8
     # To the specular stage all was mirrors: what it decided of others than metals does not count.
     truth["metallic"][20:40] = 0.1
+    truth["metallic"][-1] = START["metallic"]
     learnt = Learnt(raw(truth), torch.full((6, 8, 8, 3), 2.0).log())
     assert hand_over(learnt, None) == 180
     cloud = learnt.cloud()
@@ -226,8 +228,9 @@ def test_undecided_colours_are_handed_over_and_decided_materials_stay() -> None:
     torch.testing.assert_close(share, share.mean().expand_as(share), rtol=0.02, atol=0)
     sent_back = cloud["albedo"][20:] * learnt.radiance().mean()
     torch.testing.assert_close(sent_back, 0.5 * colour[20:], rtol=0.03, atol=0)
-    assert float(cloud["progress"][20:].min()) > 0.3
-    torch.testing.assert_close(cloud["metallic"], truth["metallic"], atol=1e-3, rtol=0)
+    assert float(cloud["progress"].detach()[20:].min()) > 0.3
+    torch.testing.assert_close(cloud["metallic"][:-1], truth["metallic"][:-1], atol=1e-3, rtol=0)
+    assert float(cloud["metallic"][-1].detach()) == pytest.approx(UNKNOWN, abs=1e-3)
 
 
 def test_variants_lack_what_they_are_named_for() -> None:
