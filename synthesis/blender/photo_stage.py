@@ -43,3 +43,4 @@ def main(out: Path) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]).resolve())
+    stage.leave()

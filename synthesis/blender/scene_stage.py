@@ -61,3 +61,4 @@ def save(image: bpy.types.Image, path: Path) -> None:
 if __name__ == "__main__":
     # The engine's path may be a link into a virtual environment: it must not be resolved.
     main(Path(sys.argv[1]).resolve(), Path(sys.argv[2]))
+    stage.leave()
