@@ -84,7 +84,7 @@ def test_a_person_s_skin_has_the_tone_that_was_drawn(tone: int) -> None:
         assert float(spectra.tone_angle(colours(np.array(melanin), np.array(who.blood)))) == pytest.approx(
             who.angle, abs=4
         )
-        low, high = person._ANGLES[tone]
+        low, high = person.ANGLES[tone]
         assert low <= who.angle <= high
 
 
