@@ -18,6 +18,7 @@ from torch import Tensor
 from ..errors import BadInput
 from . import exr
 from .exposure import srgb_eotf
+from .radiance_hdr import read_hdr
 from .sixteen import has_sixteen, read_sixteen
 
 SMALLEST = 16
@@ -113,11 +114,9 @@ def strips(height: int, width: int) -> Iterator[slice]:
 
 def _read_linear(path: Path, largest_side: int | None) -> Photo:
     if path.suffix.lower() == ".hdr":
-        from imageio.v3 import imread
-
         try:
-            pixels = torch.from_numpy(np.asarray(imread(path), np.float32))
-        except Exception as error:  # imageio's readers raise exceptions of many kinds
+            pixels = torch.from_numpy(read_hdr(path))
+        except ValueError as error:
             raise BadInput(f"{path.name} is not a readable HDR picture ({error}).", _READABLE) from error
     else:
         _check_pixels(path, *exr.read_size(path))
