@@ -14,7 +14,7 @@ from .devices import pick_device
 from .errors import LimelightError
 from .models import listing
 
-_PARTS = ("torch", "numpy", "scipy", "safetensors", "OpenEXR", "pillow", "scikit-image", "imageio", "tifffile",
+_PARTS = ("torch", "numpy", "scipy", "safetensors", "OpenEXR", "pillow", "scikit-image", "av", "tifffile",
           "imagecodecs", "typer", "rich")  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,18 +16,23 @@ from .serve import Kind, WireReport
 _MODELS = ("limo.embedded.paint", "limo.backbone.load", "limo.diffusionlight.model", "direction.embedded",
            "direction.backbone", "depth.embedded", "luminet.embedded", "luminet.diffusion.load",
            "relightify.prior")  # fmt: skip
+_LOADING = "Loading the engine's libraries"
+
+
+#: Jobs that a class reads from a request, by name: that class, and what does the job.
+_JOBS = {
+    "light": ("limo.job.LightJob", "limo.estimate.run_light"),
+    "direction": ("direction.job.DirectionJob", "direction.job.run_direction"),
+    "relight": ("luminet.job.RelightJob", "luminet.job.run_relight"),
+    "face": ("relightify.job.FaceJob", "relightify.job.run_face"),
+    "splat_train": ("splats.train.job.TrainJob", "splats.train.job.run_train"),
+    "splat_mesh": ("splats.mesh.MeshJob", "splats.mesh.run_mesh"),
+    "splat_texture": ("splats.textured.job.TextureJob", "splats.textured.job.run_texture"),
+}
 
 
 def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
     """Every job by name; ``device`` and ``seed`` are the defaults for jobs that name none."""
-
-    def light(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
-        report.progress(0.0, "Loading the engine's libraries")
-        from .limo.estimate import run_light
-        from .limo.job import LightJob
-
-        job = LightJob.from_params({"device": device, "seed": seed, **params})
-        return run_light(job, report)
 
     def fit(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         from .limo.mirror_ball import fit_files, parse_shot
@@ -35,7 +42,7 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
                          report=report)  # fmt: skip
 
     def depth(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
-        report.progress(0.0, "Loading the engine's libraries")
+        report.progress(0.0, _LOADING)
         from .depth.estimate import DEFAULT_MODEL, estimate_depth_file
         from .devices import pick_device
 
@@ -43,47 +50,11 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
         image, out = Path(_needed(params, "image")), Path(_needed(params, "out"))
         return estimate_depth_file(image, out, params.get("fov_deg"), model, pick_device(where))
 
-    def direction(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
-        report.progress(0.0, "Loading the engine's libraries")
-        from .direction.job import DirectionJob, run_direction
-
-        return run_direction(DirectionJob.from_params({"device": device, "seed": seed, **params}), report)
-
-    def relight(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
-        report.progress(0.0, "Loading the engine's libraries")
-        from .luminet.job import RelightJob, run_relight
-
-        return run_relight(RelightJob.from_params({"device": device, "seed": seed, **params}), report)
-
     def landmarks(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
-        report.progress(0.0, "Loading the engine's libraries")
+        report.progress(0.0, _LOADING)
         from .relightify.find import run_landmarks
 
         return run_landmarks(Path(_needed(params, "image")), report)
-
-    def face(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
-        report.progress(0.0, "Loading the engine's libraries")
-        from .relightify.job import FaceJob, run_face
-
-        return run_face(FaceJob.from_params({"device": device, "seed": seed, **params}), report)
-
-    def splat_train(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
-        report.progress(0.0, "Loading the engine's libraries")
-        from .splats.train.job import TrainJob, run_train
-
-        return run_train(TrainJob.from_params({"device": device, "seed": seed, **params}), report)
-
-    def splat_mesh(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
-        report.progress(0.0, "Loading the engine's libraries")
-        from .splats.mesh import MeshJob, run_mesh
-
-        return run_mesh(MeshJob.from_params({"device": device, **params}), report)
-
-    def splat_texture(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
-        report.progress(0.0, "Loading the engine's libraries")
-        from .splats.textured.job import TextureJob, run_texture
-
-        return run_texture(TextureJob.from_params({"device": device, "seed": seed, **params}), report)
 
     def splats(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         report.progress(0.0, "Reading splats")
@@ -102,22 +73,28 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
 
         return {"models": listing() + backbones()}
 
-    known = (
-        light,
-        fit,
-        depth,
-        direction,
-        relight,
-        landmarks,
-        face,
-        splats,
-        splat_train,
-        splat_mesh,
-        splat_texture,
-        doctor,
-        models,
-    )
-    return {kind.__name__: kind for kind in known}
+    defaults = {"device": device, "seed": seed}
+    known = {kind.__name__: kind for kind in (fit, depth, landmarks, splats, doctor, models)}
+    return {**{name: _job_kind(*names, defaults) for name, names in _JOBS.items()}, **known}
+
+
+def _job_kind(job_name: str, run_name: str, defaults: dict[str, Any]) -> Kind:
+    """The kind whose parameters a class reads; it is given those of the ``defaults`` that it knows."""
+
+    def kind(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
+        report.progress(0.0, _LOADING)
+        job, run = _found(job_name), _found(run_name)
+        own = {field.name: defaults[field.name] for field in dataclasses.fields(job) if field.name in defaults}
+        answer: dict[str, Any] = run(job.from_params({**own, **params}), report)
+        return answer
+
+    return kind
+
+
+def _found(name: str) -> Any:
+    """A class or function of this package by its dotted name."""
+    module, _, member = name.rpartition(".")
+    return getattr(importlib.import_module(f"{__package__}.{module}"), member)
 
 
 def _needed(params: dict[str, Any], name: str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -159,46 +160,19 @@ def train(
                 device=pick_device(device), **settings,
             )  # fmt: skip
             return {"weights": str(train_large(large, report.log))}
-        rounds = steps or 8000
-        if model == "direction":
-            from ..training.direction import recipe
-
-            weights = recipe.reproduce(
-                out, hdris=hdris, scenes=scenes, steps=rounds, backbone=backbone, device=device, seed=seed,
-                report=report.log,
-            )  # fmt: skip
-            return {"weights": str(weights)}
-        if model == "depth":
-            from ..training.depth.recipe import reproduce as reproduce_depth
-
-            weights = reproduce_depth(
-                out, hdris=hdris, scenes=scenes, views=views, steps=rounds, device=device, seed=seed, report=report.log
-            )
-            return {"weights": str(weights)}
-        if model == "luminet":
-            from ..training.luminet.recipe import reproduce as reproduce_luminet
-
-            weights = reproduce_luminet(
-                out, hdris=hdris, scenes=scenes, steps=rounds, device=device, seed=seed, report=report.log
-            )
-            return {"weights": str(weights)}
-        if model == "relightify":
-            from ..training.relightify.recipe import reproduce as reproduce_relightify
-
-            weights = reproduce_relightify(
-                out, hdris=hdris, scenes=scenes, steps=rounds, device=device, seed=seed, report=report.log
-            )
-            return {"weights": str(weights)}
-        if model != "limo":
+        own: dict[str, dict[str, Any]] = {
+            "limo": {"views": views, "start": start}, "direction": {"backbone": backbone}, "depth": {"views": views},
+            "luminet": {}, "relightify": {},
+        }  # fmt: skip
+        if model not in own:
             raise BadInput(
                 f"There is no recipe for '{model}'.",
                 "Known: limo, limo-flux, limo-wan, direction, depth, luminet, relightify.",
             )
-        from ..training.limo.recipe import reproduce
-
-        weights = reproduce(
-            out, hdris=hdris, scenes=scenes, views=views, steps=rounds, start=start, device=pick_device(device),
-            seed=seed, report=report.log,
+        recipe = importlib.import_module(f"{__package__.rpartition('.')[0]}.training.{model}.recipe")
+        weights = recipe.reproduce(
+            out, hdris=hdris, scenes=scenes, steps=steps or 8000, device=device, seed=seed,
+            report=report.log, **own[model],
         )  # fmt: skip
         return {"weights": str(weights)}
 

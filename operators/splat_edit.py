@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Edit clouds of splats for good: choose, delete, apply transforms, merge, and write them to a file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import bpy
+import numpy as np
 from bpy.props import EnumProperty, FloatProperty, StringProperty
 from bpy.types import Context, Operator
 from bpy_extras.io_utils import ExportHelper
@@ -67,6 +69,21 @@ class _Choice:
 
         return splat_edit.chosen(thing, self.what, self.limit or _LIMITS[self.what])
 
+    def done_to(
+        self: Any, context: Context, act: Callable[[bpy.types.Object, np.ndarray], None]
+    ) -> np.ndarray | None:
+        """(N,) bool, those that ``act`` was done to; None after an error, which is reported."""
+        thing = context.view_layer.objects.active
+        assert thing is not None
+        try:
+            with _object_mode(context):
+                chosen: np.ndarray = self.chosen(thing)
+                act(thing, chosen)
+        except _FAULTS as error:
+            self.report({"ERROR"}, str(error))
+            return None
+        return chosen
+
 
 class LIMELIGHT_OT_select_splats(_Choice, Operator):  # type: ignore[misc]
     """Select Gaussians of the active splats in Edit Mode: look at them, delete them with X, or part them with P"""
@@ -78,14 +95,8 @@ class LIMELIGHT_OT_select_splats(_Choice, Operator):  # type: ignore[misc]
     def execute(self, context: Context):
         from ..scene import splat_edit
 
-        thing = context.view_layer.objects.active
-        assert thing is not None
-        try:
-            with _object_mode(context):
-                chosen = self.chosen(thing)
-                splat_edit.select(thing, chosen)
-        except _FAULTS as error:
-            self.report({"ERROR"}, str(error))
+        chosen = self.done_to(context, splat_edit.select)
+        if chosen is None:
             return {"CANCELLED"}
         if context.mode == "OBJECT":
             bpy.ops.object.mode_set(mode="EDIT")
@@ -105,14 +116,8 @@ class LIMELIGHT_OT_delete_splats(_Choice, Operator):  # type: ignore[misc]
     def execute(self, context: Context):
         from ..scene import splat_edit
 
-        thing = context.view_layer.objects.active
-        assert thing is not None
-        try:
-            with _object_mode(context):
-                chosen = self.chosen(thing)
-                splat_edit.delete(thing, chosen)
-        except _FAULTS as error:
-            self.report({"ERROR"}, str(error))
+        chosen = self.done_to(context, splat_edit.delete)
+        if chosen is None:
             return {"CANCELLED"}
         self.report({"INFO"}, f"{int(chosen.sum())} of {len(chosen)} Gaussians are gone")
         return {"FINISHED"}

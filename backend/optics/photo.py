@@ -16,9 +16,8 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ..errors import BadInput
-from . import exr
+from . import exr, radiance_hdr
 from .exposure import srgb_eotf
-from .radiance_hdr import read_hdr
 from .sixteen import has_sixteen, read_sixteen
 
 SMALLEST = 16
@@ -115,7 +114,8 @@ def strips(height: int, width: int) -> Iterator[slice]:
 def _read_linear(path: Path, largest_side: int | None) -> Photo:
     if path.suffix.lower() == ".hdr":
         try:
-            pixels = torch.from_numpy(read_hdr(path))
+            _check_pixels(path, *radiance_hdr.read_size(path))
+            pixels = torch.from_numpy(radiance_hdr.read_hdr(path))
         except ValueError as error:
             raise BadInput(f"{path.name} is not a readable HDR picture ({error}).", _READABLE) from error
     else:

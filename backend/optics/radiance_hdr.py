@@ -7,28 +7,40 @@ Read here because imageio gives such files to whatever plugin is installed, a mo
 from __future__ import annotations
 
 import re
+from itertools import islice, takewhile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 #: Scanlines of these widths may be packed channel by channel.
 _PACKED = range(8, 32768)
+#: Bytes a line and lines that a header may have.
+_LONGEST, _LINES = 4096, 256
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture. Raises :class:`ValueError` for what is no upright RGB picture."""
+    with path.open("rb") as file:
+        return _header(file)
 
 
 def read_hdr(path: Path) -> np.ndarray:
     """Linear RGB (H, W, 3) float32 of a picture. Raises :class:`ValueError` for what is none, or is cut off."""
-    data = path.read_bytes()
-    head, _, rest = data.partition(b"\n\n")
-    line, _, body = rest.partition(b"\n")
-    size = re.fullmatch(rb"-Y (\d+) \+X (\d+)", line.strip())
-    if not head.startswith(b"#?") or size is None or b"xyze" in head:
-        raise ValueError("it has no header of an upright RGB picture")
-    height, width = (int(number) for number in size.groups())
-    if not 0 < height * width <= 2**28:
-        raise ValueError(f"it is {width}×{height} pixels")
-    rgbe = _pixels(np.frombuffer(body, np.uint8), height, width)
+    with path.open("rb") as file:
+        width, height = _header(file)
+        rgbe = _pixels(np.frombuffer(file.read(), np.uint8), height, width)
     scale = np.ldexp(np.float32(1), rgbe[..., 3].astype(np.int32) - 136) * (rgbe[..., 3:] > 0)[..., 0]
     return (rgbe[..., :3] * scale[..., None]).astype(np.float32)
+
+
+def _header(file: IO[bytes]) -> tuple[int, int]:
+    """Width and height, with the file left where the pixels start."""
+    head = list(takewhile(bytes.strip, islice(iter(lambda: file.readline(_LONGEST), b""), _LINES)))
+    size = re.fullmatch(rb"-Y ([1-9]\d*) \+X ([1-9]\d*)", file.readline(_LONGEST).strip())
+    if not head or not head[0].startswith(b"#?") or size is None or b"xyze" in b"".join(head):
+        raise ValueError("it has no header of an upright RGB picture")
+    return int(size[2]), int(size[1])
 
 
 def _pixels(data: np.ndarray, height: int, width: int) -> np.ndarray:
