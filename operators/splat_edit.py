@@ -4,15 +4,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy
-import numpy as np
 from bpy.props import EnumProperty, FloatProperty, StringProperty
 from bpy.types import Context, Operator
 from bpy_extras.io_utils import ExportHelper
 
 from . import watch
+
+if TYPE_CHECKING:  # Loading it takes longer than all else that enabling the add-on does.
+    import numpy as np
 
 _FAULTS = (OSError, ValueError, RuntimeError)
 _WHAT = (
@@ -70,8 +72,8 @@ class _Choice:
         return splat_edit.chosen(thing, self.what, self.limit or _LIMITS[self.what])
 
     def done_to(
-        self: Any, context: Context, act: Callable[[bpy.types.Object, np.ndarray], None]
-    ) -> np.ndarray | None:
+        self: Any, context: Context, act: Callable[[bpy.types.Object, "np.ndarray"], None]
+    ) -> "np.ndarray | None":
         """(N,) bool, those that ``act`` was done to; None after an error, which is reported."""
         thing = context.view_layer.objects.active
         assert thing is not None
