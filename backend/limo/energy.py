@@ -23,6 +23,11 @@ _LIGHT_ROWS, _GAIN_ROWS = 64, (32, 16)
 _SPREAD, _LAMP_SPREAD, _COLOUR_SPREAD = 0.1, 0.1, 0.2
 #: A cell counts as lamp from about this many times the mean radiance.
 _LAMP_CONTRAST = 8.0
+#: The same for spheres that a network painted. Their mirror tells by how much what EV 0 shows as white outshines white
+#: no better than by half or double, and the rest about as well as a tone in the photo.
+_PAINTED_SPREAD, _WHITE_SPREAD = 0.05, 1.0
+#: Share by which a pixel of a painted sphere is off, so that its two spheres need not agree to the last bit.
+PAINTED = 0.1
 #: Noise of a diffuse pixel of radiance 1: 8 bits of a display curve and as much of the rest. It grows with the root of
 #: the radiance where one exposure shows it, in proportion where darker ones take over, and has a floor.
 _NOISE, _NOISE_FLOOR = 0.0026, 0.0003
@@ -62,12 +67,14 @@ def match_diffuse(
     apart: Sources | None = None,
     largest: float = 0.3,
     rounds: int = 6,
+    error: float = 0.0,
 ) -> Tensor:
     """Panorama (N, 2N, 3) scaled by smooth gains so that a diffuse sphere under it looks as the given one.
 
     See :func:`find_gains`.
     """
-    return find_gains(panorama, normals, bracket, evs, apart=apart, largest=largest, rounds=rounds).applied(panorama)
+    gains = find_gains(panorama, normals, bracket, evs, apart=apart, largest=largest, rounds=rounds, error=error)
+    return gains.applied(panorama)
 
 
 def find_gains(
@@ -80,13 +87,16 @@ def find_gains(
     largest: float = 0.3,
     rounds: int = 6,
     start: Gains | None = None,
+    error: float = 0.0,
 ) -> Gains:
     """Smooth gains for a panorama (N, 2N, 3) so that a diffuse sphere under it looks as the given one.
 
     normals (P, 3) and display values (E, P, 3) of the diffuse sphere's pixels. A maximum-a-posteriori estimate of
     log-gains on a coarse grid by Gauss–Newton (radiance is their exponential), first common to all channels, then of
     each, from those of ``start``. Pixels clipped in every exposure are left out. ``largest`` bounds each log-gain
-    (twice, once a grid). Sources kept ``apart`` from the map light the sphere too, and stay as they are.
+    (twice, once a grid). Sources kept ``apart`` from the map light the sphere too, and stay as they are. ``error`` is
+    the share by which the sphere's pixels are off: 0 of photographs and renders, :data:`PAINTED` of a network's. Then
+    light that is missing goes where the map is white at EV 0, rather than into bright patches anywhere.
     """
     start = start or Gains.none()
     target, clipped = merge_bracket(bracket, evs)
@@ -96,62 +106,35 @@ def find_gains(
     if normals.shape[0] < 16:
         return start
     base = apart.diffuse(normals) if apart else torch.zeros_like(target)
+    ball = _Ball(normals, target, base, error)
     found = []
     for gains in start.grids:
-        panorama, best = _refine(panorama, base, normals, target, gains, rounds, largest)
+        panorama, best = _refine(panorama, ball, gains, rounds, largest)
         found.append(best)
     return Gains(tuple(found))
 
 
-def _refine(
-    panorama: Tensor,
-    base: Tensor,
-    normals: Tensor,
-    target: Tensor,
-    gains: tuple[Tensor, Tensor],
-    rounds: int,
-    largest: float,
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """The best of some Gauss–Newton rounds on one grid: the map with its gains, and these."""
+@dataclass(frozen=True, eq=False)
+class _Ball:
+    """Pixels of a diffuse sphere: normals, radiance and what of it sources kept apart give (P, 3); ``error``: share."""
 
-    def lit(gains: tuple[Tensor, Tensor]) -> _Lit:
-        total = pano.resize(gains[0] + gains[1], panorama.shape[0])
-        return _Lit(panorama * torch.exp(total), normals, base)
+    normals: Tensor
+    radiance: Tensor
+    base: Tensor
+    error: float
 
-    scene = best = lit(gains)
-    kept = gains
-    for turn in range(2 * rounds):
-        if best.misfit(target) < _ENOUGH:
-            break
-        part = gains[turn % 2]
-        change = (_solve(scene, target, part) - part).clamp(-_STEP, _STEP)
-        part = (part + change).clamp(-largest, largest)
-        gains = (gains[0], part) if turn % 2 else (part, gains[1])
-        scene = lit(gains)
-        # A round may overshoot where one lamp dominates, and come back.
-        if scene.misfit(target) < best.misfit(target):
-            best, kept = scene, gains
-    return best.panorama, kept
+    def noise_of(self, radiance: Tensor) -> Tensor:
+        """Standard deviation of what is known of pixels of this radiance, any shape."""
+        return torch.hypot(noise_of(radiance), self.error * radiance)
 
-
-class _Lit:
-    """A map, and the radiance (P, 3) it gives, beside ``base``, a diffuse sphere of albedo 1 at ``normals``."""
-
-    def __init__(self, panorama: Tensor, normals: Tensor, base: Tensor) -> None:
-        self.panorama, self.base = panorama, base
-        self.rows = min(_LIGHT_ROWS, panorama.shape[0])
-        # Each block keeps its mean radiance and the direction from where its light comes on average.
-        weight = luminance(panorama)[..., None].clamp(min=1e-12)
-        moments = torch.cat([panorama, weight, weight * pano.directions(panorama.shape[0])], -1)
-        light, weight, moment = pano.resize(moments, self.rows).split((3, 1, 3), -1)
-        self.light = light.reshape(-1, 3)
-        area = pano.solid_angles(self.rows).expand(-1, 2 * self.rows).reshape(-1, 1)
-        self.cosine = ((moment / weight).reshape(-1, 3) @ normals.T).clamp(min=0) * area / math.pi
-        self.shown = base + self.cosine.T @ self.light
-
-    def misfit(self, target: Tensor) -> float:
-        """Mean squared error over noise."""
-        return float(((self.shown - target) / noise_of(target)).square().mean())
+    def spreads(self, panorama: Tensor, cells: int) -> Tensor:
+        """Prior spread of each cell's log-gain, (2·cells²)."""
+        cell = luminance(pano.resize(panorama, cells)).reshape(-1)
+        if self.error:
+            white = cell.square()
+            return _PAINTED_SPREAD + _WHITE_SPREAD * white / (white + 1)
+        contrast = cell / luminance(pano.mean_radiance(panorama)).clamp(min=1e-9)
+        return _SPREAD + _LAMP_SPREAD * contrast / (contrast + _LAMP_CONTRAST)
 
 
 def noise_of(radiance: Tensor) -> Tensor:
@@ -159,17 +142,61 @@ def noise_of(radiance: Tensor) -> Tensor:
     return (_NOISE * torch.maximum(radiance, radiance.clamp(min=0).sqrt())).clamp(min=_NOISE_FLOOR)
 
 
-def _solve(scene: _Lit, target: Tensor, gains: Tensor) -> Tensor:
+def _refine(
+    panorama: Tensor, ball: _Ball, gains: tuple[Tensor, Tensor], rounds: int, largest: float
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """The best of some Gauss–Newton rounds on one grid: the map with its gains, and these."""
+
+    def lit(gains: tuple[Tensor, Tensor]) -> _Lit:
+        total = pano.resize(gains[0] + gains[1], panorama.shape[0])
+        return _Lit(panorama * torch.exp(total), ball)
+
+    scene = best = lit(gains)
+    kept = gains
+    for turn in range(2 * rounds):
+        if best.misfit < _ENOUGH:
+            break
+        part = gains[turn % 2]
+        change = (_solve(scene, part) - part).clamp(-_STEP, _STEP)
+        part = (part + change).clamp(-largest, largest)
+        gains = (gains[0], part) if turn % 2 else (part, gains[1])
+        scene = lit(gains)
+        # A round may overshoot where one lamp dominates, and come back.
+        if scene.misfit < best.misfit:
+            best, kept = scene, gains
+    return best.panorama, kept
+
+
+class _Lit:
+    """A map, and what it shows on a diffuse sphere of albedo 1: radiance (P, 3)."""
+
+    def __init__(self, panorama: Tensor, ball: _Ball) -> None:
+        self.panorama, self.ball = panorama, ball
+        self.rows = min(_LIGHT_ROWS, panorama.shape[0])
+        # Each block keeps its mean radiance and the direction from where its light comes on average.
+        weight = luminance(panorama)[..., None].clamp(min=1e-12)
+        moments = torch.cat([panorama, weight, weight * pano.directions(panorama.shape[0])], -1)
+        light, weight, moment = pano.resize(moments, self.rows).split((3, 1, 3), -1)
+        self.light = light.reshape(-1, 3)
+        area = pano.solid_angles(self.rows).expand(-1, 2 * self.rows).reshape(-1, 1)
+        self.cosine = ((moment / weight).reshape(-1, 3) @ ball.normals.T).clamp(min=0) * area / math.pi
+        self.shown = ball.base + self.cosine.T @ self.light
+        #: Mean squared error over noise.
+        self.misfit = float(((self.shown - ball.radiance) / ball.noise_of(ball.radiance)).square().mean())
+
+
+def _solve(scene: _Lit, gains: Tensor) -> Tensor:
     """One Gauss–Newton round: the most probable log-gains, linearised at ``gains`` (cells, 2·cells, 1 or 3)."""
     cells, _, channels = gains.shape
-    light, shown, spread = scene.light, scene.shown, _spreads(scene.panorama, cells)
+    light, shown, target = scene.light, scene.shown, scene.ball.radiance
+    spread = scene.ball.spreads(scene.panorama, cells)
     if channels == 3:
         spread = spread * _COLOUR_SPREAD
     else:
         light, shown, target = (luminance(x)[:, None] for x in (light, shown, target))
     found = []
     for channel in range(channels):
-        noise = noise_of(target[:, channel])
+        noise = scene.ball.noise_of(target[:, channel])
         influence = _gather_matrix(cells, scene.rows) @ (scene.cosine * light[:, channel, None]) / noise
         missing = (target - shown)[:, channel] / noise + gains[..., channel].flatten() @ influence
         influence = influence * spread[:, None]
@@ -177,12 +204,6 @@ def _solve(scene: _Lit, target: Tensor, gains: Tensor) -> Tensor:
         covariance = influence.T @ influence + torch.eye(missing.shape[0])
         found.append(spread * (influence @ torch.linalg.solve(covariance, missing)))
     return torch.stack(found, -1).reshape(gains.shape)
-
-
-def _spreads(panorama: Tensor, cells: int) -> Tensor:
-    cell = luminance(pano.resize(panorama, cells)).reshape(-1)
-    contrast = cell / luminance(pano.mean_radiance(panorama)).clamp(min=1e-9)
-    return _SPREAD + _LAMP_SPREAD * contrast / (contrast + _LAMP_CONTRAST)
 
 
 @lru_cache(maxsize=4)

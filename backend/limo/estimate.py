@@ -20,6 +20,7 @@ from .backbone.paint import BackbonePainter
 from .diffusionlight.model import is_diffusionlight
 from .diffusionlight.paint import DiffusionLightPainter
 from .embedded.paint import EmbeddedPainter
+from .energy import PAINTED
 from .estimate_frames import FrameEstimator
 from .fit import fit
 from .frames import find_frames
@@ -123,7 +124,7 @@ def estimate(
             progress=painting,
         )
         on_spheres(index, spheres)
-        fitted = fit(spheres, height=min(effort.fit_height, height), progress=fitting)
+        fitted = fit(spheres, height=min(effort.fit_height, height), error=PAINTED, progress=fitting)
         environment = blend_front(fitted, view, probe, height) if front else pano.resize(fitted, height)
         found.append(Estimate(probe, environment, spheres))
         tell(1.0, "Finished")

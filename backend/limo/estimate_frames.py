@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..optics import panorama as pano
+from .energy import PAINTED
 from .fit_frames import Carry, fit_frames
 from .front import blend_front
 from .job import LightJob
@@ -90,6 +91,7 @@ class FrameEstimator(Shot):
                 keep=keep,
                 before=None if before is None else before[index],
                 found=known if first == numbers[0] else [],
+                error=PAINTED,
                 progress=tell,
             )
             for number, environment in zip(numbers, fitted.environments, strict=False):
@@ -144,7 +146,12 @@ def estimate_frames(
     for start, end in chunks(len(views)):
         window = range(start, min(start + KEEP + AHEAD, len(views)))
         fitted = fit_frames(
-            [turned(spheres[t], turns[t]) for t in window], height=rows, keep=end - start, before=before, found=looked
+            [turned(spheres[t], turns[t]) for t in window],
+            height=rows,
+            keep=end - start,
+            before=before,
+            found=looked,
+            error=PAINTED,
         )
         before, looked = fitted.carries[-1], fitted.found[end - start :]
         for t, environment in zip(range(start, end), fitted.environments, strict=True):

@@ -54,6 +54,7 @@ def fit(
     iterations: int | None = None,
     mirror: bool = True,
     diffuse: bool = True,
+    error: float = 0.0,
     progress: Callable[[float], None] | None = None,
 ) -> Tensor:
     """Environment (height, 2·height, 3), linear, camera frame, that explains the spheres; see :func:`fit_brackets`."""
@@ -63,6 +64,7 @@ def fit(
         Bracket(spheres.diffuse, spheres.evs) if diffuse else None,
         height=height,
         iterations=iterations,
+        error=error,
         progress=progress,
     )
 
@@ -74,6 +76,7 @@ def fit_brackets(
     *,
     height: int,
     iterations: int | None = None,
+    error: float = 0.0,
     progress: Callable[[float], None] | None = None,
 ) -> Tensor:
     """Environment (height, 2·height, 3), linear, camera frame, by differentiable rendering of the given spheres.
@@ -82,7 +85,8 @@ def fit_brackets(
     other unknown is log2 radiance on a Laplacian pyramid, started from the closed-form merge of the mirror's bracket
     without them, sharpened (grey without a mirror). All exposures count at once: squared error of display values,
     except where picture and render are both clipped, so that a clipped pixel only ever asks for more light. At the end
-    the diffuse sphere sets the energy. ``progress`` may raise to cancel.
+    the diffuse sphere sets the energy, as far as ``error`` lets it (:func:`.energy.find_gains`). ``progress`` may raise
+    to cancel.
     """
     if mirror is None and diffuse is None:
         raise BadInput("Neither the mirror nor the diffuse sphere is to be fitted.", "Give at least one of them.")
@@ -96,18 +100,20 @@ def fit_brackets(
         found = optimise(renderer, start, iterations, mirror, diffuse, progress)
         if height != solve:
             found = lift(found, view, start.rest, height)
-        found = _with_sources(found, start, view, diffuse)
+        found = _with_sources(found, start, view, diffuse, error)
         return found.clamp(2**LOWEST, 2**HIGHEST)
 
 
-def _with_sources(found: Tensor, start: Start, view: SphereView, diffuse: Bracket | None) -> Tensor:
+def _with_sources(found: Tensor, start: Start, view: SphereView, diffuse: Bracket | None, error: float) -> Tensor:
     """The resolved light, its energy set by the diffuse sphere, and the sources laid into it."""
     laid = start.sources.laid(found.shape[0])
     if diffuse is None:
         return found + laid
     lit = (view.normals[view.mask], diffuse.pictures[:, view.mask], diffuse.evs)
-    whole = match_diffuse(found, *lit, apart=start.sources, largest=largest_gain(start)) + laid
-    return match_diffuse(whole, *lit, largest=LAST_GAIN, rounds=LAST_ROUNDS) if len(start.sources) else whole
+    whole = match_diffuse(found, *lit, apart=start.sources, largest=largest_gain(start), error=error) + laid
+    if not len(start.sources):
+        return whole
+    return match_diffuse(whole, *lit, largest=LAST_GAIN, rounds=LAST_ROUNDS, error=error)
 
 
 def largest_gain(start: Start) -> float:

@@ -101,13 +101,14 @@ def fit_frames(
     keep: int | None = None,
     before: Carry | None = None,
     found: Sequence[Found] = (),
+    error: float = 0.0,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> Fitted:
     """Environments that explain the spheres of frames in a row, steady over time. ``progress`` may raise to cancel.
 
     All spheres' views must have the same axes (:meth:`SphereView.turned`). The first ``keep`` frames are asked for, all
     without it; the others only tell how it goes on. ``before`` is of the frame before the first, which stays as it is.
-    ``found`` is known of the first frames.
+    ``found`` is known of the first frames. ``error`` is as in :func:`.fit.fit_brackets`.
     """
     keep = len(spheres) if keep is None else keep
     with one_thread():
@@ -117,7 +118,7 @@ def fit_frames(
             progress(0.2 * (index + 1) / len(spheres))
         frames = _choose(spheres, looked, before)
         volume = _resolve(frames, keep, height, before, lambda f: progress(0.2 + 0.4 * f))
-        return _light(frames[:keep], volume[:keep], before, looked, lambda f: progress(0.6 + 0.4 * f))
+        return _light(frames[:keep], volume[:keep], before, looked, error, lambda f: progress(0.6 + 0.4 * f))
 
 
 def _look(spheres: Spheres) -> Found:
@@ -215,6 +216,7 @@ def _light(
     volume: Tensor,
     before: Carry | None,
     found: list[Found],
+    error: float,
     progress: Callable[[float], None],
 ) -> Fitted:
     """Set the energy by the diffuse spheres, gains steadied too, and lay the sources into the maps."""
@@ -223,14 +225,10 @@ def _light(
     for index, (frame, light) in enumerate(zip(frames, resolved, strict=True)):
         assert frame.start is not None
         now = frame.diffuse
-        changed = (
-            shown is None
-            or shown.shape != now.shape
-            or float((now - shown)[frame.spheres.view.mask].abs().mean()) > _CHANGED
-        )
-        rounds = _FIRST_ROUNDS if gains is None else _CHANGED_ROUNDS if changed else _NEXT_ROUNDS
+        rounds = _rounds(shown, now, frame.spheres.view.mask)
         largest = largest_gain(frame.start)
-        gains = find_gains(light, *frame.lit, apart=frame.sources, largest=largest, rounds=rounds, start=gains)
+        apart = frame.sources
+        gains = find_gains(light, *frame.lit, apart=apart, largest=largest, rounds=rounds, start=gains, error=error)
         frame.gains, shown = gains, now
         progress(0.6 * (index + 1) / len(frames))
     first = _steady_gains([frame.gains for frame in frames], None if before is None else before.steady[0])
@@ -242,7 +240,10 @@ def _light(
     for index, (frame, light) in enumerate(zip(frames, whole, strict=True)):
         # What texels as large as theirs get wrong about the place of sources.
         rounds = 0 if len(frame.sources) == 0 else 1 if last is not None else 2
-        last = find_gains(light, *frame.lit, largest=LAST_GAIN, rounds=rounds, start=last) if rounds else Gains.none()
+        if rounds:
+            last = find_gains(light, *frame.lit, largest=LAST_GAIN, rounds=rounds, start=last, error=error)
+        else:
+            last = Gains.none()
         frame.last = last
         progress(0.6 + 0.4 * (index + 1) / len(frames))
     second = _steady_gains([frame.last for frame in frames], None if before is None else before.steady[1])

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from ...backend.limo.embedded.encode import CROP, decode_radiance, encode, from_code, to_code
 from ...backend.limo.embedded.model import PainterConfig, SphereUNet
-from ...backend.limo.embedded.paint import sample_flow
+from ...backend.limo.embedded.paint import mean_of_takes, sample_flow
+from ...backend.limo.energy import PAINTED
 from ...backend.limo.fit import fit
 from ...backend.limo.front import blend_front
 from ...backend.limo.painter import Spheres
@@ -80,7 +81,7 @@ class Variant:
             shown = (painted.mean(0).clamp(-1, 1) + 1) / 2
             bracket = (shown * close_up.mask).unflatten(0, (len(EVS), 6)).permute(0, 2, 3, 1)
         else:
-            radiance = decode_radiance(from_code(painted).mean(0)).permute(1, 2, 0) * close_up.mask[..., None]
+            radiance = decode_radiance(mean_of_takes(from_code(painted))).permute(1, 2, 0) * close_up.mask[..., None]
             bracket = torch.stack([expose(radiance, ev) for ev in EVS])
         mirror, diffuse = bracket.split(3, -1)
         return Spheres(close_up, mirror, diffuse)
@@ -123,7 +124,7 @@ def light(variant: Variant, network: SphereUNet, case: Case, seed: int = 0) -> T
     black = variant.target(to_code(torch.full((1, 6, CROP, CROP), -1.0)))
     painted = sample_flow(network, sphere.expand(TAKES, -1, -1, -1), context, steps=STEPS, noise=noise, black=black)
     close_up = SphereView(case.probe.position, case.probe.radius, CROP)
-    found = fit(variant.spheres(painted, close_up), height=HEIGHT, diffuse=variant.diffuse)
+    found = fit(variant.spheres(painted, close_up), height=HEIGHT, diffuse=variant.diffuse, error=PAINTED)
     return blend_front(found, case.view, case.probe, HEIGHT)
 
 

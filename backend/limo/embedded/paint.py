@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...optics.exposure import EVS, expose, luminance
+from ...optics.exposure import EVS, expose, luminance, srgb_eotf, srgb_oetf
 from ...optics.sphere import SphereView
 from ...weights import opened, parameters
 from ..painter import Spheres, Spread
 from ..view import Probe, View
-from .encode import CROP, RADIANCE_CHANNELS, Inputs, decode_radiance, encode, from_code, to_code
+from .encode import CROP, RADIANCE_CHANNELS, Inputs, decode_radiance, encode, encode_radiance, from_code, to_code
 from .model import PainterConfig, SphereUNet
 from .over_time import AROUND, NEIGHBOURS, Frame, mixed
 
@@ -97,6 +97,16 @@ def opposite_noise(takes: int, seed: int) -> Tensor:
     return torch.stack([noise for half in halves for noise in (half, -half)])[:takes]
 
 
+def mean_of_takes(codes: Tensor) -> Tensor:
+    """What takes (T, 6, S, S) show on average, (6, S, S), all in encoded radiance.
+
+    The mirror's mean is that of display values, in which pictures are compared; the diffuse sphere's that of radiance,
+    in which it is linear. A mean of the logarithm would lose the lamps that only some of the takes have.
+    """
+    mirror, diffuse = decode_radiance(codes).split(3, 1)
+    return encode_radiance(torch.cat([srgb_eotf(srgb_oetf(mirror).mean(0)), diffuse.mean(0)]))
+
+
 def spread_of(radiance: Tensor, close_up: SphereView) -> Spread:
     """How far the diffuse spheres (T, 3, S, S) of several takes lie apart."""
     shown = luminance(radiance.permute(0, 2, 3, 1))[:, close_up.mask].clamp(min=1e-6)
@@ -118,8 +128,8 @@ def _shown(codes: Tensor, mean: Tensor, close_up: SphereView, exposures: Sequenc
 class EmbeddedPainter:
     """Paints both spheres at 64 pixels; a :class:`limelight.backend.limo.painter.SpherePainter`.
 
-    ``takes`` samples are drawn per probe and averaged in encoded radiance. One take shows detail, and lamps, that are
-    made up; the average of many shows what the picture tells. ``take`` paints that one alone, counted from 1.
+    ``takes`` samples are drawn per probe and averaged (:func:`mean_of_takes`). One take shows detail, and lamps, that
+    are made up; the average of many shows what the picture tells. ``take`` paints that one alone, counted from 1.
     """
 
     def __init__(self, device: str = "cpu", weights: Path = WEIGHTS, takes: int = 1, take: int = 0) -> None:
@@ -147,7 +157,7 @@ class EmbeddedPainter:
 
             codes = self._codes(network, encode(view, probe), steps, seed, tell)
             close_up = SphereView(probe.position, probe.radius, CROP)
-            painted.append(_shown(codes, codes.mean(0), close_up, exposures))
+            painted.append(_shown(codes, mean_of_takes(codes), close_up, exposures))
         return painted
 
     @property
@@ -190,7 +200,7 @@ class EmbeddedPainter:
             _, code, frame = self._sampled_frames[key]
             codes.append(code)
             frames.append(frame)
-        means = mixed(torch.stack([code.mean(0) for code in codes]), frames)
+        means = mixed(torch.stack([mean_of_takes(code) for code in codes]), frames)
         return [
             _shown(code, mean, frame.view, exposures) for code, mean, frame in zip(codes, means, frames, strict=True)
         ]
