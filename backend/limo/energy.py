@@ -58,25 +58,6 @@ class Gains:
         return panorama * self.total(panorama.shape[0]).exp()
 
 
-def match_diffuse(
-    panorama: Tensor,
-    normals: Tensor,
-    bracket: Tensor,
-    evs: tuple[float, ...],
-    *,
-    apart: Sources | None = None,
-    largest: float = 0.3,
-    rounds: int = 6,
-    error: float = 0.0,
-) -> Tensor:
-    """Panorama (N, 2N, 3) scaled by smooth gains so that a diffuse sphere under it looks as the given one.
-
-    See :func:`find_gains`.
-    """
-    gains = find_gains(panorama, normals, bracket, evs, apart=apart, largest=largest, rounds=rounds, error=error)
-    return gains.applied(panorama)
-
-
 def find_gains(
     panorama: Tensor,
     normals: Tensor,

@@ -15,7 +15,7 @@ from ..errors import BadInput
 from ..optics import panorama as pano
 from ..optics.exposure import srgb_oetf
 from ..optics.sphere import SphereView
-from .energy import match_diffuse
+from .energy import find_gains
 from .merge import CLIPPED
 from .painter import Spheres
 from .pyramid import compose, decompose
@@ -110,10 +110,11 @@ def _with_sources(found: Tensor, start: Start, view: SphereView, diffuse: Bracke
     if diffuse is None:
         return found + laid
     lit = (view.normals[view.mask], diffuse.pictures[:, view.mask], diffuse.evs)
-    whole = match_diffuse(found, *lit, apart=start.sources, largest=largest_gain(start), error=error) + laid
+    gains = find_gains(found, *lit, apart=start.sources, largest=largest_gain(start), error=error)
+    whole = gains.applied(found) + laid
     if not len(start.sources):
         return whole
-    return match_diffuse(whole, *lit, largest=LAST_GAIN, rounds=LAST_ROUNDS, error=error)
+    return find_gains(whole, *lit, largest=LAST_GAIN, rounds=LAST_ROUNDS, error=error).applied(whole)
 
 
 def largest_gain(start: Start) -> float:

@@ -16,9 +16,6 @@ from ...backend.optics import panorama as pano
 
 MEAN = Path(__file__).resolve().parents[2] / "backend" / "limo" / "weights" / "mean_environment.exr"
 
-#: Photos narrower than this many pixels are magnified before they are reprojected.
-_FINE = 512
-
 
 def grey(truth: Tensor) -> Tensor:
     """Constant grey of the truth's own mean over directions and channels: it knows the energy, and nothing else."""
@@ -35,9 +32,6 @@ def wrapped(photo: Tensor, height: int) -> Tensor:
 
 def partial(view: View, probe: Probe, height: int) -> Tensor:
     """What the photo shows, reprojected around the probe by the view's depth, and its mean where nothing was seen."""
-    # Of a small photo the near pixels would be dots with gaps between them, and the baseline weaker than it is.
-    finer = -(-_FINE // view.camera.width)
-    view = view.resized(view.camera.width * finer, view.camera.height * finer)
     seen = pano.reproject(view.radiance, view.depth, view.camera, probe.position, height)
     weight = seen.valid * pano.solid_angles(height)
     mean = (seen.radiance * weight[..., None]).sum((0, 1)) / weight.sum().clamp(min=1e-9)
