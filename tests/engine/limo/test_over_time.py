@@ -109,7 +109,7 @@ def test_a_scene_at_rest_is_painted_at_rest_and_as_a_single_picture(painter) -> 
     for spheres in found:
         # Moving along no motion resamples a little, at a difference far below what 8 bits show.
         assert float((spheres.mirror - single.mirror).abs().mean()) < 2e-3
-        torch.testing.assert_close(spheres.diffuse, found[0].diffuse, atol=1e-5, rtol=0)
+        torch.testing.assert_close(spheres.diffuse, found[0].diffuse, atol=2e-4, rtol=0)
     assert told == sorted(told) and told[-1] == 1.0 and found[0].spread is not None
 
 
