@@ -23,8 +23,8 @@ _LIGHT_ROWS, _GAIN_ROWS = 64, (32, 16)
 _SPREAD, _LAMP_SPREAD, _COLOUR_SPREAD = 0.1, 0.1, 0.2
 #: A cell counts as lamp from about this many times the mean radiance.
 _LAMP_CONTRAST = 8.0
-#: Prior spread for spheres that a network painted: of what EV 0 shows as dark, and additionally as white, whose radiance
-#: their mirror tells to about a factor of three.
+#: Prior spread for spheres that a network painted: of what EV 0 shows as dark, and additionally as white, whose
+#: radiance their mirror tells to about a factor of three.
 _PAINTED_SPREAD, _WHITE_SPREAD = 0.05, 1.0
 #: Share by which a pixel of a painted sphere is off, so that its two spheres need not agree to the last bit.
 PAINTED = 0.1
