@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from mathutils import Vector
 
 from ...scene import compat
 from . import assets, cycles, materials, places, shapes
+from .leaving import leave
 from .lights import Lighting
 
 #: Metres from the camera to the middle at most, and from there to a lamp, as for the ray tracer's rooms.
@@ -155,6 +155,4 @@ def render_surfaces(scene: bpy.types.Scene, path: Path, samples: int) -> None:
 
 if __name__ == "__main__":
     main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
-    sys.stdout.flush()
-    # The module of Blender 4.2 may crash on exit.
-    os._exit(0)
+    leave()

@@ -13,6 +13,7 @@ from mathutils import Matrix
 
 from ...scene import catcher, composite, plate, probes, results, world
 from . import stage
+from .leaving import leave
 from .still_life import add_still_life
 
 
@@ -43,4 +44,4 @@ def main(out: Path) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]).resolve())
-    stage.leave()
+    leave()

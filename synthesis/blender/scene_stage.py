@@ -13,6 +13,7 @@ from ...scene import bake, catcher, compat, probes, world
 from ...scene.command import estimate
 from . import stage
 from .interior import build_interior
+from .leaving import leave
 from .still_life import add_still_life
 
 RADIUS = 0.12
@@ -61,4 +62,4 @@ def save(image: bpy.types.Image, path: Path) -> None:
 if __name__ == "__main__":
     # The engine's path may be a link into a virtual environment: it must not be resolved.
     main(Path(sys.argv[1]).resolve(), Path(sys.argv[2]))
-    stage.leave()
+    leave()

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ import numpy as np
 from ..sphere_grid import place_grid
 from . import assets, cycles, motion, places, probe_spots
 from .cycles import Sphere
+from .leaving import leave
 from .places import Place
 
 #: Indirect light of one path is clamped to this many display whites.
@@ -115,6 +115,4 @@ def describe_sun(scene: bpy.types.Scene, place: Place, spheres: Sequence[Sphere]
 
 if __name__ == "__main__":
     main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
-    sys.stdout.flush()
-    # The module of Blender 4.2 may crash on exit.
-    os._exit(0)
+    leave()

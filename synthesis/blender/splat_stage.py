@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from mathutils import Matrix
 
 from ...scene import compat
 from . import cycles
+from .leaving import leave
 from .splat_objects import ALBEDO, OBJECTS, SURFACE
 
 #: Samples a pixel of the passes that tell the truth, which have no noise but edges.
@@ -90,6 +90,4 @@ def tell(scene: bpy.types.Scene, path: Path) -> None:
 
 if __name__ == "__main__":
     main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
-    sys.stdout.flush()
-    # The module of Blender 4.2 may crash on exit.
-    os._exit(0)
+    leave()

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -33,10 +32,3 @@ def render(scene: bpy.types.Scene, path: Path) -> None:
     compat.set_still_format(scene.render.image_settings, "PNG")
     scene.render.filepath = str(path)
     bpy.ops.render.render(write_still=True, scene=scene.name)
-
-
-def leave() -> None:
-    """End the process now that everything is written: Blender 4.2 as a module crashes as it unloads after compositing."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
