@@ -23,3 +23,16 @@ class ChooseFile(Operator):
             return self.execute(context)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
+
+
+class DropOnViewport:
+    """Base of file handlers for 3D viewports.
+
+    Where several take a file, Blender's menu lists the names of their operators, not of the handlers: such a name has
+    to tell what becomes of the file.
+    """
+
+    @classmethod
+    def poll_drop(cls, context: Context) -> bool:
+        """Offer it in 3D viewports only."""
+        return context.space_data is not None and context.space_data.type == "VIEW_3D"

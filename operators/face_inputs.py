@@ -11,7 +11,7 @@ from bpy.types import Context, Operator
 
 from ..scene.compat import RELATIVE_PATH
 from . import watch
-from .choose_file import ChooseFile
+from .choose_file import ChooseFile, DropOnViewport
 from .face import show_in_editor
 
 _EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".exr", ".hdr", ".webp", ".bmp")
@@ -21,7 +21,7 @@ class LIMELIGHT_OT_face_picture(ChooseFile):
     """Choose the portrait, a photo of a person who agreed, that becomes a head"""
 
     bl_idname = "limelight.face_picture"
-    bl_label = "Choose Portrait"
+    bl_label = "Use as Portrait for a Head"
 
     filepath: StringProperty(
         name="Portrait", description="The photo of the face", subtype="FILE_PATH",
@@ -99,17 +99,12 @@ CLASSES: tuple[type, ...] = (LIMELIGHT_OT_face_picture, LIMELIGHT_OT_face_open, 
 # Blender 4.1 brought file handlers; without them the button alone chooses the portrait.
 if hasattr(bpy.types, "FileHandler"):
 
-    class LIMELIGHT_FH_face(bpy.types.FileHandler):
+    class LIMELIGHT_FH_face(DropOnViewport, bpy.types.FileHandler):
         """Dropping a portrait on a 3D viewport offers to make a head of it"""
 
         bl_idname = "LIMELIGHT_FH_face"
-        bl_label = "Limelight: make a head of this portrait"
+        bl_label = LIMELIGHT_OT_face_picture.bl_label
         bl_import_operator = "limelight.face_picture"
         bl_file_extensions = ";".join(_EXTENSIONS)
-
-        @classmethod
-        def poll_drop(cls, context: Context):
-            """Offer it in 3D viewports only."""
-            return context.space_data is not None and context.space_data.type == "VIEW_3D"
 
     CLASSES += (LIMELIGHT_FH_face,)

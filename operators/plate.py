@@ -10,7 +10,7 @@ from bpy.types import Context, Operator
 
 from ..scene.compat import RELATIVE_PATH
 from . import watch
-from .choose_file import ChooseFile
+from .choose_file import ChooseFile, DropOnViewport
 
 _EXTENSIONS = (
     *(".jpg", ".jpeg", ".png", ".tif", ".tiff", ".exr", ".hdr", ".webp", ".bmp"),
@@ -31,7 +31,7 @@ class LIMELIGHT_OT_set_plate(ChooseFile):
     """Put a photo behind the scene's camera, matched to its size and field of view, to estimate its light"""
 
     bl_idname = "limelight.set_plate"
-    bl_label = "Set Photo"
+    bl_label = "Use as Photo for Light"
 
     filepath: StringProperty(
         name="Photo",
@@ -122,17 +122,12 @@ CLASSES: tuple[type, ...] = (LIMELIGHT_OT_set_plate, LIMELIGHT_OT_clear_plate, L
 # Blender 4.1 brought file handlers; without them the button alone sets the photo.
 if hasattr(bpy.types, "FileHandler"):
 
-    class LIMELIGHT_FH_plate(bpy.types.FileHandler):
+    class LIMELIGHT_FH_plate(DropOnViewport, bpy.types.FileHandler):
         """Dropping a photo on a 3D viewport offers to estimate its light"""
 
         bl_idname = "LIMELIGHT_FH_plate"
-        bl_label = "Limelight: take the light from this photo"
+        bl_label = LIMELIGHT_OT_set_plate.bl_label
         bl_import_operator = "limelight.set_plate"
         bl_file_extensions = ";".join(_EXTENSIONS)
-
-        @classmethod
-        def poll_drop(cls, context: Context):
-            """Offer it in 3D viewports only."""
-            return context.space_data is not None and context.space_data.type == "VIEW_3D"
 
     CLASSES += (LIMELIGHT_FH_plate,)

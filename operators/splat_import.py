@@ -10,6 +10,7 @@ from bpy.types import Context, Event, Operator
 from bpy_extras.io_utils import ImportHelper
 
 from . import engine_session, watch
+from .choose_file import DropOnViewport
 from .engine_run import EngineRun
 from .run_operator import RunOperator
 
@@ -155,17 +156,12 @@ CLASSES: tuple[type, ...] = (LIMELIGHT_OT_import_splats, LIMELIGHT_OT_crop_splat
 # Blender 4.1 brought file handlers; without them File > Import and the button remain.
 if hasattr(bpy.types, "FileHandler"):
 
-    class LIMELIGHT_FH_splats(bpy.types.FileHandler):
+    class LIMELIGHT_FH_splats(DropOnViewport, bpy.types.FileHandler):
         """Dropping a splat file on a 3D viewport offers to bring it in"""
 
         bl_idname = "LIMELIGHT_FH_splats"
-        bl_label = "Limelight: Gaussian splats"
+        bl_label = LIMELIGHT_OT_import_splats.bl_label
         bl_import_operator = "limelight.import_splats"
         bl_file_extensions = ";".join(_EXTENSIONS)
-
-        @classmethod
-        def poll_drop(cls, context: Context):
-            """Offer it in 3D viewports only."""
-            return context.space_data is not None and context.space_data.type == "VIEW_3D"
 
     CLASSES += (LIMELIGHT_FH_splats,)

@@ -116,9 +116,3 @@ def test_the_truth_takes_the_place_of_the_estimate_as_a_whole(lit, scene):
     assert run("use_truth") == {"FINISHED"} and run("apply_lamps") == {"FINISHED"}
     assert not [o for o in scene.objects if o.type == "LIGHT"]
     assert {n.image for n in scene.world.node_tree.nodes if n.type == "TEX_ENVIRONMENT"} == {truth}
-
-
-def test_a_dropped_photo_is_offered_to_limelight():
-    handler = bpy.types.LIMELIGHT_FH_plate
-    assert handler.bl_import_operator == "limelight.set_plate"
-    assert {".jpg", ".png", ".exr"} <= set(handler.bl_file_extensions.split(";"))
