@@ -189,23 +189,28 @@ def mesh(
 def texture(
     mesh: Annotated[Path, typer.Argument(help="A scan (.obj or .ply) in the frame of the cameras")],
     scene: Annotated[Path, typer.Argument(help="Its photos with cameras, as 'splat train' reads them")],
-    out: Annotated[Path, typer.Option(help="Folder for mesh.glb, textures and the light")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for mesh.glb, textures and the light; a folder for checkpoints beside")
+    ],
     texels: Annotated[int, typer.Option(help="Along a side of the square textures")] = 1024,
     iterations: Annotated[int | None, typer.Option(help="Of all stages; usual: 3 000, on a GPU 20 000")] = None,
     size: Annotated[int | None, typer.Option(help="Pixels along a picture's longer side; usual: 256, GPU 1024")] = None,
     tone: Annotated[str, typer.Option(help="How light became pixels: aces (film curve) or srgb (none)")] = "aces",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start again, replace what is there")] = False,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Learn textures that take new light for a scanned mesh from photos: the splats' method on a surface that stays."""
+    """Learn textures that take new light for a scanned mesh from photos: the splats' method on a surface that stays.
+
+    Called again, a broken run goes on.
+    """
 
     def command(report: Any) -> dict[str, Any]:
         report.progress(0.0, "Loading the engine's libraries")
         from .textured.job import TextureJob, run_texture
 
-        job = TextureJob(mesh, scene, out, texels, iterations, size, tone, seed, device, overwrite)
+        job = TextureJob(scene, out, iterations, size, tone, seed, device, overwrite, mesh=mesh, texels=texels)
         return run_texture(job, report)
 
     def show(answer: dict[str, Any]) -> None:

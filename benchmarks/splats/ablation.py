@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ...backend.limo.report import SilentReport
 from ...backend.splats.train import sheet
-from ...backend.splats.train.job import work_folder
+from ...backend.splats.train.distillation import work_folder
 from ...backend.splats.train.stages import STAGES, VARIANTS
 from ..finite import finite
 from . import models

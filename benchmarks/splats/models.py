@@ -84,8 +84,7 @@ def trained(scene: Path, out: Path, variant: str, effort: Effort, seed: int, dev
     """Train a variant on a scene, or go on, or take what is there already; returns the splats' file."""
     if not out.is_file():
         job = TrainJob(
-            scene, out, effort.iterations, LARGEST, effort.gaussians, tone=TONE, variant=variant, seed=seed,
-            device=device,
+            scene, out, effort.iterations, LARGEST, TONE, seed, device, gaussians=effort.gaussians, variant=variant,
         )  # fmt: skip
         run_train(job, report)
     return out

@@ -8,6 +8,7 @@ and every place looks through it along fixed directions: the same quantity, in s
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -41,6 +42,15 @@ class Visibility:
         volume = self.grid.permute(3, 0, 1, 2)[None]
         found = F.grid_sample(volume, where, padding_mode="border", align_corners=False)
         return found[0, :, 0, 0].T
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors of which :meth:`restored` makes it again."""
+        return {"grid": self.grid, "low": self.low, "cell": torch.tensor(self.cell, dtype=torch.float64)}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Tensor]) -> Visibility:
+        """As it was."""
+        return cls(state["grid"], state["low"], float(state["cell"]))
 
     def to(self, device: str) -> Visibility:
         """The same on another device."""

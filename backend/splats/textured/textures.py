@@ -4,26 +4,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim import Adam
 
 from ..shading import expansion
 from ..shading.environment import Light
 from ..shading.physical import TONES, Surface, shade
 from ..shading.visibility import Visibility, bake
-from ..train.learnt import START, logit
+from ..train.learnt import START
+from ..train.parameters import Parameters, grey, logit
 from .geometry import Mesh
 from .seen import Seen
 
 #: Channels by name; those of raw radiance are unbounded, the others lie behind a logistic curve.
 CHANNELS = {"albedo": 3, "metallic": 1, "roughness": 1, "progress": 1, "sh_base": 3, "sh_rest": 45}
 _RADIANCE = ("sh_base", "sh_rest")
-_BOUNDS = (-9.0, 7.0)
 #: Places on a mesh that hide light from each other.
 _HIDING = 6000
 
@@ -37,32 +35,15 @@ class Look(NamedTuple):
     progress: Tensor
 
 
-class Textures:
-    """Parameters by name (1, C, T, T), and ``environment`` (6, R, R, 3), log radiance, with Adam's memory."""
+class Textures(Parameters):
+    """Those of :data:`CHANNELS` (1, C, T, T) and the environment."""
 
     def __init__(self, texels: int, light_texels: int, device: str) -> None:
-        self.values: dict[str, Tensor] = {}
+        values = {"environment": grey(light_texels, device)}
         for name, channels in CHANNELS.items():
             start = 0.0 if name in _RADIANCE else float(logit(torch.tensor(START[name])))
-            self.values[name] = torch.full((1, channels, texels, texels), start, device=device)
-        self.values["environment"] = torch.full((6, light_texels, light_texels, 3), 0.5, device=device).log()
-        groups = [{"params": [value.requires_grad_()], "name": name} for name, value in self.values.items()]
-        self.optimiser = Adam(groups, lr=0.0, eps=1e-15)
-
-    def learn(self, rates: Mapping[str, float]) -> None:
-        """Learn what has a rate, hold the rest."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rates.get(group["name"], 0.0)
-            group["params"][0].requires_grad_(group["lr"] > 0)
-
-    def step(self) -> None:
-        """Adam's step; then the gradients are gone."""
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-
-    def radiance(self) -> Tensor:
-        """(6, R, R, 3): the environment, linear."""
-        return self.values["environment"].clamp(*_BOUNDS).exp()
+            values[name] = torch.full((1, channels, texels, texels), start, device=device)
+        super().__init__(values)
 
     def at(self, uv: Tensor) -> dict[str, Tensor]:
         """Values (P, C) by name at places of the texture."""

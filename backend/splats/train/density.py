@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..raster.dense import rotations
-from .learnt import GAUSSIANS, Learnt, logit
+from .learnt import GAUSSIANS, Learnt
+from .parameters import logit
 
 #: Mean length of the gradient of a projected position, in units of half the picture's width, that asks for more.
 THRESHOLD = 2e-4

@@ -22,7 +22,8 @@ from ..shading import expansion, physical
 from ..shading.environment import Light
 from ..shading.visibility import Visibility
 from . import evidence
-from .learnt import Learnt, logit
+from .learnt import Learnt
+from .parameters import logit
 
 #: Gaussians whose progress is below are undecided.
 _UNDECIDED = 0.1

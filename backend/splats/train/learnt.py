@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is learnt: Gaussians and the light, unbounded numbers behind bounded ones, with Adam's memory of each."""
+"""What is learnt of splats: Gaussians, which become more and fewer, and the light."""
 
 from __future__ import annotations
 
@@ -8,26 +8,17 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim import Adam
 
 from ..cloud import DC, Splats
 from ..shading import expansion
+from .parameters import Parameters, logit
 
 #: Per Gaussian, in the order of files.
 GAUSSIANS = ("means", "quats", "scales", "opacity", "sh_base", "sh_rest", "albedo", "metallic", "roughness", "progress")
 #: Behind a logistic curve.
 _BOUNDED = ("opacity", "albedo", "metallic", "roughness", "progress")
-MOMENTS = ("exp_avg", "exp_avg_sq")
 #: Where the distillation starts (methods.md §5.3).
 START = {"albedo": 0.99, "metallic": 0.99, "roughness": 0.99, "progress": 0.01}
-_EDGE = 1e-4
-#: Bounds of log radiance: what no picture of display values could tell apart.
-_DARK, _BRIGHT = -9.0, 7.0
-
-
-def logit(values: Tensor) -> Tensor:
-    """The number behind a value in 0..1."""
-    return torch.logit(values.clamp(_EDGE, 1 - _EDGE))
 
 
 def raw(splats: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -44,16 +35,11 @@ def raw(splats: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: found[name].clone() for name in GAUSSIANS}
 
 
-class Learnt:
-    """Parameters by name: those of :data:`GAUSSIANS` (N, …) and ``environment`` (6, R, R, 3), log radiance."""
+class Learnt(Parameters):
+    """Those of :data:`GAUSSIANS` (N, …) and the environment."""
 
     def __init__(self, gaussians: Mapping[str, Tensor], environment: Tensor) -> None:
-        self.values: dict[str, Tensor] = {}
-        self.optimiser = Adam([{"params": [torch.zeros(1)], "name": "none"}], lr=0.0, eps=1e-15)
-        self.optimiser.param_groups.clear()
-        for name, value in {**gaussians, "environment": environment}.items():
-            self.values[name] = value.detach().clone().requires_grad_()
-            self.optimiser.add_param_group({"params": [self.values[name]], "name": name})
+        super().__init__({**gaussians, "environment": environment})
 
     @property
     def count(self) -> int:
@@ -68,22 +54,6 @@ class Learnt:
         return {**found, "means": v["means"], "quats": F.normalize(v["quats"], dim=-1), "scales": v["scales"].exp(),
                 "sh": sh}  # fmt: skip
 
-    def radiance(self) -> Tensor:
-        """(6, R, R, 3): the environment, linear."""
-        return self.values["environment"].clamp(_DARK, _BRIGHT).exp()
-
-    def rates(self, rates: Mapping[str, float]) -> None:
-        """Learn what has a rate, hold the rest."""
-        for group in self.optimiser.param_groups:
-            rate = rates.get(group["name"], 0.0)
-            group["lr"] = rate
-            group["params"][0].requires_grad_(rate > 0)
-
-    def step(self) -> None:
-        """Adam's step on the gradients that are there; then they are gone."""
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-
     def _swap(self, name: str, value: Tensor, moments: Mapping[str, Tensor] | None) -> None:
         group = next(g for g in self.optimiser.param_groups if g["name"] == name)
         old = group["params"][0]
@@ -92,11 +62,6 @@ class Learnt:
         group["params"][0] = self.values[name] = new
         if state and moments is not None:
             self.optimiser.state[new] = {"step": state["step"], **moments}
-
-    def moments(self, name: str) -> dict[str, Tensor]:
-        """Adam's memory of a parameter; empty before its first step."""
-        state = self.optimiser.state.get(self.values[name], {})
-        return {key: state[key] for key in MOMENTS if key in state}
 
     def change(self, kept: Tensor, added: Mapping[str, Tensor]) -> None:
         """Keep some Gaussians (N,) bool and append ``added`` ones, of which Adam remembers nothing."""

@@ -3,31 +3,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ...errors import Cancelled
 from ...limo.report import Report
-from ...optics.metrics import PSNR_CEILING
 from .. import render
 from ..inputs import Scene, View
 from ..raster.dense import rotations
 from ..shading import visibility
 from ..shading.environment import Light
-from ..shading.visibility import Visibility
-from . import checkpoint, density, losses, sheet
+from . import density, losses, sheet
 from .density import Density
 from .handover import begin, hand_over
-from .learnt import Learnt, logit
-from .stages import Place, Schedule
+from .learnt import Learnt
+from .loop import Compared, Loop, Settings
+from .parameters import logit
+from .stages import Place
 
-#: Views that are looked at on the way, and how often: at most so many times in all.
-_LOOKED_AT, _LOOKS = 3, 60
 #: Visible harmonics grow by a degree each so many iterations of the full schedule.
 _DEGREE = 1000
 #: Parts of a stage: Gaussians change until the first; mirrors spread until the second.
@@ -39,70 +33,37 @@ _REFINE, _REFINE_SPREADING, _FADE, _SPREAD = (100, 20), (500, 40), (3000, 600), 
 _REST = 0.2
 
 
-class Settings(NamedTuple):
-    """What the loop needs to know beside the scene."""
+class Trainer(Loop):
+    """Splats on their way; of ``most`` Gaussians."""
 
-    schedule: Schedule
-    most: int
-    tone: str
-    seed: int
-    device: str
-    folder: Path
-    header: dict[str, Any]
+    learnt: Learnt
 
-
-class Trainer:
-    """A training in some state; :meth:`run` takes it to the end."""
-
-    def __init__(self, scene: Scene, learnt: Learnt, settings: Settings) -> None:
-        self.scene, self.learnt, self.settings = scene, learnt, settings
+    def __init__(self, scene: Scene, learnt: Learnt, most: int, settings: Settings) -> None:
+        super().__init__(scene, learnt, settings)
         self.variant = settings.schedule.variant
         self._hold_progress()
-        self.density = Density(learnt, settings.most)
-        self.visibility: Visibility | None = None
-        self.step, self.psnr = 0, float("nan")
+        self.density = Density(learnt, most)
         self.extent = scene.middle_and_extent()[1] * 1.1
-        self.told: dict[str, float] = {}
 
-    def resume(self, path: Path) -> None:
-        """Go on from a checkpoint."""
-        told = checkpoint.header(path)
-        self.learnt, self.density, self.visibility = checkpoint.load(path, self.settings.device)
-        self.step, self.told = int(told["step"]), dict(told["psnr"])
+    def counts(self) -> dict[str, int]:
+        """Gaussians."""
+        return {"gaussians": self.learnt.count}
 
-    def save(self) -> None:
-        """Write the checkpoint."""
-        told = {**self.settings.header, "step": self.step, "most": self.settings.most, "psnr": self.told}
-        checkpoint.save(
-            self.settings.folder / "checkpoint.safetensors", self.learnt, self.density, self.visibility, told
-        )
+    def state(self) -> dict[str, Tensor]:
+        """With the watched gradients."""
+        return super().state() | {"density.total": self.density.total, "density.seen": self.density.seen}
 
-    def run(self, report: Report) -> None:
-        """Train to the end of the schedule; progress tells the PSNR, a preview is written at every look."""
-        schedule = self.settings.schedule
-        every = max(10, schedule.iterations // _LOOKS)
-        try:
-            while self.step < schedule.iterations:
-                report.check()
-                place = schedule.at(self.step)
-                loss = self.update(place)
-                self.step += 1
-                if place.step + 1 == place.steps:
-                    self.finish_stage(place, report)
-                elif self.step % every == 0:
-                    self.look(place, report, loss)
-                elif self.step % 10 == 0:
-                    self._tell(place, report)
-        except (Cancelled, KeyboardInterrupt):
-            self.save()
-            raise
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Also where to watch from."""
+        super().restore(state)
+        self.density.total, self.density.seen = state["density.total"], state["density.seen"]
 
     def update(self, place: Place) -> float:
         """One iteration; returns its loss."""
         # Every iteration has its own number, so that a run that goes on draws what an unbroken one would.
         torch.manual_seed(self.settings.seed * 7_919 + self.step)
         self.prepare(place)
-        view, background = self._view(), self.background(random=True)
+        view, background = self.view(), self.background(random=True)
         screen = torch.zeros(self.learnt.count, 2, device=background.device, requires_grad=True)
         image, maps = self.picture(place, view, background, screen)
         loss = losses.picture(image, view.over(background))
@@ -167,12 +128,6 @@ class Trainer:
             elif not spreading and step % self._between(place, _FADE) == 0:
                 density.fade(self.learnt)
 
-    def _view(self) -> View:
-        views = self.scene.train
-        epoch, number = divmod(self.step, len(views))
-        g = torch.Generator().manual_seed(self.settings.seed * 104_729 + epoch)
-        return views[int(torch.randperm(len(views), generator=g)[number])]
-
     def background(self, random: bool = False) -> Tensor:
         """(3,): behind masked objects anything, so that nothing can hide in it, or white to look at; else black."""
         if not self.scene.masked:
@@ -230,38 +185,16 @@ class Trainer:
             loss = loss + weight * ((maps.material[..., 5] - view.mask(loss.device)) ** 2).mean()
         return loss
 
-    def looked_at(self) -> list[View]:
-        """The views by which progress is told: for testing, where there are some."""
-        views = self.scene.test or self.scene.train
-        return [views[int(i)] for i in torch.linspace(0, len(views) - 1, min(_LOOKED_AT, len(views))).round()]
-
-    @torch.no_grad()
-    def look(self, place: Place, report: Report, loss: float | None) -> None:
-        """Measure, show and note how far it is; keep a checkpoint."""
-        rows = []
-        errors = []
-        for view in self.looked_at():
-            background = self.background()
-            image, truth = self.picture(place, view, background)[0].clamp(0, 1), view.over(background)
-            errors.append(float(((image - truth) ** 2).mean()))
-            rows.append({"truth": truth, "picture": image})
-        levels = [min(PSNR_CEILING, -10 * torch.tensor(e).clamp(min=1e-12).log10().item()) for e in errors]
-        self.psnr = sum(levels) / len(levels)
-        self.told[place.stage.name] = self.psnr
-        preview = self.settings.folder / "preview.png"
-        sheet.write(preview, rows)
-        report.preview(preview)
-        line = {"step": self.step, "stage": place.stage.name, "loss": loss, "psnr": self.psnr,
-                "gaussians": self.learnt.count}  # fmt: skip
-        with (self.settings.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        self._tell(place, report)
-        self.save()
+    def compare(self, place: Place, view: View) -> Compared:
+        """Over what masks are looked at."""
+        background = self.background()
+        image, truth = self.picture(place, view, background)[0].clamp(0, 1), view.over(background)
+        return Compared(image, truth, ((image - truth) ** 2).mean())
 
     @torch.no_grad()
     def finish_stage(self, place: Place, report: Report) -> None:
         """The look at a stage's end, and a sheet of every part of the picture."""
-        self.look(place, report, None)
+        super().finish_stage(place, report)
         path = self.settings.folder / f"stage_{place.number + 1}_{place.stage.name}.png"
         rows: list[Mapping[str, Tensor]] = []
         for view in self.looked_at():
@@ -270,10 +203,3 @@ class Trainer:
             image = found.image if place.stage.physical else self.picture(place, view, background)[0]
             rows.append({"truth": view.over(background), "picture": image, **sheet.parts(found)})
         sheet.write(path, rows)
-
-    def _tell(self, place: Place, report: Report) -> None:
-        so_far = "" if self.psnr != self.psnr else f", PSNR {self.psnr:.1f} dB"
-        report.progress(
-            self.step / self.settings.schedule.iterations,
-            f"Stage {place.number + 1} of 4, {place.stage.name}: {self.learnt.count} Gaussians{so_far}",
-        )

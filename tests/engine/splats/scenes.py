@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from limelight.backend.errors import Cancelled
+from limelight.backend.limo.report import SilentReport
 from limelight.backend.optics.camera import Camera
 from limelight.backend.splats import render
 from limelight.backend.splats.raster import SplatCamera
@@ -18,6 +20,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 FOV = 40.0
+
+
+class Stopping(SilentReport):
+    """Cancels at an iteration."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__()
+        self.left = left
+
+    def check(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Cancelled()
 
 
 def look_at(eye: Tensor) -> Tensor:

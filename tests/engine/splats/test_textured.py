@@ -22,7 +22,7 @@ from limelight.backend.splats.shading.environment import Light
 from limelight.backend.splats.textured import geometry, job
 from limelight.backend.splats.textured.seen import look
 from limelight.backend.splats.textured.textures import Textures, shown
-from limelight.tests.engine.splats.scenes import ball, look_at, sky, write_scene
+from limelight.tests.engine.splats.scenes import Stopping, ball, look_at, sky, write_scene
 from PIL import Image
 from torch import Tensor
 
@@ -55,10 +55,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_scene(tmp_path_factory.mktemp("scene"))
 
 
-def learnt(scene: Path, folder: Path, iterations: int) -> dict[str, Any]:
+def learnt(scene: Path, folder: Path, report: SilentReport | None = None, **changed: object) -> dict[str, Any]:
     """Textures for a ball, in ``folder``/out."""
     given = {"mesh": str(write_obj(folder / "ball.obj")), "scene": str(scene), "out": str(folder / "out"), **SETTINGS}
-    return job.run_texture(job.TextureJob.from_params({**given, "iterations": iterations}), SilentReport())
+    return job.run_texture(job.TextureJob.from_params({**given, **changed}), report or SilentReport())
 
 
 def test_a_mesh_is_seen_where_its_camera_looks(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def restored(out: Path) -> Textures:
 @torch.no_grad()
 def test_it_explains_the_photos_and_takes_another_light(scene: Path, tmp_path: Path) -> None:
     with torch.enable_grad():
-        answer = learnt(scene, tmp_path, 240)
+        answer = learnt(scene, tmp_path, iterations=240)
     textures = restored(tmp_path / "out")
     other = sky().flip(1).flip(0) * torch.tensor([1.2, 0.9, 0.5])
     ours = relit(textures, tmp_path, scene, other)
@@ -132,8 +132,15 @@ def test_it_explains_the_photos_and_takes_another_light(scene: Path, tmp_path: P
     assert answer["psnr"]["joint"] > 23 and ours > unlit + 1.5
 
 
-def test_what_it_leaves_is_whole_and_nearer_to_the_photos(scene: Path, tmp_path: Path) -> None:
-    out, answer = tmp_path / "out", learnt(scene, tmp_path, 40)
+@pytest.fixture(scope="module")
+def unbroken(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The folder with the textures, and what is told of them."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    return folder / "out", learnt(scene, folder)
+
+
+def test_what_it_leaves_is_whole_and_nearer_to_the_photos(unbroken: tuple[Path, dict[str, Any]]) -> None:
+    out, answer = unbroken
     assert answer["psnr"]["specular"] > answer["psnr"]["radiance"] + 1 and answer["views"] == {"train": 12, "test": 2}
     assert all((out / name).is_file() for name in answer["files"].values())
     assert (out / "mesh.glb").read_bytes()[:4] == b"glTF"
@@ -142,11 +149,36 @@ def test_what_it_leaves_is_whole_and_nearer_to_the_photos(scene: Path, tmp_path:
     assert np.asarray(Image.open(out / "albedo.png")).shape == (48, 48, 3)
 
 
-class Stopping(SilentReport):
-    """Cancels at once."""
+class Crashing(Stopping):
+    """Ends without a chance to save anything, as a killed process does."""
 
     def check(self) -> None:
-        raise Cancelled()
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("killed")
+
+
+def test_a_run_that_goes_on_ends_as_an_unbroken_one(
+    scene: Path, unbroken: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    whole, answer = unbroken
+    # Cancelled it saves where it is; killed it goes on from the last look, here with the visibility that it baked.
+    with pytest.raises(Cancelled):
+        learnt(scene, tmp_path, Stopping(7))
+    with pytest.raises(RuntimeError):
+        learnt(scene, tmp_path, Crashing(31 - 7))
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(BadInput, match="was made with texels 48, not 32"):
+        learnt(scene, tmp_path, texels=32)
+    again = learnt(scene, tmp_path)
+    assert again["resumed_at"] == 30 and again["psnr"] == pytest.approx(answer["psnr"], abs=0.01)
+    for name in ("albedo", "metallic", "roughness", "progress"):
+        first, second = (np.asarray(Image.open(out / f"{name}.png"), int) for out in (whole, tmp_path / "out"))
+        assert np.abs(first - second).max() <= 1, name
+    first, second = (np.load(out / "radiance.npz")["sh"] for out in (whole, tmp_path / "out"))
+    np.testing.assert_allclose(first, second, atol=2e-3)
+    left = {path.name for path in (tmp_path / "out.training").iterdir()}
+    assert left == {"log.jsonl", "preview.png"}
 
 
 def cases(folder: Path, scene: Path) -> dict[str, dict[str, object]]:
@@ -180,5 +212,5 @@ def test_bad_input_is_a_sentence_and_a_cancelled_run_leaves_nothing(scene: Path,
             job.run_texture(job.TextureJob.from_params({**given, **changed}), SilentReport())
         assert caught.value.text.endswith(".") and caught.value.remedy, name
     with pytest.raises(Cancelled):
-        job.run_texture(job.TextureJob.from_params(given), Stopping())
+        job.run_texture(job.TextureJob.from_params(given), Stopping(0))
     assert not (tmp_path / "out").exists() and (tmp_path / "done" / "mesh.glb").read_text() == "earlier"

@@ -23,13 +23,14 @@ from limelight.backend.splats.raster import SplatCamera
 from limelight.backend.splats.raster.dense import rotations
 from limelight.backend.splats.shading import visibility
 from limelight.backend.splats.train import checkpoint, density, losses
+from limelight.backend.splats.train.distillation import work_folder
 from limelight.backend.splats.train.evidence import UNKNOWN
 from limelight.backend.splats.train.handover import hand_over
-from limelight.backend.splats.train.job import TrainJob, run_train, work_folder
+from limelight.backend.splats.train.job import TrainJob, run_train
 from limelight.backend.splats.train.learnt import GAUSSIANS, START, Learnt, raw
 from limelight.backend.splats.train.stages import STAGES, VARIANTS, Schedule
 from limelight.backend.splats.train.start import first_gaussians
-from limelight.tests.engine.splats.scenes import ball, look_at, write_scene
+from limelight.tests.engine.splats.scenes import Stopping, ball, look_at, write_scene
 
 SETTINGS = {"iterations": 100, "gaussians": 400, "size": 40, "tone": "srgb", "device": "cpu"}
 
@@ -45,19 +46,6 @@ def coarse() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_scene(tmp_path_factory.mktemp("scene"))
-
-
-class Stopping(SilentReport):
-    """Cancels at an iteration."""
-
-    def __init__(self, left: int) -> None:
-        super().__init__()
-        self.left = left
-
-    def check(self) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Cancelled()
 
 
 def job(scene: Path, out: Path, **changed: object) -> TrainJob:
@@ -96,13 +84,13 @@ def test_every_stage_moves_what_it_learns_and_nothing_else(scene: Path, tmp_path
                 reached = int(checkpoint.header(saved)["step"])
             with pytest.raises(Cancelled):
                 run_train(job(scene, out), Stopping(part - reached))
-            learnt, _, seen = checkpoint.load(saved, "cpu")
+            state = checkpoint.load(saved, "cpu")
             if part == start:
-                before = {name: value.detach().clone() for name, value in learnt.values.items()}
+                before = state
         for name in (*GAUSSIANS, "environment"):
-            moved = not torch.equal(before[name], learnt.values[name])
+            moved = not torch.equal(before[f"value.{name}"], state[f"value.{name}"])
             assert moved == (name in stage.learnt), f"{name} in stage {stage.name}"
-        assert (seen is not None) == stage.diffuse
+        assert ("visibility.grid" in state) == stage.diffuse
 
 
 def test_a_run_that_goes_on_ends_as_an_unbroken_one(scene: Path, trained: Path, tmp_path: Path) -> None:

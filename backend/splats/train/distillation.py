@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What learning from photos is told, be it splats or textures, and the folder in which it can be broken off."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ...errors import BadInput
+from ...requests import Kinds
+from ..shading.physical import TONES
+from . import checkpoint
+
+#: What the fields are that are no text.
+KINDS: Kinds = {"scene": Path, "out": Path, "iterations": int, "size": int, "seed": int, "overwrite": bool}
+#: Fields that change nothing of what is learnt.
+_ASIDE = ("out", "device", "overwrite")
+
+
+def work_folder(out: Path) -> Path:
+    """Where the checkpoint, the log and the pictures of a run are: beside its result."""
+    return out.with_name(f"{out.name}.training")
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """``scene``: see :func:`..inputs.read_scene`. ``out``: the result; checkpoint, log and pictures go to a folder
+    beside it. None asks for what suits the device."""
+
+    scene: Path
+    out: Path
+    iterations: int | None = None
+    size: int | None = None
+    tone: str = "aces"
+    seed: int = 0
+    device: str = "auto"
+    overwrite: bool = False
+
+    #: The least of each number.
+    LEAST: ClassVar[Mapping[str, int]] = {"iterations": 40, "size": 16, "seed": 0}
+
+    def __post_init__(self) -> None:
+        if self.tone not in TONES:
+            raise BadInput(f"The tone curve is '{self.tone}'.", f"Use one of {', '.join(TONES)}.")
+        for name, least in self.LEAST.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value < 2**40:
+                raise BadInput(f"The {name} is {value}.", f"Give at least {least}.")
+
+    def numbers(self, usual: Mapping[str, int]) -> dict[str, int]:
+        """The fields that ``usual`` names, with its values where nothing is asked for."""
+        asked = {name: getattr(self, name) for name in usual}
+        return {name: usual[name] if value is None else value for name, value in asked.items()}
+
+    def header(self, numbers: Mapping[str, int]) -> dict[str, Any]:
+        """What a run that goes on must have in common with the one before: all that decides the result."""
+        told = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
+        return {name: value for name, value in (told | dict(numbers)).items() if name not in _ASIDE}
+
+    def unfinished(self, result: Path, header: Mapping[str, Any]) -> Path | None:
+        """The checkpoint to go on from, if there is one. Refuses a ``result`` that is there, and other settings."""
+        if self.overwrite:
+            return None
+        if result.exists():
+            raise BadInput(f"{result} is there already.", "Name another place, or add --overwrite.")
+        saved = self.folder / checkpoint.NAME
+        if not saved.exists():
+            return None
+        told = checkpoint.header(saved)
+        for name, value in header.items():
+            if told.get(name) != value:
+                raise BadInput(
+                    f"The checkpoint in {saved.parent.name} was made with {name} {told.get(name)}, not {value}.",
+                    "Give the same settings to go on, or --overwrite to start again.",
+                )
+        return saved
+
+    @property
+    def folder(self) -> Path:
+        """See :func:`work_folder`."""
+        return work_folder(self.out)
+
+    def make_folder(self) -> None:
+        """Have the folder beside the result, empty to start again."""
+        try:
+            if self.overwrite and self.folder.exists():
+                shutil.rmtree(self.folder)
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            text = f"The folder {self.folder} cannot be made ({error.strerror})."
+            raise BadInput(text, "Choose another place.") from error
+
+    def finish(self) -> None:
+        """Drop the checkpoint, which may be large: the result is there."""
+        (self.folder / checkpoint.NAME).unlink(missing_ok=True)
