@@ -9,13 +9,13 @@ import bpy
 
 from . import splat_shader, splat_surface
 from .node_maths import Maths, Value
+from .splat_harmonics import DC, POLYNOMIALS
 
 NAME = "Limelight Splats"
 MARK = "limelight_splats"
 _VERSION = 3
 #: Icosahedron's circumscribed over inscribed radius: its faces touch the sphere that the shader fills.
 _HULL = 1.2584086
-_DC = 0.28209479177387814
 #: Inputs of the modifier, by what scripts call them: kind, default, lowest, highest, description.
 INPUTS: dict[str, tuple[str, Any, Any, Any, str]] = {
     "Most in Viewport": ("NodeSocketInt", 50000, 0, 100_000_000, "More Gaussians than this are thinned out in the"
@@ -77,7 +77,7 @@ def _fill(maths: Maths, terms: int) -> None:
     constant = maths.node("ShaderNodeCombineXYZ")
     for index in range(3):
         maths.put(constant.inputs[index], parts.outputs[index])
-    shown = maths.vector("MULTIPLY_ADD", constant.outputs[0], (_DC,) * 3, (0.5,) * 3)
+    shown = maths.vector("MULTIPLY_ADD", constant.outputs[0], (DC,) * 3, (0.5,) * 3)
     if terms:
         seen = maths.vector("ADD", shown, _seen_from_camera(maths, terms))
         seen = maths.switch("VECTOR", given["View-Dependent"], shown, seen)
@@ -123,7 +123,7 @@ def _seen_from_camera(maths: Maths, terms: int) -> bpy.types.NodeSocket:
 
 
 def harmonics(maths: Maths, x: Value, y: Value, z: Value, terms: int) -> list[bpy.types.NodeSocket]:
-    """3DGS' real harmonics beyond the constant at x y z; backend/splats/harmonics.py has them as formulas."""
+    """3DGS' real harmonics beyond the constant at x y z."""
     powers = {"x": x, "y": y, "z": z}
 
     def product(letters: str) -> Value:
@@ -191,33 +191,3 @@ def _in_box(maths: Maths, box: Value) -> bpy.types.NodeSocket:
     farthest = maths.scalar("MAXIMUM", maths.scalar("MAXIMUM", parts.outputs[0], parts.outputs[1]), parts.outputs[2])
     none = maths.scalar("LESS_THAN", maths.vector("LENGTH", info.outputs["Scale"]), 1e-9)
     return maths.scalar("MAXIMUM", maths.scalar("LESS_THAN", farthest, 1.0), none)
-
-
-#: Each harmonic beyond the constant as (factor, monomial), degree after degree.
-POLYNOMIALS: list[list[tuple[float, str]]] = [
-    [(-0.4886025119029199, "y")],
-    [(0.4886025119029199, "z")],
-    [(-0.4886025119029199, "x")],
-    [(1.0925484305920792, "xy")],
-    [(-1.0925484305920792, "yz")],
-    [(0.94617469575756, "zz"), (-0.31539156525252005, "")],
-    [(-1.0925484305920792, "xz")],
-    [(0.5462742152960396, "xx"), (-0.5462742152960396, "yy")],
-    [(-1.7701307697799304, "xxy"), (0.5900435899266435, "yyy")],
-    [(2.890611442640554, "xyz")],
-    [(-2.285228997322329, "yzz"), (0.4570457994644658, "y")],
-    [(1.865881662950577, "zzz"), (-1.1195289977703462, "z")],
-    [(-2.285228997322329, "xzz"), (0.4570457994644658, "x")],
-    [(1.445305721320277, "xxz"), (-1.445305721320277, "yyz")],
-    [(-0.5900435899266435, "xxx"), (1.7701307697799304, "xyy")],
-    [(2.5033429417967046, "xxxy"), (-2.5033429417967046, "xyyy")],
-    [(-5.310392309339791, "xxyz"), (1.7701307697799304, "yyyz")],
-    [(6.6232228703029207, "xyzz"), (-0.9461746957575601, "xy")],
-    [(-4.683325804901024, "yzzz"), (2.0071396306718676, "yz")],
-    [(3.7024941420321507, "zzzz"), (-3.1735664074561294, "zz"), (0.31735664074561293, "")],
-    [(-4.683325804901024, "xzzz"), (2.0071396306718676, "xz")],
-    [(3.3116114351514604, "xxzz"), (-3.3116114351514604, "yyzz"), (-0.47308734787878004, "xx"),
-     (0.47308734787878004, "yy")],
-    [(-1.7701307697799304, "xxxz"), (5.310392309339791, "xyyz")],
-    [(0.6258357354491761, "xxxx"), (-3.7550144126950569, "xxyy"), (0.6258357354491761, "yyyy")],
-]  # fmt: skip

@@ -8,11 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from .splat_file import Cloud
-from .splat_nodes import POLYNOMIALS
+from .splat_harmonics import DC, turned
 
-_DC = 0.28209479177387814
-#: Harmonics beyond the constant, degree by degree.
-_DEGREES = (slice(0, 3), slice(3, 8), slice(8, 15), slice(15, 24))
 #: What is not known of a Gaussian without material: it stays as photographed.
 _UNKNOWN = {"metallic": 0.0, "roughness": 0.6, "progress": 0.0}
 
@@ -46,7 +43,7 @@ def merged(clouds: list[Cloud]) -> Cloud:
         if cloud.material:
             return cloud.material[name]
         if name == "albedo":
-            return _light(np.clip(0.5 + _DC * cloud.base[:, :3], 0, 1))
+            return _light(np.clip(0.5 + DC * cloud.base[:, :3], 0, 1))
         return np.full((len(cloud.means), 1), _UNKNOWN[name], np.float32)
 
     plain = {name: np.concatenate([getattr(cloud, name) for cloud in clouds])
@@ -59,32 +56,6 @@ def merged(clouds: list[Cloud]) -> Cloud:
 def _light(shown: np.ndarray) -> np.ndarray:
     """Linear light of display colours, by the exact sRGB curve."""
     return np.where(shown > 0.04045, ((shown + 0.055) / 1.055) ** 2.4, shown / 12.92).astype(np.float32)
-
-
-def turned(harmonics: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """Coefficients (N, K, 3) of the same functions after a ``rotation`` (3, 3): each degree turns within itself."""
-    found = harmonics.copy()
-    directions = np.random.default_rng(0).normal(size=(64, 3))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    for degree in _DEGREES:
-        if harmonics.shape[1] < degree.stop or np.allclose(rotation, np.eye(3)):
-            break
-        # What is seen along d after the rotation was seen along its inverse of d before.
-        before, after = _values(directions @ rotation, degree), _values(directions, degree)
-        mixing = np.linalg.lstsq(after, before, rcond=None)[0]
-        found[:, degree] = np.einsum("ij,njc->nic", mixing.astype(np.float32), harmonics[:, degree])
-    return found
-
-
-def _values(directions: np.ndarray, degree: slice) -> np.ndarray:
-    """(P, terms): a degree's harmonics along unit ``directions`` (P, 3)."""
-    parts = dict(zip("xyz", directions.T, strict=True))
-
-    def value(monomials: list[tuple[float, str]]) -> np.ndarray:
-        return np.sum([factor * np.prod([parts[letter] for letter in letters] or [parts["x"] * 0 + 1], axis=0)
-                       for factor, letters in monomials], axis=0)  # fmt: skip
-
-    return np.stack([value(monomials) for monomials in POLYNOMIALS[degree]], -1)
 
 
 def matrices(quaternions: np.ndarray) -> np.ndarray:

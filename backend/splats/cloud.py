@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-#: The constant harmonic, 1 / (2 √π): a colour is .5 + _DC · sh[0] + ….
+#: The constant harmonic, 1 / (2 √π): a colour is .5 + DC · sh[0] + ….
 DC = 0.28209479177387814
 #: The highest degree of harmonics that files hold.
 HIGHEST_DEGREE = 4

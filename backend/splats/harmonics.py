@@ -3,7 +3,8 @@
 
 They differ from those of ``optics.harmonics`` by the Condon–Shortley phase: odd orders change their sign.
 Splat files hold coefficients of these. Source of the terms: Sloan, "Efficient Spherical Harmonic
-Evaluation" (JCGT 2013); degrees 0 to 3 equal the constants of 3DGS and gsplat.
+Evaluation" (JCGT 2013); degrees 0 to 3 equal the constants of 3DGS and gsplat. The add-on, which may
+not import the engine, has them as polynomials (scene/splat_harmonics.py); a test holds the two together.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from .cloud import DC
+
 Array = np.ndarray[Any, Any]
 
 
 def terms(x: Any, y: Any, z: Any, degree: int) -> list[Any]:
     """The (degree + 1)² harmonics at the unit direction x y z: numbers, numpy arrays or tensors alike."""
-    found = [0.28209479177387814 + 0 * x]
+    found = [DC + 0 * x]
     if degree > 0:
         found += [-0.4886025119029199 * y, 0.4886025119029199 * z, -0.4886025119029199 * x]
     if degree > 1:

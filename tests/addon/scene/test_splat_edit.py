@@ -6,7 +6,7 @@ import math
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import splat_data, splat_drawing, splat_edit, splat_file, splat_place, splats
+from limelight.scene import splat_data, splat_drawing, splat_edit, splat_file, splat_harmonics, splat_place, splats
 from limelight.tests.addon import splat_files
 from mathutils import Euler, Matrix
 
@@ -44,9 +44,9 @@ def seen(cloud, point, matrix):
     towards = cloud.means - (inverse[:3, :3] @ point + inverse[:3, 3])
     towards /= np.linalg.norm(towards, axis=1, keepdims=True)
     found = splat_files.DC * cloud.base[:, :3]
-    for degree in splat_place._DEGREES:
+    for degree in splat_harmonics.DEGREES:
         if degree.stop <= cloud.harmonics.shape[1]:
-            found = found + np.einsum("nk,nkc->nc", splat_place._values(towards, degree), cloud.harmonics[:, degree])
+            found = found + np.einsum("nk,nkc->nc", splat_harmonics.values(towards, degree), cloud.harmonics[:, degree])
     return found
 
 
@@ -148,7 +148,7 @@ def test_harmonics_turn_in_the_right_direction():
     """The lobe of degree one along +x is that along +y after a quarter turn about z."""
     harmonics = np.zeros((1, 3, 1), np.float32)
     harmonics[0, 2] = -1
-    turned = splat_place.turned(harmonics, np.array(Matrix.Rotation(math.pi / 2, 3, "Z")))
+    turned = splat_harmonics.turned(harmonics, np.array(Matrix.Rotation(math.pi / 2, 3, "Z")))
     np.testing.assert_allclose(turned[0, :, 0], [-1, 0, 0], atol=1e-6)
 
 

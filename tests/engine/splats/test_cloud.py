@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 from limelight.backend.splats import harmonics, place
-from limelight.backend.splats.cloud import Splats, from_tensors
+from limelight.backend.splats.cloud import DC, Splats, from_tensors
+from limelight.scene import splat_harmonics
 from limelight.tests.engine.splats.other_files import cloud
 from scipy.spatial.transform import Rotation
 from scipy.special import sph_harm_y
@@ -35,6 +36,16 @@ def test_the_harmonics_are_scipys_with_the_condon_shortley_phase() -> None:
             np.testing.assert_allclose(found[index], part * (np.sqrt(2) if order else 1), atol=1e-9)
             index += 1
     assert index == len(found) == 25
+
+
+def test_the_add_on_has_the_same_harmonics() -> None:
+    ours = np.stack(harmonics.terms(*DIRECTIONS.T, 4), -1)
+    theirs = np.concatenate([splat_harmonics.values(DIRECTIONS, degree) for degree in splat_harmonics.DEGREES], 1)
+    np.testing.assert_allclose(theirs, ours[:, 1:], atol=1e-14)
+    assert splat_harmonics.DC == DC and len(splat_harmonics.POLYNOMIALS) == 24
+    splats, turn = cloud(5, 4), Rotation.from_rotvec([0.3, -1.1, 0.7]).as_matrix()
+    turned = splat_harmonics.turned(splats.sh[:, 1:], turn)
+    np.testing.assert_allclose(turned, harmonics.turned(splats.sh, turn)[:, 1:], atol=1e-5)
 
 
 def test_turned_colours_are_seen_along_turned_directions() -> None:
