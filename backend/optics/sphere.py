@@ -44,7 +44,7 @@ class SphereView:
 
     ``center`` (3,) and ``radius`` in metres, camera frame; ``size`` S in pixels. Seen head-on a sphere is a circle,
     so nothing is distorted whichever corner of the photo it stands in. All directions stay in the photo's camera frame,
-    unless the view is :meth:`turned`; then ``given`` are its axes.
+    unless the view is :meth:`turned`; then ``given`` are its axes. Everything is as precise as ``center``.
     """
 
     center: Tensor
@@ -62,9 +62,9 @@ class SphereView:
         if self.given is not None:
             return self.given
         back = -F.normalize(self.center, dim=0)
-        right = torch.linalg.cross(torch.tensor([0.0, 1.0, 0.0]), back)
+        right = torch.linalg.cross(torch.tensor([0.0, 1.0, 0.0]).to(back), back)
         if right.norm() < 1e-4:
-            right = torch.tensor([1.0, 0.0, 0.0])
+            right = torch.tensor([1.0, 0.0, 0.0]).to(back)
         right = F.normalize(right, dim=0)
         return torch.stack([right, torch.linalg.cross(back, right), back])
 
@@ -87,7 +87,7 @@ class SphereView:
 
     def rays_through(self, u: Tensor, v: Tensor) -> Tensor:
         """Unit view directions (..., 3), camera frame, through places (...) in [0, 1], origin at the top left."""
-        x, y = ((place * 2 - 1) * self.half_width for place in (u, v))
+        x, y = ((place.to(self.center) * 2 - 1) * self.half_width for place in (u, v))
         return F.normalize(torch.stack([x, -y, -torch.ones_like(x)], -1) @ self.axes, dim=-1)
 
     @cached_property

@@ -38,8 +38,9 @@ AROUND = 5
 class Frame:
     """What mixing needs of one frame: the close-up, its place in the world, distances and surroundings.
 
-    distance: (N, 2N) metres from the probe, camera frame, complete. coarse: (6, 12) log2 luminance of what was seen,
-    world frame's turn, and seen: (6, 12) in [0, 1].
+    view and placement are in double precision: what stays at rest must not be shaken by rounding. distance: (N, 2N)
+    metres from the probe, camera frame, complete. coarse: (6, 12) log2 luminance of what was seen, world frame's turn,
+    and seen: (6, 12) in [0, 1].
     """
 
     view: SphereView
@@ -58,13 +59,9 @@ class Frame:
         turned = pano.to_world(stack, world[:3, :3], _COARSE * 2)
         turned = pano.resize(turned, _COARSE)
         coarse = turned[..., 0] / turned[..., 1].clamp(min=1e-3)
-        return cls(
-            SphereView(probe.position, probe.radius, CROP),
-            Placement(probe.position, world),
-            far,
-            coarse,
-            turned[..., 1],
-        )
+        place = probe.position.double()
+        ball = SphereView(place, probe.radius, CROP)
+        return cls(ball, Placement(place, world.double()), far, coarse, turned[..., 1])
 
 
 def light_steps(frames: list[Frame]) -> Tensor:
@@ -87,22 +84,22 @@ def continuity(steps: Tensor) -> Tensor:
 
 def moved(code: Tensor, source: Frame, target: Frame) -> tuple[Tensor, Tensor]:
     """What one frame's spheres (6, S, S) would show in another: (6, S, S), and how far known (2, S, S) per sphere."""
-    view = target.view
+    view, code = target.view, code.double()
     d = view.reflected
-    distance = pano.sample(target.distance[..., None], d)[..., 0]
+    distance = pano.sample(target.distance[..., None], d.float())[..., 0].double()
     distance = torch.where(distance > 1e4, torch.inf, distance)
     towards, _ = seen_before(d, distance, target.placement, source.placement)
     turned, _ = seen_before(view.normals, torch.full_like(distance, torch.inf), target.placement, source.placement)
     facing = (turned * F.normalize(source.view.center + source.view.radius * turned, dim=-1)).sum(-1) < 0
     found = []
-    mask = source.view.mask.float()[None]
+    mask = source.view.mask.double()[None]
     for sphere, normals, known in ((code[:3], mirror_point(source.view, towards), None), (code[3:], turned, facing)):
         grid, inside = place_of(source.view, normals)
         stack = torch.cat([sphere * mask, mask])[None]
         got = F.grid_sample(stack, grid[None], padding_mode="border", align_corners=False)[0]
         sure = inside & view.mask if known is None else inside & view.mask & known
         found.append((got[:3] / got[3:].clamp(min=1e-3), (got[3] * sure)[None]))
-    return torch.cat([found[0][0], found[1][0]]), torch.cat([found[0][1], found[1][1]])
+    return torch.cat([found[0][0], found[1][0]]).float(), torch.cat([found[0][1], found[1][1]]).float()
 
 
 def mixed(codes: Tensor, frames: list[Frame]) -> Tensor:

@@ -201,9 +201,8 @@ class EmbeddedPainter:
             codes.append(code)
             frames.append(frame)
         means = mixed(torch.stack([mean_of_takes(code) for code in codes]), frames)
-        return [
-            _shown(code, mean, frame.view, exposures) for code, mean, frame in zip(codes, means, frames, strict=True)
-        ]
+        balls = [SphereView(probe.position, probe.radius, CROP) for probe in probes]
+        return [_shown(code, mean, ball, exposures) for code, mean, ball in zip(codes, means, balls, strict=True)]
 
     def _codes(
         self, network: SphereUNet, inputs: Inputs, steps: int, seed: int, progress: Callable[[float], None]
