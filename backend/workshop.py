@@ -41,7 +41,7 @@ def synthesize(
     ] = None,
     blender: Annotated[Path | None, typer.Option(help="A Python that has bpy")] = None,
     family: Annotated[
-        str, typer.Option(help="spheres, views, sequences: still, or what moves: sphere, camera, light")
+        str, typer.Option(help="spheres, views, sequences: still, or what moves: sphere, camera, light, sun (outdoors)")
     ] = "still",
     frames: Annotated[int, typer.Option(min=2, help="Frames of a sequence")] = 21,
     views: Annotated[int | None, typer.Option(min=3, help="splats: views to learn from")] = None,

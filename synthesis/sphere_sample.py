@@ -79,11 +79,11 @@ def render(task: dict[str, Any], raw: Path, stage: str = "sphere_stage") -> None
 
 
 def finish(raw: Path, out: Path, task: dict[str, Any]) -> dict[str, Any]:
-    """Expose raw renders as one, by the first frame's view, and write them; returns the sample's description."""
+    """Expose raw renders as one, by the brightest view, and write them; returns the sample's description."""
     found = json.loads((raw / "raw.json").read_text(encoding="utf-8"))
-    gain = exposure_gain(exr.read_image(raw / "frame_0000" / "view.exr")[..., :3].numpy())
-    for index, frame in enumerate(found["frames"]):
-        name = f"frame_{index:04d}"
+    names = [f"frame_{index:04d}" for index in range(len(found["frames"]))]
+    gain = min(exposure_gain(exr.read_image(raw / name / "view.exr")[..., :3].numpy()) for name in names)
+    for name, frame in zip(names, found["frames"], strict=True):
         folder = out if task["family"] == "still" else out / name
         _finish_frame(raw / name, folder, frame, gain, found["levels"], task["seed"])
     return {

@@ -15,7 +15,7 @@ from ..backend.errors import BadInput
 from .samples import EVALUATION_SEEDS
 from .sphere_sample import folder_of, make_sample
 
-FAMILIES = ("still", "sphere", "camera", "light")
+FAMILIES = ("still", "sphere", "camera", "light", "sun")
 #: Kinds for evaluation alone: never of a seed that training may have seen.
 EVALUATED = ("probes", "sequences")
 #: What a set is made with unless told otherwise; sizes in pixels, the diameter as a share of the width.
@@ -84,7 +84,7 @@ def _check(out: Path, settings: dict[str, Any], first: int, blender: Path | None
     if settings["family"] not in FAMILIES:
         raise BadInput(f"There is no family '{settings['family']}'.", f"Known: {', '.join(FAMILIES)}.")
     if settings["kind"] == "sequences" and settings["family"] == "still":
-        raise BadInput("Sequences need something that moves.", "Give --family sphere, camera or light.")
+        raise BadInput("Sequences need something that moves.", "Give --family sphere, camera, light or sun.")
     if settings["kind"] in EVALUATED and first < EVALUATION_SEEDS:
         raise BadInput(
             f"Seed {first} may have been used for training; evaluation needs {EVALUATION_SEEDS} or more.",

@@ -57,7 +57,8 @@ def find_sequences(folder: Path) -> list[Path]:
     found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     if not found:
         raise BadInput(
-            f"{folder} holds no sequence.", "Make some: limelight synthesize sequences --family sphere|camera|light."
+            f"{folder} holds no sequence.",
+            "Make some: limelight synthesize sequences --family sphere|camera|light|sun.",
         )
     return found
 

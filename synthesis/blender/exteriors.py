@@ -17,6 +17,8 @@ MOODS = (
     ("clear", "warm", False), ("golden", "warm", False), ("overcast", "cold", False), ("night", "warm", True),
     ("clear", "warm", False), ("dusk", "mixed", True), ("golden", "neutral", False), ("night", "mixed", True),
 )  # fmt: skip
+#: The mood of a clear day.
+BY_DAY = 0
 
 
 def build_exterior(scene: bpy.types.Scene, rng: random.Random, mood: int) -> tuple[Lighting, dict]:

@@ -23,11 +23,12 @@ TINTS = {"warm": (2600, 3300), "neutral": (3600, 4800), "cold": (5500, 9000)}
 
 @dataclass
 class Lighting:
-    """What shines: the sun's lamp, its direction (towards it, world) and irradiance; the lamps' materials; words."""
+    """What shines: the sun's lamp, the node of the air that scatters its light; the lamps' materials; words."""
 
     sky: str
     tint: str
     sun: bpy.types.Object | None = None
+    air: Any = None
     lamps: list[bpy.types.Material] = field(default_factory=list)
 
 
@@ -64,14 +65,15 @@ def add_sky(scene: bpy.types.Scene, rng: random.Random, sky: str, tint: str, tow
     tree.links.new(background.outputs[0], output.inputs["Surface"])
     if sky in ("clear", "golden"):
         height = rng.uniform(22, 65) if sky == "clear" else rng.uniform(4, 14)
-        texture = tree.nodes.new("ShaderNodeTexSky")
-        compat.use_physical_sky(texture)
-        # The node counts its rotation from +Y, clockwise; its luminance comes in thousands of cd/m² already.
-        texture.sun_elevation, texture.sun_rotation = math.radians(height), math.pi / 2 - towards
-        tree.links.new(texture.outputs[0], background.inputs["Color"])
+        lighting.air = tree.nodes.new("ShaderNodeTexSky")
+        compat.use_physical_sky(lighting.air)
+        # Its luminance comes in thousands of cd/m² already.
+        tree.links.new(lighting.air.outputs[0], background.inputs["Color"])
         kelvin = rng.uniform(5000, 5800) if sky == "clear" else rng.uniform(2400, 3600)
         level = rng.uniform(70, 95) if sky == "clear" else rng.uniform(8, 30)
-        lighting.sun = _sun(scene, math.radians(height), towards, warmth(kelvin), level)
+        lighting.sun = _sun(scene, warmth(kelvin), level)
+        up = math.radians(height)
+        aim_sun(lighting, (math.cos(towards) * math.cos(up), math.sin(towards) * math.cos(up), math.sin(up)))
         return lighting
     level, zenith, horizon = {
         "overcast": (rng.uniform(1.5, 5), warmth(rng.uniform(6200, 7500)), 0.5),
@@ -96,14 +98,20 @@ def _gradient(
     tree.links.new(ramp.outputs[0], background.inputs["Strength"])
 
 
-def _sun(scene: bpy.types.Scene, height: float, azimuth: float, colour: Colour, level: float) -> bpy.types.Object:
+def _sun(scene: bpy.types.Scene, colour: Colour, level: float) -> bpy.types.Object:
     data = bpy.data.lights.new("Sun", "SUN")
     data.energy, data.angle, data.color = level, math.radians(0.53), colour
     lamp = bpy.data.objects.new("Sun", data)
-    towards = Vector((math.cos(azimuth) * math.cos(height), math.sin(azimuth) * math.cos(height), math.sin(height)))
-    lamp.rotation_euler = towards.to_track_quat("Z", "Y").to_euler()
     scene.collection.objects.link(lamp)
     return lamp
+
+
+def aim_sun(lighting: Lighting, towards: Triple) -> None:
+    """Have the sun's lamp shine from a unit direction, world, and the sky be as it is then."""
+    assert lighting.sun is not None and lighting.air is not None
+    lighting.sun.rotation_euler = Vector(towards).to_track_quat("Z", "Y").to_euler()
+    # The node counts its rotation from +Y, clockwise.
+    lighting.air.sun_elevation, lighting.air.sun_rotation = math.asin(towards[2]), math.atan2(towards[0], towards[1])
 
 
 def portal(scene: bpy.types.Scene, center: Triple, inward: Triple, size: tuple[float, float]) -> None:

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The three families of sequences, and stills: what moves from frame to frame is a sphere, the camera or the light."""
+"""The four families of sequences, and stills: what moves is a sphere, the camera, the light, or the sun outdoors."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
 from ...scene import compat
+from ..blackbody import LUMINANCE
+from ..daylight import Course, sunlight
 from ..sphere_grid import place_grid
-from . import cycles
+from . import cycles, lights
 from .cycles import Sphere
 from .lights import Lighting
 
@@ -77,8 +78,7 @@ def moving_light(
     angle = math.radians(rng.uniform(25, 80)) * rng.choice([-1, 1])
     sun_start = lighting.sun.matrix_world.copy() if lighting.sun else None
     assert scene.world is not None
-    nodes = compat.node_tree(scene.world).nodes
-    sky: Any = next((node for node in nodes if node.type == "TEX_SKY"), None)
+    nodes, sky = compat.node_tree(scene.world).nodes, lighting.air
     sky_start = sky.sun_rotation if sky else 0.0
     shining = [n for lamp in lighting.lamps for n in compat.node_tree(lamp).nodes if n.type == "EMISSION"]
     sockets = [node.inputs["Strength"] for node in shining]
@@ -93,6 +93,24 @@ def moving_light(
             sky.sun_rotation = sky_start - angle * t
         for socket, level, s, p in zip(sockets, levels, swing, phase, strict=True):
             socket.default_value = level * (1 + s * (math.sin(2 * math.pi * t + p) - math.sin(p)) / 2)
+        bpy.context.view_layer.update()
+        return spheres
+
+    return at
+
+
+def moving_sun(lighting: Lighting, spheres: Sequence[Sphere], rng: np.random.Generator) -> Motion:
+    """Some hours of a clear day: the sun crosses the sky, and its strength, its colour and the sky are as it stands."""
+    course = Course.drawn(rng)
+    assert lighting.sun is not None
+    lamp = lighting.sun.data
+
+    def at(t: float) -> Sequence[Sphere]:
+        x, y, z = (float(part) for part in course.towards(t))
+        lights.aim_sun(lighting, (x, y, z))
+        irradiance = sunlight(math.asin(z))
+        lamp.energy = float(irradiance @ LUMINANCE)
+        lamp.color = irradiance / lamp.energy
         bpy.context.view_layer.update()
         return spheres
 

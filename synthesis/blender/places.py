@@ -13,7 +13,7 @@ import numpy as np
 from mathutils import Euler
 
 from . import cycles
-from .exteriors import build_exterior
+from .exteriors import BY_DAY, build_exterior
 from .lights import Lighting
 from .rooms import build_room
 
@@ -37,16 +37,15 @@ class Place:
         return said | ({"assets": self.inside["assets"]} if "assets" in self.inside else {})
 
 
-def build(scene: bpy.types.Scene, seed: int, width: int, threads: int, extra: Any = None) -> Place:
-    """Fill an empty scene from a seed: two rooms to one exterior, all moods in turn.
+def build(scene: bpy.types.Scene, seed: int, width: int, threads: int, extra: Any = None, sunny: bool = False) -> Place:
+    """Fill an empty scene from a seed: two rooms to one exterior, all moods in turn; ``sunny``: an exterior by day.
 
     ``extra(scene, rng, inside)`` may add a user's assets before the camera is placed.
     """
     rng = random.Random(seed)
-    indoors = seed % 3 != 2
-    lighting, inside = (build_room if indoors else build_exterior)(
-        scene, rng, seed // 3 * (2 if indoors else 1) + seed % 3 % 2
-    )
+    indoors = seed % 3 != 2 and not sunny
+    mood = BY_DAY if sunny else seed // 3 * (2 if indoors else 1) + seed % 3 % 2
+    lighting, inside = (build_room if indoors else build_exterior)(scene, rng, mood)
     if extra is not None:
         extra(scene, rng, inside)
     cycles.prepare(scene, (width, max(16, round(width * rng.choice(ASPECTS)))), threads)

@@ -35,7 +35,7 @@ def main(job: dict[str, Any]) -> None:
     scene = bpy.context.scene
     found = assets.find(job["assets"])
     add = (lambda scene, rng, inside: assets.scatter(scene, rng, inside, found)) if found else None
-    place = places.build(scene, seed, job["width"], job["threads"], add)
+    place = places.build(scene, seed, job["width"], job["threads"], add, sunny=job["family"] == "sun")
     quick = cycles.pilot(scene, seed)
     luminance = float(np.percentile(quick @ [0.2126, 0.7152, 0.0722], 95))
     scene.cycles.sample_clamp_indirect = FIREFLY * max(luminance, 1e-6) / 0.95
@@ -64,6 +64,8 @@ def choose_motion(scene: bpy.types.Scene, place: Place, depth: np.ndarray, job: 
         return motion.moving_camera(scene, spheres, float(depth.min()), rng)
     if job["family"] == "light":
         return motion.moving_light(scene, place.lighting, spheres, rng)
+    if job["family"] == "sun":
+        return motion.moving_sun(place.lighting, spheres, rng)
     return motion.still(spheres)
 
 

@@ -9,8 +9,10 @@ import bpy
 import numpy as np
 import pytest
 from limelight.scene import compat, pixels
+from limelight.synthesis.blackbody import LUMINANCE
 from limelight.synthesis.blender import assets, cycles, lights, materials, motion, places
 from limelight.synthesis.blender.group import Group
+from limelight.synthesis.daylight import sunlight
 from mathutils import Vector
 
 
@@ -110,6 +112,41 @@ def test_a_moving_camera_leaves_the_spheres_where_they_are(dark) -> None:
     found = [dark.camera.matrix_world @ Vector(move(t)[0][0]) for t in (0.0, 0.5, 1.0)]
     assert (found[0] - found[2]).length < 1e-5 and (found[0] - found[1]).length < 1e-5
     assert (dark.camera.matrix_world.translation - Vector((0, 0, 1))).length > 0.05
+
+
+def test_the_sun_crosses_the_sky_and_its_lamp_and_sky_agree(scene) -> None:
+    place = places.build(scene, 10_000_100, 32, 1, sunny=True)
+    assert not place.indoors and place.lighting.sky == "clear"
+    move = motion.moving_sun(place.lighting, [([0, 0, -2], 0.1)], np.random.default_rng(3))
+    ways, levels = [], []
+    for share in (0.0, 0.5, 1.0):
+        assert move(share) == [([0, 0, -2], 0.1)]
+        lamp, sky = place.lighting.sun, place.lighting.air
+        towards = lamp.matrix_world.to_3x3().col[2].normalized()
+        assert sky.sun_elevation == pytest.approx(math.asin(towards.z), abs=1e-3)
+        turn = (math.cos(sky.sun_rotation), math.sin(sky.sun_rotation))
+        level = Vector((towards.x, towards.y)).normalized()
+        assert (level.y, level.x) == pytest.approx(turn, abs=1e-3)
+        irradiance = np.array(lamp.data.color) * lamp.data.energy
+        np.testing.assert_allclose(irradiance, sunlight(sky.sun_elevation), rtol=1e-3)
+        ways.append(towards)
+        levels.append(towards.z)
+    assert ways[0].angle(ways[2]) > math.radians(15) and len(set(levels)) == 3
+
+
+@pytest.mark.parametrize("degrees", [10, 45])
+def test_the_suns_colour_is_that_of_cycles_own_disc(dark, tmp_path: Path, degrees: int) -> None:
+    tree, up = compat.node_tree(dark.world), math.radians(degrees)
+    sky = tree.nodes.new("ShaderNodeTexSky")
+    compat.use_physical_sky(sky)
+    sky.sun_disc, sky.sun_elevation, sky.sun_rotation = True, up, 0.0
+    background = next(node for node in tree.nodes if node.type == "BACKGROUND")
+    tree.links.new(sky.outputs[0], background.inputs["Color"])
+    dark.camera.rotation_euler = Vector((0, math.cos(up), math.sin(up))).to_track_quat("-Z", "Y").to_euler()
+    dark.camera.data.angle_x = math.radians(0.2)
+    cycles.render_exr(dark, tmp_path / "disc.exr", 4, 1)
+    disc, ours = pixels.read(tmp_path / "disc.exr")[..., :3].mean((0, 1)), sunlight(up)
+    np.testing.assert_allclose(ours / (ours @ LUMINANCE), disc / (disc @ LUMINANCE), atol=0.12)
 
 
 def test_a_users_model_stands_on_the_floor_at_a_believable_size(dark, tmp_path: Path) -> None:
