@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the light of a photo comes from: one interface over the embedded network, a plug-in backbone and shading."""
+"""Where the light of a photo comes from: one interface over a network, cast shadows, shading and backbones."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ from .backbone import is_trained_backbone, load_backbone
 from .key_light import DOMINANT
 from .network import SIZE, Inputs, decode_values
 from .shading import estimate_shading
+from .shadows import explained, sharpened
 
-#: ``auto`` is the embedded network, or shading where its weights are missing.
+#: ``auto`` is the embedded network and the shadows that are seen, or shading where the network's weights are missing.
 AUTO, EMBEDDED, SHADING = "auto", "embedded", "shading"
+#: What answers of the first say that they are from, where there were surfaces to see shadows on.
+WITH_SHADOWS = "embedded and shadows"
 #: Pictures darker than this, of display white, have nothing to go by.
 _BLACK = 1e-3
 #: A point estimate as uncertain as this is close to a guess.
@@ -84,7 +87,7 @@ def estimate(
     """The key light of a photo (H, W, 3), linear, display white 1, at the probe (u, v) or of the whole view.
 
     ``model``: auto, embedded, shading, or the folder of a head that was trained on a frozen backbone. ``depth`` (H, W)
-    in metres is what shading takes its normals from; it is estimated where it is missing.
+    in metres is what casts shadows, and what shading takes its normals from; it is estimated where it is missing.
     """
     _check(photo, camera, probe)
     if model == AUTO and not embedded.WEIGHTS.is_file():
@@ -92,10 +95,10 @@ def estimate(
         return replace(
             found, warnings=[*found.warnings, "The embedded model is missing: estimated from shading alone."]
         )
-    model = EMBEDDED if model == AUTO else model
     if model == SHADING:
         return _by_shading(photo, camera, depth)
-    return _by_network(photo, camera, probe, _predictor(model, device), model)
+    found = _by_network(photo, camera, probe, _predictor(EMBEDDED if model == AUTO else model, device), model)
+    return _with_shadows(found, photo, camera, depth) if model == AUTO else found
 
 
 def _check(photo: Tensor, camera: Camera, probe: tuple[float, float] | None) -> None:
@@ -141,22 +144,49 @@ def _by_network(
     warnings = []
     if min(camera.width, camera.height) < SIZE // 2:
         warnings.append(f"The picture has only {camera.width}×{camera.height} pixels; its light is hard to tell.")
-    if float(spread) > _UNSURE_DEG:
-        warnings.append("The direction is little more than a guess: the picture shows no clear light or shadow.")
+    warnings += _doubts(float(spread))
     colour = irradiance / irradiance.max().clamp(min=1e-6)
     return Direction(
         vector[0], float(spread), probability[0], float(ratio), colour, irradiance, float(size), model, warnings
     )
 
 
+def _doubts(spread_deg: float) -> list[str]:
+    if spread_deg <= _UNSURE_DEG:
+        return []
+    return ["The direction is little more than a guess: the picture shows no clear light or shadow."]
+
+
+def _with_shadows(found: Direction, photo: Tensor, camera: Camera, depth: Tensor | None) -> Direction:
+    """The network's answer in the light of the shadows that are seen; as it is where there are no surfaces."""
+    depth, notes = _depth(photo, camera, depth)
+    try:
+        shares = explained(View(photo.clamp(min=0), depth, camera))
+    except BadInput:
+        return replace(found, model=EMBEDDED)
+    distribution = sharpened(found.distribution, shares)
+    vector, spread = bins.best_guess(distribution[None])
+    doubts = _doubts(found.spread_deg)
+    warnings = [*(w for w in found.warnings if w not in doubts), *_doubts(float(spread)), *notes]
+    return replace(
+        found, vector=vector[0], spread_deg=float(spread), distribution=distribution, model=WITH_SHADOWS,
+        warnings=warnings,
+    )  # fmt: skip
+
+
+def _depth(photo: Tensor, camera: Camera, depth: Tensor | None) -> tuple[Tensor, list[str]]:
+    """The given depth, or a guess and its warnings."""
+    if depth is not None:
+        return depth, []
+    guess = estimate_depth(Photo(photo), camera.fov_x_deg)
+    return guess.depth, list(guess.warnings)
+
+
 def _by_shading(photo: Tensor, camera: Camera, depth: Tensor | None) -> Direction:
-    warnings: list[str] = []
-    if depth is None:
-        guess = estimate_depth(Photo(photo), camera.fov_x_deg)
-        depth, warnings = guess.depth, guess.warnings
+    depth, warnings = _depth(photo, camera, depth)
     found = estimate_shading(View(photo.clamp(min=0), depth, camera))
     colour = found.irradiance / found.irradiance.max().clamp(min=1e-6)
     return Direction(
         found.direction, found.spread_deg, found.distribution, found.key_to_fill,
-        colour, found.irradiance, _SHADING_SIZE_DEG, SHADING, list(warnings),
+        colour, found.irradiance, _SHADING_SIZE_DEG, SHADING, warnings,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...backend.direction.embedded import WEIGHTS
-from ...backend.direction.estimate import EMBEDDED, SHADING, estimate
+from ...backend.direction.estimate import AUTO, EMBEDDED, SHADING, estimate
 from ...backend.direction.job import hdri_environment
 from ...backend.direction.key_light import find_key_light
 from ...backend.direction.network import Inputs
@@ -59,6 +59,8 @@ def methods(quality: str, device: str, seed: int, textbook: Path | None, hdri: b
         return Answer(key.direction, key_to_fill=key.key_to_fill)
 
     made: dict[str, Method] = {
+        "with shadows, given depth": engine(AUTO, True, True),
+        "with shadows, guessed depth": engine(AUTO, True, False),
         "embedded": engine(EMBEDDED, True, False),
         "embedded, without probe": engine(EMBEDDED, False, False),
         "shading, given depth": engine(SHADING, False, True),
