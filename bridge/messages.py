@@ -163,7 +163,8 @@ class FaceParams:
     ``fov_deg`` is the photo's horizontal field of view, None if unknown. ``model`` names the prior that fills what the
     photo hides, ``head`` a folder of ICT-FaceKit to use its head instead of the embedded one. ``quality`` is draft,
     normal or high. The result's data is what ``out``/result.json holds; its ``files`` are names in ``out`` by what they
-    are: texture, diffuse_albedo, specular_albedo, normal, normal_object, mask, overlay, eye, head (for Blender), glb.
+    are: texture, diffuse_albedo, specular_albedo, roughness, normal, normal_object, mask, overlay, eye, head (for
+    Blender), glb.
     """
 
     kind: ClassVar[str] = "face"

@@ -23,7 +23,7 @@ def build(
     then nothing was changed.
     """
     fitted = read(folder)
-    missing = [name for name in ("diffuse_albedo", "specular_albedo", "normal", "eye")
+    missing = [name for name in ("diffuse_albedo", "specular_albedo", "roughness", "normal", "eye")
                if not (folder / f"{name}.png").is_file()]  # fmt: skip
     if missing:
         raise RuntimeError(f"the engine left no {' and no '.join(missing)}.png; run it again, and see the engine's log")

@@ -18,8 +18,6 @@ EYE = "eye"
 #: (GPU Gems 3, chapter 14) fit to skin of three layers. Skin of one layer (Jensen et al. 2001) would spread red three
 #: times as far, and lips and lids, which are thin, would lose it and look grey.
 SKIN_PATHS = (0.00118, 0.00026, 0.00016)
-#: Skin's usual roughness; the engine measures none.
-_SKIN_ROUGHNESS = 0.45
 
 
 @dataclass(frozen=True)
@@ -101,15 +99,15 @@ def _picture(tree: bpy.types.NodeTree, name: str, row: int) -> bpy.types.Node:
 def _build_skin(material: bpy.types.Material, unit: float) -> None:
     tree, surface = _surface(material)
     compat.set_subsurface(surface, tuple(path / unit for path in SKIN_PATHS))
-    surface.inputs["Roughness"].default_value = _SKIN_ROUGHNESS
-    diffuse, specular, normal = (_picture(tree, name, row) for row, name in enumerate(_MAPS))
+    diffuse, specular, roughness, normal = (_picture(tree, name, row) for row, name in enumerate(_MAPS))
     tree.links.new(diffuse.outputs["Color"], surface.inputs["Base Color"])
     scattered = compat.subsurface_colour(surface)
     if scattered is not None:
         tree.links.new(diffuse.outputs["Color"], scattered)
     tree.links.new(specular.outputs["Color"], compat.principled_input(surface, "Specular IOR Level"))
+    tree.links.new(roughness.outputs["Color"], surface.inputs["Roughness"])
     bend = tree.nodes.new("ShaderNodeNormalMap")
-    bend.location, bend.uv_map = (-300, -300), UV_LAYER
+    bend.location, bend.uv_map = (-300, -600), UV_LAYER
     tree.links.new(normal.outputs["Color"], bend.inputs["Color"])
     tree.links.new(bend.outputs["Normal"], surface.inputs["Normal"])
 
@@ -118,6 +116,7 @@ def _build_skin(material: bpy.types.Material, unit: float) -> None:
 _MAPS = {
     "diffuse albedo": ("diffuse_albedo.png", True),
     "specular albedo": ("specular_albedo.png", False),
+    "roughness": ("roughness.png", False),
     "normal": ("normal.png", False),
 }
 

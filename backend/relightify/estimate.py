@@ -20,6 +20,7 @@ from .portrait import Portrait
 from .prior import EFFORTS, Prior
 from .raster import uv_raster
 from .records import FaceFit
+from .roughness import load_roughness
 from .unwrap import unwrap
 
 #: Rows of the eye's texture.
@@ -75,6 +76,7 @@ def estimate(
         fit=fit,
         expressions=head.expressions,
         maps=fine,
+        roughness=load_roughness().of(maps.filled(stack[maps.SPECULAR])),
         mask=trust,
         seen=_share(partial.mask, head),
         eye=paint_eye(eyes.iris, head.eye_radius, EYE_ROWS[quality], seed),

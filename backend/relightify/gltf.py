@@ -2,7 +2,8 @@
 """A head as a glTF file: skin with its maps, expressions as morph targets, eyes, in the pose of the neutral head.
 
 glTF's axes are y up with the face along +z and metres, so a point (x, y, z) of the head frame becomes (x, z, −y), and
-a texture's v runs downwards. The specular map goes into ``KHR_materials_specular`` as a factor on glTF's F0 of 0.04.
+a texture's v runs downwards. The specular map goes into ``KHR_materials_specular`` as a factor on glTF's F0 of 0.04; of
+the roughness map glTF takes green, and blue is times the metallic factor of zero, so that a grey picture will do.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from .head import MATERIALS, HeadModel
 from .maps import F0_SCALE
 from .raster import corner_normals, corner_tangents
 
-#: Roughness of skin, of eyes under their tears, and of what is inside the mouth.
-SKIN_ROUGHNESS, EYE_ROUGHNESS, WET_ROUGHNESS = 0.45, 0.08, 0.3
+#: Roughness of eyes under their tears, and of what is inside the mouth.
+EYE_ROUGHNESS, WET_ROUGHNESS = 0.08, 0.3
 #: Linear base colours of what has no map.
 PLAIN = {
     "socket": (0.42, 0.2, 0.16),
@@ -31,6 +32,7 @@ PLAIN = {
 }
 #: What wears the skin's maps.
 SKINNED = ("skin", "neck")
+_SKIN_MAPS = ("diffuse_albedo", "normal", "specular_albedo", "roughness")
 _EYE_RINGS, _EYE_SEGMENTS = 24, 32
 _GLTF_F0 = 0.04
 
@@ -40,7 +42,8 @@ def write_gltf(
 ) -> None:
     """Write ``neutral`` points (V, 3), head frame, with the ``expression`` (E,) they are worn with as weights.
 
-    ``pictures``: PNG files by name: diffuse_albedo, normal, specular_albedo, eye. ``eyes`` (2, 3): gaze directions.
+    ``pictures``: PNG files by name: diffuse_albedo, normal, specular_albedo, roughness, eye. ``eyes`` (2, 3): gaze
+    directions.
     """
     glb = Glb()
     materials = dict.fromkeys(SKINNED, glb.add("materials", _skin(glb, pictures)))
@@ -65,14 +68,14 @@ def write_gltf(
 
 
 def _skin(glb: Glb, pictures: Mapping[str, bytes]) -> dict[str, Any]:
-    texture = {name: {"index": glb.texture(name, pictures[name])} for name in ("diffuse_albedo", "normal")}
-    specular = {"index": glb.texture("specular_albedo", pictures["specular_albedo"])}
+    texture = {name: {"index": glb.texture(name, pictures[name])} for name in _SKIN_MAPS}
     return {
         "name": "Skin",
         "pbrMetallicRoughness": {
             "baseColorTexture": texture["diffuse_albedo"],
             "metallicFactor": 0.0,
-            "roughnessFactor": SKIN_ROUGHNESS,
+            "roughnessFactor": 1.0,
+            "metallicRoughnessTexture": texture["roughness"],
         },
         "normalTexture": texture["normal"],
         # The neck is open below.
@@ -80,7 +83,7 @@ def _skin(glb: Glb, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "extensions": {
             "KHR_materials_specular": {
                 "specularColorFactor": [F0_SCALE / _GLTF_F0] * 3,
-                "specularColorTexture": specular,
+                "specularColorTexture": texture["specular_albedo"],
             }
         },
     }

@@ -22,7 +22,7 @@ from .raster import corner_normals, corner_tangents, uv_raster
 SLIDERS = 16
 #: What the folder holds, by what it is.
 FILES = {
-    **{name: f"{name}.png" for name in (*maps.MAPS, "normal_object", "mask", "overlay", "eye")},
+    **{name: f"{name}.png" for name in (*maps.MAPS, "roughness", "normal_object", "mask", "overlay", "eye")},
     "head": "head.npz",
     "glb": "head.glb",
 }
@@ -33,6 +33,7 @@ def write_portrait(folder: Path, portrait: Portrait, head: HeadModel) -> None:
     """Write all :data:`FILES` into ``folder`` but the overlay, which is there already."""
     pictures = {name: encoded(portrait.maps[channels]) for name, channels in maps.MAPS.items()}
     pictures |= {
+        "roughness": encoded(portrait.roughness),
         "normal_object": encoded(object_normals(portrait.maps[maps.NORMAL], head, neutral_points(portrait, head))),
         "mask": encoded(portrait.mask),
         "eye": encoded(portrait.eye),

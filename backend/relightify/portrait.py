@@ -14,13 +14,15 @@ from .records import FaceFit
 @dataclass(frozen=True)
 class Portrait:
     """``fit``: the head under the photo; ``expressions``: its names. ``maps`` (10, R, R) as :mod:`.maps` has them;
-    ``mask`` (1, R, R) 0..1, what of the texture is the photo's, and ``seen`` its share of the skin. ``eye`` (3, H, 2H)
-    sRGB-encoded, ``gaze`` (2, 3) and ``iris`` (3,): :mod:`.eyes`. ``residual``: how far albedo times light is from the
-    photo (:mod:`.delight`). ``warnings`` are sentences."""
+    ``roughness`` (1, r, r), a guess (:mod:`.roughness`). ``mask`` (1, R, R) 0..1, what of the texture is the photo's,
+    and ``seen`` its share of the skin. ``eye`` (3, H, 2H) sRGB-encoded, ``gaze`` (2, 3) and ``iris`` (3,):
+    :mod:`.eyes`. ``residual``: how far albedo times light is from the photo (:mod:`.delight`). ``warnings`` are
+    sentences."""
 
     fit: FaceFit
     expressions: Sequence[str]
     maps: Tensor
+    roughness: Tensor
     mask: Tensor
     seen: float
     eye: Tensor

@@ -118,7 +118,8 @@ def write_head():
     def write(folder, diffuse=(0.8, 0.6, 0.5), **arrays):
         folder.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(folder / "head.npz", **small_head() | arrays)
-        pictures = {"diffuse_albedo": diffuse, "specular_albedo": (0.4,) * 3, "normal": (0.5, 0.5, 1.0)}
+        pictures = {"diffuse_albedo": diffuse, "normal": (0.5, 0.5, 1.0)}
+        pictures |= {"specular_albedo": (0.4,) * 3, "roughness": (0.6,) * 3}
         for name, colour in (pictures | {"eye": (0.9, 0.85, 0.8), "overlay": (0.3,) * 3}).items():
             write_picture(folder / f"{name}.png", colour)
         return folder

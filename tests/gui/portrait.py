@@ -57,8 +57,9 @@ def write_answer(folder: Path, picture: Path) -> None:
         translation=shift.double().numpy(),
         fov_x_deg=np.float64(_FOV),
     )
-    colours = {"diffuse_albedo": (205, 155, 130), "specular_albedo": (110,) * 3, "normal": (128, 128, 255)}
-    for name, colour in (colours | {"overlay": (90, 90, 90)}).items():
+    colours = {"diffuse_albedo": (205, 155, 130), "normal": (128, 128, 255)}
+    colours |= {"specular_albedo": (110,) * 3, "roughness": (128,) * 3, "overlay": (90,) * 3}
+    for name, colour in colours.items():
         Image.new("RGB", (64, 64), colour).save(folder / "head" / f"{name}.png")
     eye = np.full((64, 128, 3), 225, np.uint8)
     eye[:8] = 40

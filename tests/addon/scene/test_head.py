@@ -111,17 +111,17 @@ def test_skin_takes_the_maps_and_lets_light_in(made):
     def source(socket):
         return surface.inputs[socket].links[0].from_node
 
-    diffuse, specular = source("Base Color").image, source("Specular IOR Level").image
+    diffuse, *plain = (source(name).image for name in ("Base Color", "Specular IOR Level", "Roughness"))
     bend = source("Normal")
-    normal = bend.inputs["Color"].links[0].from_node.image
+    plain.append(bend.inputs["Color"].links[0].from_node.image)
     assert diffuse.colorspace_settings.name == "sRGB"
-    assert specular.colorspace_settings.name == normal.colorspace_settings.name == "Non-Color"
+    assert {image.colorspace_settings.name for image in plain} == {"Non-Color"} and len(set(plain)) == 3
     assert bend.type == "NORMAL_MAP" and bend.uv_map in made.data.uv_layers
     # A level of 0.5 means 4 % at this index only.
     assert surface.inputs["IOR"].default_value == pytest.approx(1.5)
     reach = surface.inputs["Subsurface Scale"].default_value * max(surface.inputs["Subsurface Radius"].default_value)
     assert surface.inputs["Subsurface Weight"].default_value == 1.0 and 0.0005 < reach < 0.004, "millimetres in metres"
-    assert all(image.packed_files for image in (diffuse, specular, normal))
+    assert all(image.packed_files for image in (diffuse, *plain))
     assert made.data.materials[1] == made.data.materials[0], "the neck wears the skin's maps"
     assert made.data.materials[2].node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value[0] > 0.2
 
@@ -273,7 +273,15 @@ def test_the_export_holds_maps_sliders_and_eyes(made, tmp_path):
     data = (tmp_path / "ada.glb").read_bytes()
     (length,) = struct.unpack_from("<I", data, 12)
     said = json.loads(data[20 : 20 + length])
-    assert len(said["nodes"]) == 3 and len(said["images"]) >= 3
+    assert len(said["nodes"]) == 3 and len(said["images"]) >= 4
+    (skin,) = (material for material in said["materials"] if material["name"] == "Ada head skin")
+    rough = skin["pbrMetallicRoughness"]["metallicRoughnessTexture"]["index"]
+    view = said["bufferViews"][said["images"][said["textures"][rough]["source"]]["bufferView"]]
+    begin = 28 + length + view.get("byteOffset", 0)
+    (tmp_path / "rough.png").write_bytes(data[begin : begin + view["byteLength"]])
+    green = bpy.data.images.load(str(tmp_path / "rough.png")).pixels[1]
+    assert green * skin["pbrMetallicRoughness"].get("roughnessFactor", 1.0) == pytest.approx(0.6, abs=0.01)
+    assert skin["pbrMetallicRoughness"]["metallicFactor"] == 0
     targets = said["meshes"][[m["name"] for m in said["meshes"]].index(made.data.name)]["extras"]["targetNames"]
     assert "jawOpen" in targets and "Identity 02" in targets
 

@@ -104,7 +104,7 @@ def make_head(params):
     """Leave the answer's head in the folder that was asked for."""
     (ROOT / "asked.json").write_text(json.dumps(params))
     shutil.copytree(ROOT / "answer" / "head", params["out"])
-    names = ("diffuse_albedo", "specular_albedo", "normal", "eye", "overlay")
+    names = ("diffuse_albedo", "specular_albedo", "roughness", "normal", "eye", "overlay")
     files = {name: f"{name}.png" for name in names} | {"head": "head.npz"}
     return {"version": 1, "reprojection": 0.011, "files": files, "warnings": ["The photo is dark."]}
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ import torch
 from limelight.backend.relightify.gltf import write_gltf
 from limelight.backend.relightify.head import MATERIALS, HeadModel
 from limelight.backend.relightify.output import encoded
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[3]
 _SCALARS = {5126: np.float32, 5123: np.uint16, 5125: np.uint32}
@@ -56,6 +58,7 @@ def written(head: HeadModel, tmp_path_factory: pytest.TempPathFactory) -> tuple[
         "diffuse_albedo": encoded(torch.rand(3, 32, 32, generator=make)),
         "normal": encoded(torch.tensor([0.5, 0.5, 1.0])[:, None, None].expand(3, 32, 32)),
         "specular_albedo": encoded(torch.full((1, 32, 32), 0.5)),
+        "roughness": encoded(torch.linspace(0.3, 0.7, 32).expand(1, 32, 32)),
         "eye": encoded(torch.rand(3, 16, 32, generator=make)),
     }
     path = tmp_path_factory.mktemp("glb") / "head.glb"
@@ -110,6 +113,17 @@ def test_eyes_sit_in_the_head_and_look_where_they_shall(head, written):
     np.testing.assert_allclose(at[uv[:, 1] == 0], [[0, 0, head.eye_radius]] * 33, atol=1e-6)
 
 
+def test_skin_is_as_rough_as_its_map_and_no_metal(written):
+    file = File(written[0])
+    look = file.json["materials"][0]["pbrMetallicRoughness"]
+    image = file.json["images"][file.json["textures"][look["metallicRoughnessTexture"]["index"]]["source"]]
+    view = file.json["bufferViews"][image["bufferView"]]
+    png = file.binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
+    green = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))[..., 1] / 255
+    np.testing.assert_allclose(green * look["roughnessFactor"], np.tile(np.linspace(0.3, 0.7, 32), (32, 1)), atol=0.003)
+    assert look["metallicFactor"] == 0
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
 def test_khronos_validator_finds_nothing(written):
     """The validator is the npm package gltf-validator, in .envs/gltf or where LIMELIGHT_GLTF_VALIDATOR says."""
@@ -150,4 +164,4 @@ def test_blender_imports_it(head, written, tmp_path):
     np.testing.assert_allclose(low, written[1][used].amin(0), atol=1e-5)
     np.testing.assert_allclose(high, written[1][used].amax(0), atol=1e-5)
     assert keys == list(head.expressions)
-    assert {"Base Color", "Normal", "Specular Tint"} <= set(linked)
+    assert {"Base Color", "Normal", "Roughness", "Specular Tint"} <= set(linked)

@@ -23,8 +23,8 @@ def portrait(head, posed) -> Portrait:
     expression[list(head.expressions).index("jawOpen")] = 0.4
     fit = dataclasses.replace(posed, expression=expression, offsets=torch.full_like(head.mean, 1e-3))
     stack = torch.rand(maps.CHANNELS, 64, 64, generator=torch.Generator().manual_seed(1))
-    mask, eye = torch.ones(1, 64, 64), torch.rand(3, 16, 32)
-    return Portrait(fit, head.expressions, stack, mask, 0.5, eye, GAZE, torch.full((3,), 0.1), 0.05)
+    rough, mask, eye = torch.rand(1, 32, 32), torch.ones(1, 64, 64), torch.rand(3, 16, 32)
+    return Portrait(fit, head.expressions, stack, rough, mask, 0.5, eye, GAZE, torch.full((3,), 0.1), 0.05)
 
 
 def test_every_file_is_written_and_pictures_hold_the_maps(head, portrait, tmp_path):
@@ -33,6 +33,8 @@ def test_every_file_is_written_and_pictures_hold_the_maps(head, portrait, tmp_pa
     for name, channels in maps.MAPS.items():
         pixels = np.asarray(Image.open(tmp_path / FILES[name]), np.float32).reshape(64, 64, -1) / 255
         np.testing.assert_allclose(pixels, portrait.maps[channels].permute(1, 2, 0), atol=0.51 / 255)
+    rough = np.asarray(Image.open(tmp_path / FILES["roughness"]), np.float32) / 255
+    np.testing.assert_allclose(rough, portrait.roughness[0], atol=0.51 / 255)
 
 
 def test_blenders_head_with_its_sliders_where_they_stand_is_the_fitted_one(head, portrait, tmp_path):
