@@ -59,3 +59,9 @@ def gradient_error(frames: Tensor, truth: Tensor, mask: Tensor) -> float:
 def flicker(levels: Tensor) -> float:
     """Mean |change| between consecutive frames of mean irradiance (T,), as a share of its mean over time."""
     return float((levels[1:] - levels[:-1]).abs().mean() / levels.mean().clamp(min=1e-9))
+
+
+def swing(levels: Tensor) -> float:
+    """How far mean irradiance (T,) goes up and down over a sequence, in stops: that of the truth should be kept."""
+    stops = levels.clamp(min=1e-9).log2()
+    return float(stops.max() - stops.min())

@@ -50,8 +50,9 @@ def motions(sequence: Sequence) -> dict[str, list[Motion]]:
 
 
 def score(shown: Shown, truth: Shown, moves: dict[str, list[Motion]], distances: Distances) -> Scores:
-    """Flat, by ``ball.metric``, and ``flicker`` of the mean radiance. Per-frame metrics are means over frames."""
-    found: Scores = {"flicker": video_metrics.flicker(shown.level)}
+    """Flat, by ``ball.metric``; ``flicker`` and ``swing`` are of the mean radiance. Per-frame metrics are means over
+    frames."""
+    found: Scores = {"flicker": video_metrics.flicker(shown.level), "swing": video_metrics.swing(shown.level)}
     for ball in BALLS:
         ours, target = shown.balls[ball], truth.balls[ball]
         frames = [metrics.scores(a, b, SMALL.mask) for a, b in zip(ours, target, strict=True)]

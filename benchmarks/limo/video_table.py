@@ -40,7 +40,8 @@ def as_table(about: dict[str, Any], summary: Summary, families: dict[str, Summar
         f"{about['sequences']} sequences of {about['frames']} frames, {about['quality']} quality, seed {about['seed']}."
         " Means over sequences; in brackets 95 % by bootstrap over scenes. Balls at EV 0. Warped error: each frame"
         " against the one before, moved along the generator's true motion; *truth* is what the true light has, which"
-        " changes too. T-DSSIM is LIMO's T-LPIPS with 1 − SSIM in the place of LPIPS.\n",
+        " changes too. Swing: from a sequence's dimmest frame to its brightest, by mean radiance. T-DSSIM is LIMO's"
+        " T-LPIPS with 1 − SSIM in the place of LPIPS.\n",
         *(f"- {verdict}" for verdict in judged),
         "\n## All\n",
         _section(summary),
@@ -57,9 +58,9 @@ def _section(summary: Summary) -> str:
     for ball in BALLS:
         for method, means in summary.means.items():
             cells = [_number(summary, method, f"{ball}.{key}") for key in _NAMES if f"{ball}.{key}" in known]
-            rows.append([ball, method, *cells, f"{means['flicker']:.2%}"])
+            rows.append([ball, method, *cells, f"{means['flicker']:.2%}", f"{means['swing']:.2f}"])
     heads = [name for key, name in _NAMES.items() if f"mirror.{key}" in known]
-    return grid(["ball", "light", *heads, "level's change"], rows)
+    return grid(["ball", "light", *heads, "level's change", "swing, stops"], rows)
 
 
 def _number(summary: Summary, method: str, key: str) -> str:

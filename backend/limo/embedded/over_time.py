@@ -3,7 +3,8 @@
 
 All frames start from the same noise, so what still changes from frame to frame is what the network makes of slightly
 other inputs. What a mirror shows moves with probe and camera, so neighbours are moved along first: by the photo's depth
-where it was seen, by a smooth guess elsewhere. Where the light itself changes suddenly nothing is mixed across.
+where it was seen, by a smooth guess elsewhere. Where all that the photo shows got brighter or darker, so do they.
+Where the light itself changes suddenly nothing is mixed across.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from ...optics.exposure import luminance
 from ...optics.motion import Placement, place_of, seen_before
 from ...optics.sphere import SphereView, mirror_point
 from ..view import Probe, View
-from .encode import CROP, Inputs, fill_unseen
+from .brightness import brightened, lit
+from .encode import CROP, Inputs, decode_radiance, encode_radiance, fill_unseen
 
 #: Rows of the coarse surroundings by which a change of light is noticed.
 _COARSE = 6
@@ -36,7 +38,7 @@ AROUND = 5
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What mixing needs of one frame: the close-up, its place in the world, distances and surroundings.
+    """What mixing needs of one frame: the close-up, its place in the world, distances, surroundings and photo.
 
     view and placement are in double precision: what stays at rest must not be shaken by rounding. distance: (N, 2N)
     metres from the probe, camera frame, complete. coarse: (6, 12) log2 luminance of what was seen, world frame's turn,
@@ -48,6 +50,7 @@ class Frame:
     distance: Tensor
     coarse: Tensor
     seen: Tensor
+    photo: View
 
     @classmethod
     def of(cls, view: View, probe: Probe, inputs: Inputs) -> Frame:
@@ -61,7 +64,7 @@ class Frame:
         coarse = turned[..., 0] / turned[..., 1].clamp(min=1e-3)
         place = probe.position.double()
         ball = SphereView(place, probe.radius, CROP)
-        return cls(ball, Placement(place, world.double()), far, coarse, turned[..., 1])
+        return cls(ball, Placement(place, world.double()), far, coarse, turned[..., 1], view)
 
 
 def light_steps(frames: list[Frame]) -> Tensor:
@@ -103,8 +106,13 @@ def moved(code: Tensor, source: Frame, target: Frame) -> tuple[Tensor, Tensor]:
 
 
 def mixed(codes: Tensor, frames: list[Frame]) -> Tensor:
-    """Codes (T, 6, S, S) of consecutive frames, each mixed with its neighbours along motion: (T, 6, S, S)."""
+    """Codes (T, 6, S, S) of consecutive frames, each mixed with its neighbours along motion: (T, 6, S, S).
+
+    Neighbours are first set to the frame's brightness, so that slow swings of the light are not cut.
+    """
     ties = continuity(light_steps(frames))
+    steps = [brightened(before.photo, now.photo) for before, now in itertools.pairwise(frames)]
+    levels = torch.stack([torch.zeros(3), *steps]).cumsum(0)
     result = []
     for t, target in enumerate(frames):
         total, count = codes[t], torch.ones(2, 1, 1)
@@ -112,7 +120,8 @@ def mixed(codes: Tensor, frames: list[Frame]) -> Tensor:
             tie = float(ties[min(t, k) : max(t, k)].prod()) * (1 - abs(k - t) / (NEIGHBOURS + 1))
             if k == t or tie < _NOTHING:
                 continue
-            there, known = moved(codes[k], frames[k], target)
+            code = encode_radiance(lit(decode_radiance(codes[k]), levels[t] - levels[k]))
+            there, known = moved(code, frames[k], target)
             total = total + there * (known * tie).repeat_interleave(3, 0)
             count = count + known * tie
         result.append(total / count.repeat_interleave(3, 0))

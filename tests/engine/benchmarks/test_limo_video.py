@@ -99,8 +99,11 @@ def test_the_bench_tells_steady_from_shaken_and_goes_on_where_it_broke(folder: P
     means = found["means"]
     assert means[OVER_TIME]["mirror.warped_error"] < 0.5 * means[PER_FRAME]["mirror.warped_error"]
     assert means[OVER_TIME]["flicker"] < 0.05 < means[PER_FRAME]["flicker"]
+    assert means[OVER_TIME]["swing"] == means["truth"]["swing"] < 0.1
+    assert means[PER_FRAME]["swing"] == pytest.approx(math.log2(1.2 / 0.9), abs=0.1) and means[HELD]["swing"] == 0
     assert means[HELD]["mirror.gradient_error"] > means[OVER_TIME]["mirror.gradient_error"]
     assert found["families"] == {"camera": 1} and "What moves: camera" in found["table"]
+    assert "swing, stops" in found["table"]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"lights", "scores.json", "strips.png", "table.md"}
     assert json.loads((tmp_path / "out" / "scores.json").read_text())["rows"][0]["name"] == "camera_1/0"
 

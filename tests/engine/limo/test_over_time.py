@@ -90,6 +90,15 @@ def test_a_fade_is_followed_without_a_lag() -> None:
         )
 
 
+def test_a_slow_swing_of_the_light_is_not_cut() -> None:
+    gains = [1.0 + 0.35 * math.sin(2 * math.pi * i / 9) for i in range(12)]
+    seen = [view(turned(0.5 * i), g) for i, g in enumerate(gains)]
+    clean = torch.stack([code(s, g) for s, g in zip(seen, gains, strict=True)])
+    mixed = over_time.mixed(clean, [frame(s) for s in seen])
+    levels, true = (each[:, :, INSIDE].mean((1, 2)) for each in (mixed, clean))
+    assert float(levels.max() - levels.min()) > 0.95 * float(true.max() - true.min())
+
+
 @pytest.fixture
 def painter(tmp_path) -> paint.EmbeddedPainter:
     torch.manual_seed(0)
