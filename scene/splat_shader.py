@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The material that draws Gaussians: each instance is a hull on which a pixel finds the Gaussian's peak along its ray.
 
-In the instance's own frame the hull's inner sphere has radius one and is where opacity falls to 1/255. With r the
-distance at which the ray passes the middle, opacity is o · (255 o)^(−r²), which is o · exp(−½ d²) of the Gaussian. That
-needs no camera, so it is right in mirrors and shadows, and for EEVEE and Cycles alike; quads that face the camera would
-be right for one camera alone, quads along the Gaussian's own plane vanish from the side.
+In the instance's own frame the hull's inner sphere has radius one and is where opacity falls to an e-th of its peak: to
+1/255 (e = 255 o), but at most to a 64th. With r the distance at which the ray passes the middle, it is o · e^(−r²), the
+Gaussian's o · exp(−½ d²). That needs no camera, so it is right in mirrors and shadows, and for EEVEE and Cycles
+alike; quads that face the camera would be right for one camera alone, quads along the Gaussian's own plane vanish from
+the side.
 
 What it covers shines as photographed, or reflects the scene's light about the Gaussian's normal, or both (see
 splat_surface). A relit Gaussian must not shade its neighbours, which overlap it: it casts no shadow and bounces no
@@ -29,7 +30,10 @@ SHARE, RELIGHT = "limelight_share", "limelight_relight"
 NAME = "Limelight Splats"
 _MARK = "limelight_splats"
 #: Counts changes of the nodes: a file that was saved with others gets these.
-_VERSION = 2
+_VERSION = 3
+#: Where Gaussians end, as a part of their peak: beyond lies a 64th of what they cover, but many of the rays that would
+#: meet them, each of which costs as much as any other.
+_DEEPEST = 64.0
 #: Reflects four hundredths straight on, as the method's dielectrics do.
 _IOR = 1.5
 
@@ -96,6 +100,11 @@ def _hidden(maths: Maths, surface: bpy.types.NodeSocket) -> bpy.types.NodeSocket
     return maths.multiply(maths.scalar("MAXIMUM", asked, bounced), _attribute(maths, RELIGHT).outputs["Fac"])
 
 
+def depth(maths: Maths, peak: bpy.types.NodeSocket) -> bpy.types.NodeSocket:
+    """How many times lower than its ``peak`` opacity is at a Gaussian's hull; in shaders and in geometry nodes."""
+    return maths.scalar("MINIMUM", maths.multiply(peak, 255.0), _DEEPEST)
+
+
 def _opacity(maths: Maths, peak: bpy.types.NodeSocket) -> bpy.types.NodeSocket:
     """How much of what is behind a pixel of the hull the Gaussian covers."""
     place = maths.node("ShaderNodeTexCoord").outputs["Object"]
@@ -106,7 +115,7 @@ def _opacity(maths: Maths, peak: bpy.types.NodeSocket) -> bpy.types.NodeSocket:
     along = maths.vector("DOT_PRODUCT", place, ray)
     past = maths.divide(maths.multiply(along, along), maths.vector("DOT_PRODUCT", ray, ray))
     squared = maths.subtract(maths.vector("DOT_PRODUCT", place, place), past)
-    fall = maths.scalar("POWER", maths.multiply(peak, 255.0), maths.multiply(squared, -1.0))
+    fall = maths.scalar("POWER", depth(maths, peak), maths.multiply(squared, -1.0))
     inside = maths.scalar("LESS_THAN", squared, 1.0)
     front = maths.subtract(1.0, geometry.outputs["Backfacing"])
     return maths.multiply(maths.multiply(maths.multiply(peak, fall), inside), front)

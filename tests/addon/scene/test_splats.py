@@ -4,10 +4,11 @@
 import math
 import time
 
+import bmesh
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import compat, pixels, splat_drawing, splat_file, splats
+from limelight.scene import compat, pixels, splat_drawing, splat_file, splat_nodes, splats
 from limelight.tests.addon import splat_files
 
 PIXELS = 33
@@ -96,6 +97,13 @@ def test_a_gaussian_looks_like_its_formula(look, tmp_path):
     light = [((c + 0.055) / 1.055) ** 2.4 for c in (0.5, 0.25, 0.75)]
     middle = PIXELS // 2
     np.testing.assert_allclose(seen[middle, middle, :3], np.multiply(light, 0.9), rtol=0.03)
+
+
+@pytest.mark.parametrize(("radius", "subdivisions"), [(splat_nodes._HULL, 1), (splat_nodes._FINER_HULL, 2)])
+def test_a_hull_touches_what_it_encloses(radius, subdivisions):
+    shape = bmesh.new()
+    bmesh.ops.create_icosphere(shape, subdivisions=subdivisions, radius=radius)
+    assert min(face.normal @ face.verts[0].co for face in shape.faces) == pytest.approx(1, abs=1e-4)
 
 
 def test_a_turned_gaussian_is_long_where_it_should_be(look, tmp_path):

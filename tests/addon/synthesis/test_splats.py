@@ -7,8 +7,9 @@ import bpy
 import numpy as np
 import pytest
 from limelight.scene import compat, pixels
-from limelight.synthesis.blender import cycles, splat_stage
+from limelight.synthesis.blender import cycles, splat_look, splat_stage
 from limelight.synthesis.blender.splat_objects import ALBEDO, OBJECTS, SURFACE
+from limelight.tests.addon import splat_files
 from mathutils import Matrix, Vector
 
 POSE = [[1, 0, 0, 0], [0, 0, -1, -4], [0, 1, 0, 0], [0, 0, 0, 1]]
@@ -67,3 +68,16 @@ def test_a_view_has_alpha_and_is_not_made_twice(scene, tmp_path: Path) -> None:
     scene.camera.matrix_world = Matrix(POSE)
     splat_stage.tell(scene, tmp_path / "truth.exr")
     assert (tmp_path / "truth.exr").stat().st_size > 1000
+
+
+def test_splats_are_shown_beside_their_object(scene, tmp_path: Path) -> None:
+    pixels.write(tmp_path / "sky.exr", np.full((8, 16, 3), 0.5, np.float32))
+    table = splat_files.rows([[0, 0, 0]], [[0.5] * 3], 0.995, [0.5, 0.001, 0.5], material=[[1, 1, 1, 1, 0.3, 1]])
+    cloud = splat_files.write(tmp_path / "a.ply", *table)
+    told = splat_look.compare(scene, "metal", cloud, str(tmp_path / "sky.exr"), tmp_path, (12, 12), 4)
+    assert told["gaussians"] == 1 and set(told["times"]) == {"object", "material", "normals alone", "photographed"}
+    middle = {name: pixels.read(tmp_path / f"{name}.exr")[6, 6] for name in ("object", "material", "photographed")}
+    # A white mirror in even light is as bright as that; the photograph's 0.5 of a display is 0.214 of light.
+    assert middle["material"][:3] == pytest.approx([0.5] * 3, abs=0.05)
+    assert middle["photographed"][:3] == pytest.approx([0.214] * 3, abs=0.05)
+    assert middle["object"][0] > middle["object"][2] > 0
