@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -54,7 +54,7 @@ class TrainJob(Distillation):
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> TrainJob:
         """Read the parameters of a request; unknown names are errors."""
-        kinds = {**KINDS, "gaussians": int, "start": Path}
+        kinds: dict[str, Callable[[Any], Any]] = {**KINDS, "gaussians": int, "start": Path}
         return read_job(cls, params, kinds, ("scene", "out"), "Name a scene and an out.")
 
 
