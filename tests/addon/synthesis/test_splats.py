@@ -74,10 +74,12 @@ def test_splats_are_shown_beside_their_object(scene, tmp_path: Path) -> None:
     pixels.write(tmp_path / "sky.exr", np.full((8, 16, 3), 0.5, np.float32))
     table = splat_files.rows([[0, 0, 0]], [[0.5] * 3], 0.995, [0.5, 0.001, 0.5], material=[[1, 1, 1, 1, 0.3, 1]])
     cloud = splat_files.write(tmp_path / "a.ply", *table)
-    told = splat_look.compare(scene, "metal", cloud, str(tmp_path / "sky.exr"), tmp_path, (12, 12), 4)
+    told = splat_look.compare(scene, "metal", cloud, str(tmp_path / "sky.exr"), tmp_path, (12, 12), 32)
     assert told["gaussians"] == 1 and set(told["times"]) == {"object", "material", "normals alone", "photographed"}
-    middle = {name: pixels.read(tmp_path / f"{name}.exr")[6, 6] for name in ("object", "material", "photographed")}
-    # A white mirror in even light is as bright as that; the photograph's 0.5 of a display is 0.214 of light.
-    assert middle["material"][:3] == pytest.approx([0.5] * 3, abs=0.05)
+    names = ("object", "material", "photographed")
+    middle = {name: pixels.read(tmp_path / f"{name}.exr")[5:7, 5:7].mean((0, 1)) for name in names}
+    # A white mirror in even light is as bright as that, but for what its roughness sends back into it: 4 % in Blender
+    # 4.2, 11 % in 5.2. The photograph's 0.5 of a display is 0.214 of light.
+    assert middle["material"][:3] == pytest.approx([0.47] * 3, abs=0.05)
     assert middle["photographed"][:3] == pytest.approx([0.214] * 3, abs=0.05)
     assert middle["object"][0] > middle["object"][2] > 0
