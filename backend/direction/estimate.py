@@ -97,8 +97,8 @@ def estimate(
         )
     if model == SHADING:
         return _by_shading(photo, camera, depth)
-    found = _by_network(photo, camera, probe, _predictor(EMBEDDED if model == AUTO else model, device), model)
-    return _with_shadows(found, photo, camera, depth) if model == AUTO else found
+    predict = _predictor(EMBEDDED if model == AUTO else model, device)
+    return _by_network(photo, camera, probe, predict, model, depth)
 
 
 def _check(photo: Tensor, camera: Camera, probe: tuple[float, float] | None) -> None:
@@ -137,41 +137,37 @@ def _by_network(
     probe: tuple[float, float] | None,
     predict: Callable[[Inputs], tuple[Tensor, Tensor]],
     model: str,
+    depth: Tensor | None,
 ) -> Direction:
     probability, values = predict(Inputs.of(photo, camera, probe))
+    notes: list[str] = []
+    if model == AUTO:
+        probability, model, notes = _with_shadows(probability, photo, camera, depth)
     vector, spread = bins.best_guess(probability)
     irradiance, ratio, size = decode_values(values[0])
     warnings = []
     if min(camera.width, camera.height) < SIZE // 2:
         warnings.append(f"The picture has only {camera.width}×{camera.height} pixels; its light is hard to tell.")
-    warnings += _doubts(float(spread))
+    if float(spread) > _UNSURE_DEG:
+        warnings.append("The direction is little more than a guess: the picture shows no clear light or shadow.")
+    warnings += notes
     colour = irradiance / irradiance.max().clamp(min=1e-6)
     return Direction(
         vector[0], float(spread), probability[0], float(ratio), colour, irradiance, float(size), model, warnings
     )
 
 
-def _doubts(spread_deg: float) -> list[str]:
-    if spread_deg <= _UNSURE_DEG:
-        return []
-    return ["The direction is little more than a guess: the picture shows no clear light or shadow."]
-
-
-def _with_shadows(found: Direction, photo: Tensor, camera: Camera, depth: Tensor | None) -> Direction:
-    """The network's answer in the light of the shadows that are seen; as it is where there are no surfaces."""
+def _with_shadows(
+    probability: Tensor, photo: Tensor, camera: Camera, depth: Tensor | None
+) -> tuple[Tensor, str, list[str]]:
+    """The network's distribution (1, 642) in the light of the shadows that are seen, what it is from, and the depth's
+    warnings; as it was where there are no surfaces."""
     depth, notes = _depth(photo, camera, depth)
     try:
         shares = explained(View(photo.clamp(min=0), depth, camera))
     except BadInput:
-        return replace(found, model=EMBEDDED)
-    distribution = sharpened(found.distribution, shares)
-    vector, spread = bins.best_guess(distribution[None])
-    doubts = _doubts(found.spread_deg)
-    warnings = [*(w for w in found.warnings if w not in doubts), *_doubts(float(spread)), *notes]
-    return replace(
-        found, vector=vector[0], spread_deg=float(spread), distribution=distribution, model=WITH_SHADOWS,
-        warnings=warnings,
-    )  # fmt: skip
+        return probability, EMBEDDED, []
+    return sharpened(probability[0], shares)[None], WITH_SHADOWS, notes
 
 
 def _depth(photo: Tensor, camera: Camera, depth: Tensor | None) -> tuple[Tensor, list[str]]:

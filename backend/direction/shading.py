@@ -68,10 +68,15 @@ def normals(depth: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
     return found, known
 
 
+def shrunk(view: View, side: int) -> View:
+    """The view with at most ``side`` pixels along its longer side."""
+    scale = min(1.0, side / max(view.camera.width, view.camera.height))
+    return view.resized(max(8, round(view.camera.width * scale)), max(8, round(view.camera.height * scale)))
+
+
 def estimate_shading(view: View) -> Shading:
     """The light that explains the view's shading. Raises :class:`BadInput` where too little of it can be used."""
-    scale = min(1.0, _SIDE / max(view.camera.width, view.camera.height))
-    small = view.resized(max(8, round(view.camera.width * scale)), max(8, round(view.camera.height * scale)))
+    small = shrunk(view, _SIDE)
     normal, known = normals(small.depth, small.camera)
     light = luminance(small.radiance)
     usable = known & (small.radiance.amax(-1) < 0.98) & (light > 0.004)

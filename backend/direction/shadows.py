@@ -21,7 +21,7 @@ from ..limo.conditions import SKY
 from ..limo.view import View
 from ..optics.exposure import luminance
 from . import bins
-from .shading import normals
+from .shading import normals, shrunk
 
 #: Pixels on the longer side.
 _SIDE = 112
@@ -49,8 +49,7 @@ def explained(view: View) -> Tensor:
     The squared correlation of changes of log-luminance with those that a light from there makes by its angle and its
     shadows. Raises :class:`BadInput` where the picture shows too little of surfaces.
     """
-    scale = min(1.0, _SIDE / max(view.camera.width, view.camera.height))
-    small = view.resized(max(8, round(view.camera.width * scale)), max(8, round(view.camera.height * scale)))
+    small = shrunk(view, _SIDE)
     normal, known = normals(small.depth, small.camera)
     known &= small.depth < SKY
     first, second = _neighbours(small, normal, known)
