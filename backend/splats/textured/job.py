@@ -7,7 +7,7 @@ The paper's mesh variant also moves the surface; here it is the scan's.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from ...devices import pick_device
 from ...errors import BadInput
 from ...limo.report import PartReport, Report
-from ...requests import read_job
+from ...requests import Kinds, read_job
 from ..inputs import read_scene
 from ..train.distillation import KINDS, Distillation
 from ..train.loop import Settings
@@ -46,7 +46,7 @@ class TextureJob(Distillation):
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> TextureJob:
         """Read the parameters of a request; unknown names are errors."""
-        kinds: dict[str, Callable[[Any], Any]] = {**KINDS, "mesh": Path, "texels": int}
+        kinds: Kinds = {**KINDS, "mesh": Path, "texels": int}
         return read_job(cls, params, kinds, ("mesh", "scene", "out"), "Name a mesh, a scene and an out.")
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from ...devices import pick_device
 from ...errors import BadInput
 from ...limo.report import PartReport, Report
 from ...optics import exr
-from ...requests import read_job
+from ...requests import Kinds, read_job
 from ..files import formats
 from ..inputs import Scene, read_scene
 from ..shading.environment import to_panorama
@@ -54,7 +54,7 @@ class TrainJob(Distillation):
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> TrainJob:
         """Read the parameters of a request; unknown names are errors."""
-        kinds: dict[str, Callable[[Any], Any]] = {**KINDS, "gaussians": int, "start": Path}
+        kinds: Kinds = {**KINDS, "gaussians": int, "start": Path}
         return read_job(cls, params, kinds, ("scene", "out"), "Name a scene and an out.")
 
 
