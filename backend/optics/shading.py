@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -70,15 +71,38 @@ def glossy_sphere(panorama: Tensor, view: SphereView, roughness: float, height: 
 
 def glossy(panorama: Tensor, mirrored: Tensor, roughness: float, height: int = 64) -> Tensor:
     """What :func:`glossy_sphere` shows where a mirror would show the unit directions ``mirrored`` (P, 3): (P, 3)."""
-    alpha2 = max(roughness, 0.03) ** 4
     reduced = pano.resize(panorama, min(height, panorama.shape[0]))
     light = reduced.reshape(-1, 3)
     d = pano.directions(reduced.shape[0]).reshape(-1, 3)
     area = pano.solid_angles(reduced.shape[0]).expand(-1, 2 * reduced.shape[0]).reshape(-1)
     rows = []
     for chunk in mirrored.split(512):
-        cos_l = (chunk @ d.T).clamp(-1, 1)
-        cos_h2 = (1 + cos_l) / 2  # squared cosine of the angle between r and the half vector
-        weight = cos_l.clamp(min=0) / (cos_h2 * (alpha2 - 1) + 1) ** 2 * area
+        weight = _lobe(chunk @ d.T, roughness) * area
         rows.append((weight @ light) / weight.sum(-1, keepdim=True))
     return torch.cat(rows)
+
+
+def glossy_map(panorama: Tensor, roughness: float, height: int = 64) -> Tensor:
+    """What :func:`glossy` shows in every direction, as a panorama: (height, 2·height, 3).
+
+    Along a row the lobe only moves, so the sum over all texels for each of as many directions is a convolution.
+    """
+    turned = torch.fft.rfft(pano.resize(panorama, height).double(), dim=1)
+    seen = torch.einsum("oif,ifc->ofc", _lobes(roughness, height), turned)
+    return torch.fft.irfft(seen, n=2 * height, dim=1).clamp(min=0).float()
+
+
+@lru_cache(maxsize=16)
+def _lobes(roughness: float, height: int) -> Tensor:
+    """Lobes between rows of a map, normalised, over frequencies of longitude: (height, height, height + 1) complex."""
+    d = pano.directions(height).double()
+    weight = _lobe(torch.einsum("oc,ilc->oil", d[:, 0], d), roughness) * pano.solid_angles(height)
+    return torch.fft.rfft(weight / weight.sum((1, 2), keepdim=True), dim=2).conj().resolve_conj()
+
+
+def _lobe(cosine: Tensor, roughness: float) -> Tensor:
+    """Weights of light at this cosine to n = v = r, of any shape, up to a factor."""
+    alpha2 = max(roughness, 0.03) ** 4
+    cosine = cosine.clamp(-1, 1)
+    half2 = (1 + cosine) / 2  # squared cosine of the angle between r and the half vector
+    return cosine.clamp(min=0) / (half2 * (alpha2 - 1) + 1) ** 2

@@ -36,7 +36,6 @@ GLOSSY, MATTE = 0.25, 0.5
 #: Principled metal. DiffusionLight's script also builds a mix with a glossy lobe, but never links it to the output.
 SILVER = 0.3271
 BASE, DIFFUSE_ROUGHNESS, DIFFUSE_F0 = 0.8, 0.364, 0.04
-_ROWS = 64
 
 
 def limo_balls(lights: Lights) -> dict[str, Balls]:
@@ -89,26 +88,7 @@ def tone_map(panorama: Tensor) -> Tensor:
 
 def prefilter(lights: Lights, roughness: float) -> Lights:
     """What :func:`shading.glossy_sphere` shows, by reflected direction: (64, 128, 3) each."""
-    kernel = _kernel(roughness)
-    found = {}
-    for name, light in lights.items():
-        turned = torch.fft.rfft(pano.resize(light, _ROWS).double(), dim=1)
-        seen = torch.fft.irfft(torch.einsum("oif,ifc->ofc", kernel, turned), n=2 * _ROWS, dim=1)
-        found[name] = seen.clamp(min=0).float()
-    return found
-
-
-@cache
-def _kernel(roughness: float) -> Tensor:
-    """The lobe between rows of a map, normalised, over frequencies of longitude: (64, 64, 65) complex.
-
-    Along a row the lobe only moves, so the sum over 8192 texels for each of as many directions is a convolution.
-    """
-    alpha2 = max(roughness, 0.03) ** 4
-    d = pano.directions(_ROWS).double()
-    cosine = torch.einsum("oc,ilc->oil", d[:, 0], d).clamp(-1, 1)
-    weight = cosine.clamp(min=0) / ((1 + cosine) / 2 * (alpha2 - 1) + 1) ** 2 * pano.solid_angles(_ROWS)
-    return torch.fft.rfft(weight / weight.sum((1, 2), keepdim=True), dim=2).conj().resolve_conj()
+    return {name: shading.glossy_map(light, roughness) for name, light in lights.items()}
 
 
 def _diffuse(light: Tensor) -> Tensor:

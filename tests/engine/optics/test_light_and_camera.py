@@ -89,6 +89,14 @@ def test_rougher_metal_shows_a_wider_highlight_of_the_same_energy_order():
     assert int((wide > 0.1 * wide.max()).sum()) > 2 * int((sharp > 0.1 * sharp.max()).sum())
 
 
+def test_a_map_of_gloss_holds_what_each_direction_shows():
+    sky = torch.rand(24, 48, 3, generator=torch.Generator().manual_seed(0))
+    sky[5, 40] = 3000.0
+    for roughness in (0.28, 0.6):
+        each = shading.glossy(sky, pano.directions(24).reshape(-1, 3), roughness).reshape(24, 48, 3)
+        torch.testing.assert_close(shading.glossy_map(sky, roughness, 24), each, atol=1e-3, rtol=1e-3)
+
+
 def test_panorama_files_carry_frame_exposure_and_probe(tmp_path):
     image = torch.rand(16, 32, 3) * 1000
     exr.write_panorama(tmp_path / "env.exr", image, frame="world", probe_position=[1, 2, 3])
