@@ -48,7 +48,7 @@ def lights(photo: Tensor | None = None) -> dict[str, Lighting]:
 
 def turntable(folder: Path, width: int = 260) -> Image.Image:
     """A sheet: a row for each light, a column for each angle."""
-    stack = read_maps(folder)
+    stack, roughness = read_maps(folder), read_planes(folder / FILES["roughness"])
     head = heads.load()
     with np.load(folder / FILES["head"], allow_pickle=False) as file:
         worn = np.tensordot(file["expression_value"], file["expression"].astype(np.float32), 1)
@@ -64,7 +64,7 @@ def turntable(folder: Path, width: int = 260) -> Image.Image:
         view = View(head, points, Pose(FACING @ yaw, place, camera))
         rows = []
         for light in chosen.values():
-            radiance, alpha = view.render(stack, light)
+            radiance, alpha = view.render(stack, light, roughness)
             rows.append(expose(radiance + _BACKGROUND * (1 - alpha[..., None]), 0))
         columns.append(torch.cat(rows))
     pixels = torch.cat(columns, 1)
@@ -73,11 +73,13 @@ def turntable(folder: Path, width: int = 260) -> Image.Image:
 
 def read_maps(folder: Path) -> Tensor:
     """The stack (10, R, R) of the pictures in a folder."""
-    planes = []
-    for name in maps.MAPS:
-        pixels = np.asarray(Image.open(folder / FILES[name]), np.float32) / 255
-        planes.append(torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1))
-    return torch.cat(planes)
+    return torch.cat([read_planes(folder / FILES[name]) for name in maps.MAPS])
+
+
+def read_planes(path: Path) -> Tensor:
+    """A picture (C, H, W) as a file of 8 bits holds it, 0..1."""
+    pixels = np.asarray(Image.open(path), np.float32) / 255
+    return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1)
 
 
 def maps_sheet(folder: Path, side: int = 320) -> Image.Image:

@@ -12,17 +12,17 @@ from torch import Tensor
 from ..optics import harmonics, shading
 from ..optics import panorama as pano
 from .solid import Solid, shadow_map
+from .surface import CORNEA, SKIN, WET
 
 #: How far light reaches round the terminator of skin, red, green and blue: red travels farthest in it.
 WRAP = (0.30, 0.14, 0.08)
-#: Rows of the maps that light is looked up in once it is spread over a lobe, and of the blocks that throw shadows.
+#: Rows of the maps that diffuse light is looked up in, and of the blocks that throw shadows.
 _SPREAD, _SHADOWING = 32, 8
-#: Rows that the environment has before it is spread over a lobe.
-_LOBE = 48
+#: Rows of the maps that are spread over a lobe, and the roughnesses of the lobes; the first shows the environment
+#: itself. What lies between is mixed: by that skin's gloss is 1 to 3 % off.
+_LOBE, _LEVELS = 48, (CORNEA, 0.2, WET, 0.36, SKIN, 0.6, 0.75)
 #: Blocks with less than this part of all light throw no shadow worth a shadow map.
 _LEAST = 1e-3
-#: Roughnesses below this show the environment itself.
-_MIRROR = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +68,26 @@ class Lighting:
         """(P, 3): what the environment makes of white skin, nothing in its way. A normal (P, 3) for each colour."""
         return torch.stack([pano.sample(self._wrapped[..., i : i + 1], n)[..., 0] for i, n in enumerate(normals)], -1)
 
-    def mirrored(self, directions: Tensor, roughness: float) -> Tensor:
-        """(P, 3): what such a gloss shows of the environment where a mirror would show ``directions`` (P, 3)."""
-        if roughness < _MIRROR:
-            return pano.sample(self.environment, directions)
-        if roughness not in self._glossy:
-            table = shading.glossy(self.environment, pano.directions(_SPREAD).reshape(-1, 3), roughness, _LOBE)
-            self._glossy[roughness] = table.reshape(_SPREAD, 2 * _SPREAD, 3)
-        return pano.sample(self._glossy[roughness], directions)
+    def mirrored(self, directions: Tensor, roughness: Tensor) -> Tensor:
+        """(P, 3): what glosses of this ``roughness`` (P, 1) show where a mirror would show ``directions`` (P, 3)."""
+        levels = torch.tensor(_LEVELS)
+        above = torch.bucketize(roughness, levels).clamp(1, len(levels) - 1)
+        low, high = levels[above - 1], levels[above]
+        place = above - 1 + ((roughness - low) / (high - low)).clamp(0, 1)
+        found = torch.zeros_like(directions)
+        for number, level in enumerate(_LEVELS):
+            share = (1 - (place - number).abs()).clamp(min=0)
+            some = share[:, 0] > 0
+            if some.any():
+                found[some] += share[some] * pano.sample(self._gloss(level), directions[some])
+        return found
+
+    def _gloss(self, level: float) -> Tensor:
+        """The environment as a gloss of one of the levels shows it by direction, kept."""
+        if level not in self._glossy:
+            mirror = level == _LEVELS[0]
+            self._glossy[level] = self.environment if mirror else shading.glossy_map(self.environment, level, _LOBE)
+        return self._glossy[level]
 
     def reach(self, body: Solid) -> Tensor:
         """(N, 3): which part of the environment's light on each corner of a ``body`` other parts of it let through."""

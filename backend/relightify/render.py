@@ -24,8 +24,8 @@ from . import maps
 from .head import HeadModel
 from .lighting import WRAP, Lamp, Lighting
 from .raster import corner_tangents, project, rasterise
-from .solid import SOLID_MATERIALS, shadow_map, solid
-from .surface import ROUGHNESS, Surface, gloss, hemispherical, surface, wears_maps
+from .solid import shadow_map, solid
+from .surface import SKIN, Surface, gloss, hemispherical, surface, wears_maps
 
 #: How much of the fine normal red, green and blue light sees.
 _FINE = (0.45, 0.75, 0.9)
@@ -67,12 +67,15 @@ class View:
         self.point = point
         self._reach: dict[Lighting, Tensor] = {}
 
-    def render(self, stack: Tensor, lighting: Lighting) -> tuple[Tensor, Tensor]:
+    def render(self, stack: Tensor, lighting: Lighting, roughness: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Linear radiance (H, W, 3) and alpha (H, W) of a stack of maps (10, R, R) under a light.
 
+        ``roughness`` (1, r, r): the skin's, as :mod:`.roughness` tells it; without it skin is :data:`~.surface.SKIN`.
         The radiance is multiplied by alpha: over a background b it is image + (1 − alpha)·b.
         """
-        shown = surface(self.material, self._look_up(stack), self.normal, self.tangent, F.normalize(self.eye, dim=-1))
+        rough = torch.full((len(self.uv), 1), SKIN) if roughness is None else self._look_up(roughness)
+        values, eye = self._look_up(maps.filled(stack)), F.normalize(self.eye, dim=-1)
+        shown = surface(self.material, values, rough, self.normal, self.tangent, eye)
         colour = self._environment(shown, lighting)
         for lamp in lighting.lamps:
             colour = colour + self._lamp(shown, lamp)
@@ -80,16 +83,16 @@ class View:
 
     def flat(self, colours: Tensor) -> tuple[Tensor, Tensor]:
         """Linear colours (3, R, R) on the skin as they are, unlit, all else black: (H, W, 3), and alpha (H, W)."""
-        return self._picture(self._look_up(colours) * wears_maps(self.material)[:, None])
+        return self._picture(self._look_up(maps.filled(colours)) * wears_maps(self.material)[:, None])
 
     def _between(self, values: Tensor) -> Tensor:
         """(P, D): values (N, D) of the corners at the samples that hit."""
         return torch.einsum("pkd,pk->pd", values[self.body.triangles[self.hit]], self.weights)
 
     def _look_up(self, stack: Tensor) -> Tensor:
-        """(P, C): a map (C, R, R) at the samples, between its texels."""
+        """(P, C): a map (C, R, R), filled beside the skin, at the samples, between its texels."""
         grid = torch.stack([self.uv[:, 0] * 2 - 1, 1 - self.uv[:, 1] * 2], -1)[None, None]
-        found = F.grid_sample(maps.filled(stack)[None], grid, padding_mode="border", align_corners=False)
+        found = F.grid_sample(stack[None], grid, padding_mode="border", align_corners=False)
         return found[0, :, 0].T
 
     def _picture(self, colour: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,29 +114,21 @@ class View:
 
         Where the head hides the environment the gloss would show skin, which is lit about as this is.
         """
-        taken, mirrored = torch.zeros_like(shown.f0), torch.zeros_like(shown.albedo)
-        cosine = (shown.fine * self.towards).sum(-1, keepdim=True).clamp(1e-3, 1)
-        to = 2 * (shown.fine * self.towards).sum(-1, keepdim=True) * shown.fine - self.towards
-        for name, roughness in ROUGHNESS.items():
-            chosen = shown.material == SOLID_MATERIALS.index(name)
-            part = hemispherical(shown.f0[chosen], cosine[chosen], roughness)
-            # Lagarde and de Rousiers (2014): gloss is hidden less than the rest, the less so the smoother it is.
-            open_ = reach[chosen]
-            free = ((cosine[chosen] + open_) ** 2.0 ** (-16 * roughness - 1) - 1 + open_).clamp(0, 1)
-            taken[chosen] = part * free
-            mirrored[chosen] = part * free * lighting.mirrored(to[chosen], roughness)
-        return taken, mirrored
+        cosine = (shown.fine * self.towards).sum(-1, keepdim=True)
+        to = 2 * cosine * shown.fine - self.towards
+        cosine = cosine.clamp(1e-3, 1)
+        # Lagarde and de Rousiers (2014): gloss is hidden less than the rest, the less so the smoother it is.
+        free = ((cosine + reach) ** torch.exp2(-16 * shown.roughness - 1) - 1 + reach).clamp(0, 1)
+        taken = hemispherical(shown.f0, cosine, shown.roughness) * free
+        return taken, taken * lighting.mirrored(to, shown.roughness)
 
     def _lamp(self, shown: Surface, lamp: Lamp) -> Tensor:
         lit = shadow_map(self.body, lamp.direction).lit(self.point, shown.smooth)[:, None]
         cosines = [wrapped_cosine(n @ lamp.direction, wrap) for n, wrap in zip(_normals(shown), WRAP, strict=True)]
-        colour = torch.zeros_like(shown.albedo)
-        for name, roughness in ROUGHNESS.items():
-            chosen = shown.material == SOLID_MATERIALS.index(name)
-            fine, towards, f0 = shown.fine[chosen], self.towards[chosen], shown.f0[chosen]
-            taken = hemispherical(f0, (fine * towards).sum(-1, keepdim=True).clamp(1e-3, 1), roughness)
-            diffuse = shown.albedo[chosen] / math.pi * torch.stack(cosines, -1)[chosen] * (1 - taken)
-            colour[chosen] = diffuse + gloss(fine, towards, lamp.direction, f0, roughness)
+        cosine = (shown.fine * self.towards).sum(-1, keepdim=True).clamp(1e-3, 1)
+        taken = hemispherical(shown.f0, cosine, shown.roughness)
+        colour = shown.albedo / math.pi * torch.stack(cosines, -1) * (1 - taken)
+        colour = colour + gloss(shown.fine, self.towards, lamp.direction, shown.f0, shown.roughness)
         return colour * lit * lamp.irradiance
 
 

@@ -14,7 +14,7 @@ from ..optics.exposure import srgb_eotf
 from . import maps
 from .solid import SOLID_MATERIALS
 
-#: Blender's roughness of skin, of what is wet, and of the cornea.
+#: Blender's roughness of skin that has no map of it, of what is wet, and of the cornea.
 SKIN, WET, CORNEA = 0.45, 0.28, 0.05
 #: Linear diffuse albedo of what has no maps; all else wears the skin's.
 _PLAIN = {
@@ -28,27 +28,26 @@ _PLAIN = {
 _IRIS, _PUPIL = (24.0, (0.075, 0.045, 0.025)), (9.0, (0.005, 0.005, 0.005))
 #: Reflectance at normal incidence of what has no maps: water's and cornea's is a little less than skin's.
 _F0 = 0.035
-ROUGHNESS = {name: CORNEA if name == "eye" else WET if name in _PLAIN else SKIN for name in SOLID_MATERIALS}
 
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """Samples of a head: linear ``albedo`` (P, 3); ``f0`` (P, 1), reflectance at normal incidence; ``material`` (P,)
-    indices into :data:`~.solid.SOLID_MATERIALS`; unit normals (P, 3) ``fine``, with the normal map, and ``smooth``,
-    without, camera frame."""
+    """Samples of a head: linear ``albedo`` (P, 3); ``f0`` (P, 1), reflectance at normal incidence; ``roughness`` (P, 1)
+    as Blender means it; unit normals (P, 3) ``fine``, with the normal map, and ``smooth``, without, camera frame."""
 
     albedo: Tensor
     f0: Tensor
-    material: Tensor
+    roughness: Tensor
     fine: Tensor
     smooth: Tensor
 
 
-def surface(material: Tensor, values: Tensor, normal: Tensor, tangent: Tensor, eye: Tensor) -> Surface:
+def surface(material: Tensor, values: Tensor, rough: Tensor, normal: Tensor, tangent: Tensor, eye: Tensor) -> Surface:
     """The surface of samples of a ``material`` (P,).
 
-    ``values`` (P, 10) of the stack of maps there, used where there is skin; unit ``normal`` and ``tangent`` (P, 3);
-    ``eye`` (P, 3): where on an eyeball that looks along −y the sample lies, used where there is one.
+    ``values`` (P, 10) of the stack of maps there and how ``rough`` (P, 1) it is, used where there is skin; unit
+    ``normal`` and ``tangent`` (P, 3); ``eye`` (P, 3): where on an eyeball that looks along −y the sample lies, used
+    where there is one.
     """
     skin = wears_maps(material)[:, None]
     plain = torch.zeros(len(SOLID_MATERIALS), 3)
@@ -58,10 +57,11 @@ def surface(material: Tensor, values: Tensor, normal: Tensor, tangent: Tensor, e
     is_eye = (material == SOLID_MATERIALS.index("eye"))[:, None]
     albedo = torch.where(is_eye, _eye_albedo(eye), albedo)
     f0 = torch.where(skin, values[:, maps.SPECULAR] * maps.F0_SCALE, torch.tensor(_F0))
+    roughness = torch.where(skin, rough, torch.where(is_eye, torch.tensor(CORNEA), torch.tensor(WET)))
     bent = maps.decode_normal(values[:, maps.NORMAL, None, None])[:, :, 0, 0]
     bitangent = torch.linalg.cross(normal, tangent)
     fine = bent[:, :1] * tangent + bent[:, 1:2] * bitangent + bent[:, 2:] * normal
-    return Surface(albedo, f0, material, torch.where(skin, F.normalize(fine, dim=-1), normal), normal)
+    return Surface(albedo, f0, roughness, torch.where(skin, F.normalize(fine, dim=-1), normal), normal)
 
 
 def wears_maps(material: Tensor) -> Tensor:
@@ -81,17 +81,17 @@ def _eye_albedo(eye: Tensor) -> Tensor:
     return coloured * within + sclera * (1 - within)
 
 
-def hemispherical(f0: Tensor, cosine: Tensor, roughness: float) -> Tensor:
-    """(P, 1): the part of even light all about that a GGX gloss sends along a view at this cosine (P, 1) to the normal.
+def hemispherical(f0: Tensor, cosine: Tensor, roughness: Tensor) -> Tensor:
+    """(P, 1): the part of even light all about that a GGX gloss sends along a view at this cosine to the normal.
 
     Karis's fit of the split sum's second factor (2014, "Physically based shading on mobile").
     """
     x, y, z, w = (a * roughness + b for a, b in ((-1, 1), (-0.0275, 0.0425), (-0.572, 1.04), (0.022, -0.04)))
-    edge = torch.minimum(torch.tensor(x * x), torch.exp2(-9.28 * cosine)) * x + y
+    edge = torch.minimum(x * x, torch.exp2(-9.28 * cosine)) * x + y
     return f0 * (-1.04 * edge + z) + (1.04 * edge + w)
 
 
-def gloss(fine: Tensor, towards: Tensor, lamp: Tensor, f0: Tensor, roughness: float) -> Tensor:
+def gloss(fine: Tensor, towards: Tensor, lamp: Tensor, f0: Tensor, roughness: Tensor) -> Tensor:
     """(P, 1): GGX's BRDF times the lamp's cosine, for normals and views (P, 3) and a unit direction ``lamp`` (3,).
 
     Smith's masking as Hammon (2017) approximates it, Fresnel by Schlick.

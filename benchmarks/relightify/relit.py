@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Heads drawn under other light, with found and with true maps."""
+"""Heads drawn under other light, with found and with true maps; all are as rough as their specular albedo tells."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from ...backend.optics.camera import Camera
 from ...backend.optics.exposure import auto_exposure_gain, expose
 from ...backend.relightify import head
 from ...backend.relightify.lighting import Lighting
+from ...backend.relightify.maps import SPECULAR, filled
 from ...backend.relightify.render import Pose, View
+from ...backend.relightify.roughness import load_roughness
 from ...synthesis.skin import illumination
 from ...synthesis.sky import hdri_files
 
@@ -46,10 +48,13 @@ class Relit:
         self._lights, self._gains = lights, {}
         self.truth: dict[str, Tensor] = {}
         for name, light in lights.items():
-            radiance, self.alpha = self._view.render(truth, light)
+            radiance, self.alpha = self._drawn(truth, light)
             self._gains[name] = auto_exposure_gain(radiance[self.alpha > 0.5])
             self.truth[name] = expose(radiance * self._gains[name], 0)
 
     def pictures(self, maps: Tensor) -> dict[str, Tensor]:
         """Display pictures (S, S, 3) of other maps (10, R, R) by environment."""
-        return {n: expose(self._view.render(maps, light)[0] * self._gains[n], 0) for n, light in self._lights.items()}
+        return {n: expose(self._drawn(maps, light)[0] * self._gains[n], 0) for n, light in self._lights.items()}
+
+    def _drawn(self, maps: Tensor, light: Lighting) -> tuple[Tensor, Tensor]:
+        return self._view.render(maps, light, load_roughness().of(filled(maps[SPECULAR])))

@@ -7,7 +7,7 @@ import math
 
 import pytest
 import torch
-from limelight.backend.optics import harmonics
+from limelight.backend.optics import harmonics, shading
 from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.camera import Camera
 from limelight.backend.relightify import maps
@@ -15,7 +15,7 @@ from limelight.backend.relightify.head import HeadModel
 from limelight.backend.relightify.lighting import Lamp, Lighting
 from limelight.backend.relightify.render import Pose, View
 from limelight.backend.relightify.solid import Solid, shadow_map, solid
-from limelight.backend.relightify.surface import gloss, hemispherical
+from limelight.backend.relightify.surface import SKIN, WET, gloss, hemispherical
 from torch import Tensor
 
 FACING = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
@@ -140,10 +140,61 @@ def test_the_gloss_of_lamps_from_everywhere_is_what_the_split_sum_says() -> None
     up = torch.tensor([[0.0, 1, 0]])
     for cosine in (0.95, 0.6):
         towards = torch.tensor([[math.sqrt(1 - cosine**2), cosine, 0]])
-        f0 = torch.full((1, 1), 0.04)
+        f0, roughness = torch.full((1, 1), 0.04), torch.tensor([[0.5]])
         upper = directions[:, 1] > 0
         total = sum(
-            float(gloss(up, towards, d, f0, 0.5)) * float(a)
+            float(gloss(up, towards, d, f0, roughness)) * float(a)
             for d, a in zip(directions[upper], area[upper], strict=True)
         )
-        assert math.isclose(total, float(hemispherical(f0, torch.tensor([[cosine]]), 0.5)), rel_tol=0.25)
+        assert math.isclose(total, float(hemispherical(f0, torch.tensor([[cosine]]), roughness)), rel_tol=0.25)
+
+
+def spots() -> tuple[Lighting, Lighting]:
+    """A lamp, and a like spot of an environment, both from the upper left in front."""
+    towards = unit(-0.5, 0.4, 0.8)
+    sky = 3 * torch.exp(60 * (pano.directions(64) @ towards - 1))
+    return Lighting.of_lamps(Lamp(towards, torch.ones(3))), Lighting(sky[..., None].expand(-1, -1, 3).contiguous())
+
+
+def even(roughness: float) -> Tensor:
+    return torch.full((1, 64, 64), roughness)
+
+
+@pytest.mark.parametrize("light", spots())
+def test_rough_skin_has_a_broader_and_weaker_highlight_than_smooth_skin_each_where_it_is(
+    view: View, light: Lighting
+) -> None:
+    black = skin_of(0.0)
+    halves = torch.cat([even(0.3)[..., :32], even(0.7)[..., 32:]], -1)
+    smooth, rough, both = (view.render(black, light, r)[0][..., 0] for r in (even(0.3), even(0.7), halves))
+    side = view.flat((halves < 0.5) * torch.ones(3, 1, 1))[0][..., 0]
+    for where, one in ((side > 0.999, smooth), ((side < 0.001) & on_skin(view), rough)):
+        assert int(where.sum()) > 500
+        torch.testing.assert_close(both[where], one[where], atol=1e-6, rtol=1e-4)
+    smooth, rough = smooth[on_skin(view)], rough[on_skin(view)]
+    assert float(smooth.max()) > 1.5 * float(rough.max())
+    assert int((rough > rough.max() / 2).sum()) > 1.5 * int((smooth > smooth.max() / 2).sum())
+
+
+@pytest.mark.parametrize("light", spots())
+def test_a_map_of_one_roughness_gives_what_the_constant_gives(view: View, light: Lighting) -> None:
+    stack = skin_of(0.6)
+    plain, mapped, rougher = (view.render(stack, light, r)[0] for r in (None, even(SKIN), even(SKIN + 0.1)))
+    torch.testing.assert_close(mapped, plain, atol=1e-5, rtol=1e-4)
+    skin = view.flat(torch.ones(3, 64, 64))[0][..., 0]
+    assert float((rougher - plain)[skin == 1].abs().max()) > 1e-3
+    assert torch.equal(rougher[skin == 0], plain[skin == 0])
+
+
+def test_between_levels_a_gloss_is_near_its_own_lobe() -> None:
+    sky = spots()[1]
+    directions = pano.directions(8).reshape(-1, 3)
+    found = []
+    for roughness in (WET, 0.32, 0.4, SKIN, 0.52, 0.6, 0.68, 0.75):
+        exact = shading.glossy(sky.environment, directions, roughness)
+        found.append(sky.mirrored(directions, torch.full((len(directions), 1), roughness)))
+        assert float((found[-1] - exact).abs().mean()) < 0.05 * float(exact.mean())
+    together = sky.mirrored(
+        directions.repeat(2, 1), torch.tensor([0.32, 0.68]).repeat_interleave(len(directions))[:, None]
+    )
+    torch.testing.assert_close(together, torch.cat([found[1], found[-2]]))
