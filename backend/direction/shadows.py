@@ -10,6 +10,7 @@ changes than chance. What lies outside of the picture is not known, and casts no
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
@@ -85,14 +86,22 @@ def lit_by(towards: Tensor, view: View, normal: Tensor, known: Tensor) -> Tensor
 
     normal (H, W, 3) and known (H, W) are the view's, camera frame.
     """
-    depth = view.depth.clamp(max=SKY)
-    at, facing, distance = view.camera.unproject(depth)[known], normal[known], depth[known]
+    camera, depth = view.camera, view.depth.clamp(max=SKY)
+    at, facing, distance = camera.unproject(depth)[known], normal[known], depth[known]
     reach = float(distance.median()) * np.geomspace(_NEAR, _FAR, _STEPS, dtype=np.float32)
-    camera = view.camera
     lens = np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float32)
     cosine = (towards @ facing.T).clamp(min=0).contiguous()
-    start = at + facing * distance[:, None] * (_BIAS / 2)
-    _shade(start.numpy(), towards.contiguous().numpy(), depth.contiguous().numpy(), lens, reach, cosine.numpy())
+    start = (at + facing * distance[:, None] * (_BIAS / 2)).numpy()
+    seen = depth.contiguous().numpy()
+
+    def shade(part: tuple[Tensor, Tensor]) -> None:
+        _shade(start, part[0].contiguous().numpy(), seen, lens, reach, part[1].numpy())
+
+    # The compiled loop lets go of Python's lock: as many threads as torch has here.
+    threads = torch.get_num_threads()
+    size = -(-len(towards) // threads)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(shade, zip(towards.split(size), cosine.split(size), strict=True)))
     return cosine
 
 

@@ -53,7 +53,7 @@ class Trainer(Resumable):
         self.net = SphereUNet(recipe.network).to(self.device, memory_format=layout)  # type: ignore[call-overload]
         self.flow_loss = accelerator.prepare_model(FlowLoss(self.net), device_placement=False)
         if recipe.start is not None:
-            self.net.load_state_dict(load_file(recipe.start, device=str(self.device)))
+            self.net.load_state_dict(load_file(recipe.start))
         learnt, checkpoint = dict(self.net.named_parameters()), recipe.out / "checkpoint.safetensors"
         adam: dict[str, Any] = {"betas": (0.9, 0.98), "weight_decay": 0.01}
         super().__init__(accelerator, learnt, recipe.learning_rate, checkpoint, recipe.ema, **adam)

@@ -191,7 +191,7 @@ from limelight.backend.limo.embedded.model import PainterConfig
 from limelight.training.limo import train as recipe_module
 from safetensors.torch import save_file
 tiny = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2)
-recipe = recipe_module.Recipe(Path({data!r}), Path({data!r}), batch=8, network=tiny)
+recipe = recipe_module.Recipe(Path({data!r}), Path({data!r}), batch=8, network=tiny, start=Path({start!r}))
 trainer = recipe_module.Trainer(recipe)
 examples = recipe_module.Shards(recipe_module.find_shards(recipe.data)[0])
 trainer.update(trainer.part(recipe_module.batch_of(examples, recipe, recipe_module.torch.Generator().manual_seed(0))))
@@ -201,10 +201,11 @@ print(trainer.accelerator.num_processes)
 """
 
 
-def test_two_processes_find_the_gradient_of_one(tmp_path):
+def test_two_processes_that_begin_from_weights_find_the_gradient_of_one(tmp_path):
     shards(tmp_path / "data", 16)
-    script = tmp_path / "step.py"
-    script.write_text(TWO.format(bridge=str(ROOT / "bridge"), data=str(tmp_path / "data")))
+    script, start = tmp_path / "step.py", tmp_path / "start.safetensors"
+    save_file(recipe_module.SphereUNet(TINY).state_dict(), start)
+    script.write_text(TWO.format(bridge=str(ROOT / "bridge"), data=str(tmp_path / "data"), start=str(start)))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
     found = []
     for processes in ("1", "2"):
