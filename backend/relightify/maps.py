@@ -72,6 +72,12 @@ def empty(size: int = RESOLUTION) -> Tensor:
 
 def filled(stack: Tensor) -> Tensor:
     """A map or stack (C, R, R) with what lies off the skin taken from the nearest skin, for lookups between pixels."""
-    bare = skin_mask(stack.shape[-1])[0].numpy() == 0
+    return stack.flatten(1)[:, _nearest_skin(stack.shape[-1]).long()].unflatten(1, stack.shape[1:])
+
+
+@lru_cache(maxsize=1)
+def _nearest_skin(size: int) -> Tensor:
+    """For each texel the place (size²) of the skin that is nearest to it; many pictures are drawn of one head."""
+    bare = skin_mask(size)[0].numpy() == 0
     row, column = distance_transform_edt(bare, return_distances=False, return_indices=True)
-    return stack[:, torch.from_numpy(row).long(), torch.from_numpy(column).long()]
+    return torch.from_numpy(row * size + column).flatten()
