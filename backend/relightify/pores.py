@@ -25,7 +25,8 @@ def pores(resolution: int, seed: int) -> Tensor:
     places = (cells + torch.rand(len(cells), 2, generator=make)) * (resolution / count)
     row, column = places.long().clamp(0, resolution - 1).unbind(-1)
     depth = 0.3 + torch.rand(len(cells), generator=make) ** 2
-    pits = torch.zeros(resolution, resolution).index_put((row, column), depth, accumulate=True)
+    # Counted one by one: threads that add to one texel in any order would round it differently each time.
+    pits = torch.bincount(row * resolution + column, depth, resolution**2).float().unflatten(0, (resolution, -1))
     pits = _blur(pits, max(0.55, _HALF * texel))
     creases = _blur(torch.randn(resolution, resolution, generator=make), max(0.8, 0.28 * texel))
     valleys = -(1 - (creases / creases.std()).abs()).clamp(min=0)
