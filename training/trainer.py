@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ..backend.relightify.quantised import unpack
 from .resumable import Entry, Resumable, write
 
 
@@ -44,7 +45,7 @@ class Trainer(Resumable):
         self.recipe = recipe
         accelerator = Accelerator(mixed_precision="bf16", cpu=recipe.device == "cpu")
         if recipe.start is not None:
-            net.load_state_dict({k: v.float() for k, v in load_file(recipe.start).items()}, strict=False)
+            net.load_state_dict(unpack(load_file(recipe.start)), strict=False)
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net = accelerator.prepare(net)
         self.plain = accelerator.unwrap_model(self.net)

@@ -40,6 +40,12 @@ def luminance(rgb: Tensor) -> Tensor:
     return (rgb * rgb.new_tensor(REC709)).sum(-1)
 
 
+def saturate(rgb: Tensor, strength: float | Tensor) -> Tensor:
+    """Colours of linear Rec.709 (..., 3) ``strength`` times as far from grey, at the same luminance; none below 0."""
+    grey = luminance(rgb)[..., None]
+    return (grey + strength * (rgb - grey)).clamp(min=0)
+
+
 def auto_exposure_gain(radiance: Tensor, percentile: float = 0.95, target: float = 0.95) -> float:
     """Gain that brings the 95th percentile of luminance to 0.95 display-linear (methods.md §1.4); radiance (..., 3)."""
     values = luminance(radiance).clamp(1e-3, 128).flatten()

@@ -26,7 +26,8 @@ FILES = {
     "head": "head.npz",
     "glb": "head.glb",
 }
-_COMPRESSION = 4
+#: Four times as fast as the usual 6, for a tenth more bytes.
+_COMPRESSION = 2
 
 
 def write_portrait(folder: Path, portrait: Portrait, head: HeadModel) -> None:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Inside a real Blender window: plays a scenario step by step with simulated input, keeps screenshots and a report.
 
-``start.py`` imports it (Blender frees a start script's own names early); ``scenarios.py`` and ``face_scenario.py`` next
-to it hold the scenarios as generators that yield the seconds to wait. The report is ``report.json`` in the folder; its
+``start.py`` imports it (Blender frees a start script's own names early); ``scenarios.py`` and its like next to it
+hold the scenarios as generators that yield the seconds to wait. The report is ``report.json`` in the folder; its
 ``error`` is a traceback if a step failed.
 """
 
 import json
+import os
+import subprocess
 import sys
 import time
 import traceback
@@ -56,6 +58,12 @@ class Window:
 
     def shot(self, name):
         """Keep a picture of the whole window."""
+        if bpy.app.version >= (4, 2):
+            # Newer ones read a window that is drawn by software as black, so the display is asked for what it shows.
+            grab = "import sys; from PIL import ImageGrab; ImageGrab.grab(xdisplay='').save(sys.argv[1])"
+            python = json.loads(os.environ["LIMELIGHT_GUI"])["eyes"]
+            subprocess.run([python, "-c", grab, str(FOLDER / f"{name}.png")], check=True)
+            return
         with bpy.context.temp_override(window=self.window, screen=self.window.screen):
             bpy.ops.screen.screenshot(filepath=str(FOLDER / f"{name}.png"))
 
@@ -104,11 +112,13 @@ def finish(notes, error=""):
 
 def main():
     """Play the scenario from a timer, so that Blender draws and handles events in between."""
+    import drop_scenario
     import face_scenario
     import scenarios
 
     artist = Window()
-    steps = getattr(face_scenario if hasattr(face_scenario, SCENARIO) else scenarios, SCENARIO)(artist)
+    told = (drop_scenario, face_scenario, scenarios)
+    steps = next(getattr(file, SCENARIO) for file in told if hasattr(file, SCENARIO))(artist)
 
     def tick():
         try:

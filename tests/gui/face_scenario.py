@@ -2,9 +2,9 @@
 """The window test of faces: from a portrait to a lit head."""
 
 import json
-import sys
 
 import bpy
+from addon import module
 from drive import until
 from moves import close_splash, fill_view, fold_but, open_tab, widen_sidebar
 from stand_in import ROOM, behave, prepare_engine, use_python
@@ -66,7 +66,7 @@ def face(artist):
 
 def made_heads():
     """The heads of the scene."""
-    return sys.modules["limelight.scene.heads"].heads(bpy.context.scene)
+    return module("scene.heads").heads(bpy.context.scene)
 
 
 def landmark(image, index):

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every scenario's artist does with the window: fold panels, find the Limelight tab, make room."""
 
-import sys
-
 import bpy
+from addon import module
 
 
 def open_tab(artist, panel="LIMELIGHT_PT_probes", area="VIEW_3D"):
@@ -49,7 +48,7 @@ def widen_sidebar(artist, pixels=70, area="VIEW_3D"):
 
 def fold_but(panel):
     """Let Limelight's panels start folded, as an artist folds them, but for one."""
-    classes = sys.modules["limelight.panels"].classes()
+    classes = module("panels").classes()
     panels = [cls for cls in classes if issubclass(cls, bpy.types.Panel) and not hasattr(cls, "bl_parent_id")]
     children = [cls for cls in classes if issubclass(cls, bpy.types.Panel) and hasattr(cls, "bl_parent_id")]
     for cls in (*children, *panels):

@@ -3,10 +3,10 @@
 
 import json
 import math
-import sys
 from pathlib import Path
 
 import bpy
+from addon import module, preferences
 from bpy_extras.object_utils import world_to_camera_view
 from bpy_extras.view3d_utils import location_3d_to_region_2d
 from drive import until
@@ -109,7 +109,7 @@ def ready():
 
 def spheres_shown():
     """Whether the running estimate is on its way and has sent a picture of its spheres."""
-    run = sys.modules["limelight.operators.engine_session"].running_run()
+    run = module("operators.engine_session").running_run()
     return run is not None and run.fraction > 0.05 and bool(run.preview)
 
 
@@ -204,7 +204,7 @@ def preferences_page(artist):
     yield 2.0
     artist.window = bpy.context.window_manager.windows[-1]
     artist.shot("i_preferences")
-    stored = bpy.context.preferences.addons["limelight"].preferences
+    stored = preferences()
     artist.notes["pythons"] = json.loads(stored.found_pythons)
 
 
@@ -317,7 +317,7 @@ def drag_wipe(artist, to):
 def over_frames(artist):
     """The range of frames and the list of shots, as they are with a shot that was broken off and one that failed."""
     yield from close_splash(artist)
-    classes = sys.modules["limelight.panels"].classes()
+    classes = module("panels").classes()
     for panel in (cls for cls in classes if cls.__name__ in {"LIMELIGHT_PT_frames", "LIMELIGHT_PT_batch"}):
         panel.bl_options = set()
     fold_but("LIMELIGHT_PT_estimate")
@@ -331,11 +331,11 @@ def over_frames(artist):
     (folder / "Scene_001" / "shot.json").write_text('{"told": {}, "entries": {"1": {}, "2": {}, "3": {}}}')
     jobs = [{"limelight_jobs": 1}, *({"id": f"Scene_00{n} 1-3", "kind": "light", "params": {}} for n in (1, 2, 3))]
     (folder / "shots.jobs").write_text("".join(json.dumps(line) + "\n" for line in jobs))
-    listed = sys.modules["limelight.bridge"].JobList(folder / "shots.jobs")
+    listed = module("bridge").JobList(folder / "shots.jobs")
     with listed.writer() as writer:
         writer.tell("Scene_001 1-3", state="done")
         writer.tell("Scene_002 1-3", state="failed", text="The photo is one colour.", remedy="Use another.")
-    sys.modules["limelight.operators.watch"].refresh(bpy.context)
+    module("operators.watch").refresh(bpy.context)
     yield from open_tab(artist, "LIMELIGHT_PT_estimate")
     interface = bpy.context.window_manager.limelight_interface
     interface.job_index = 1

@@ -4,10 +4,10 @@
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import bpy
+from addon import module, preferences
 
 # Paths that the test hands over: photo, preview, engine (the stand-in's file), root (to make for it), python,
 # portrait (a folder with what the stand-in answers about one).
@@ -26,8 +26,7 @@ def prepare_engine(seconds):
     if "portrait" in ROOM:
         shutil.copytree(ROOM["portrait"], root / "answer", dirs_exist_ok=True)
     behave(seconds)
-    preferences = sys.modules["limelight.preferences"]
-    preferences.ROOT = root
+    module("preferences").ROOT = root
     use_python(ROOM["python"])
 
 
@@ -48,7 +47,7 @@ def write_relit(source, name="relit"):
 
 def use_python(path):
     """Let the preferences name an existing environment."""
-    stored = bpy.context.preferences.addons["limelight"].preferences
+    stored = preferences()
     stored.engine_source, stored.existing_python = "EXISTING", path
 
 

@@ -9,7 +9,8 @@ import bpy
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import drive
+from addon import ADDON
 
 # ``--addons`` would enable it without an entry in the preferences.
-addon_utils.enable("limelight", default_set=True)
+addon_utils.enable(ADDON, default_set=True)
 bpy.app.timers.register(drive.main, first_interval=1.0)

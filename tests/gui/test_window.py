@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The interface in a real Blender window under a virtual display, driven by simulated input; screenshots are kept.
 
-Any Blender from 3.4 on works; ``LIMELIGHT_SCREENSHOTS`` names the folder that keeps the pictures, from which
-``pictures.py`` cuts the guide's. ``photo.jpg`` is a crop (yaw 240°, level, 60° wide) of *sunset*, one of Blender's
+Any Blender from 3.4 on works: the one on the PATH, or ``LIMELIGHT_BLENDER``, as an extension where it has extensions.
+``LIMELIGHT_SCREENSHOTS`` names the folder that keeps the pictures, from which ``pictures.py`` cuts the guide's.
+``photo.jpg`` is a crop (yaw 240°, level, 60° wide) of *sunset*, one of Blender's
 studio lights (CC0), which is no training material; it was exposed as the demo's photo is.
 """
 
@@ -15,14 +16,16 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from limelight.tests.addon import splat_files
 from limelight.tests.gui import portrait
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SHOTS = Path(os.environ.get("LIMELIGHT_SCREENSHOTS", Path(tempfile.gettempdir()) / "limelight-screenshots"))
 MODULES = ("__init__.py", "preferences.py", "properties.py", "properties_frames.py")
-PARTS = (*MODULES, "operators", "panels", "scene", "bridge", "backend")
-MISSING = [name for name in ("blender", "Xvfb") if shutil.which(name) is None]
+PARTS = (*MODULES, "blender_manifest.toml", "operators", "panels", "scene", "bridge", "backend")
+BLENDER = os.environ.get("LIMELIGHT_BLENDER", "blender")
+MISSING = [name for name in (BLENDER, "Xvfb") if shutil.which(name) is None]
 
 pytestmark = [
     pytest.mark.gui,
@@ -46,10 +49,17 @@ def display():
     server.wait(10)
 
 
+@pytest.fixture(scope="module")
+def extensions():
+    """Whether this Blender has extensions; a legacy add-on is tested where it has none."""
+    said = subprocess.run([BLENDER, "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(part) for part in said.split()[1].split(".")[:2]) >= (4, 2)
+
+
 @pytest.fixture
-def play(display, tmp_path):
+def play(display, extensions, tmp_path):
     """``play(scenario, **paths) -> report``: run one scenario in a fresh Blender with the add-on's folder installed."""
-    addon = tmp_path / "scripts" / "addons" / "limelight"
+    addon = tmp_path / ("extensions/user_default" if extensions else "scripts/addons") / "limelight"
     addon.mkdir(parents=True)
     for part in PARTS:
         source = ROOT / part
@@ -65,10 +75,11 @@ def play(display, tmp_path):
             **os.environ, "PATH": "/usr/bin:/bin", "DISPLAY": display,
             "LIBGL_ALWAYS_SOFTWARE": "1", "LP_NUM_THREADS": "2",
             "XDG_RUNTIME_DIR": str(tmp_path), "BLENDER_USER_SCRIPTS": str(tmp_path / "scripts"),
-            "BLENDER_USER_CONFIG": str(tmp_path / "config"), "LIMELIGHT_GUI": json.dumps(paths),
+            "BLENDER_USER_CONFIG": str(tmp_path / "config"), "BLENDER_USER_EXTENSIONS": str(tmp_path / "extensions"),
+            "LIMELIGHT_GUI": json.dumps({**paths, "eyes": sys.executable}),
         }  # fmt: skip
         command = [
-            "blender", "--factory-startup", "--window-geometry", "0", "0", "1280", "800", "--no-window-focus",
+            BLENDER, "--factory-startup", "--window-geometry", "0", "0", "1280", "800", "--no-window-focus",
             "--enable-event-simulate", "--python", str(HERE / "start.py"), "--",
             scenario, str(folder),
         ]  # fmt: skip
@@ -158,6 +169,19 @@ def test_a_portrait_becomes_a_head_after_a_landmark_was_dragged(play, tmp_path):
     asked = json.loads((tmp_path / "engine" / "asked.json").read_text())
     assert len(asked["landmarks"]) == 468 and asked["seed"] == 1
     assert (SHOTS / "face" / "a_landmarks.png").stat().st_size > 50_000
+
+
+def test_files_are_dropped_on_the_viewport(play, extensions, tmp_path):
+    if not extensions:
+        pytest.skip("this Blender cannot hand dropped files to an add-on; LIMELIGHT_BLENDER may name a newer one")
+    picture, splats = tmp_path / "pictures" / "quay ä.jpg", tmp_path / "splats" / "scan.ply"
+    for path in (picture, splats):
+        path.parent.mkdir()
+    shutil.copy(HERE / "photo.jpg", picture)
+    splat_files.write(splats, *splat_files.rows([[0, 0, 0], [0.5, 0, 0]], [[0.9, 0.2, 0.1]] * 2, 0.9, 0.2))
+    report = play("drop", picture=str(picture), splats=str(splats))
+    assert (report["photo"], report["portrait"]) == ("quay ä.jpg", "quay ä.jpg")
+    assert report["objects"]
 
 
 @pytest.mark.slow

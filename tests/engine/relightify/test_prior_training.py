@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 from limelight.backend.errors import BadInput
-from limelight.backend.optics.exposure import srgb_eotf, srgb_oetf
+from limelight.backend.optics.exposure import luminance, srgb_eotf, srgb_oetf
 from limelight.backend.relightify import head, maps
 from limelight.backend.relightify.network import PATCH, PriorConfig, PriorNet, from_patches
 from limelight.backend.relightify.prior import load_prior
+from limelight.backend.relightify.quantised import unpack
 from limelight.synthesis.face_masks import draw_mask
 from limelight.training.relightify import examples
 from limelight.training.relightify.train import PriorTrainer, Recipe, train
@@ -85,6 +86,18 @@ def test_borrowed_light_is_the_others_on_ones_own_albedo():
     assert float(srgb_eotf(found).mean()) == pytest.approx(float(srgb_eotf(own[maps.TEXTURE]).mean()), rel=0.05)
 
 
+def test_another_camera_changes_how_strong_a_textures_colours_are_and_not_their_luminance():
+    texture = torch.tensor([150, 110, 90], dtype=torch.uint8)[:, None, None].expand(3, 4, 4).contiguous()
+    true, strengths = srgb_eotf(texture.float() / 255)[:, 0, 0], []
+    for seed in range(60):
+        found = srgb_eotf(examples.coloured(texture, np.random.default_rng(seed)).float() / 255)[:, 0, 0]
+        assert float(luminance(found)) == pytest.approx(float(luminance(true)), rel=0.02)
+        strengths.append(float((found - luminance(found)).norm() / (true - luminance(true)).norm()))
+    same = [abs(strength - 1) < 0.01 for strength in strengths]
+    assert 5 <= sum(same) <= 30
+    assert min(strengths) < 0.9 and max(strengths) > 1.3
+
+
 def test_a_batch_tells_no_more_than_the_mask_shows(tmp_path, small):
     write_heads(tmp_path)
     heads = examples.find_heads(tmp_path)
@@ -115,6 +128,17 @@ def test_training_resumes_and_what_it_exports_loads(tmp_path, small):
     assert load_prior.__wrapped__(weights).network.config == TINY
     lines = [json.loads(line) for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()]
     assert {"hidden_psnr", "diffuse_rmse", "specular_rmse"} <= set(lines[-1])
+
+
+def test_training_begins_from_weights_of_8_bits(tmp_path, small):
+    write_heads(tmp_path / "heads")
+    recipe = Recipe(data=tmp_path / "heads", out=tmp_path / "a", steps=2, batch=2, save_every=2)
+    weights = train(recipe, lambda line: None)
+    heads = examples.find_heads(tmp_path / "heads")
+    units = examples.statistics(heads, list(range(18)))
+    begun = PriorTrainer(PriorNet(TINY), replace(recipe, out=tmp_path / "b", start=weights), units).plain.state_dict()
+    wanted = unpack(load_file(weights))
+    assert all(torch.allclose(value, wanted[name]) for name, value in begun.items())
 
 
 def test_training_learns_what_it_sees_again_and_again(tmp_path, small):
