@@ -349,8 +349,8 @@ class WorldLight(PropertyGroup):
     """How a world shows a probe's environment"""
 
     strength_ev: FloatProperty(
-        name="Strength", description="Brightness of the light in stops: +1 is twice as bright", soft_min=-6, soft_max=6,
-        update=_update_world,
+        name="Strength (EV)", description="Brightness of the light in stops: +1 is twice as bright", soft_min=-6,
+        soft_max=6, update=_update_world,
     )  # fmt: skip
     rotation: FloatProperty(
         name="Rotation",

@@ -19,7 +19,10 @@ def _lit_probe(context: bpy.types.Context) -> bpy.types.Object | None:
     return next((p for p in probes.probes(context.scene) if p.limelight.environment is not None), None)
 
 
-def _finish(operator: Operator, context: bpy.types.Context, text: str) -> set[str]:
+def _finish(operator: Operator, context: bpy.types.Context, text: str, renderer: str | None = None) -> set[str]:
+    """Tell ``text``, and that the renderer is another one than ``renderer`` now, if it is."""
+    if renderer is not None and context.scene.render.engine != renderer:
+        text += "; rendered by Cycles from now on, because EEVEE cannot do that"
     operator.report({"INFO"}, text)
     watch.refresh(context)
     watch.redraw(context)
@@ -83,14 +86,15 @@ class LIMELIGHT_OT_apply_domes(Operator):
         lit = [p for p in probes.probes(context.scene) if p.limelight.use and p.limelight.environment is not None]
         if not lit:
             return _no_light(self, context)
+        before = context.scene.render.engine
         try:
             domes.apply_domes(context.scene, lit)
         except RuntimeError as error:
             # Light linking came with Blender 4.0.
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        count = "One local dome lights" if len(lit) == 1 else f"{len(lit)} local domes light"
-        return _finish(self, context, f"{count} the objects nearest to them")
+        told = f"{len(lit)} local domes light the objects nearest to them"
+        return _finish(self, context, "A local dome lights the objects" if len(lit) == 1 else told, before)
 
 
 class LIMELIGHT_OT_setup_composite(Operator):
@@ -106,11 +110,11 @@ class LIMELIGHT_OT_setup_composite(Operator):
         if context.scene.limelight.plate is None:
             self.report({"ERROR"}, "There is no photo to composite over: set one under What the Engine Sees")
             return {"CANCELLED"}
-        probe = watch.active_probe(context)
+        probe, before = watch.active_probe(context), context.scene.render.engine
         if probe is not None:
             catcher.add_shadow_catcher(context.scene, probe)
         composite.setup_composite(context.scene)
-        return _finish(self, context, "Renders now appear over the photo, with their shadows")
+        return _finish(self, context, "Renders now appear over the photo, with their shadows", before)
 
 
 CLASSES = (

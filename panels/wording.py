@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 # Mean width of a letter of Blender's interface font at a scale of 1, in pixels, measured generously.
 _LETTER = 6.6
 _MARGIN = 50
+# A number and its unit stay on one line.
+_UNIT = re.compile(r"(?<=\d) (?=(?:s|min|h|m|mm|cm|GB|MB|stops?)\b|%)")
 
 
 def wrapped(
@@ -26,7 +29,7 @@ def wrapped(
     column = layout.column(align=True)
     column.alert = alert
     column.scale_y = 0.85
-    for number, line in enumerate(textwrap.wrap(text, letters) or [""]):
+    for number, line in enumerate(textwrap.wrap(_UNIT.sub("\N{NO-BREAK SPACE}", text), letters) or [""]):
         column.label(text=line, icon=icon if number == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
 
 

@@ -18,7 +18,7 @@ def draw_world(layout: UILayout, world):
     column.prop(settings, "tint")
     column.prop(settings, "separate_background", text="Background")
     if settings.separate_background:
-        column.prop(settings, "background_strength_ev", text="Strength")
+        column.prop(settings, "background_strength_ev", text="Strength (EV)")
         column.prop(settings, "background_rotation", text="Rotation")
 
 

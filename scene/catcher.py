@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import bpy
 
-from . import own, probes
+from . import own, probes, renderer
 
 
 def add_shadow_catcher(scene: bpy.types.Scene, probe: bpy.types.Object, size: float | None = None) -> bpy.types.Object:
-    """A level shadow catcher under the probe's sphere; a second run moves the one that is there."""
+    """A level shadow catcher under the probe's sphere; a second run moves the one that is there.
+
+    Cycles renders then: EEVEE draws a catcher as a floor.
+    """
+    renderer.use_cycles(scene)
     radius = probes.radius_in_world(probe)
     half = (size or 40 * radius) / 2
     plane = next((o for o in scene.objects if o.get(own.CATCHER)), None)

@@ -7,7 +7,7 @@ from functools import partial
 
 import bpy
 
-from . import compat, keys, light_frames, own, probes, world
+from . import compat, keys, light_frames, own, probes, renderer, world
 
 _LIT = {"MESH", "CURVE", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "CURVES"}
 
@@ -15,10 +15,11 @@ _LIT = {"MESH", "CURVE", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "CUR
 def apply_domes(scene: bpy.types.Scene, lit: list[bpy.types.Object]) -> list[bpy.types.Object]:
     """One emissive dome a probe in ``lit``, linked to the objects nearest to that probe; earlier domes are replaced.
 
-    The World stops lighting (it would count twice). Raises ``RuntimeError`` where Blender has no light linking.
+    The World stops lighting (it would count twice), and Cycles renders: EEVEE sees no light of a mesh. Raises ``RuntimeError`` where Blender has no light linking.
     """
     if "light_linking" not in bpy.types.Object.bl_rna.properties:
         raise RuntimeError("Local domes need the light linking of Blender 4.0 or newer")
+    renderer.use_cycles(scene)
     world.clear_other_light(scene)
     objects = [o for o in scene.objects if o.type in _LIT and not o.hide_render]
     nearest = {o.name: min(lit, key=partial(_distance, o)).name for o in objects}

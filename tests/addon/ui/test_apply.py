@@ -38,6 +38,20 @@ def run(name):
     return getattr(bpy.ops.limelight, name)("EXEC_DEFAULT", True)
 
 
+def test_what_eevee_cannot_draw_is_left_to_cycles(lit, scene, tmp_path):
+    eevee = "BLENDER_EEVEE_NEXT" if (4, 2) <= bpy.app.version < (5, 0) else "BLENDER_EEVEE"
+    image = bpy.data.images.new("photo", 32, 24)
+    image.filepath_raw, image.file_format = str(tmp_path / "photo.png"), "PNG"
+    image.save()
+    bpy.ops.limelight.set_plate(filepath=str(tmp_path / "photo.png"))
+    for name, renderer in (
+        ("apply_world", eevee), ("apply_lamps", eevee), ("setup_composite", "CYCLES"), ("apply_domes", "CYCLES")
+    ):  # fmt: skip
+        scene.render.engine = eevee
+        assert run(name) == {"FINISHED"}
+        assert scene.render.engine == renderer
+
+
 @pytest.mark.parametrize("name", ["apply_world", "apply_lamps", "apply_domes", "mark_asset"])
 def test_a_second_click_updates_and_never_duplicates(lit, name):
     before = count()

@@ -67,7 +67,7 @@ def test_an_estimate_says_how_sure_it_is_and_offers_another_take(draw, scene, tw
     bpy.ops.limelight.select_probe(name=first.name)
     first.limelight.spread = 0.6, 12.0
     recorder = draw(bpy.types.LIMELIGHT_PT_estimate)
-    assert "0.6 stops, 12°" in " ".join(recorder.texts())
+    assert "0.6\N{NO-BREAK SPACE}stops, 12°" in " ".join(recorder.texts())
     assert recorder.operators().count("limelight.estimate_take") == 1
     scene.limelight.take, first.limelight.spread = 1, (-1.0, -1.0)
     recorder = draw(bpy.types.LIMELIGHT_PT_estimate)
