@@ -15,7 +15,8 @@ _LIT = {"MESH", "CURVE", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "CUR
 def apply_domes(scene: bpy.types.Scene, lit: list[bpy.types.Object]) -> list[bpy.types.Object]:
     """One emissive dome a probe in ``lit``, linked to the objects nearest to that probe; earlier domes are replaced.
 
-    The World stops lighting (it would count twice), and Cycles renders: EEVEE sees no light of a mesh. Raises ``RuntimeError`` where Blender has no light linking.
+    The World stops lighting (it would count twice), and Cycles renders: EEVEE sees no light of a mesh. Raises
+    ``RuntimeError`` where Blender has no light linking.
     """
     if "light_linking" not in bpy.types.Object.bl_rna.properties:
         raise RuntimeError("Local domes need the light linking of Blender 4.0 or newer")
