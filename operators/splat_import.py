@@ -42,7 +42,12 @@ def bring_in(context: bpy.types.Context, plain: Path, name: str, axes: str) -> s
 
     thing, left_out = splats.add(context, plain, name, axes)
     told = f"{splat_drawing.count(thing)} Gaussians are in “{thing.name}”"
-    return told + (f", {left_out} with impossible numbers are not" if left_out else "")
+    told += f", {left_out} with impossible numbers are not" if left_out else ""
+    if splat_drawing.modifier(thing) is None:
+        return told
+    # Blender outlines each Gaussian of a selected cloud, which hides them all; it stays active, for the panel.
+    thing.select_set(False)
+    return f"{told}; Material Preview and Rendered show their colours"
 
 
 class LIMELIGHT_OT_import_splats(RunOperator, ImportHelper):  # type: ignore[misc]

@@ -97,6 +97,7 @@ def test_merge_and_apply_and_export(scan, tmp_path):
     bpy.ops.limelight.import_splats(filepath=str(tmp_path / "scan.ply"))
     second = bpy.context.object
     second.location.z = 2
+    second.select_set(True)
     scan.select_set(True)
     bpy.context.view_layer.objects.active = scan
     assert bpy.ops.limelight.merge_splats() == {"FINISHED"} and len(scan.data.vertices) == 8

@@ -33,6 +33,9 @@ def test_a_ply_comes_in_without_an_engine(scan):
     thing = bpy.context.object
     assert thing.name == "scan" and splat_drawing.is_splats(thing) and len(thing.data.vertices) == 3
     assert thing.rotation_euler.x == pytest.approx(-math.pi / 2)
+    # Selected, each Gaussian would have an outline.
+    assert bpy.context.view_layer.objects.active == thing
+    assert thing.select_get() == (splat_drawing.modifier(thing) is None)
 
 
 def test_up_can_be_chosen(scan):
