@@ -10,7 +10,7 @@ from bpy.props import FloatProperty
 from bpy.types import Context, Event, Operator
 
 from . import watch
-from .engine_run import EngineRun
+from .engine_run import EngineRun, noted
 from .run_operator import RunOperator
 
 
@@ -41,7 +41,7 @@ class DepthRun(EngineRun):
         span = result.get("range_m")
         reach = f", {span[0]:.1f} to {span[1]:.1f} m," if span else ""
         told = f"The photo's depth{reach} is a mesh now"
-        return "; ".join([told, *(note.rstrip(".") for note in result.get("warnings", [])[:1])])
+        return noted(told, result.get("warnings", [])[:1])
 
 
 class LIMELIGHT_OT_show_depth(RunOperator):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 _PAUSE = 0.02
 
 
+def noted(told: str, notes: Sequence[str]) -> str:
+    """What the artist is told of a result, and the engine's notes about it as sentences behind that."""
+    return ". ".join([told, *(note.rstrip(".") for note in notes)])
+
+
 class EngineRun:
     """Writes down what the engine needs, submits it, follows the job, loads its result; kinds of jobs derive from it.
 
@@ -30,8 +36,6 @@ class EngineRun:
 
     #: The job's kind on the wire, and what happens before the engine has it, as a phrase for the artist.
     kind = ""
-    #: What the artist is told when it was cancelled.
-    cancelled_text = "Cancelled; nothing was changed"
     first_stage = "Writing down what the camera sees"
     #: What the artist is told of a run that was cancelled.
     cancelled_text = "Cancelled; nothing was changed"

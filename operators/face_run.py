@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 
 from . import previews
-from .engine_run import EngineRun
+from .engine_run import EngineRun, noted
 
 #: What the probe of a head is called; Blender adds a number to a second one.
 PROBE_NAME = "Face light"
@@ -23,8 +23,8 @@ def _image(name: str) -> bpy.types.Image:
 
 
 def _told(result: dict[str, Any], text: str) -> str:
-    """The engine's first warning, then ``text``."""
-    return "; ".join([*(note.rstrip(".") for note in result.get("warnings", [])[:1]), text])
+    """``text``, then the engine's first warning."""
+    return noted(text, result.get("warnings", [])[:1])
 
 
 class FindFacesRun(EngineRun):

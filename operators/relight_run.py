@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from .engine_run import EngineRun
+from .engine_run import EngineRun, noted
 
 
 class RelightRun(EngineRun):
@@ -51,4 +51,4 @@ class RelightRun(EngineRun):
         image = relit.load(source, result, self._made | references)
         relit.show(image)
         told = f"“{image.name}” has the light of {self._made['reference_name']}"
-        return "; ".join([*(note.rstrip(".") for note in result.get("warnings", [])[:1]), told])
+        return noted(told, result.get("warnings", [])[:1])

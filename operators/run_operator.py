@@ -110,7 +110,8 @@ def _finish(operator: Operator, context: bpy.types.Context, run: EngineRun) -> s
     finally:
         run.close()
     seconds = time.monotonic() - run.started
-    message = f"{told} in {seconds:.0f} s"
+    first, stop, notes = told.partition(". ")
+    message = f"{first} in {seconds:.0f} s{stop}{notes}"
     _show_end(context, message)
     operator.report({"INFO"}, message)
     return {"FINISHED"}

@@ -11,7 +11,7 @@ from bpy_extras.io_utils import ImportHelper
 
 from . import engine_session, watch
 from .choose_file import DropOnViewport
-from .engine_run import EngineRun
+from .engine_run import EngineRun, noted
 from .run_operator import RunOperator
 
 _EXTENSIONS = (".ply", ".splat", ".spz", ".ksplat", ".glb", ".gltf")
@@ -33,7 +33,7 @@ class SplatRun(EngineRun):
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         axes = self._axes if self._axes != "AUTO" else "Y_UP" if result["y_up"] else "Y_DOWN"
         told = bring_in(context, Path(result["out"]), self._path.stem, axes)
-        return "; ".join([told, *(note.rstrip(".") for note in result["notes"][:2])])
+        return noted(told, result["notes"][:2])
 
 
 def bring_in(context: bpy.types.Context, plain: Path, name: str, axes: str) -> str:

@@ -8,7 +8,7 @@ from bpy.types import Context
 
 from .. import preferences
 from . import engine_session, watch
-from .engine_run import EngineRun
+from .engine_run import EngineRun, noted
 from .run_operator import RunOperator
 
 
@@ -27,7 +27,7 @@ class SunRun(EngineRun):
 
         lamp = sun.put(bpy.data.scenes[self.scene_name], result)
         notes = [*result["directions"][0].get("warnings", []), *result.get("warnings", [])]
-        return "; ".join([sun.told(lamp), *(note.rstrip(".") for note in notes[:1])])
+        return noted(sun.told(lamp), notes[:1])
 
 
 class LIMELIGHT_OT_sun_from_photo(RunOperator):

@@ -149,7 +149,7 @@ def _by_network(
     if min(camera.width, camera.height) < SIZE // 2:
         warnings.append(f"The picture has only {camera.width}×{camera.height} pixels; its light is hard to tell.")
     if float(spread) > _UNSURE_DEG:
-        warnings.append("The direction is little more than a guess: the picture shows no clear light or shadow.")
+        warnings.append("The picture shows no clear light or shadow that would tell the direction.")
     warnings += notes
     colour = irradiance / irradiance.max().clamp(min=1e-6)
     return Direction(

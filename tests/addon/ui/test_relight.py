@@ -2,6 +2,7 @@
 """A picture gets other light: run as a script and as a click, against an engine that speaks the wire."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -53,7 +54,7 @@ def test_a_script_gets_a_packed_image_that_is_shown(pictures, scene):
     assert params["quality"] == "normal" and params["model"] == "embedded" and params["take"] == 0
     assert not list(Path(bpy.app.tempdir).glob("limelight-*"))
     message = bpy.context.window_manager.limelight.message
-    assert "evening.jpg" in message and "The picture is small" in message
+    assert re.fullmatch(r"“.*” has the light of evening\.jpg in \d+ s\. The picture is small", message)
 
 
 def test_without_a_name_the_open_image_is_relit_and_of_a_result_its_original(pictures, scene):
@@ -177,7 +178,7 @@ def test_the_history_shows_restores_and_removes(pictures, scene, draw):
     drawn = panel(draw, editor().image, "LIMELIGHT_PT_relight_results")
     told = " ".join(drawn.texts())
     assert "1: evening.jpg, 60 %" in told and "2: evening.jpg, take 2, 60 %" in told and "Seed 7" in told
-    assert "75 % of the way" in told
+    assert "75\N{NO-BREAK SPACE}% of the way" in told
     assert drawn.operators().count("limelight.relight_show") == 2
     bpy.ops.limelight.relight_show(name=first.name)
     assert editor().image == first
