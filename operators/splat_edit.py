@@ -191,14 +191,14 @@ class LIMELIGHT_OT_export_splats(Operator, ExportHelper):  # type: ignore[misc]
         return context.mode == "OBJECT" and context.view_layer.objects.active in clouds(context)
 
     def execute(self, context: Context):
-        from ..scene import splat_data, splat_file
+        from ..scene import splat_data, splat_drawing, splat_file
 
         thing = context.view_layer.objects.active
         assert thing is not None
         path = Path(bpy.path.abspath(self.filepath))
         try:
             cloud = splat_data.read(thing)
-            splat_file.write(path, cloud)
+            splat_file.write(path, cloud, thing.get(splat_drawing.AXES) == "Z_UP")
         except _FAULTS as error:
             self.report({"ERROR"}, f"The splats could not be written: {error}")
             return {"CANCELLED"}

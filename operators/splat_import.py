@@ -31,7 +31,7 @@ class SplatRun(EngineRun):
         return {"file": str(self._path), "out": str(self.folder / "splats.ply")}
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        axes = self._axes if self._axes != "AUTO" else "Y_UP" if result["y_up"] else "Y_DOWN"
+        axes = "Y_UP" if self._axes == "AUTO" and result["y_up"] else self._axes
         told = bring_in(context, Path(result["out"]), self._path.stem, axes)
         return noted(told, result["notes"][:2])
 
@@ -68,7 +68,7 @@ class LIMELIGHT_OT_import_splats(RunOperator, ImportHelper):  # type: ignore[mis
         name="Up",
         description="Which way is up in the file",
         items=(
-            ("AUTO", "As usual", "Y down for PLY, .splat and .ksplat, as trainers write them; Y up for .spz and glTF"),
+            ("AUTO", "As usual", "What the file says; else Y down for PLY, .splat and .ksplat, Y up for .spz and glTF"),
             ("Y_DOWN", "−Y", "Y points down, Z ahead"),
             ("Y_UP", "Y", "Y points up, Z back"),
             ("Z_UP", "Z", "As Blender has it"),
@@ -99,7 +99,7 @@ class LIMELIGHT_OT_import_splats(RunOperator, ImportHelper):  # type: ignore[mis
         if not splat_file.plain(path):
             return None
         try:
-            told = bring_in(context, path, path.stem, "Y_DOWN" if self.axes == "AUTO" else self.axes)
+            told = bring_in(context, path, path.stem, self.axes)
         except (OSError, ValueError) as error:
             self.report({"ERROR"}, f"The splats could not be read: {error}")
             return {"CANCELLED"}

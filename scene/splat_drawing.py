@@ -11,6 +11,8 @@ from . import compat, splat_nodes
 
 #: Marks our objects; its value is the file that they came from.
 MARK = "limelight_splats"
+#: Which of TURNS' axes their numbers have.
+AXES = "limelight_splat_axes"
 #: Marks the mesh that casts a cloud's shadows, its child.
 PROXY = "limelight_splat_proxy"
 #: A ray goes through so many transparent surfaces in Cycles.

@@ -54,6 +54,7 @@ def apply_transform(thing: bpy.types.Object) -> None:
     splat_data.replace(thing.data, splat_place.placed(splat_data.read(thing), np.array(thing.matrix_world)))
     children = {child: child.matrix_world.copy() for child in thing.children}
     thing.matrix_world = thing.matrix_world.Identity(4)
+    thing[splat_drawing.AXES] = "Z_UP"
     bpy.context.view_layer.update()
     for child, matrix in children.items():
         child.matrix_world = matrix

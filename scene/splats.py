@@ -16,19 +16,22 @@ from . import compat, splat_data, splat_drawing, splat_file, splat_nodes
 TURNS = {"Y_DOWN": -math.pi / 2, "Y_UP": math.pi / 2, "Z_UP": 0.0}
 
 
-def add(context: bpy.types.Context, path: Path, name: str, axes: str = "Y_DOWN") -> tuple[bpy.types.Object, int]:
+def add(context: bpy.types.Context, path: Path, name: str, axes: str = "AUTO") -> tuple[bpy.types.Object, int]:
     """Put the splats of a plain PLY into the scene, selected and active, and how many had to be left out.
 
-    Raises ``ValueError`` with an artist's sentence. The cloud keeps its numbers; the object turns it.
+    ``axes``: one of TURNS, or AUTO for what the file says, y down if it says nothing. Raises ``ValueError`` with an
+    artist's sentence. The cloud keeps its numbers; the object turns it.
     """
     cloud = splat_file.read(path)
+    if axes == "AUTO":
+        axes = "Z_UP" if splat_file.z_up(path) else "Y_DOWN"
     # Blender's own splats take no light.
     native = compat.NATIVE_SPLATS and not cloud.material
     thing = _native(context, path, cloud) if native else None
     if thing is None:
         thing = _with_nodes(context, cloud, name)
     thing.name = name
-    thing[splat_drawing.MARK] = path.name
+    thing[splat_drawing.MARK], thing[splat_drawing.AXES] = path.name, axes
     thing.rotation_euler.x = TURNS[axes]
     select_alone(context, thing)
     splat_drawing.let_rays_through(context.scene)

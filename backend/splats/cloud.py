@@ -21,6 +21,8 @@ Array = np.ndarray[Any, Any]
 
 #: The constant harmonic, 1 / (2 √π): a colour is .5 + DC · sh[0] + ….
 DC = 0.28209479177387814
+#: What a cloud has of every Gaussian but its material.
+ARRAYS = ("means", "quats", "scales", "opacity", "sh")
 #: The highest degree of harmonics that files hold.
 HIGHEST_DEGREE = 4
 
@@ -49,7 +51,8 @@ class Splats:
     ``means`` (N, 3); ``quats`` (N, 4) w x y z, unit length; ``scales`` (N, 3) standard deviations, linear, > 0;
     ``opacity`` (N,) 0..1; ``sh`` (N, K, 3), K = (degree + 1)²: 3DGS' real harmonics with its signs (Condon–Shortley
     phase, order of each degree −l … l), RGB last. ``.5 + Σ sh_k Y_k(d)`` is the display colour (sRGB-encoded) seen
-    along d, the unit vector from the eye to the Gaussian in the cloud's own frame.
+    along d, the unit vector from the eye to the Gaussian in the cloud's own frame. ``z_up``: the frame is known to have
+    z up, as Blender and NeRF's cameras have; else up is what the kind of file has by custom.
     """
 
     means: Array
@@ -58,14 +61,15 @@ class Splats:
     opacity: Array
     sh: Array
     material: Material | None = None
+    z_up: bool = False
 
     def __len__(self) -> int:
         return int(self.means.shape[0])
 
     def __getitem__(self, index: Any) -> Splats:
         """Some of the Gaussians: a mask, a slice or an array of numbers."""
-        parts = {part.name: getattr(self, part.name)[index] for part in fields(self) if part.name != "material"}
-        return Splats(**parts, material=None if self.material is None else self.material[index])
+        parts = {name: getattr(self, name)[index] for name in ARRAYS}
+        return replace(self, **parts, material=None if self.material is None else self.material[index])
 
     @property
     def degree(self) -> int:
@@ -110,7 +114,7 @@ class Splats:
         """The arrays as torch tensors by their names, the material's channels among them."""
         import torch
 
-        arrays = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "material"}
+        arrays = {name: getattr(self, name) for name in ARRAYS}
         if self.material is not None:
             arrays |= {part.name: getattr(self.material, part.name) for part in fields(self.material)}
         return {name: torch.from_numpy(np.ascontiguousarray(array)).to(device) for name, array in arrays.items()}

@@ -22,7 +22,7 @@ def described(path: Path) -> dict[str, Any]:
         "format": loaded.format.name,
         "count": len(cloud),
         "degree": cloud.degree,
-        "axes": "y up" if loaded.format.y_up else "y down by custom",
+        "axes": "z up" if cloud.z_up else "y up" if loaded.format.y_up else "y down by custom",
         "bounds": [low.tolist(), high.tolist()],
         "opacity": float(np.median(cloud.opacity)),
         "size": float(np.median(cloud.scales)),

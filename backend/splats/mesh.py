@@ -22,7 +22,7 @@ from . import mesh_files, viewpoints
 from .cloud import Splats
 from .files import formats
 from .fusion import BAND, Surface, Volume
-from .place import HALF_TURN
+from .place import uprighting
 from .raster import SplatCamera, rasterize
 from .relight import scene_cameras
 
@@ -86,10 +86,13 @@ def run_mesh(job: MeshJob, report: Report) -> dict[str, Any]:
     colours = vertex_colours(loaded.splats, found.points)
     notes = list(loaded.notes)
     placed = found
-    if job.axes == "turn" and loaded.format.y_up != (job.out.suffix.lower() == ".glb"):
-        turn = HALF_TURN.astype(np.float32)
-        placed = Surface(found.points @ turn, found.normals @ turn, found.faces, found.closed)
-        notes.append("Turned by half about x, as that kind of file has it.")
+    glb = job.out.suffix.lower() == ".glb"
+    turn = uprighting(loaded.splats, loaded.format.y_up, glb) if job.axes == "turn" else None
+    # Beside splats with z up, whose PLY says so, a mesh in a PLY stays where they are.
+    if turn is not None and (glb or not loaded.splats.z_up):
+        about = turn.T.astype(np.float32)
+        placed = Surface(found.points @ about, found.normals @ about, found.faces, found.closed)
+        notes.append("Turned about x, as that kind of file has it.")
     mesh_files.write(job.out, placed.points, placed.normals, placed.faces, colours)
     low, high = placed.points.min(0), placed.points.max(0)
     return {

@@ -9,12 +9,24 @@ from typing import Any
 import numpy as np
 
 from . import harmonics
-from .cloud import Material, Splats
+from .cloud import ARRAYS, Material, Splats
 
 Array = np.ndarray[Any, Any]
 
 #: Half a turn about x: from COLMAP's axes (y down, z forward; usual in PLY) to glTF's and SPZ's (y up), and back.
 HALF_TURN = np.diag([1.0, -1.0, -1.0])
+#: A quarter turn about x: from z up to y up; back to front it leads to y down.
+QUARTER_TURN = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+
+
+def uprighting(splats: Splats, y_up: bool, to_y_up: bool) -> Array | None:
+    """The rotation (3, 3) that stands a cloud upright where y is up or, by custom, down; None if it does already.
+
+    ``y_up``: that of the kind of file that it came from, which counts unless its own z is up.
+    """
+    if splats.z_up:
+        return QUARTER_TURN if to_y_up else QUARTER_TURN.T
+    return HALF_TURN if y_up != to_y_up else None
 
 
 def placed(splats: Splats, matrix: Array) -> Splats:
@@ -35,24 +47,24 @@ def placed(splats: Splats, matrix: Array) -> Splats:
     return replace(splats, means=means, quats=quaternions(axes), scales=lengths.astype(np.float32), sh=sh)
 
 
-def flipped(splats: Splats) -> Splats:
-    """The cloud after half a turn about x."""
+def turned(splats: Splats, rotation: Array) -> Splats:
+    """The cloud after a rotation (3, 3), after which its z counts as up no longer."""
     matrix = np.eye(4)
-    matrix[:3, :3] = HALF_TURN
-    return placed(splats, matrix)
+    matrix[:3, :3] = rotation
+    return replace(placed(splats, matrix), z_up=False)
 
 
 def merged(clouds: list[Splats]) -> Splats:
-    """One cloud of several; harmonics as the richest has them, material only if all have it."""
+    """One cloud of several; harmonics as the richest has them, material only if all have it; z is up if all say so."""
     degree = max(cloud.degree for cloud in clouds)
     clouds = [cloud.with_degree(degree) for cloud in clouds]
-    names = [part.name for part in fields(Splats) if part.name != "material"]
     materials = [cloud.material for cloud in clouds if cloud.material is not None]
     whole = None
     if len(materials) == len(clouds):
         channels = [part.name for part in fields(Material)]
         whole = Material(**{name: np.concatenate([getattr(m, name) for m in materials]) for name in channels})
-    return Splats(**{name: np.concatenate([getattr(c, name) for c in clouds]) for name in names}, material=whole)
+    arrays = {name: np.concatenate([getattr(c, name) for c in clouds]) for name in ARRAYS}
+    return Splats(**arrays, material=whole, z_up=all(cloud.z_up for cloud in clouds))
 
 
 def product(first: Array, second: Array) -> Array:

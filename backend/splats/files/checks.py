@@ -8,7 +8,7 @@ file's size; a compressed file may unpack to two hundred times its size.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,8 @@ def tidied(splats: Splats, name: str, notes: Notes) -> Splats:
         scales = np.maximum(np.abs(splats.scales), THINNEST).astype(np.float32)
         opacity = np.clip(splats.opacity, 0, 1).astype(np.float32)
     sh = np.ascontiguousarray(splats.sh, np.float32)
-    return Splats(parts[0], parts[1], scales, opacity, sh, None if splats.material is None else _clean(splats.material))
+    material = None if splats.material is None else _clean(splats.material)
+    return replace(splats, means=parts[0], quats=parts[1], scales=scales, opacity=opacity, sh=sh, material=material)
 
 
 def _clean(material: Material) -> Material:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import BadInput
 from ..cloud import HIGHEST_DEGREE, Splats
-from ..place import flipped
+from ..place import turned, uprighting
 from . import compressed_ply, gltf, ksplat, ply, splat, spz
 from .checks import Notes, Source, damaged, tidied
 
@@ -123,13 +123,15 @@ def encode(splats: Splats, row: Format, notes: Notes) -> bytes:
 def write(splats: Splats, path: Path, turn_from: Format | None = None) -> list[str]:
     """Write a cloud; notes say what was left out. The file appears whole or not at all.
 
-    ``turn_from`` is the format whose axes the cloud has: between y up and y down it takes half a turn about x, as
-    viewers of both show it. Without it axes stay as they are.
+    ``turn_from`` is the format whose axes the cloud has: it is turned about x so that viewers of both show it upright,
+    but for a cloud with z up in a PLY, which says so. Without it axes stay as they are.
     """
     row, notes = format_for(path), Notes()
-    if turn_from is not None and turn_from.y_up != row.y_up:
-        splats = flipped(splats)
-        notes.add(f"Turned by half about x: {'y is up' if row.y_up else 'y is down'} in this format.")
+    says_so = splats.z_up and row.write is ply.write
+    turn = None if turn_from is None or says_so else uprighting(splats, turn_from.y_up, row.y_up)
+    if turn is not None:
+        notes.add(f"Turned about x: {'y is up' if row.y_up else 'y is down'} in this format.")
+        splats = turned(splats, turn)
     data = encode(splats, row, notes)
     half = path.with_name(path.name + ".part")
     try:

@@ -3,7 +3,8 @@
 
 Columns: ``x y z``; ``f_dc_0..2``; ``f_rest_0…`` channel by channel, so that of degree 3 the first fifteen are red;
 ``opacity`` (logit); ``scale_0..2`` (natural logarithm); ``rot_0..3`` (w x y z). Material, all linear 0..1 as they are:
-``albedo_0..2``, ``metallic``, ``roughness``, ``progress``. Readers of plain splats pass over these.
+``albedo_0..2``, ``metallic``, ``roughness``, ``progress``. Readers of plain splats pass over these. The comment
+``z up`` says that the frame is as Blender's; without it y points down by custom.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ Array = np.ndarray[Any, Any]
 _BASE = ["x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity"]
 _SCALES = ["scale_0", "scale_1", "scale_2"]
 _ROTATIONS = ["rot_0", "rot_1", "rot_2", "rot_3"]
+#: The header's comment on a cloud whose z is up.
+Z_UP = "z up"
 #: Names of the material's columns, in a file and as documented.
 MATERIAL = ["albedo_0", "albedo_1", "albedo_2", "metallic", "roughness", "progress"]
 
@@ -50,6 +53,7 @@ def read(source: Source, notes: Notes) -> Splats:
             opacity=sigmoid(columns(table, ["opacity"])[:, 0]),
             sh=_harmonics(table, names, notes),
             material=_material(table, names, notes),
+            z_up=Z_UP in header.comments,
         )
 
 
@@ -87,7 +91,7 @@ def write(splats: Splats, file: BinaryIO, notes: Notes) -> None:
     rest = splats.sh[:, 1:].transpose(0, 2, 1).reshape(len(splats), -1)
     names = [*_BASE[:6], *(f"f_rest_{index}" for index in range(rest.shape[1])), "opacity", *_SCALES, *_ROTATIONS]
     parts = [splats.means, splats.sh[:, 0], rest, logit(splats.opacity)[:, None], np.log(splats.scales), splats.quats]
-    comments = ["Gaussian splats"]
+    comments = ["Gaussian splats", *([Z_UP] if splats.z_up else [])]
     if splats.material is not None:
         material = splats.material
         names += MATERIAL

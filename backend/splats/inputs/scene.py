@@ -82,6 +82,11 @@ def _reader(path: Path) -> ModuleType:
     )
 
 
+def has_z_up(path: Path) -> bool:
+    """Whether a scene's frame is as Blender's and NeRF's cameras have it; COLMAP's is not."""
+    return _reader(path) is transforms
+
+
 def read_poses(path: Path) -> tuple[list[Pose], list[Pose], tuple[Tensor, Tensor] | None]:
     """The cameras of a scene without its pictures' pixels: for training, for testing (may be empty); and points."""
     train, test, points = _reader(path).read_poses(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from ...limo.report import PartReport, Report
 from ...optics import exr
 from ...requests import Kinds, read_job
 from ..files import formats
-from ..inputs import Scene, read_scene
+from ..inputs import Scene, has_z_up, read_scene
 from ..shading.environment import to_panorama
 from .distillation import KINDS, Distillation
 from .learnt import Learnt, raw
@@ -98,7 +98,7 @@ def _begin(job: TrainJob, scene: Scene, most: int, texels: int, device: str) -> 
 
 def _written(job: TrainJob, scene: Scene, trainer: Trainer, told: dict[str, Any]) -> dict[str, Any]:
     """Write the splats and their light."""
-    splats = trainer.learnt.splats()
+    splats = replace(trainer.learnt.splats(), z_up=has_z_up(job.scene))
     notes = formats.write(splats, job.out)
     environment = job.out.with_name(f"{job.out.name.split('.')[0]}_environment.exr")
     radiance = trainer.learnt.radiance().detach().cpu()

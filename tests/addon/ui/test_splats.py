@@ -43,6 +43,16 @@ def test_up_can_be_chosen(scan):
     assert bpy.context.object.rotation_euler.x == 0
 
 
+def test_a_file_that_says_z_up_stands_upright_also_after_export(scan, tmp_path):
+    told = tmp_path / "told.ply"
+    told.write_bytes(scan.read_bytes().replace(b"1.0\n", b"1.0\ncomment z up\n", 1))
+    bpy.ops.limelight.import_splats(filepath=str(told))
+    assert bpy.context.object.rotation_euler.x == 0
+    bpy.ops.limelight.export_splats(filepath=str(tmp_path / "again.ply"))
+    bpy.ops.limelight.import_splats(filepath=str(tmp_path / "again.ply"))
+    assert bpy.context.object.rotation_euler.x == 0
+
+
 def test_other_formats_come_through_the_engine(packed):
     assert bpy.ops.limelight.import_splats(filepath=str(packed)) == {"FINISHED"}
     thing = bpy.context.object

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from limelight.backend.errors import BadInput
 from limelight.backend.splats import place
 from limelight.backend.splats.cloud import Splats
+from limelight.backend.splats.describe import described
 from limelight.backend.splats.files import formats
 from limelight.tests.engine.splats import other_files
 from limelight.tests.engine.splats.other_files import cloud, decoded, encoded
@@ -178,10 +180,26 @@ def test_the_samples_of_others_agree() -> None:
     """The same cube by two programs: PLY has y down, SPZ y up."""
     ply = formats.read(SAMPLES / "jsplat_unitCube-ascii.ply").splats
     spz = formats.read(SAMPLES / "jspz_unitCube.spz").splats
-    np.testing.assert_array_equal(place.flipped(ply).means, spz.means)
+    np.testing.assert_array_equal(place.turned(ply, place.HALF_TURN).means, spz.means)
     np.testing.assert_array_equal(np.sign(np.round(ply.sh, 1)), np.sign(np.round(spz.sh, 1)))
     train = formats.read(SAMPLES / "metalsplatter_3-points-from-train.splat").splats
     assert len(train) == 3 and 0.03 < train.opacity.min() < 0.04
+
+
+def test_a_cloud_with_z_up_says_so_in_ply_and_is_turned_for_others(tmp_path: Path) -> None:
+    written = replace(cloud(40, 3), z_up=True)
+    assert formats.write(written, tmp_path / "a.ply") == []
+    ply = formats.read(tmp_path / "a.ply")
+    assert ply.splats.z_up and described(tmp_path / "a.ply")["axes"] == "z up"
+    assert ply.splats[:3].z_up and place.merged([ply.splats, ply.splats]).z_up
+    x, y, z = written.means.T
+    for name, axes in (("a.glb", (x, z, -y)), ("a.splat", (x, -z, y)), ("b.ply", (x, y, z))):
+        upright = np.stack(axes, -1)
+        formats.write(ply.splats, tmp_path / name, turn_from=ply.format)
+        # A .splat is in an order of its own.
+        found, wanted = (np.array(sorted(m.tolist())) for m in (formats.read(tmp_path / name).splats.means, upright))
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+    assert formats.read(tmp_path / "b.ply").splats.z_up and not formats.read(tmp_path / "a.splat").splats.z_up
 
 
 def test_turning_between_formats_is_undone_on_the_way_back(tmp_path: Path) -> None:
