@@ -122,7 +122,7 @@ class Splats:
 
 def from_tensors(tensors: dict[str, Tensor]) -> Splats:
     """A cloud of what ``Splats.tensors`` returned, or of a training's values under the same names."""
-    arrays = {name: value.detach().cpu().numpy().astype(np.float32) for name, value in tensors.items()}
+    arrays: dict[str, Any] = {name: value.detach().cpu().numpy().astype(np.float32) for name, value in tensors.items()}
     channels = [part.name for part in fields(Material)]
     material = Material(**{name: arrays.pop(name) for name in channels}) if "albedo" in arrays else None
     return Splats(**arrays, material=material)
