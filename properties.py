@@ -118,6 +118,16 @@ class FaceSettings(PropertyGroup):
     seed: IntProperty(
         name="Seed", description="Another number guesses differently at the skin that the photo hides", min=0
     )
+    saturation: FloatProperty(
+        name="Colours",
+        description="How strong the photo's colours are: over 100 % if camera or film made skin more colourful than it "
+        "is, so that the head came out too dark; under 100 % if it came out too pale",
+        subtype="PERCENTAGE",
+        min=50.0,
+        max=200.0,
+        default=100.0,
+        precision=0,
+    )
     head_folder: StringProperty(
         name="Other head",
         description="Folder of ICT-FaceKit, to fit its head; empty takes the one that ships with Limelight",

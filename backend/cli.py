@@ -259,6 +259,7 @@ def face(
         Path | None, typer.Option(help="JSON with 'landmarks', 468 pairs u,v, to use instead of finding them")
     ] = None,
     fov: Annotated[float | None, typer.Option(help="Horizontal field of view of the photo in degrees")] = None,
+    saturation: Annotated[float, typer.Option(help="How many times as strong as in life its colours are")] = 1.0,
     model: Annotated[str, typer.Option(help="embedded, or a file of the prior's weights")] = "embedded",
     head: Annotated[Path | None, typer.Option(help="A copy of ICT-FaceKit to use its head: FaceXModel or .npz")] = None,
     device: Device = "auto",
@@ -274,7 +275,7 @@ def face(
         params = {
             **{"image": str(photo), "out": str(out), "quality": quality, "face": which, "fov_deg": fov, "model": model},
             "landmarks": None if landmarks is None else read_object(landmarks, "landmarks").get("landmarks", []),
-            **{"head": None if head is None else str(head), "device": device, "seed": seed},
+            **{"head": None if head is None else str(head), "device": device, "seed": seed, "saturation": saturation},
         }
         return run_face(FaceJob.from_params(params), report)
 

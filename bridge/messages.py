@@ -160,11 +160,11 @@ class FaceParams:
 
     ``face`` is an index into a ``landmarks`` job's faces; without it the largest is taken, with a warning if there are
     several. ``landmarks``, 468 [u, v] of that job as the artist corrected them, are used instead of finding any.
-    ``fov_deg`` is the photo's horizontal field of view, None if unknown. ``model`` names the prior that fills what the
-    photo hides, ``head`` a folder of ICT-FaceKit to use its head instead of the embedded one. ``quality`` is draft,
-    normal or high. The result's data is what ``out``/result.json holds; its ``files`` are names in ``out`` by what they
-    are: texture, diffuse_albedo, specular_albedo, roughness, normal, normal_object, mask, overlay, eye, head (for
-    Blender), glb.
+    ``fov_deg`` is the photo's horizontal field of view, None if unknown. ``saturation``: how many times as strong as in
+    life the photo's colours are, 0.5 to 2; None takes 1. ``model`` names the prior that fills what the photo hides,
+    ``head`` a folder of ICT-FaceKit to use its head instead of the embedded one. ``quality`` is draft, normal or high.
+    The result's data is what ``out``/result.json holds; its ``files`` are names in ``out`` by what they are: texture,
+    diffuse_albedo, specular_albedo, roughness, normal, normal_object, mask, overlay, eye, head (for Blender), glb.
     """
 
     kind: ClassVar[str] = "face"
@@ -175,6 +175,7 @@ class FaceParams:
     face: int | None = None
     landmarks: list[list[float]] | None = None
     fov_deg: float | None = None
+    saturation: float | None = None
     model: str = "embedded"
     head: str | None = None
     device: str | None = None

@@ -97,7 +97,7 @@ def draw_details(layout: UILayout, context: Context):
     column = layout.column()
     column.use_property_split = True
     column.use_property_decorate = False
-    for name in ("fov", "seed", "head_folder"):
+    for name in ("saturation", "fov", "seed", "head_folder"):
         column.prop(context.scene.limelight.face, name)
 
 

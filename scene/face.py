@@ -153,6 +153,7 @@ def request(scene: bpy.types.Scene, image: bpy.types.Image, folder: Path, seed: 
         face=chosen_index(image) if face is not None else None,
         landmarks=[[u, v] for u, v in points(face)] if edited else None,
         fov_deg=math.degrees(settings.fov) if settings.fov > 0 else None,
+        saturation=settings.saturation / 100 if settings.saturation != 100 else None,
         head=bpy.path.abspath(settings.head_folder) if settings.head_folder else None,
     )
     return dict(params.request("").params)

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..limo.report import Report
+from ..optics.exposure import saturate
 from . import maps
 from .delight import explain
 from .detail import SIZES, refine
@@ -41,9 +42,12 @@ def estimate(
     quality: str = "normal",
     seed: int = 0,
     fov_deg: float | None = None,
+    saturation: float = 1.0,
     overlay_file: Path | None = None,
 ) -> Portrait:
     """The portrait in a photo (H, W, 3), linear, display white 1.0, with ``landmarks`` (468, 2) in 0..1 of it.
+
+    ``saturation``: how many times as strong as in life its colours are; the head's texture has those of life.
 
     The report's check may raise to cancel, which is asked at every step of the prior and between the others. The fitted
     head over the photo is written to ``overlay_file`` and shown as soon as it is there.
@@ -57,11 +61,12 @@ def estimate(
         tell(0.0)
         return tell
 
-    telling = part(0.05, 0.25, "Fitting the head")
+    telling, shown = part(0.05, 0.25, "Fitting the head"), radiance
+    radiance = saturate(radiance, 1 / saturation) if saturation != 1 else radiance
     fit = fit_face(head, radiance, landmarks, fov_deg, telling, shading=quality != "draft")
     if overlay_file is not None:
         fitted, _ = fit.camera.project(head.landmarks(fit.camera_points(head)))
-        save_overlay(overlay_file, radiance, fit, head, fitted)
+        save_overlay(overlay_file, shown, fit, head, fitted)
         report.preview(overlay_file)
     part(0.3, 0.1, "Unwrapping the photo")
     partial = unwrap(radiance, fit, head)

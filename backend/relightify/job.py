@@ -33,7 +33,10 @@ EMBEDDED = "embedded"
 #: Pixels on the photo's longer side that are worked on.
 SIDES = {"draft": 1536, "normal": 2048, "high": 4096}
 
-_KINDS = {"image": Path, "out": Path, "head": Path, "seed": int, "face": int, "fov_deg": float, "landmarks": list}
+_KINDS = {
+    "image": Path, "out": Path, "head": Path, "seed": int, "face": int, "fov_deg": float, "saturation": float,
+    "landmarks": list,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class FaceJob:
     face: int | None = None
     landmarks: Sequence[Sequence[float]] | None = None
     fov_deg: float | None = None
+    saturation: float = 1.0
     model: str = EMBEDDED
     head: Path | None = None
     device: str = "auto"
@@ -59,6 +63,11 @@ class FaceJob:
         if self.fov_deg is not None and not 1 <= self.fov_deg <= 170:
             raise BadInput(
                 f"The field of view is {self.fov_deg:g} degrees.", "Give between 1 and 170 degrees, e.g. 30."
+            )
+        if not 0.5 <= self.saturation <= 2:
+            raise BadInput(
+                f"The saturation is {self.saturation:g}.",
+                "Give 0.5 to 2: how many times as strong as in life the photo's colours are, 1 if they are right.",
             )
         if self.model != EMBEDDED and not Path(self.model).is_file():
             raise BadInput(f"There is no model '{self.model}'.", "Use embedded, or name a file of the prior's weights.")
@@ -101,6 +110,7 @@ def run_face(job: FaceJob, report: Report) -> dict[str, Any]:
             quality=job.quality,
             seed=job.seed,
             fov_deg=fov,
+            saturation=job.saturation,
             overlay_file=work / FILES["overlay"],
         )
         report.check()
@@ -122,6 +132,7 @@ def described(job: FaceJob, portrait: Portrait, warnings: list[str]) -> dict[str
         "quality": job.quality,
         "seed": job.seed,
         "model": job.model,
+        "saturation": job.saturation,
         "size": list(fit.size),
         "fov_x_deg": fit.fov_x_deg,
         "rotation": fit.rotation.tolist(),

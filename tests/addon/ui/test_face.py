@@ -62,6 +62,7 @@ def test_a_script_gets_a_head_before_its_camera(portrait, scene):
     params = asked()
     assert params["quality"] == "normal" and params["seed"] == 0 and params["image"].endswith("portrait.png")
     assert "face" not in params and "landmarks" not in params and "fov_deg" not in params
+    assert "saturation" not in params
     message = bpy.context.window_manager.limelight.message
     assert "Ada head" in message and "The photo is dark" in message
     assert head.limelight.head.reprojection == pytest.approx(0.011)
@@ -71,9 +72,10 @@ def test_a_script_gets_a_head_before_its_camera(portrait, scene):
 def test_settings_reach_the_engine(portrait, scene, tmp_path):
     settings = scene.limelight.face
     settings.fov, settings.quality, settings.seed = math.radians(24), "DRAFT", 5
-    settings.head_folder = str(tmp_path)
+    settings.head_folder, settings.saturation = str(tmp_path), 140
     bpy.ops.limelight.face_make()
     params = asked()
+    assert params["saturation"] == pytest.approx(1.4)
     assert params["fov_deg"] == pytest.approx(24, abs=1e-4) and params["quality"] == "draft" and params["seed"] == 5
     assert params["head"].rstrip("/") == str(tmp_path)
 

@@ -100,6 +100,8 @@ CASES = {
     "landmarks from the side": lambda f: {"landmarks": from_the_side()},
     "absurd field of view": lambda f: {"fov_deg": 200},
     "field of view of NaN": lambda f: {"fov_deg": float("nan")},
+    "absurd saturation": lambda f: {"saturation": 3},
+    "saturation of NaN": lambda f: {"saturation": float("nan")},
     "unknown quality": lambda f: {"quality": "best"},
     "unknown model": lambda f: {"model": "giant"},
     "unknown device": lambda f: {"device": "cuda:9"},

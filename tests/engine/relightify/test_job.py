@@ -69,6 +69,19 @@ def made(tmp_path_factory):
         return out, run_face(draft(out), report), report
 
 
+def test_colours_that_are_said_to_be_too_strong_are_weaker_on_the_head(made, tmp_path):
+    result = run_face(draft(tmp_path / "head", saturation=1.4), SilentReport())
+    assert result["saturation"] == 1.4
+    folders = (made[0], tmp_path / "head")
+    before, after = (np.asarray(Image.open(folder / FILES["texture"]).convert("RGB"), float) for folder in folders)
+    seen = np.asarray(Image.open(made[0] / FILES["mask"]).convert("L")) > 250
+    spread = [float(np.ptp(picture[seen], axis=-1).mean()) for picture in (before, after)]
+    assert spread[1] < 0.85 * spread[0]
+    # The photo under the landmarks stays as it is.
+    overlays = [np.asarray(Image.open(folder / FILES["overlay"]), float) for folder in folders]
+    assert np.abs(overlays[0][:60] - overlays[1][:60]).max() == 0
+
+
 def test_a_portrait_leaves_every_file_and_tells_how_far_it_is(made):
     out, result, report = made
     assert {path.name for path in out.iterdir()} == {*FILES.values(), "result.json"}
