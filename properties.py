@@ -303,9 +303,10 @@ class HeadMemory(PropertyGroup):
     translation: FloatVectorProperty(
         name="Translation", description="Where the photo's camera saw the head, in metres", size=3
     )
-    irradiance: FloatProperty(
-        name="Light", description="How much light falls on the face in the photo; negative if unknown", default=-1.0
-    )
+    irradiance: FloatVectorProperty(
+        name="Light", description="How much light falls on the face in the photo, by colour; negative if unknown",
+        size=3, default=(-1.0, -1.0, -1.0),
+    )  # fmt: skip
     fov_deg: FloatProperty(name="View angle", description="The photo's horizontal field of view in degrees")
     probe: PointerProperty(
         type=bpy.types.Object, name="Probe", description="The probe that holds the light of the photo at this head"

@@ -136,5 +136,5 @@ class FaceLightRun(EngineRun):
             previews.show_file(f"probe:{entry['name']}", str(self._answer / entry.get("preview", "")))
         lit = world.apply_world(scene, memory.probe)
         there = head_light.of_panorama(memory.probe.limelight.environment, head.matrix_world)
-        lit.limelight.strength_ev = head_light.stops(memory.irradiance, there)
+        lit.limelight.strength_ev, lit.limelight.tint = head_light.matching(memory.irradiance, there)
         return _told(result, f"“{head.name}” is lit like its photo")

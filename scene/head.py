@@ -61,6 +61,6 @@ def _remember(
     memory.is_head, memory.picture, memory.face = True, picture, face
     memory.rotation = [value for row in fitted.rotation.tolist() for value in row]
     memory.translation, memory.fov_deg = fitted.translation.tolist(), fitted.fov_x_deg
-    memory.irradiance = -1.0 if fitted.light is None else head_light.of_fit(fitted.light)
+    memory.irradiance = [-1.0] * 3 if fitted.light is None else head_light.of_fit(fitted.light)
     for name, value in note.items():
         setattr(memory, name, value)

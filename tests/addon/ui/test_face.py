@@ -229,7 +229,9 @@ def test_the_photos_light_becomes_the_world_at_the_head(portrait, scene):
     ahead = probe.location - between
     assert ahead.length == pytest.approx(0.134, abs=1e-3) and ahead.dot(eye - between) > 0
     there = head_light.of_panorama(probe.limelight.environment, head.matrix_world)
-    assert there * 2**scene.world.limelight.strength_ev == pytest.approx(head.limelight.head.irradiance, rel=1e-4)
+    look = scene.world.limelight
+    wanted = list(head.limelight.head.irradiance)
+    assert there * 2**look.strength_ev * np.array(look.tint) == pytest.approx(wanted, rel=1e-4)
     assert bpy.data.objects["Probe"].limelight.environment is None, "the artist's probes are left alone"
     assert bpy.ops.limelight.face_light() == {"FINISHED"}
     assert len(scene.objects) == others + 1
