@@ -20,6 +20,7 @@ from ...backend.relightify.render import Pose, View
 from ...backend.relightify.roughness import load_roughness
 from ...synthesis.skin import illumination
 from ...synthesis.sky import hdri_files
+from . import identity
 
 #: Environments, their rows, pixels a side of the pictures, metres from the head, degrees across.
 ENVIRONMENTS, _ROWS, _SIDE, _AWAY, _WIDE = 8, 64, 160, 0.9, 22.0
@@ -43,8 +44,9 @@ class Relit:
 
     def __init__(self, points: Tensor, lights: dict[str, Lighting], truth: Tensor) -> None:
         rotation = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
-        camera = Camera.from_fov(_SIDE, _SIDE, _WIDE)
-        self._view = View(head.load(), points, Pose(rotation, torch.tensor([0, 0, -_AWAY]), camera), supersample=1)
+        camera, there = Camera.from_fov(_SIDE, _SIDE, _WIDE), torch.tensor([0, 0, -_AWAY])
+        self._view = View(head.load(), points, Pose(rotation, there, camera), supersample=1)
+        self._landmarks, _ = camera.project(head.load().landmarks(points) @ rotation.T + there)
         self._lights, self._gains = lights, {}
         self.truth: dict[str, Tensor] = {}
         for name, light in lights.items():
@@ -55,6 +57,12 @@ class Relit:
     def pictures(self, maps: Tensor) -> dict[str, Tensor]:
         """Display pictures (S, S, 3) of other maps (10, R, R) by environment."""
         return {n: expose(self._drawn(maps, light)[0] * self._gains[n], 0) for n, light in self._lights.items()}
+
+    def descriptors(self, pictures: dict[str, Tensor]) -> dict[str, np.ndarray]:
+        """Who the head is to a face-recognition network, by environment; empty without one."""
+        if identity.network() is None:
+            return {}
+        return {name: identity.descriptor(picture, self._landmarks) for name, picture in pictures.items()}
 
     def _drawn(self, maps: Tensor, light: Lighting) -> tuple[Tensor, Tensor]:
         return self._view.render(maps, light, load_roughness().of(filled(maps[SPECULAR])))

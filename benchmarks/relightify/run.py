@@ -19,6 +19,7 @@ from ...backend.relightify.maps import TEXTURE, skin_mask
 from ...backend.relightify.prior import EFFORTS, WEIGHTS, Prior, load_prior
 from ..finite import finite
 from ..limo.statistics import Row, Summary, summarize
+from . import identity
 from .cases import Case, count_heads, mean_maps, read_cases
 from .methods import BAKED, FITTED, GUIDED, MEASURED, MIRROR, PRIOR, Method, methods
 from .relit import Relit, environments
@@ -38,10 +39,12 @@ class _Report(Protocol):
 
 @dataclass(frozen=True)
 class _Measured:
-    """What is found of one head: scores of its maps, of it under other light if it was drawn so, and its pictures."""
+    """What is found of one head: scores of its maps, of it under other light if it was drawn so, and its pictures;
+    ``truth``: who it is to a face-recognition network in its true pictures, by environment."""
 
     row: Row
     relit: Row | None
+    truth: dict[str, Any]
     shown: Shown
     tone: int
     hidden: float
@@ -131,9 +134,12 @@ def _measure(given: tuple[Case, bool], how: _How, prior: Prior | None) -> _Measu
         if name == BAKED:
             # It is given the texture: there is nothing to complete.
             scores[name] |= {key: math.nan for key in scores[name] if "texture" in key}
+    under = Relit(case.points, how.lights(), case.maps) if drawn else None
+    truth = {} if under is None else under.descriptors(under.truth)
     return _Measured(
         Row(case.name, case.name, scores, {}),
-        _relit(case, results, Relit(case.points, how.lights(), case.maps)) if drawn else None,
+        None if under is None else _relit(case, results, under, truth),
+        truth,
         Shown.of(case, results[PRIOR], results[MIRROR][TEXTURE], scores),
         case.tone,
         1 - float(case.known.mask.sum() / skin_mask().sum()),
@@ -141,11 +147,14 @@ def _measure(given: tuple[Case, bool], how: _How, prior: Prior | None) -> _Measu
     )
 
 
-def _relit(case: Case, results: dict[str, Any], relit: Relit) -> Row:
+def _relit(case: Case, results: dict[str, Any], relit: Relit, truth: dict[str, Any]) -> Row:
     """Means over the environments by method."""
     scores: dict[str, Scores] = {}
     for name in _DRAWN:
-        errors = [picture_error(p, relit.truth[n], relit.alpha) for n, p in relit.pictures(results[name]).items()]
+        pictures = relit.pictures(results[name])
+        errors = [picture_error(p, relit.truth[n], relit.alpha) for n, p in pictures.items()]
+        for error, (light, found) in zip(errors, relit.descriptors(pictures).items(), strict=False):
+            error["identity distance"] = identity.distance(found, truth[light])
         scores[name] = {key: sum(e[key] for e in errors) / len(errors) for key in errors[0]}
     return Row(case.name, case.name, scores, {})
 
@@ -155,6 +164,7 @@ def _write(out: Path, about: dict[str, Any], found: list[_Measured], seed: int) 
         return summarize(rows, list(MEASURED), seed, lambda m: -m.get(HIDDEN_PSNR, m.get("relit psnr", 0.0)))
 
     drawn = [head.relit for head in found if head.relit is not None]
+    about["identity"] = identity.usual([head.truth for head in found if head.truth])
     maps, relit = summary([head.row for head in found]), summary(drawn) if drawn else None
     tones = {
         tone: summary([head.row for head in found if head.tone == tone]) for tone in sorted({h.tone for h in found})

@@ -7,11 +7,13 @@ import json
 from pathlib import Path
 
 import pytest
+import skimage
 import torch
 from limelight.backend.errors import BadInput
+from limelight.backend.optics.exposure import srgb_oetf
 from limelight.backend.relightify import maps
 from limelight.backend.relightify.records import PartialTexture
-from limelight.benchmarks.relightify import cases, methods, relit, run
+from limelight.benchmarks.relightify import cases, identity, methods, relit, run
 from limelight.benchmarks.relightify.score import DIFFUSE_RMSE, HIDDEN_PSNR, KNOWN_PSNR, score
 from limelight.benchmarks.relightify.verdict import verdicts
 from limelight.synthesis.samples import EVALUATION_SEEDS
@@ -94,6 +96,40 @@ def test_the_truth_passes_every_floor_and_is_written_down(heads, tmp_path, one_e
     assert "FAIL" not in table
     for name in ("heads.png", "worst_cases.png"):
         assert Image.open(tmp_path / name).size[0] > 800
+
+
+def test_identity_is_told_where_a_network_knows_faces(heads, tmp_path, one_environment, monkeypatch):
+    monkeypatch.setattr(identity, "network", lambda: None)
+    found = run.run_bench(heads, tmp_path / "without", prior=Oracle(heads, 0.0), limit=2, report=Silent())
+    assert "identity distance" not in found["relit"]["means"]["prior"] and found["identity"] is None
+    assert "pip install dlib-bin" in found["table"]
+    # A stand-in that knows a face by the mean of its picture.
+    monkeypatch.setattr(identity, "network", lambda: "stand-in")
+    monkeypatch.setattr(identity, "descriptor", lambda picture, landmarks: picture.mean((0, 1)).numpy())
+    monkeypatch.setattr(run, "RELIT", 2)
+    monkeypatch.setattr(relit, "ENVIRONMENTS", 2)
+    monkeypatch.setattr(run, "_environments", relit.environments)
+    found = run.run_bench(heads, tmp_path / "with", prior=Oracle(heads, 0.0), limit=2, report=Silent())
+    means = found["relit"]["means"]
+    assert means["prior"]["identity distance"] == 0 < means["true texture as albedo"]["identity distance"]
+    assert found["identity"]["others"] > 0 and found["identity"]["light"] > 0
+    assert f"two heads in one light {found['identity']['others']:.3f}" in found["table"]
+
+
+def test_the_network_is_asked_about_an_aligned_face():
+    pytest.importorskip("dlib")
+    if identity.network() is None:
+        pytest.skip("face_recognition_models is not installed")
+    from limelight.backend.relightify.find import portrait_photo
+    from limelight.backend.relightify.landmarks import find_faces
+
+    photo = portrait_photo(Path(skimage.__file__).parent / "data" / "astronaut.png", 512)
+    shown = srgb_oetf(photo.radiance).clamp(0, 1)
+    landmarks = find_faces(photo.radiance)[0].landmarks
+    one = identity.descriptor(shown, landmarks)
+    assert identity.distance(one, identity.descriptor(0.7 * shown, landmarks)) < 0.3
+    # Where there is no face it sees another one.
+    assert identity.distance(one, identity.descriptor(shown, landmarks + torch.tensor([0.0, 0.3]))) > 0.5
 
 
 def test_what_is_off_fails(heads, tmp_path, one_environment):
