@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..backend.optics.exposure import luminance, saturate, srgb_eotf, srgb_oetf
+from ..backend.optics.exposure import luminance, srgb_eotf, srgb_oetf
 
 
 def _column(values: np.ndarray) -> Tensor:
@@ -43,13 +43,6 @@ def white_balance(radiance: Tensor, rng: np.random.Generator, spread: float = 0.
     gains = torch.from_numpy(np.exp(rng.normal(0, spread, (count, 3, 1, 1))).astype(np.float32))
     grey = luminance(radiance.movedim(1, -1))[:, None].expand_as(radiance)
     return torch.where(_column(rng.random(count)) < 1 / 12, grey, radiance * gains)
-
-
-def saturation(radiance: Tensor, rng: np.random.Generator, usual: float = 0.1, spread: float = 0.2) -> Tensor:
-    """Colours e^N(``usual``, ``spread``) times as strong, as cameras make them; in one picture of four as is."""
-    count = len(radiance)
-    strength = np.where(rng.random(count) < 0.25, 1.0, np.exp(rng.normal(usual, spread, count)))
-    return saturate(radiance.movedim(1, -1), _column(strength)).movedim(-1, 1)
 
 
 def vignette(radiance: Tensor, rng: np.random.Generator, share: float = 0.4) -> Tensor:

@@ -20,7 +20,6 @@ from ...backend.relightify.maps import CHANNELS, DIFFUSE, NORMAL, RESOLUTION, SP
 from ...backend.relightify.network import GRID, HINT, PATCH, hint_of, to_patches
 from ...backend.relightify.schedule import signal_and_noise
 from ...synthesis.face_masks import draw_mask
-from ..augment import saturation
 
 #: Mean and deviation (10) of the channels, and the linear model that hints come from.
 Units = tuple[Tensor, Tensor, LinearModel]
@@ -88,7 +87,7 @@ def find_heads(folder: Path) -> Heads:
 
 def statistics(heads: Heads, numbers: list[int]) -> Units:
     """What the network is told of its data before it learns: mean and deviation (10) on the skin, and a linear model of
-    some heads, of each with its own light and another's, as any camera has it, and of their mirror images."""
+    some heads, of each with its own light and another's, and of their mirror images."""
     rng, skin = np.random.default_rng(0), skin_mask()[0] > 0
     chosen = rng.permutation(numbers)[:COUNTED]
     values, small = [], []
@@ -97,7 +96,6 @@ def statistics(heads: Heads, numbers: list[int]) -> Units:
         values.append(stack[:, skin].float() / 255)
         small.append(shrunk(stack[None].float() / 255))
         stack[TEXTURE] = lent(stack, heads[int(other)], float(rng.choice([0.0, rng.random()])))
-        stack[TEXTURE] = coloured(stack[TEXTURE], rng)
         small.append(shrunk(stack[None].float() / 255))
     both, on_skin = torch.cat(small), torch.stack(values)
     deviation = on_skin.std((0, 2)).clamp(min=1 / 255)
@@ -125,12 +123,6 @@ def lent(own: Tensor, other: Tensor, share: float) -> Tensor:
     skin = skin_mask()
     gain = (texture[0] * skin).mean() / (lit * skin).mean().clamp(min=1e-4)
     return (srgb_oetf((lit * gain).clamp(0, 1)) * 255 + 0.5).to(torch.uint8)
-
-
-def coloured(texture: Tensor, rng: np.random.Generator) -> Tensor:
-    """A texture (3, S, S) uint8 with colours as strong as another camera makes them; the albedo stays as it is."""
-    linear = saturation(_LINEAR[texture[None].int()], rng)[0]
-    return (srgb_oetf(linear.clamp(0, 1)) * 255 + 0.5).to(torch.uint8)
 
 
 class Draw:
@@ -168,14 +160,13 @@ class Draw:
         return hint
 
     def _head(self, rng: np.random.Generator) -> Tensor:
-        """A stack (10, 256, 256) uint8, every second one mirrored, some in borrowed light, by any camera."""
+        """A stack (10, 256, 256) uint8, every second one mirrored, some in borrowed light."""
         own, other = (self._heads[int(i)] for i in rng.choice(self._numbers, 2))
         if rng.random() < 0.5:
             own = mirrored_head(own)
         if rng.random() < _LENT:
             share = 0.0 if rng.random() < 0.5 else rng.random()
             own[TEXTURE] = lent(own, mirrored_head(other) if rng.random() < 0.5 else other, share)
-        own[TEXTURE] = coloured(own[TEXTURE], rng)
         return own
 
     def _mask(self, rng: np.random.Generator, count: int) -> Tensor:
