@@ -11,7 +11,7 @@ from torch import Tensor
 from ..limo.report import Report
 from ..optics.exposure import saturate
 from . import maps
-from .delight import explain
+from .delight import explain, with_likeness
 from .detail import SIZES, refine
 from .eyes import paint_eye, read_eyes
 from .fit import fit_face
@@ -73,6 +73,8 @@ def estimate(
     stack = prior.complete(partial, EFFORTS[quality], seed=seed, progress=part(0.4, 0.35, "Completing the maps"))
     part(0.75, 0.0, "Explaining the light")
     fit, residual = explain(fit, head, stack[maps.DIFFUSE], partial)
+    stack = stack.clone()
+    stack[maps.DIFFUSE] = with_likeness(fit, head, stack[maps.DIFFUSE], partial)
     part(0.78, 0.0, "Adding detail")
     fine, trust = refine(stack, radiance, fit, head, partial, SIZES[quality], seed)
     part(0.9, 0.0, "Painting the eyes")

@@ -9,11 +9,12 @@ import math
 import pytest
 import torch
 from limelight.backend.optics import harmonics
-from limelight.backend.optics.exposure import srgb_oetf
-from limelight.backend.relightify.delight import explain
+from limelight.backend.optics.exposure import srgb_eotf, srgb_oetf
+from limelight.backend.relightify.delight import explain, with_likeness
 from limelight.backend.relightify.raster import corner_normals, uv_raster
 from limelight.backend.relightify.records import PartialTexture
 from limelight.tests.engine.relightify.photos import facing
+from torch.nn import functional as F
 
 SIZE = 128
 
@@ -61,3 +62,30 @@ def test_a_face_that_shows_nothing_keeps_its_light(head, scene):
     fit, albedo, lit, mask = scene
     found, residual = explain(fit, head, srgb_oetf(albedo), PartialTexture(srgb_oetf(lit), torch.zeros_like(mask)))
     assert found is fit and math.isnan(residual)
+
+
+def test_a_wrinkle_goes_back_into_the_skin_and_a_broad_shadow_does_not(head, scene):
+    fit, albedo, lit, mask = scene
+    same = with_likeness(fit, head, srgb_oetf(albedo), PartialTexture(srgb_oetf(lit), mask))
+    torch.testing.assert_close(same, srgb_oetf(albedo), atol=0.02, rtol=0)
+    # Well inside of what was seen, and a broad step away from the shadow's edge.
+    inside = F.max_pool2d(1 - mask[None], 9, 1, 4)[0, 0] == 0
+    row = int(inside.sum(1).argmax())
+    line = inside[row].nonzero()[:, 0]
+    edge = int(line[0])
+    lined, shaded = lit.clone(), lit.clone()
+    lined[:, row] *= 0.6
+    shaded[:, :, edge:] *= 0.6
+    for texture, low, high in ((lined, math.log(0.6), 0.4 * math.log(0.6)), (shaded, -0.1, 0.1)):
+        found = with_likeness(fit, head, srgb_oetf(albedo), PartialTexture(srgb_oetf(texture), mask))
+        columns = line if texture is lined else line[line > edge + 14]
+        assert len(columns) > 3
+        depth = float((srgb_eotf(found) / albedo)[:, row, columns].log().mean())
+        assert low < depth < high
+        assert torch.equal(found[:, mask[0] == 0], same[:, mask[0] == 0]), "where nothing was seen nothing changes"
+
+
+def test_a_photo_that_shows_no_skin_leaves_the_albedo_as_it_is(head, scene):
+    fit, albedo, lit, mask = scene
+    nothing = PartialTexture(srgb_oetf(lit), torch.zeros_like(mask))
+    assert torch.equal(with_likeness(fit, head, albedo, nothing), albedo)
