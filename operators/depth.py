@@ -10,7 +10,7 @@ from bpy.props import FloatProperty
 from bpy.types import Context, Event, Operator
 
 from . import watch
-from .engine_run import EngineRun, noted
+from .engine_run import EngineRun
 from .run_operator import RunOperator
 
 
@@ -40,8 +40,8 @@ class DepthRun(EngineRun):
         scene.limelight.depth_source = "GEOMETRY"
         span = result.get("range_m")
         reach = f", {span[0]:.1f} to {span[1]:.1f} m," if span else ""
-        told = f"The photo's depth{reach} is a mesh now"
-        return noted(told, result.get("warnings", [])[:1])
+        self.notes = result.get("warnings", [])[:1]
+        return f"The photo's depth{reach} is a mesh now"
 
 
 class LIMELIGHT_OT_show_depth(RunOperator):

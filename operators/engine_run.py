@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 _PAUSE = 0.02
 
 
-def noted(told: str, notes: Sequence[str]) -> str:
-    """What the artist is told of a result, and the engine's notes about it as sentences behind that."""
-    return ". ".join([told, *(note.rstrip(".") for note in notes)])
-
-
 class EngineRun:
     """Writes down what the engine needs, submits it, follows the job, loads its result; kinds of jobs derive from it.
 
@@ -39,6 +34,8 @@ class EngineRun:
     first_stage = "Writing down what the camera sees"
     #: What the artist is told of a run that was cancelled.
     cancelled_text = "Cancelled; nothing was changed"
+    #: What of the engine's notes on its result the artist is told, too.
+    notes: Sequence[str] = ()
 
     def gather(self, context: bpy.types.Context) -> bool:
         """One short piece of what is to be written down before ``capture``; True when nothing is left. Raises as that.
@@ -55,7 +52,7 @@ class EngineRun:
         raise NotImplementedError
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        """Bring the engine's result into the scene; what to tell the artist, without a full stop."""
+        """Bring the engine's result into the scene; what to tell the artist, without a full stop. May set ``notes``."""
         raise NotImplementedError
 
     def __init__(self, context: bpy.types.Context) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 
 from . import previews
-from .engine_run import EngineRun, noted
+from .engine_run import EngineRun
 
 #: What the probe of a head is called; Blender adds a number to a second one.
 PROBE_NAME = "Face light"
@@ -20,11 +20,6 @@ def _image(name: str) -> bpy.types.Image:
     if image is None:
         raise RuntimeError(f"the portrait “{name}” is gone")
     return image
-
-
-def _told(result: dict[str, Any], text: str) -> str:
-    """``text``, then the engine's first warning."""
-    return noted(text, result.get("warnings", [])[:1])
 
 
 class FindFacesRun(EngineRun):
@@ -48,7 +43,8 @@ class FindFacesRun(EngineRun):
         image = _image(self._picture)
         face.remember(image, result["faces"])
         count = len(image.limelight.faces)
-        return _told(result, "Found a face" if count == 1 else f"Found {count} faces; the largest is chosen")
+        self.notes = result.get("warnings", [])[:1]
+        return "Found a face" if count == 1 else f"Found {count} faces; the largest is chosen"
 
 
 class FaceRun(EngineRun):
@@ -87,7 +83,8 @@ class FaceRun(EngineRun):
             context.view_layer.objects.active = thing
         overlay = self._answer / result.get("files", {}).get("overlay", "overlay.png")
         previews.show_file(f"head:{thing.name}", str(overlay))
-        return _told(result, f"“{thing.name}” stands in front of {camera.name}")
+        self.notes = result.get("warnings", [])[:1]
+        return f"“{thing.name}” stands in front of {camera.name}"
 
 
 class FaceLightRun(EngineRun):
@@ -137,4 +134,5 @@ class FaceLightRun(EngineRun):
         lit = world.apply_world(scene, memory.probe)
         there = head_light.of_panorama(memory.probe.limelight.environment, head.matrix_world)
         lit.limelight.strength_ev, lit.limelight.tint = head_light.matching(memory.irradiance, there)
-        return _told(result, f"“{head.name}” is lit like its photo")
+        self.notes = result.get("warnings", [])[:1]
+        return f"“{head.name}” is lit like its photo"

@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from .engine_run import EngineRun, noted
+from .engine_run import EngineRun
 
 
 class RelightRun(EngineRun):
@@ -50,5 +50,5 @@ class RelightRun(EngineRun):
         }
         image = relit.load(source, result, self._made | references)
         relit.show(image)
-        told = f"“{image.name}” has the light of {self._made['reference_name']}"
-        return noted(told, result.get("warnings", [])[:1])
+        self.notes = result.get("warnings", [])[:1]
+        return f"“{image.name}” has the light of {self._made['reference_name']}"

@@ -110,8 +110,7 @@ def _finish(operator: Operator, context: bpy.types.Context, run: EngineRun) -> s
     finally:
         run.close()
     seconds = time.monotonic() - run.started
-    first, stop, notes = told.partition(". ")
-    message = f"{first} in {seconds:.0f} s{stop}{notes}"
+    message = ". ".join([f"{told} in {seconds:.0f} s", *(note.rstrip(".") for note in run.notes)])
     _show_end(context, message)
     operator.report({"INFO"}, message)
     return {"FINISHED"}

@@ -11,7 +11,7 @@ from bpy_extras.io_utils import ImportHelper
 
 from . import engine_session, watch
 from .choose_file import DropOnViewport
-from .engine_run import EngineRun, noted
+from .engine_run import EngineRun
 from .run_operator import RunOperator
 
 _EXTENSIONS = (".ply", ".splat", ".spz", ".ksplat", ".glb", ".gltf")
@@ -32,8 +32,8 @@ class SplatRun(EngineRun):
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         axes = "Y_UP" if self._axes == "AUTO" and result["y_up"] else self._axes
-        told = bring_in(context, Path(result["out"]), self._path.stem, axes)
-        return noted(told, result["notes"][:2])
+        self.notes = result["notes"][:2]
+        return bring_in(context, Path(result["out"]), self._path.stem, axes)
 
 
 def bring_in(context: bpy.types.Context, plain: Path, name: str, axes: str) -> str:

@@ -9,7 +9,7 @@ from bpy.props import BoolProperty
 from bpy.types import Context
 
 from . import engine_session
-from .engine_run import EngineRun, noted
+from .engine_run import EngineRun
 from .run_operator import RunOperator
 
 
@@ -68,7 +68,8 @@ class TrainRun(EngineRun):
         name = f"{self._source.parent.name if self._source.suffix else self._source.name} splats"
         told = bring_in(context, Path(result["out"]), name, self._axes)
         level = [f"PSNR {value:.1f} dB" for value in list(result["psnr"].values())[-1:]]
-        return noted("; ".join([told, *level]), result["notes"][:1])
+        self.notes = result["notes"][:1]
+        return "; ".join([told, *level])
 
 
 class LIMELIGHT_OT_train_splats(RunOperator):

@@ -8,7 +8,7 @@ from bpy.types import Context
 
 from .. import preferences
 from . import engine_session, watch
-from .engine_run import EngineRun, noted
+from .engine_run import EngineRun
 from .run_operator import RunOperator
 
 
@@ -26,8 +26,8 @@ class SunRun(EngineRun):
         from ..scene import sun
 
         lamp = sun.put(bpy.data.scenes[self.scene_name], result)
-        notes = [*result["directions"][0].get("warnings", []), *result.get("warnings", [])]
-        return noted(sun.told(lamp), notes[:1])
+        self.notes = [*result["directions"][0].get("warnings", []), *result.get("warnings", [])][:1]
+        return sun.told(lamp)
 
 
 class LIMELIGHT_OT_sun_from_photo(RunOperator):

@@ -3,19 +3,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import bpy
 
 #: Blender's own renderers that draw a shadow catcher as a floor and let no mesh light others by its links.
 _OTHERS = {"BLENDER_EEVEE", "BLENDER_EEVEE_NEXT", "BLENDER_WORKBENCH"}
 
 
-def use_cycles(scene: bpy.types.Scene) -> bool:
-    """Let Cycles render where another of Blender's own would; whether that is new. Renderers from elsewhere stay."""
-    if scene.render.engine not in _OTHERS:
-        return False
-    try:
-        scene.render.engine = "CYCLES"
-    except TypeError:
+def use_cycles(scene: bpy.types.Scene) -> None:
+    """Let Cycles render where another of Blender's own would; renderers from elsewhere stay."""
+    if scene.render.engine in _OTHERS:
         # Cycles is an add-on, too, and may be switched off.
-        return False
-    return True
+        with suppress(TypeError):
+            scene.render.engine = "CYCLES"

@@ -14,7 +14,6 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..backend.relightify.quantised import unpack
 from .resumable import Entry, Resumable, write
 
 
@@ -45,7 +44,7 @@ class Trainer(Resumable):
         self.recipe = recipe
         accelerator = Accelerator(mixed_precision="bf16", cpu=recipe.device == "cpu")
         if recipe.start is not None:
-            net.load_state_dict(unpack(load_file(recipe.start)), strict=False)
+            net.load_state_dict(self.exported(recipe.start), strict=False)
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net = accelerator.prepare(net)
         self.plain = accelerator.unwrap_model(self.net)
@@ -73,6 +72,10 @@ class Trainer(Resumable):
 
         self.net.train()
         return self.descend([loss])
+
+    def exported(self, path: Path) -> dict[str, Tensor]:
+        """The weights that :meth:`export` wrote to a file, in single precision."""
+        return {name: value.float() for name, value in load_file(path).items()}
 
     def export(self, path: Path, header: dict[str, str]) -> None:
         """The averaged weights in half precision, as they ship; ``header`` goes into the file's."""

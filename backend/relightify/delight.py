@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from ..optics import harmonics
 from ..optics.exposure import luminance, srgb_eotf, srgb_oetf
 from .head import HeadModel
+from .maps import faded
 from .raster import corner_normals, uv_raster
 from .records import FaceFit, PartialTexture
 
@@ -39,12 +40,11 @@ def explain(fit: FaceFit, head: HeadModel, diffuse: Tensor, partial: PartialText
 
     Least squares of relative errors with Cauchy weights: highlights and cast shadows are no smooth light's doing.
     """
-    raster, triangles = uv_raster(head, diffuse.shape[-1], "skin")
-    where = (partial.mask[0] > 0.5) & raster.mask
+    skin, everywhere = _skin(fit, head, diffuse.shape[-1])
+    where = (partial.mask[0] > 0.5) & skin
     if int(where.sum()) < _FEWEST:
         return fit, math.nan
-    smooth = corner_normals(head, fit.points(head))
-    normals = F.normalize(raster.interpolate(triangles, smooth)[where], dim=-1)
+    normals = everywhere[where]
     photo = srgb_eotf(partial.colour[:, where].T).clamp(min=1e-3)
     albedo = srgb_eotf(diffuse[:, where].T).clamp(min=1e-3)
     terms = harmonics.irradiance(torch.eye(harmonics.COUNT), normals) / math.pi
@@ -62,11 +62,10 @@ def explain(fit: FaceFit, head: HeadModel, diffuse: Tensor, partial: PartialText
 def with_likeness(fit: FaceFit, head: HeadModel, diffuse: Tensor, partial: PartialTexture) -> Tensor:
     """The ``diffuse`` albedo (3, R, R), sRGB-encoded, with a share of what the photo shows beside the fit's light on
     it, where it was seen: what is finer than :data:`_FINE`, for coarser differences are the light's."""
-    raster, triangles = uv_raster(head, diffuse.shape[-1], "skin")
-    known = (partial.mask * raster.mask).float()
+    skin, normals = _skin(fit, head, diffuse.shape[-1])
+    known = (partial.mask * skin).float()
     if int((known > 0.5).sum()) < _FEWEST:
         return diffuse
-    normals = F.normalize(raster.interpolate(triangles, corner_normals(head, fit.points(head))), dim=-1)
     shading = (harmonics.irradiance(fit.light, normals) / math.pi).clamp(min=_DARKEST).permute(2, 0, 1)
     albedo = srgb_eotf(diffuse).clamp(min=1e-3)
     beside = (srgb_eotf(partial.colour).clamp(min=1e-3) / (albedo * shading)).log()
@@ -74,11 +73,15 @@ def with_likeness(fit: FaceFit, head: HeadModel, diffuse: Tensor, partial: Parti
     share = torch.from_numpy(ndimage.gaussian_filter(known[0].numpy(), spread)).clamp(min=1e-4)
     smooth = [torch.from_numpy(ndimage.gaussian_filter((plane * known[0]).numpy(), spread)) / share for plane in beside]
     fine = _BOUND * torch.tanh((beside - torch.stack(smooth)) / _BOUND)
-    # The mask shrinks by two texels and fades, so that no rim of it shows.
-    inner = -F.max_pool2d(-known[None], 5, 1, 2)
-    soft = F.avg_pool2d(inner, 5, 1, 2)[0]
-    kept = torch.where(fine < 0, _DARKER, _BRIGHTER)
-    return srgb_oetf((albedo * (kept * soft * fine).exp()).clamp(0, 1))
+    # Faded, so that no rim of what was seen shows.
+    kept = torch.where(fine < 0, _DARKER, _BRIGHTER) * faded(known, 2)
+    return srgb_oetf((albedo * (kept * fine).exp()).clamp(0, 1))
+
+
+def _skin(fit: FaceFit, head: HeadModel, size: int) -> tuple[Tensor, Tensor]:
+    """Where on a map (R, R) skin is, and the smooth head's unit normals (R, R, 3) there, head frame."""
+    raster, triangles = uv_raster(head, size, "skin")
+    return raster.mask, F.normalize(raster.interpolate(triangles, corner_normals(head, fit.points(head))), dim=-1)
 
 
 def _solve(terms: Tensor, weight: Tensor) -> Tensor:

@@ -85,9 +85,8 @@ def sample(radiance: Tensor, fit: FaceFit, head: HeadModel, mask: Tensor, resolu
     place, _ = project(torch.where(raster.mask[..., None], points, points.new_tensor([0, 0, -1])), fit.camera)
     across, down = _slope(place.permute(2, 0, 1))
     density = (across[0] * down[1] - across[1] * down[0]).abs().sqrt()[None]
-    # The mask shrinks by a texel, as bilinear enlarging reaches across its edge, and fades.
-    inner = -F.max_pool2d(-mask[None], 3, 1, 1)
-    trust = F.interpolate(F.avg_pool2d(inner, 3, 1, 1), (resolution, resolution), mode="bilinear")[0].clamp(0, 1)
+    # By a texel, as bilinear enlarging reaches across the mask's edge.
+    trust = _enlarge(maps.faded(mask, 1), resolution).clamp(0, 1)
     return Sampled(look(radiance, fit, head, resolution).colour, trust * raster.mask, density)
 
 

@@ -75,6 +75,12 @@ def filled(stack: Tensor) -> Tensor:
     return stack.flatten(1)[:, _nearest_skin(stack.shape[-1]).long()].unflatten(1, stack.shape[1:])
 
 
+def faded(mask: Tensor, texels: int) -> Tensor:
+    """A mask (1, R, R) that shrinks by so many texels and fades towards its edge, beyond which nothing is left."""
+    inner = -F.max_pool2d(-mask[None], 2 * texels + 1, 1, texels)
+    return F.avg_pool2d(inner, 2 * texels + 1, 1, texels)[0]
+
+
 @lru_cache(maxsize=1)
 def _nearest_skin(size: int) -> Tensor:
     """For each texel the place (size²) of the skin that is nearest to it; many pictures are drawn of one head."""

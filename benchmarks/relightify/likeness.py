@@ -35,7 +35,7 @@ from ...backend.relightify.unwrap import unwrap
 from . import identity
 from .cases import Case, read_cases
 from .relit import Relit, environments
-from .score import DIFFUSE_RMSE, picture_error, score
+from .score import DIFFUSE_RMSE, score
 
 _QUALITY = "normal"
 
@@ -51,25 +51,16 @@ def alike(fit: FaceFit, stack: Tensor, known: PartialTexture, keep: bool) -> Ten
 def of_head(case: Case, prior: Prior, lights: dict[str, Lighting]) -> dict[bool, dict[str, float]]:
     """Errors with and without likeness."""
     model = heads.load()
+    stack = prior.complete(case.known, EFFORTS[_QUALITY], seed=0)
     plain = torch.zeros(len(model.identity)), torch.zeros(len(model.expressions))
-    stack, none = prior.complete(case.known, EFFORTS[_QUALITY], seed=0), torch.zeros
-    offsets = case.points - model.points(*plain)
-    fit = FaceFit(*plain, offsets, torch.eye(3), none(3), 30.0, (8, 8), none(9, 3), none(468, 2), 0.0)
+    offsets, nowhere = case.points - model.points(*plain), torch.zeros(3)
+    dark, unmarked = torch.zeros(9, 3), torch.zeros(468, 2)
+    fit = FaceFit(*plain, offsets, torch.eye(3), nowhere, 30.0, (8, 8), dark, unmarked, 0.0)
     fit, _ = explain(fit, model, stack[DIFFUSE], case.known)
     relit, rows = Relit(case.points, lights, case.maps), {}
-    truth = relit.descriptors(relit.truth)
     for keep in (False, True):
         maps = alike(fit, stack, case.known, keep)
-        pictures = relit.pictures(maps)
-        errors = [picture_error(picture, relit.truth[name], relit.alpha) for name, picture in pictures.items()]
-        row = {
-            "diffuse rmse": score(maps, case.maps, case.known.mask)[DIFFUSE_RMSE],
-            "relit psnr": mean(error["relit psnr"] for error in errors),
-        }
-        found = relit.descriptors(pictures)
-        if found:
-            row["identity distance"] = mean(identity.distance(found[name], truth[name]) for name in found)
-        rows[keep] = row
+        rows[keep] = {DIFFUSE_RMSE: score(maps, case.maps, case.known.mask)[DIFFUSE_RMSE], **relit.scores(maps)}
     return rows
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from ...backend.relightify.roughness import load_roughness
 from ...synthesis.skin import illumination
 from ...synthesis.sky import hdri_files
 from . import identity
+from .score import Scores, picture_error
 
 #: Environments, their rows, pixels a side of the pictures, metres from the head, degrees across.
 ENVIRONMENTS, _ROWS, _SIDE, _AWAY, _WIDE = 8, 64, 160, 0.9, 22.0
@@ -57,6 +59,22 @@ class Relit:
     def pictures(self, maps: Tensor) -> dict[str, Tensor]:
         """Display pictures (S, S, 3) of other maps (10, R, R) by environment."""
         return {n: expose(self._drawn(maps, light)[0] * self._gains[n], 0) for n, light in self._lights.items()}
+
+    def scores(self, maps: Tensor) -> Scores:
+        """What other maps are off by, means over the environments; their identity where a network knows it."""
+        pictures = self.pictures(maps)
+        errors = [picture_error(picture, self.truth[name], self.alpha) for name, picture in pictures.items()]
+        found = {key: sum(error[key] for error in errors) / len(errors) for key in errors[0]}
+        who = self.descriptors(pictures)
+        if who:
+            away = [identity.distance(one, self.known[name]) for name, one in who.items()]
+            found["identity distance"] = sum(away) / len(away)
+        return found
+
+    @cached_property
+    def known(self) -> dict[str, np.ndarray]:
+        """Who the head is in its true pictures, as ``descriptors`` tells."""
+        return self.descriptors(self.truth)
 
     def descriptors(self, pictures: dict[str, Tensor]) -> dict[str, np.ndarray]:
         """Who the head is to a face-recognition network, by environment; empty without one."""

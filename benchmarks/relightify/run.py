@@ -23,7 +23,7 @@ from . import identity
 from .cases import Case, count_heads, mean_maps, read_cases
 from .methods import BAKED, FITTED, GUIDED, MEASURED, MIRROR, PRIOR, Method, methods
 from .relit import Relit, environments
-from .score import HIDDEN_PSNR, Scores, picture_error, score
+from .score import HIDDEN_PSNR, score
 from .sheet import Shown, write_sheet
 from .table import as_table
 from .verdict import verdicts
@@ -135,28 +135,15 @@ def _measure(given: tuple[Case, bool], how: _How, prior: Prior | None) -> _Measu
             # It is given the texture: there is nothing to complete.
             scores[name] |= {key: math.nan for key in scores[name] if "texture" in key}
     under = Relit(case.points, how.lights(), case.maps) if drawn else None
-    truth = {} if under is None else under.descriptors(under.truth)
     return _Measured(
         Row(case.name, case.name, scores, {}),
-        None if under is None else _relit(case, results, under, truth),
-        truth,
+        None if under is None else Row(case.name, case.name, {m: under.scores(results[m]) for m in _DRAWN}, {}),
+        {} if under is None else under.known,
         Shown.of(case, results[PRIOR], results[MIRROR][TEXTURE], scores),
         case.tone,
         1 - float(case.known.mask.sum() / skin_mask().sum()),
         seconds,
     )
-
-
-def _relit(case: Case, results: dict[str, Any], relit: Relit, truth: dict[str, Any]) -> Row:
-    """Means over the environments by method."""
-    scores: dict[str, Scores] = {}
-    for name in _DRAWN:
-        pictures = relit.pictures(results[name])
-        errors = [picture_error(p, relit.truth[n], relit.alpha) for n, p in pictures.items()]
-        for error, (light, found) in zip(errors, relit.descriptors(pictures).items(), strict=False):
-            error["identity distance"] = identity.distance(found, truth[light])
-        scores[name] = {key: sum(e[key] for e in errors) / len(errors) for key in errors[0]}
-    return Row(case.name, case.name, scores, {})
 
 
 def _write(out: Path, about: dict[str, Any], found: list[_Measured], seed: int) -> dict[str, Any]:

@@ -7,7 +7,6 @@ hold the scenarios as generators that yield the seconds to wait. The report is `
 """
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import traceback
 from pathlib import Path
 
 import bpy
+from stand_in import ROOM
 
 SCENARIO, FOLDER = sys.argv[sys.argv.index("--") + 1 :][:2]
 FOLDER = Path(FOLDER)
@@ -61,8 +61,7 @@ class Window:
         if bpy.app.version >= (4, 2):
             # Newer ones read a window that is drawn by software as black, so the display is asked for what it shows.
             grab = "import sys; from PIL import ImageGrab; ImageGrab.grab(xdisplay='').save(sys.argv[1])"
-            python = json.loads(os.environ["LIMELIGHT_GUI"])["eyes"]
-            subprocess.run([python, "-c", grab, str(FOLDER / f"{name}.png")], check=True)
+            subprocess.run([ROOM["eyes"], "-c", grab, str(FOLDER / f"{name}.png")], check=True)
             return
         with bpy.context.temp_override(window=self.window, screen=self.window.screen):
             bpy.ops.screen.screenshot(filepath=str(FOLDER / f"{name}.png"))

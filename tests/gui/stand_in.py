@@ -10,7 +10,7 @@ import bpy
 from addon import module, preferences
 
 # Paths that the test hands over: photo, preview, engine (the stand-in's file), root (to make for it), python,
-# portrait (a folder with what the stand-in answers about one).
+# portrait (a folder with what the stand-in answers about one), eyes (a Python that takes screenshots).
 ROOM = json.loads(os.environ.get("LIMELIGHT_GUI", "{}"))
 
 

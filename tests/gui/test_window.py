@@ -3,8 +3,8 @@
 
 Any Blender from 3.4 on works: the one on the PATH, or ``LIMELIGHT_BLENDER``, as an extension where it has extensions.
 ``LIMELIGHT_SCREENSHOTS`` names the folder that keeps the pictures, from which ``pictures.py`` cuts the guide's.
-``photo.jpg`` is a crop (yaw 240°, level, 60° wide) of *sunset*, one of Blender's
-studio lights (CC0), which is no training material; it was exposed as the demo's photo is.
+``photo.jpg`` is a crop (yaw 240°, level, 60° wide) of *sunset*, one of Blender's studio lights (CC0), which is no
+training material; it was exposed as the demo's photo is.
 """
 
 import json

@@ -95,9 +95,17 @@ def test_drawing_changes_nothing_and_looks_for_nothing(draw, scene, two_probes, 
 
     monkeypatch.setattr(problems, "find_problems", forbidden)
     monkeypatch.setattr(watch, "refresh", forbidden)
+    scene.world = scene.world or bpy.data.worlds.new("World")
+
+    def state():
+        owners = (scene.limelight, scene.world.limelight, bpy.context.window_manager.limelight)
+        values = [[repr(getattr(owner, p.identifier)) for p in owner.bl_rna.properties] for owner in owners]
+        return values, sorted(bpy.data.user_map(), key=repr)
+
+    before = state()
     for panel in PANELS:
-        scene.world = scene.world or bpy.data.worlds.new("World")
         draw(panel, space_data=SimpleNamespace(image=None))
+    assert state() == before
 
 
 def test_preferences_draw_for_both_kinds_of_engine(draw, scene):
