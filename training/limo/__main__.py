@@ -14,7 +14,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--start", type=Path, help="weights to begin from")
+    for name in ("steps", "batch", "learning_rate", "warmup", "save_every", "seed"):
+        default = getattr(Recipe, name)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    arguments = parser.parse_args()
-    train(Recipe(data=arguments.data, out=arguments.out, steps=arguments.steps, device=arguments.device))
+    train(Recipe(**vars(parser.parse_args())))

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +29,8 @@ from .crops import load_panoramas, random_crop
 SHARD = 256
 #: Share of the views that go through a camera with all its faults.
 DEVELOPED = 0.5
+#: What of an example a painter learns from; its environment serves the benchmark's mean.
+LEARNT = ("sphere", "context", "target")
 Example = dict[str, Tensor]
 
 
@@ -73,11 +77,16 @@ def sample_examples(path: Path) -> Iterator[Example]:
     """The probes of one ray-traced sample file (synthesis.samples)."""
     with np.load(path) as data:
         sample = {name: data[name] for name in data.files}
+    yield from traced_examples(sample, sample_camera(sample), int(path.stem.split("_")[-1]))
+
+
+def traced_examples(sample: dict[str, Any], camera: dict[str, float], seed: int) -> Iterator[Example]:
+    """The probes of a ray-traced ``sample`` (:func:`.synthesis.samples.make_sample`) of a seed."""
     depth = torch.from_numpy(sample["depth"].astype(np.float32))
     view = View(
         torch.from_numpy(sample["radiance"].astype(np.float32)),
         torch.where(depth > 0, depth, torch.inf),
-        Camera.from_dict(sample_camera(sample)),
+        Camera.from_dict(camera),
     )
     probes = [
         (torch.from_numpy(position.astype(np.float32)), float(radius), torch.from_numpy(environment.astype(np.float32)))
@@ -85,11 +94,14 @@ def sample_examples(path: Path) -> Iterator[Example]:
             sample["probe_positions"], sample["probe_radii"], sample["probe_panoramas"], strict=True
         )
     ]
-    yield from _scene_examples(view, probes, int(path.stem.split("_")[-1]))
+    yield from _scene_examples(view, probes, seed)
 
 
-def probe_set_examples(scene: Path) -> Iterator[Example]:
-    """The probes of one folder in the probe-set format, as Blender's generator writes them."""
+def probe_set_examples(scene: Path, shot: int = 0) -> Iterator[Example]:
+    """The probes of one folder in the probe-set format, as Blender's generator writes them.
+
+    Every ``shot`` of a scene has exposures, noise and a camera of its own.
+    """
     meta = json.loads((scene / "meta.json").read_text(encoding="utf-8"))
     if meta["seed"] >= EVALUATION_SEEDS:
         raise BadInput(f"{scene.name} belongs to evaluation.", f"Train on seeds below {EVALUATION_SEEDS}.")
@@ -103,12 +115,14 @@ def probe_set_examples(scene: Path) -> Iterator[Example]:
         )
         for probe in meta["probes"]
     ]
-    yield from _scene_examples(view, probes, meta["seed"])
+    yield from _scene_examples(view, probes, meta["seed"], shot)
 
 
-def _scene_examples(view: View, probes: list[tuple[Tensor, float, Tensor]], seed: int) -> Iterator[Example]:
+def _scene_examples(
+    view: View, probes: list[tuple[Tensor, float, Tensor]], seed: int, shot: int = 0
+) -> Iterator[Example]:
     """Each probe (position, radius, environment) of a scene, with its own exposure and white balance."""
-    rng = np.random.default_rng([seed, 77])
+    rng = np.random.default_rng([seed, 77, shot] if shot else [seed, 77])
     for position, radius, environment in probes:
         balance = torch.exp(torch.from_numpy(rng.normal(0, 0.06, 3)).float())
         gain = 2 ** float(np.clip(rng.normal(0, 0.5), -1.2, 1.2)) * balance
@@ -121,33 +135,40 @@ def sample_camera(sample: dict[str, np.ndarray]) -> dict[str, float]:
     return dict(zip(("width", "height", "fx", "fy", "cx", "cy"), sample["camera"].tolist(), strict=True))
 
 
-def write_shards(examples: Iterator[Example], folder: Path, prefix: str, count: int) -> None:
-    """Write ``count`` shards of 256 examples; existing ones are kept and their examples skipped (resumable)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        path = folder / f"{prefix}_{number:04d}.safetensors"
-        batch = [e for e, _ in zip(examples, range(SHARD), strict=False)]
-        if not batch:
-            return
-        if not path.exists():
-            partial = path.with_suffix(".partial")
-            save_file({k: torch.stack([e[k] for e in batch]) for k in batch[0]}, partial)
-            partial.replace(path)
+def write_shard(examples: Iterator[Example], path: Path) -> None:
+    """Write the next :data:`SHARD` examples, or as many as there are, as one file, whole or not at all."""
+    batch = list(islice(examples, SHARD))
+    if batch:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        save_file({k: torch.stack([e[k] for e in batch]) for k in batch[0]}, partial)
+        partial.replace(path)
 
 
 class Shards:
-    """All examples of some shards, left on disk (memory-mapped): more of them than memory holds can be drawn from.
+    """All examples of some shards: on the CPU left on disk (memory-mapped), so that more than memory holds can be drawn
+    from; on a GPU in its memory, half a megabyte each.
 
     A shard's source is its name's first word: crops, rooms or views.
     """
 
-    def __init__(self, paths: list[Path]) -> None:
-        self._shards = [load_file(path) for path in paths]
+    def __init__(self, paths: list[Path], device: str | torch.device = "cpu") -> None:
+        self._device, self.paths, self._shards = str(device), [], []
+        self.take_in(paths)
+
+    def take_in(self, paths: list[Path]) -> None:
+        """Have what ``paths`` hold, all of the paths there are; only new ones are read."""
+        known = dict(zip(self.paths, self._shards, strict=True))
+        self.paths = list(paths)
+        self._shards = [known[path] if path in known else self._read(path) for path in paths]
         self._ends = np.cumsum([len(shard["target"]) for shard in self._shards])
         words = [path.stem.split("_")[0] for path in paths]
         self.sources = [
             self._rows([i for i, word in enumerate(words) if word == source]) for source in sorted({*words})
         ]
+
+    def _read(self, path: Path) -> Example:
+        return {name: value for name, value in load_file(path, self._device).items() if name in LEARNT}
 
     def _rows(self, shards: list[int]) -> Tensor:
         starts = np.concatenate([[0], self._ends])
@@ -169,7 +190,7 @@ class Shards:
         which = np.searchsorted(self._ends, numbers, side="right")
         starts = np.concatenate([[0], self._ends])
         rows = [(self._shards[s], int(n - starts[s])) for s, n in zip(which, numbers, strict=True)]
-        return {k: torch.stack([shard[k][row] for shard, row in rows]).float() for k in ("sphere", "context", "target")}
+        return {k: torch.stack([shard[k][row] for shard, row in rows]).float() for k in LEARNT}
 
 
 def mean_environment(folder: Path) -> Tensor:

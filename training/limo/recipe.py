@@ -6,19 +6,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ...backend.devices import pick_device
 from ...backend.errors import BadInput
 from ...backend.optics import exr
 from .examples import SHARD, mean_environment
-from .prepare import prepare_crops, prepare_rooms, prepare_views
+from .prepare import PROBES, SAMPLES, prepare_crops, prepare_rooms, prepare_views
 from .train import Recipe, train
 
 #: Ray-traced training scenes start here; evaluation scenes have seeds from ten million.
 FIRST_SCENE = 0
-#: Path counts and panorama rows of a training sample: noisy, then denoised; many scenes teach more than clean ones.
-SAMPLES: dict[str, Any] = {"spp_view": 20, "spp_probe": 12, "probe_height": 48}
 
 
 def reproduce(
@@ -43,7 +40,7 @@ def reproduce(
     data are the same for all. ``workers`` make the data, by default one a processor core. The same arguments give the
     same data; on one device also the same weights.
     """
-    if scenes * 4 < SHARD and (hdris is None or crop_shards == 0):
+    if scenes * PROBES < SHARD and (hdris is None or crop_shards == 0):
         raise BadInput(f"{scenes} scenes do not fill one shard of {SHARD} probes.", "Use at least 64 scenes.")
     data, samples, workers = out / "data", out / "scenes", workers or os.cpu_count() or 1
     if scenes:

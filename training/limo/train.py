@@ -105,21 +105,25 @@ class FlowLoss(nn.Module):
 BATCH = ("sphere", "context", "target", "noise")
 
 
-def batch_of(examples: Shards, recipe: Recipe, generator: torch.Generator) -> Example:
-    """A random batch, half of it mirrored left–right, with its noise and flow times."""
+def batch_of(examples: Shards, recipe: Recipe, seed: int) -> Example:
+    """A random batch, half of it mirrored left–right, with its noise and flow times, where the examples are."""
+    generator = torch.Generator().manual_seed(seed)
     batch = examples.draw(recipe.batch, generator)
+    device = batch["target"].device
+    if device.type != "cpu":
+        generator = torch.Generator(device).manual_seed(seed)
     sphere, context, target = batch["sphere"], batch["context"], to_code(batch["target"])
     half = recipe.batch // 2
     turned = flip(sphere[:half], context[:half], target[:half])
     joined = [torch.cat([a, b[half:]]) for a, b in zip(turned, (sphere, context, target), strict=True)]
-    joined.append(torch.randn(target.shape, generator=generator))
-    return {**dict(zip(BATCH, joined, strict=True)), "time": shifted(torch.rand(recipe.batch, generator=generator))}
+    joined.append(torch.randn(target.shape, generator=generator, device=device))
+    time = torch.rand(recipe.batch, generator=generator, device=device)
+    return {**dict(zip(BATCH, joined, strict=True)), "time": shifted(time)}
 
 
 def validation_loss(trainer: Trainer, kept: Shards, count: int = 64) -> float:
     """The averaged weights' loss on the same examples, noise and flow times each time."""
-    generator = torch.Generator().manual_seed(0)
-    batch = batch_of(kept, replace(trainer.recipe, batch=count), generator)
+    batch = batch_of(kept, replace(trainer.recipe, batch=count), 0)
     with trainer.averaged(), torch.inference_mode():
         losses = [
             float(FlowLoss(trainer.net)(*(batch[name][i : i + 32].to(trainer.device) for name in (*BATCH, "time"))))
@@ -147,14 +151,12 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
     paths, kept = find_shards(recipe.data)
     if not paths:
         raise FileNotFoundError(f"{recipe.data} holds no training shards; make them with training.limo.examples first.")
-    examples, unseen = Shards(paths), Shards(kept) if kept else None
+    examples, unseen = Shards(paths, trainer.device), Shards(kept, trainer.device) if kept else None
 
     def update() -> float:
-        nonlocal paths, examples
-        if trainer.step % recipe.save_every == 0 and (found := find_shards(recipe.data)[0]) != paths:
-            paths, examples = found, Shards(found)
-        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + trainer.step)
-        return trainer.update(trainer.part(batch_of(examples, recipe, generator)))
+        if trainer.step % recipe.save_every == 0:
+            examples.take_in(find_shards(recipe.data)[0])
+        return trainer.update(trainer.part(batch_of(examples, recipe, recipe.seed * 1_000_003 + trainer.step)))
 
     def errors() -> Iterator[Entry]:
         if unseen is not None:

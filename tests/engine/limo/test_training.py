@@ -15,7 +15,7 @@ from limelight.backend.limo.embedded.model import PainterConfig
 from limelight.backend.optics import exr, shading
 from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.sphere import SphereView
-from limelight.training.limo import crops, examples
+from limelight.training.limo import crops, examples, prepare
 from limelight.training.limo import train as recipe_module
 from limelight.training.limo.train import Recipe, train
 from safetensors.torch import load_file, save_file
@@ -51,7 +51,7 @@ def test_the_target_is_the_true_sphere():
 def shards(folder, count=64):
     rngs = [np.random.default_rng(i) for i in range(count)]
     generator = (examples.example(*crops.random_crop(world_map(), rng), rng) for rng in rngs)
-    examples.write_shards(generator, folder, "crops", 1)
+    examples.write_shard(generator, folder / "crops_0000.safetensors")
 
 
 def test_shards_are_drawn_from_as_one_set(tmp_path):
@@ -158,6 +158,37 @@ def test_views_by_blender_become_examples(tmp_path):
     assert torch.allclose(shown / gain[:, None], expected, rtol=0.05, atol=0.01)
 
 
+def test_every_shot_of_a_view_has_its_own_exposure_and_the_same_shape(tmp_path):
+    probe_set_scene(tmp_path, seed=5)
+    first, again, second = (next(examples.probe_set_examples(tmp_path, shot)) for shot in (0, 0, 1))
+    assert torch.equal(first["target"], again["target"])
+    assert not torch.equal(first["target"], second["target"])
+    assert torch.equal(first["sphere"][:7], second["sphere"][:7])
+
+
+def test_traced_shards_are_the_same_in_one_process_or_in_parts(tmp_path, monkeypatch):
+    asked = []
+
+    def sample(seed, **options):
+        asked.append(seed)
+        view, probe, truth = crops.random_crop(world_map(), np.random.default_rng(seed))
+        parts = {"radiance": view.radiance, "depth": view.depth, "probe_panoramas": truth[None]}
+        places = {"probe_positions": probe.position[None], "probe_radii": torch.tensor([probe.radius])}
+        return {**{k: v.numpy() for k, v in (parts | places).items()}, "camera": view.camera.to_dict()}
+
+    monkeypatch.setattr(prepare, "make_sample", sample)
+    monkeypatch.setattr(prepare, "PROBES", examples.SHARD // 2)
+    jobs = prepare.traced(4, 2, None)
+    assert [name for name, _ in jobs] == ["rooms_0002_0000", "rooms_0003_0000"]
+    for part in (jobs[0::2], jobs[1::2]):
+        prepare._write(part, tmp_path, 1)
+    assert asked == [4, 5, 6, 7]
+    both = examples.Shards(sorted(tmp_path.glob("*.safetensors")))
+    assert len(both) == 4 and len(both.sources) == 1
+    both.take_in(both.paths[:1])
+    assert len(both) == 2
+
+
 def test_scenes_kept_for_evaluation_are_refused(tmp_path):
     probe_set_scene(tmp_path, seed=10_000_000)
     with pytest.raises(BadInput, match="belongs to evaluation"):
@@ -194,7 +225,7 @@ tiny = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2)
 recipe = recipe_module.Recipe(Path({data!r}), Path({data!r}), batch=8, network=tiny, start=Path({start!r}))
 trainer = recipe_module.Trainer(recipe)
 examples = recipe_module.Shards(recipe_module.find_shards(recipe.data)[0])
-trainer.update(trainer.part(recipe_module.batch_of(examples, recipe, recipe_module.torch.Generator().manual_seed(0))))
+trainer.update(trainer.part(recipe_module.batch_of(examples, recipe, 0)))
 if trainer.accelerator.is_main_process:
     save_file({{name: p.grad.contiguous() for name, p in trainer.net.named_parameters()}}, sys.argv[1])
 print(trainer.accelerator.num_processes)
