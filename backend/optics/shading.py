@@ -13,6 +13,9 @@ from . import panorama as pano
 from .exposure import luminance
 from .sphere import SphereView, intersect, reflect
 
+#: Normals whose irradiance is gathered at once.
+_NORMALS = 256
+
 
 def irradiance(panorama: Tensor, normals: Tensor, height: int = 32, wrap: float = 0.0) -> Tensor:
     """∫ L(ω) max(n·ω, 0) dω over a panorama (N, 2N, 3) for normals (..., 3): (..., 3).
@@ -21,8 +24,9 @@ def irradiance(panorama: Tensor, normals: Tensor, height: int = 32, wrap: float 
     of the cosine, which over all directions sums to π as well.
     """
     towards, light = blocks(panorama, height)
-    flat = normals.reshape(-1, 3)
-    return (wrapped_cosine(flat @ towards.T, wrap) @ light).reshape(normals.shape)
+    # A few normals at a time: their cosines with all blocks stay in the processor's cache.
+    parts = [wrapped_cosine(part @ towards.T, wrap) @ light for part in normals.reshape(-1, 3).split(_NORMALS)]
+    return torch.cat(parts).reshape(normals.shape)
 
 
 def blocks(panorama: Tensor, height: int) -> tuple[Tensor, Tensor]:
@@ -40,12 +44,14 @@ def blocks(panorama: Tensor, height: int) -> tuple[Tensor, Tensor]:
 
 def wrapped_cosine(cosine: Tensor, wrap: float) -> Tensor:
     """max(cosine + wrap, 0)/(1 + wrap)², any shape: the cosine where wrap is 0."""
-    return (cosine + wrap).clamp(min=0) / (1 + wrap) ** 2
+    return (cosine + wrap).clamp(min=0) / (1 + wrap) ** 2 if wrap else cosine.clamp(min=0)
 
 
 def diffuse_sphere(panorama: Tensor, view: SphereView) -> Tensor:
     """Radiance of a perfectly diffuse sphere of albedo 1: irradiance/π, (S, S, 3), zero off the sphere."""
-    return irradiance(panorama, view.normals) / math.pi * view.mask[..., None]
+    shown = torch.zeros_like(view.normals)
+    shown[view.mask] = irradiance(panorama, view.normals[view.mask]) / math.pi
+    return shown
 
 
 def mirror_sphere(panorama: Tensor, view: SphereView, supersample: int = 4) -> Tensor:
