@@ -62,7 +62,7 @@ class Trainer(Resumable):
         """Linear warm-up, then cosine to a twentieth."""
         return warm_cosine(self.recipe.learning_rate, self.step, self.recipe.steps, self.recipe.warmup, 0.05)
 
-    def update(self, example: Example) -> float:
+    def update(self, example: Example) -> Tensor:
         """One optimiser step on this process's part of a batch; returns the loss over all parts."""
         parts = [example[name].to(self.device, memory_format=torch.channels_last) for name in BATCH]
         return self.descend([lambda: self.flow_loss(*parts, example["time"].to(self.device))])
@@ -149,7 +149,7 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
         raise FileNotFoundError(f"{recipe.data} holds no training shards; make them with training.limo.examples first.")
     examples, unseen = Shards(paths), Shards(kept) if kept else None
 
-    def update() -> float:
+    def update() -> Tensor:
         nonlocal paths, examples
         if trainer.step % recipe.save_every == 0 and (found := find_shards(recipe.data)[0]) != paths:
             paths, examples = found, Shards(found)
