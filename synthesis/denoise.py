@@ -15,8 +15,11 @@ import numpy as np
 
 from .tracer import Traced, cached_njit
 
-#: Edge stops of the paper: normal exponent, and standard deviations of brightness that count as noise.
-NORMAL_POWER, BRIGHTNESS = 64.0, 4.0
+#: Edge stops of the paper: the normals' exponent 64 as so many squarings, and standard deviations of brightness that
+#: count as noise.
+SQUARINGS, BRIGHTNESS = 6, 4.0
+#: A neighbour of less weight is left out.
+FAINT = 1e-6
 #: Change of log distance a pixel of offset that weakens a neighbour by e.
 SLOPE = 0.1
 #: Binomial taps of the à-trous kernel.
@@ -46,15 +49,14 @@ def _noise(variance, y, x, wrap):  # type: ignore[no-untyped-def]
 
 
 @_compile
-def _likeness(normal, log_distance, y, x, qy, qx, offset):  # type: ignore[no-untyped-def]
-    """Weight in [0, 1] of a neighbour for lying on the same surface."""
-    cosine = 0.0
-    for k in range(3):
-        cosine += normal[y, x, k] * normal[qy, qx, k]
-    if cosine <= 0.0:
-        return 0.0
-    change = abs(log_distance[y, x] - log_distance[qy, qx])
-    return cosine**NORMAL_POWER * math.exp(-change / (SLOPE * max(offset, 1.0)))
+def _facing(normal, y, x, qy, qx):  # type: ignore[no-untyped-def]
+    """Weight in [0, 1] of a neighbour for being turned as the pixel is: max(0, cosine)^64."""
+    cosine = max(0.0, normal[y, x, 0] * normal[qy, qx, 0] + normal[y, x, 1] * normal[qy, qx, 1]
+                 + normal[y, x, 2] * normal[qy, qx, 2])  # fmt: skip
+    # Squared over and over: a power costs more than all else of a pixel.
+    for _ in range(SQUARINGS):
+        cosine *= cosine
+    return cosine
 
 
 @_compile
@@ -73,9 +75,12 @@ def _smooth_pixel(light, variance, albedo, normal, log_distance, y, x, step, wra
                 continue
             w = TAPS[j + 2] * TAPS[i + 2] * min(albedo[qy, qx] / albedo[y, x], 1.0)
             if i != 0 or j != 0:
-                w *= _likeness(normal, log_distance, y, x, qy, qx, math.hypot(i, j) * step)
+                w *= _facing(normal, y, x, qy, qx)
+                if w < FAINT:
+                    continue
+                slope = abs(log_distance[y, x] - log_distance[qy, qx]) / (SLOPE * step * math.sqrt(i * i + j * j))
                 other = (light[qy, qx, 0] + light[qy, qx, 1] + light[qy, qx, 2]) / 3.0
-                w *= math.exp(-abs(other - bright) / (BRIGHTNESS * noise + 1e-9))
+                w *= math.exp(-slope - abs(other - bright) / (BRIGHTNESS * noise + 1e-9))
             total += w
             r += w * light[qy, qx, 0]
             g += w * light[qy, qx, 1]

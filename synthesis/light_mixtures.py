@@ -101,6 +101,37 @@ def draw_lighting(rng: np.random.Generator, present: Tensor | np.ndarray, own: b
     return weights
 
 
+def draw_lightings(rng: np.random.Generator, present: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """As :func:`draw_lighting`, many at once: weights (N, 10, 3) float32 for ``present`` (N, 10) and ``own`` (N,), bool."""
+    count, rig = len(present), len(RIG)
+    order = np.where(present[:, :rig], rng.random((count, rig)), 2).argsort(1)
+    number = 1 + rng.choice(len(_SOURCES), (count, 1), p=_SOURCES)
+    chosen = np.zeros_like(present)
+    chosen[:, :rig] = (order.argsort(1) < number) & present[:, :rig]
+    extra = present[:, rig:]
+    swapped = np.flatnonzero(own & extra.any(1) & (rng.random(count) < _OWN))
+    which = np.where(extra, rng.random(extra.shape), -1).argmax(1)
+    chosen[swapped, order[swapped, 0]] = False
+    chosen[swapped, rig + which[swapped]] = True
+    strength = np.exp(np.clip(rng.normal(0, _SPREAD, chosen.shape), -_LIMIT, _LIMIT))
+    colours = _draw_colours(rng, chosen.size).reshape(*chosen.shape, 3)
+    return ((chosen * strength)[..., None] * colours).astype(np.float32)
+
+
+def _draw_colours(rng: np.random.Generator, count: int) -> np.ndarray:
+    """As :func:`draw_colour`: (N, 3)."""
+    purity, hue = rng.uniform(*_PURITY, (count, 1)), rng.random((count, 1))
+    # colorsys' hsv_to_rgb of full saturation and value.
+    pure = np.clip(abs(6 * hue - (3, 2, 4)) * (1, -1, -1) + (-1, 2, 2), 0, 1)
+    mixed = 1 - purity + purity * pure
+    mixed /= mixed @ LUMINANCE[:, None]
+    return np.where(rng.random((count, 1)) < _SATURATED, mixed, _BODIES[rng.integers(len(_BODIES), size=count)])
+
+
+#: Black bodies between the limits, evenly in reciprocal kelvin.
+_BODIES = np.stack([blackbody(1 / cold) for cold in np.linspace(1 / _KELVIN[1], 1 / _KELVIN[0], 512)])
+
+
 def mix(lights: Tensor, weights: Tensor) -> Tensor:
     """The room under a lighting: linear (..., S, S, 3) float32 of lights (..., 10, S, S, 3) and weights (..., 10, 3)."""
     if lights.ndim > 4:

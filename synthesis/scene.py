@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -162,11 +163,29 @@ class SceneBuilder:
 
 
 def _nodes(solids: np.ndarray, spheres: np.ndarray, rects: np.ndarray) -> np.ndarray:
-    """The tree over everything that has bounds."""
+    """A tree over the solids and rectangles, then one over the spheres that shine: a walk goes on from one to the other.
+
+    Apart, as a room that is lit by one lamp after another keeps its first tree.
+    """
+    nodes = _fixed_nodes(solids[:, :15].tobytes(), rects[:, :9].tobytes())
+    if not len(spheres):
+        return nodes
+    half = np.repeat(spheres[:, 3:4], 3, 1) + 1e-4
+    kinds = np.full(len(spheres), arithmetic.SPHERE)
+    lamps = build_nodes(spheres[:, :3] - half, spheres[:, :3] + half, kinds, np.arange(len(spheres)))
+    lamps[:, 6] += len(nodes)
+    return np.concatenate([nodes, lamps])
+
+
+@lru_cache(maxsize=4)
+def _fixed_nodes(solid_rows: bytes, rect_rows: bytes) -> np.ndarray:
+    """The tree over solids (centre 3, half 3, axes 9) and rectangles (centre 3, half edges 6), float32 rows."""
+    solids = np.frombuffer(solid_rows, np.float32).reshape(-1, 15)
+    rects = np.frombuffer(rect_rows, np.float32).reshape(-1, 9)
     reach = np.einsum("nij,ni->nj", abs(solids[:, 6:15].reshape(-1, 3, 3)), solids[:, 3:6])
-    reaches = [reach, np.repeat(spheres[:, 3:4], 3, 1), abs(rects[:, 3:6]) + abs(rects[:, 6:9])]
-    centre = np.concatenate([table[:, :3] for table in (solids, spheres, rects)])
-    kinds = np.repeat([arithmetic.SOLID, arithmetic.SPHERE, arithmetic.RECT], [len(r) for r in reaches])
+    reaches = [reach, abs(rects[:, 3:6]) + abs(rects[:, 6:9])]
+    centre = np.concatenate([table[:, :3] for table in (solids, rects)])
+    kinds = np.repeat([arithmetic.SOLID, arithmetic.RECT], [len(r) for r in reaches])
     indices = np.concatenate([np.arange(len(r)) for r in reaches])
     # A hair wider than exact: a flat rectangle's bounds must not be missed by rounding.
     half = np.concatenate(reaches) + 1e-4

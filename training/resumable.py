@@ -19,6 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from .pace import Pace
+
 #: Optimiser steps between lines of the log.
 LOG_EVERY = 20
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -44,6 +46,9 @@ class Resumable:
         **settings: Any,
     ) -> None:
         self.accelerator, self.trained, self.checkpoint, self.step = accelerator, trained, checkpoint, 0
+        #: How many steps there are to be; with a :attr:`pace`, as many as its time holds.
+        self.steps = 0
+        self.pace: Pace | None = None
         self._rate, self._ema = learning_rate, ema
         self._optimiser = optimiser(trained.values(), lr=learning_rate, **settings)
         self._moments = getattr(self._optimiser, "moments", _MOMENTS)
@@ -55,25 +60,40 @@ class Resumable:
         """Of the next step: always the same; a schedule is another class's."""
         return self._rate
 
-    def descend(self, parts: Iterable[Callable[[], Tensor]]) -> float:
-        """One optimiser step on the sum of losses (scalars), one after another; returns it, over all processes."""
+    def go_by(self, steps: int, seconds: float | None) -> None:
+        """Plan so many ``steps``, or as many as fit into ``seconds`` from now on."""
+        self.steps = steps
+        self.pace = None if seconds is None else Pace(seconds, self.step)
+
+    def _save_due(self, every: int) -> bool:
+        """Whether a checkpoint is due now, after a step."""
+        return self.step % every == 0 if self.pace is None else self.pace.save_due()
+
+    def descend(self, parts: Iterable[Callable[[], Tensor]]) -> Tensor:
+        """One optimiser step on the sum of losses (scalars), one after another; returns it, over all processes.
+
+        Nothing here waits for a GPU: what is returned may not be computed yet.
+        """
         for group in self._optimiser.param_groups:
             group["lr"] = self.learning_rate()
         self._optimiser.zero_grad(set_to_none=True)
-        total = 0.0
+        losses = []
         for part in parts:
             loss = part()
             self.accelerator.backward(loss)
-            total += float(self.accelerator.reduce(loss.detach(), "mean"))
+            losses.append(self.accelerator.reduce(loss.detach(), "mean"))
+        for parameter in self.trained.values():
+            if parameter.grad is not None:
+                parameter.grad = _laid_out_as(parameter, parameter.grad)
         torch.nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
         self._optimiser.step()
         self.step += 1
         if self._ema:
             # The average starts with a short memory, so that it is useful from the first hundred steps.
             keep = min(self._ema, (1 + self.step) / (10 + self.step))
-            for name, parameter in self.trained.items():
-                self.average[name].lerp_(parameter.detach(), 1 - keep)
-        return total
+            with torch.no_grad():
+                torch._foreach_lerp_([self.average[name] for name in self.trained], [*self.trained.values()], 1 - keep)
+        return torch.stack(losses).sum()
 
     def save(self) -> None:
         """Write the checkpoint; one process does it for all."""
@@ -93,7 +113,7 @@ class Resumable:
             self.step = int(file.metadata()["step"])
             for name, parameter in self.trained.items():
                 parameter.copy_(file.get_tensor(f"net.{name}"))
-                moments = {moment: file.get_tensor(f"{moment}.{name}") for moment in self._moments}
+                moments = {m: _laid_out_as(parameter, file.get_tensor(f"{m}.{name}")) for m in self._moments}
                 self._optimiser.state[parameter] = {"step": torch.tensor(float(self.step)), **moments}
                 if self._ema:
                     self.average[name].copy_(file.get_tensor(f"average.{name}"))
@@ -116,7 +136,7 @@ class Resumable:
         self,
         steps: int,
         save_every: int,
-        update: Callable[[], float],
+        update: Callable[[], Tensor | float],
         export: Callable[[], None],
         report: Callable[[str], None],
         validate: Callable[[], Iterable[Entry]] = tuple,
@@ -128,9 +148,11 @@ class Resumable:
         writes for all. A run that is over only exports.
         """
         main = self.accelerator.is_main_process
-        losses: deque[float] = deque(maxlen=LOG_EVERY)
+        losses: deque[Tensor | float] = deque(maxlen=LOG_EVERY)
         start = time.monotonic()
-        if main and self.step >= steps:
+        if self.pace is None:
+            self.steps = steps
+        if main and self.step >= self.steps:
             export()
         with (self.checkpoint.parent / log).open("a", encoding="utf-8") as file:
 
@@ -140,17 +162,26 @@ class Resumable:
                 file.flush()
                 report("  ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items()))
 
-            while self.step < steps:
+            while self.step < self.steps:
                 losses.append(update())
                 if main and self.step % LOG_EVERY == 0:
-                    tell({"loss": sum(losses) / len(losses)})
-                if self.step % save_every == 0 or self.step >= steps:
+                    tell({"loss": float(sum(losses)) / len(losses)})
+                if self.pace is not None:
+                    self.steps = self.pace.steps(self.step, self.steps)
+                if self._save_due(save_every) or self.step >= self.steps:
                     self.save()
                     if main:
                         export()
                         for entry in validate():
                             tell(entry)
         self.accelerator.wait_for_everyone()
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """The same values in the memory order of a parameter, without which an optimiser treats tensors one by one."""
+    if value.shape != parameter.shape or value.stride() == parameter.stride():
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def write(path: Path, state: Mapping[str, Tensor], header: dict[str, str]) -> None:

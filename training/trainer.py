@@ -22,6 +22,8 @@ class Recipe:
     """What is trained, on what, for how long.
 
     ``start`` names exported weights to begin from, what they lack being new; a checkpoint in ``out`` goes before it.
+    With ``seconds``, as many steps as fit are made in one process, saved :data:`.pace.SAVES` times; the log tells how
+    many it came to, and these ``steps`` without ``seconds`` have the same schedule.
     """
 
     data: Path
@@ -35,6 +37,7 @@ class Recipe:
     device: str = "cpu"
     save_every: int = 500
     start: Path | None = None
+    seconds: float | None = None
 
 
 class Trainer(Resumable):
@@ -53,17 +56,18 @@ class Trainer(Resumable):
         adam: dict[str, Any] = {"betas": (0.9, 0.98), "weight_decay": 0.05}
         checkpoint = recipe.out / "checkpoint.safetensors"
         super().__init__(accelerator, learnt, recipe.learning_rate, checkpoint, recipe.ema, **adam)
+        self.go_by(recipe.steps, recipe.seconds)
 
     def learning_rate(self) -> float:
         """Linear warm-up for at most an eighth of all steps, then cosine to a fiftieth."""
         r = self.recipe
-        return warm_cosine(r.learning_rate, self.step, r.steps, min(r.warmup, r.steps // 8), 0.02)
+        return warm_cosine(r.learning_rate, self.step, self.steps, min(r.warmup, self.steps // 8), 0.02)
 
     def loss(self, batch: Any) -> Tensor:
         """What is made small: the answer of a network that is its own loss, or what another class puts here."""
         return self.net(batch)
 
-    def update(self, batch: Any) -> float:
+    def update(self, batch: Any) -> Tensor:
         """One optimiser step; returns the loss."""
 
         def loss() -> Tensor:
@@ -101,13 +105,15 @@ class Trainer(Resumable):
         recipe = self.recipe
         share, rank = self.accelerator.num_processes, self.accelerator.process_index
 
-        def update() -> float:
+        def update() -> Tensor:
             # Every step has its own number, so that a run that goes on draws what an unbroken one would.
             number = self.step * share + rank
             torch.manual_seed(recipe.seed * 7_919 + number)
             return self.update(draw(number).to(self.accelerator.device))
 
         def errors() -> Iterator[Entry]:
+            if self.pace is not None:
+                yield {"steps": self.steps}
             with self.averaged():
                 yield from validate(self.plain.eval())
 

@@ -57,12 +57,13 @@ class Trainer(Resumable):
         learnt, checkpoint = dict(self.net.named_parameters()), recipe.out / "checkpoint.safetensors"
         adam: dict[str, Any] = {"betas": (0.9, 0.98), "weight_decay": 0.01}
         super().__init__(accelerator, learnt, recipe.learning_rate, checkpoint, recipe.ema, **adam)
+        self.go_by(recipe.steps, recipe.seconds)
 
     def learning_rate(self) -> float:
         """Linear warm-up, then cosine to a twentieth."""
-        return warm_cosine(self.recipe.learning_rate, self.step, self.recipe.steps, self.recipe.warmup, 0.05)
+        return warm_cosine(self.recipe.learning_rate, self.step, self.steps, self.recipe.warmup, 0.05)
 
-    def update(self, example: Example) -> float:
+    def update(self, example: Example) -> Tensor:
         """One optimiser step on this process's part of a batch; returns the loss over all parts."""
         parts = [example[name].to(self.device, memory_format=torch.channels_last) for name in BATCH]
         return self.descend([lambda: self.flow_loss(*parts, example["time"].to(self.device))])
@@ -143,7 +144,7 @@ def find_shards(folder: Path) -> tuple[list[Path], list[Path]]:
 def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
     """Train until ``recipe.steps``, continuing from a checkpoint in ``recipe.out``; returns the exported weights.
 
-    Curves go to loss.jsonl beside them. Shards that appear meanwhile are taken in at the next checkpoint.
+    Curves go to loss.jsonl beside them. Shards that appear meanwhile are taken in every ``recipe.save_every`` steps.
     """
     write_recipe(recipe)
     trainer = Trainer(recipe)
@@ -153,7 +154,7 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
         raise FileNotFoundError(f"{recipe.data} holds no training shards; make them with training.limo.examples first.")
     examples, unseen = Shards(paths, trainer.device), Shards(kept, trainer.device) if kept else None
 
-    def update() -> float:
+    def update() -> Tensor:
         if trainer.step % recipe.save_every == 0:
             examples.take_in(find_shards(recipe.data)[0])
         return trainer.update(trainer.part(batch_of(examples, recipe, recipe.seed * 1_000_003 + trainer.step)))

@@ -70,7 +70,7 @@ def train_bypass(recipe: BypassRecipe, pairs: Pairs, report: Callable[[str], Non
     state = Resumable(accelerator, trained, recipe.learning_rate, recipe.out / "bypass_checkpoint.safetensors")
     stride = 2 ** (len(vae.config.block_out_channels) - 1)
 
-    def update() -> float:
+    def update() -> Tensor:
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + state.step)
         source, target = (x * 2 - 1 for x in pairs.draw(recipe.batch, generator))
         shape = (len(target), vae.config.latent_channels, target.shape[-2] // stride, target.shape[-1] // stride)

@@ -185,7 +185,7 @@ class Trainer:
         trained = {name: p for name, p in self.nets.named_parameters() if p.requires_grad}
         self.state = Resumable(self.accelerator, trained, recipe.learning_rate, recipe.out / "checkpoint.safetensors")
 
-    def update(self, pairs: Pairs) -> float:
+    def update(self, pairs: Pairs) -> Tensor:
         """One optimiser step on this process's part of a batch; returns the loss over all parts."""
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.state.step)
         source, target = pairs.draw(self.recipe.batch, generator)

@@ -128,9 +128,9 @@ def real_lightings(data: LightSets, seed: int, most: int = _MEASURED) -> Tensor:
     """Scenes under lightings drawn as for training, exact: (scenes, 7, 3, 64, 64) display values."""
     rng = np.random.default_rng(seed)
     scenes = []
-    for lights, present in zip(data.lights[:most], data.present[:most], strict=True):
+    for index, present in enumerate(data.present[:most]):
         drawn = [torch.from_numpy(draw_lighting(rng, present, own=True)) for _ in range(LIGHTINGS)]
-        scenes.append(torch.stack([photograph(mix(lights, w)) for w in drawn]).movedim(-1, 1))
+        scenes.append(torch.stack([photograph(mix(data.lights(index), w)) for w in drawn]).movedim(-1, 1))
     return torch.stack(scenes)
 
 

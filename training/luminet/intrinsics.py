@@ -88,7 +88,7 @@ def train_intrinsics(
     checkpoint = recipe.out / "checkpoint.safetensors"
     state = Resumable(accelerator, dict(net.named_parameters()), recipe.learning_rate, checkpoint, recipe.ema)
 
-    def update() -> float:
+    def update() -> Tensor:
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + state.step)
         torch.manual_seed(recipe.seed * 7_919 + state.step)
         source, target = (x * 2 - 1 for x in pairs.draw(recipe.batch, generator))

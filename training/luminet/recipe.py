@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole recipe in one call: render the light sets, train in four phases, export. Every phase resumes."""
+"""The whole recipe in one call: render the light sets, train in four phases, export. Every phase resumes.
+
+By the clock on a GPU: ``python bridge/launch.py training.luminet --out RUN --minutes 8``.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from ...backend.devices import pick_device
-from .train import Recipe, train
+from .examples import LightSets
+from .train import Recipe, read_sets, train
 
 #: Which seed the first room has; evaluation rooms are of ten million and more.
 FIRST_SCENE = 0
@@ -21,6 +26,15 @@ PHASES = (
     ("ratio", 64, 0.35, 32, 1.5e-3),
     ("ratio", 128, 0.1, 16, 4e-4),
 )
+#: The same by the clock on a GPU, of whose batches there are many in a second: share of the time that is left.
+TIMED_PHASES = (
+    ("intrinsics", 64, 0.42, 128, 1.5e-3),
+    ("intrinsics", 128, 0.3, 64, 4e-4),
+    ("ratio", 64, 0.6, 128, 1.5e-3),
+    ("ratio", 128, 1.0, 64, 4e-4),
+)
+#: Rooms that are waited for before a timed training begins.
+FIRST_ROOMS = 64
 GREY_ROOM = "grey_room.safetensors"
 
 
@@ -54,6 +68,46 @@ def reproduce(
         weights = train(recipe, report)
     assert weights is not None
     write_grey_room(weights.with_name(GREY_ROOM), torch.from_numpy(grey_room()))
+    return weights
+
+
+def reproduce_within(
+    out: Path,
+    minutes: float,
+    *,
+    scenes_in: Path | None = None,
+    hdris: Path | None = None,
+    scenes: int = 6000,
+    workers: int = 6,
+    device: str = "auto",
+    seed: int = 0,
+    report: Callable[[str], None] = print,
+) -> Path:
+    """As :func:`reproduce`, but over after ``minutes``: ``workers`` processes trace rooms into ``scenes_in`` while the
+    training runs on those that are there, as many steps as fit.
+
+    What depends on the machine, steps and rooms, is told in the phases' logs. The grey room is not traced anew.
+    """
+    from .tracing import HELD, traced, wait_for
+
+    end = time.monotonic() + 60 * minutes
+    data, chosen = scenes_in or out / "scenes", pick_device(device)
+    read: dict[int, tuple[LightSets, LightSets]] = {}
+    weights: Path | None = None
+    with traced(data, scenes, workers, hdris) as check:
+        report(f"Waiting for the first of at most {scenes} rooms in {data}")
+        wait_for(data, min(scenes, FIRST_ROOMS + HELD), check)
+        for number, (stage, size, share, batch, rate) in enumerate(TIMED_PHASES, 1):
+            if size not in read:
+                read[size] = read_sets(data, size, chosen)
+            read[size][0].take_in()
+            recipe = Recipe(
+                data=data, out=out / f"phase_{number}", stage=stage, size=size, batch=batch, learning_rate=rate,
+                ema=0.998, seed=seed, device=chosen, start=weights, seconds=share * (end - time.monotonic()),
+            )  # fmt: skip
+            report(f"Phase {number} of {len(TIMED_PHASES)}: {stage} at {size} pixels, {recipe.seconds:.0f} s")
+            weights = train(recipe, report, read[size])
+    assert weights is not None
     return weights
 
 

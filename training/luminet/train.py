@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from ...backend.luminet.embedded import Embedded, apply_ratio
-from ...backend.luminet.network import SIZE, LumiNet
+from ...backend.luminet.embedded import apply_ratio
+from ...backend.luminet.network import LARGEST_RATIO, RATIO_SCALE, SIZE, LumiNet
 from ..resumable import Entry, write_recipe
 from ..trainer import Recipe as BaseRecipe
 from ..trainer import Trainer
@@ -66,45 +66,55 @@ class LumiNetTrainer(Trainer):
             self.save_weights(path, state, header)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def validate(net: LumiNet, batch: Batch) -> dict[str, float]:
     """RMSE over all values in [0, 1] of the source unchanged, the decoder alone and the diffusion, given the other
     scene's code; how often the nearest of ten codes of other scenes shares the light; the intrinsics' mean cosine."""
-    model = Embedded(net)
-    source, reference = model.intrinsics(batch.source), model.intrinsics(batch.reference)
-    target = model.intrinsics(batch.target)
-    decoded = torch.stack([model.decode(s, c) for s, c in zip(batch.source, reference.code, strict=True)])
-    ratios = torch.cat(
-        [model.relight(s, c, steps=1, seeds=[0]).ratio for s, c in zip(batch.source, reference.code, strict=True)]
-    )
-    pictures = {"unchanged": batch.source, "decoded": decoded, "relit": apply_ratio(batch.source, ratios)}
-    found = {name: float((p - batch.target).square().mean().sqrt()) for name, p in pictures.items()}
-    hits = [
-        int((target.code[i : i + 10] @ reference.code[i + k]).argmax()) == k
-        for i in range(0, len(batch.source) - 9, 10)
-        for k in range(10)
-    ]
-    cosine = torch.stack([(a * b).sum(1).mean() for a, b in zip(source.maps, target.maps, strict=True)]).mean()
-    return {**found, "retrieval": sum(hits) / len(hits), "intrinsics_cosine": float(cosine)}
+    seen = net.encoder(torch.cat([batch.source, batch.target, batch.reference]))
+    maps = [m.chunk(3) for m in seen.maps]
+    own, target, code = seen.code.chunk(3)
+    decoded = net.decoder([m[0] for m in maps], code)
+    # One step of the diffusion, as a picture is relit.
+    noise = torch.randn(decoded.shape, generator=torch.Generator().manual_seed(0)).to(decoded.device)
+    codes, tokens = torch.cat([own, code], 1), net.adaptor(code)
+    found = net.diffusion(noise, noise.new_zeros(len(noise)), batch.source, decoded, maps[0][0], codes, tokens)
+    relit = apply_ratio(batch.source, (found * RATIO_SCALE).clamp(-LARGEST_RATIO, LARGEST_RATIO))
+    pictures = {"unchanged": batch.source, "decoded": decoded, "relit": relit}
+    errors = {name: float((p - batch.target).square().mean().sqrt()) for name, p in pictures.items()}
+    tens = len(code) // 10 * 10
+    alike = torch.einsum("nic,njc->nij", code[:tens].unflatten(0, (-1, 10)), target[:tens].unflatten(0, (-1, 10)))
+    hits = alike.argmax(2) == torch.arange(10, device=alike.device)
+    cosine = torch.stack([(m[0] * m[1]).sum(1).mean() for m in maps]).mean()
+    return {**errors, "retrieval": float(hits.float().mean()), "intrinsics_cosine": float(cosine)}
 
 
-def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
+def train(
+    recipe: Recipe, report: Callable[[str], None] = print, data: tuple[LightSets, LightSets] | None = None
+) -> Path:
     """Train one stage until ``recipe.steps``, on from a checkpoint in ``recipe.out``; returns the weights.
 
-    ``log.jsonl`` gets the loss, and at every save the errors on pairs of scenes that are not trained on.
+    ``log.jsonl`` gets the loss, and at every save the errors on pairs of scenes that are not trained on, and how many
+    are trained on: those that the folder gained meanwhile are taken in then. ``data``: what to train on and what to
+    validate on, where they were read before (:func:`read_sets`).
     """
-    data, held = (LightSets(recipe.data, validation=side, size=recipe.size) for side in (False, True))
-    torch.manual_seed(0)
-    fixed = held.draw(_VALIDATION_PAIRS, np.random.default_rng(0))
     write_recipe(recipe)
     torch.manual_seed(recipe.seed)
     trainer = LumiNetTrainer(recipe)
+    trained, held = data or read_sets(recipe.data, recipe.size, trainer.accelerator.device)
+    fixed = held.draw(_VALIDATION_PAIRS, np.random.default_rng(0))
 
     def draw(number: int) -> Batch:
-        return data.draw(recipe.batch, np.random.default_rng([recipe.seed, number]))
+        return trained.draw(recipe.batch, np.random.default_rng([recipe.seed, number]))
 
     def errors(loss: IntrinsicsLoss | RatioLoss) -> Iterator[Entry]:
-        yield validate(loss.net, fixed)
+        yield {"rooms": len(trained), **validate(loss.net, fixed)}
+        trained.take_in()
 
     header = {"config": json.dumps(trainer.plain.net.config.to_dict())}
     return trainer.fit(draw, errors, recipe.out / WEIGHTS, header, report)
+
+
+def read_sets(folder: Path, size: int, device: torch.device | str) -> tuple[LightSets, LightSets]:
+    """A folder's light sets to train on and to validate on, in the memory of a device."""
+    trained, held = (LightSets(folder, validation=side, size=size, device=device) for side in (False, True))
+    return trained, held

@@ -60,20 +60,20 @@ class Shared(Copied):
             self.step = int(json.loads(self.checkpoint.read_text(encoding="utf-8"))["step"])
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
 
-    def descend(self, parts: Iterable[Callable[[], Tensor]]) -> float:
+    def descend(self, parts: Iterable[Callable[[], Tensor]]) -> Tensor:
         """See :meth:`Resumable.descend`."""
         for group in self._optimiser.param_groups:
             group["lr"] = self.learning_rate()
         self._optimiser.zero_grad()
-        total = 0.0
+        losses = []
         for part in parts:
             loss = part()
             self.accelerator.backward(loss)
-            total += float(self.accelerator.reduce(loss.detach(), "mean"))
+            losses.append(self.accelerator.reduce(loss.detach(), "mean"))
         self.accelerator.clip_grad_norm_(self.module.parameters(), 1.0)
         self._optimiser.step()
         self.step += 1
-        return total
+        return torch.stack(losses).sum()
 
     def save(self) -> None:
         """Write the checkpoint; every process its part."""

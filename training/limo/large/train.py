@@ -110,7 +110,7 @@ class Trainer:
                        warmup=min(recipe.warmup, recipe.steps // 8))  # fmt: skip
         self.state = learning_state(accelerator, FlowLoss(self.denoiser), learnt, rate, recipe.out, adam)
 
-    def update(self, sets: SphereSets) -> float:
+    def update(self, sets: SphereSets) -> Tensor:
         """One optimiser step on this process's own examples; returns the loss over all processes."""
         number = self.state.step * self.accelerator.num_processes + self.accelerator.process_index
         rng = np.random.default_rng([self.recipe.seed, number])
