@@ -34,7 +34,7 @@ TIMED_PHASES = (
     ("ratio", 128, 1.0, 64, 4e-4),
 )
 #: Rooms that are waited for before a timed training begins.
-FIRST_ROOMS = 64
+FIRST_ROOMS = 40
 GREY_ROOM = "grey_room.safetensors"
 
 
