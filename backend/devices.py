@@ -6,8 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from .errors import BadInput, MissingPart
+
+if TYPE_CHECKING:
+    import torch
 
 
 def pick_device(name: str) -> str:
@@ -31,6 +35,15 @@ def check_device(name: str) -> None:
     """Refuse a device that is not here; ``auto`` always is, and torch is not loaded for it."""
     if name != "auto":
         pick_device(name)
+
+
+def half_precision(device: str | torch.device) -> torch.dtype:
+    """bfloat16, or float16 on a GPU of NVIDIA's that has no units for it: torch's own answer counts emulation."""
+    import torch
+
+    if torch.device(device).type == "cuda" and torch.version.hip is None:
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    return torch.bfloat16
 
 
 @contextmanager

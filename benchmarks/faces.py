@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a head from a portrait costs, and how well it fits, against fixed limits; exits 1 if one is broken.
 
-``python bridge/launch.py benchmarks.faces PHOTO... --out DIR [--quality draft normal] [--model FILE] [--device NAME]``
+``python bridge/launch.py benchmarks.faces PHOTO... --out DIR [--quality draft normal] [--model FILE] [--device NAME]
+[--no-pictures]``
 
 Each portrait is a process of its own, so that times and memory include loading everything. Leaves each result's folder,
-its maps and a turntable as pictures, table.md and faces.json in ``--out``.
+its maps and a turntable as pictures unless ``--no-pictures``, table.md and faces.json in ``--out``.
 """
 
 from __future__ import annotations
@@ -73,14 +74,17 @@ def main() -> int:
     parser.add_argument("--quality", nargs="+", choices=list(SECONDS), default=["draft", "normal"])
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--no-pictures", action="store_true", help="leave out the maps' sheet and the turntable")
     options = parser.parse_args()
     rows = []
     for photo in options.photos:
         for quality in options.quality:
             folder = options.out / f"{photo.stem}_{quality}"
             rows.append(measure(photo, folder, quality, options.model, options.device))
-            maps_sheet(folder).save(options.out / f"{folder.name}_maps.png")
-            turntable(folder).save(options.out / f"{folder.name}_turntable.png")
+            print(as_table(rows[-1:], options.device).splitlines()[-1], flush=True)
+            if not options.no_pictures:
+                maps_sheet(folder).save(options.out / f"{folder.name}_maps.png")
+                turntable(folder).save(options.out / f"{folder.name}_turntable.png")
     table = as_table(rows, options.device)
     print(table)
     (options.out / "table.md").write_text(table + "\n", encoding="utf-8")

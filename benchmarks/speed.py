@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a user waits for and what it costs, against fixed limits; exits 1 if one is broken.
 
-``python bridge/launch.py benchmarks.speed [--out DIR] [--blender PYTHON] [--zip FILE] [--device NAME] [--quick]``
+``python bridge/launch.py benchmarks.speed [--out DIR] [--blender PYTHON] [--zip FILE] [--device NAME] [--repeats N]
+[--quick]``
 
 Everything runs in processes of its own, as Blender starts them, with the files in the disk's cache. ``--quick`` takes
 each time once, in draft quality, and leaves out what needs Blender. Leaves table.md and speed.json in ``--out``.
@@ -19,6 +20,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,7 @@ LIMITS: dict[str, tuple[str, float]] = {
 }
 #: Seconds between ticks: Blender's timer takes longer, more ticks are better known.
 _TICK = 0.02
-#: How often each time is taken; once with --quick.
+#: How often each time is taken unless it is told.
 _REPEATS = 5
 _SPOTS = ((0.5, 0.66, 1.1), (0.3, 0.7, 1.0), (0.7, 0.6, 1.2), (0.4, 0.5, 1.3), (0.6, 0.75, 0.9), (0.5, 0.5, 1.2))
 
@@ -69,15 +71,14 @@ def start_time(device: str) -> float:
     return seconds
 
 
-def measure_engine(picture: Path, fov_deg: float, out: Path, device: str, quick: bool) -> Values:
+def measure_engine(picture: Path, fov_deg: float, out: Path, device: str, quick: bool, repeats: int) -> Values:
     """Times in seconds, memory in GB and ticks in ms of one engine that does one job after the other."""
-    repeats = 1 if quick else _REPEATS
     values: Values = {"engine start to ready": [start_time(device) for _ in range(repeats)]}
     engine = Engine(Path(sys.executable), ROOT, device=device)
     ticks: list[float] = []
     try:
         with ProcessWatch() as watch:
-            spots = iter(_SPOTS * 3)
+            spots = cycle(_SPOTS)
 
             def job(quality: str) -> float:
                 u, v, depth = next(spots)
@@ -206,6 +207,7 @@ def main() -> int:
     parser.add_argument("--blender", type=Path, help="a Python that has bpy; default: the newest below .envs")
     parser.add_argument("--zip", type=Path, help="the extension; default: the newest in dist/")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--repeats", type=int, default=_REPEATS, help="how often each time is taken")
     parser.add_argument("--quick", action="store_true", help="each time once, in draft, without Blender")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -214,7 +216,8 @@ def main() -> int:
     around = circumstances(options.device, options.quick)
     with tempfile.TemporaryDirectory(prefix="limelight-speed-") as folder:
         picture, fov_deg = take_picture(blender, Path(folder))
-        values = measure_engine(picture, fov_deg, Path(folder), options.device, options.quick)
+        values = measure_engine(picture, fov_deg, Path(folder), options.device, options.quick,
+                                1 if options.quick else options.repeats)  # fmt: skip
     if archive is not None:
         values["size of the zip"] = [archive.stat().st_size / 1e6]
         if blender is not None:

@@ -64,7 +64,8 @@ class Prior:
     ) -> None:
         self.network, self.device = network.eval().to(device, memory_format=torch.channels_last), device  # type: ignore[call-overload]
         self.mean, self.deviation = (x[:, None, None].to(device) for x in (mean, deviation))
-        self.linear = linear.to(device)
+        # Its one small system is solved on the processor before a GPU has loaded the library for it.
+        self.linear = linear.to("cpu")
 
     def complete(
         self,
@@ -87,7 +88,8 @@ class Prior:
         colour = known.colour[None].to(self.device)
         hint = None
         if effort.hint and bool(mask.any()):
-            hint = hint_of(self._units(colour), mask, self._units(self.linear.expect(colour, mask)))
+            expected = self.linear.expect(known.colour[None].cpu(), mask.cpu()).to(self.device)
+            hint = hint_of(self._units(colour), mask, self._units(expected))
         found = self._run(self._units(colour) * mask, mask, hint, effort, seed, progress).mean(0)
         maps = (found * self.deviation + self.mean).clamp(0, 1)
         maps[TEXTURE] = joined(colour[0], maps[TEXTURE], mask[0])
@@ -101,11 +103,11 @@ class Prior:
 
     def expected(self, known: PartialTexture) -> Tensor:
         """The maps (10, 256, 256) by the linear model alone, flat, the known texture in them: no network is asked."""
-        mask, colour = known.mask.to(self.device), known.colour.to(self.device)
-        maps = empty(RESOLUTION).to(self.device)
+        mask, colour = known.mask.cpu(), known.colour.cpu()
+        maps = empty(RESOLUTION)
         maps[:TOLD] = self.linear.expect(colour[None], mask[None])[0]
         maps[TEXTURE] = joined(colour, maps[TEXTURE], mask)
-        return maps.cpu()
+        return maps
 
     def _units(self, maps: Tensor) -> Tensor:
         """The first channels of a stack (N, C, …) in the network's units."""

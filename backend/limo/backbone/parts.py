@@ -11,16 +11,15 @@ from typing import Any
 
 import torch
 
+from ...devices import half_precision
 from ...errors import LimelightError, MissingPart
 
 WHOLE = "It must be a whole diffusers folder with safetensors weights; fetch it again."
 
 
 def network_dtype(device: str) -> torch.dtype:
-    """float32 on the CPU; on a GPU bfloat16, which has float32's range, or float16 where there is none."""
-    if device == "cpu":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    """float32 on the CPU; on a GPU bfloat16, which has float32's range, or float16 where it is only emulated."""
+    return torch.float32 if device == "cpu" else half_precision(device)
 
 
 def part(kind: Any, folder: Path, name: str, **options: Any) -> Any:
