@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ if __name__ == "__main__":
     for name in ("steps", "batch", "learning_rate", "warmup", "save_every", "seed"):
         default = getattr(Recipe, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
+    parser.add_argument("--shares", type=json.loads, default={}, help='such as {"views": 0.5}')
     parser.add_argument("--seconds", type=float, help="in place of steps: as many as fit")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -149,11 +149,16 @@ class Shards:
     """All examples of some shards: on the CPU left on disk (memory-mapped), so that more than memory holds can be drawn
     from; on a GPU in its memory, half a megabyte each.
 
-    A shard's source is its name's first word: crops, rooms or views.
+    A shard's source is its name's first word: crops, rooms or views. ``shares``: how often each source is drawn from,
+    compared with the others; 1 where it is not named.
     """
 
-    def __init__(self, paths: list[Path], device: str | torch.device = "cpu") -> None:
-        self._device, self.paths, self._shards = str(device), [], []
+    def __init__(
+        self, paths: list[Path], device: str | torch.device = "cpu", shares: Mapping[str, float] | None = None
+    ) -> None:
+        self._device, self._shares = str(device), shares or {}
+        self.paths: list[Path] = []
+        self._shards: list[Example] = []
         self.take_in(paths)
 
     def take_in(self, paths: list[Path]) -> None:
@@ -163,9 +168,9 @@ class Shards:
         self._shards = [known[path] if path in known else self._read(path) for path in paths]
         self._ends = np.cumsum([len(shard["target"]) for shard in self._shards])
         words = [path.stem.split("_")[0] for path in paths]
-        self.sources = [
-            self._rows([i for i, word in enumerate(words) if word == source]) for source in sorted({*words})
-        ]
+        names = sorted({*words})
+        self.sources = [self._rows([i for i, word in enumerate(words) if word == name]) for name in names]
+        self._weights = torch.tensor([float(self._shares.get(name, 1)) for name in names])
 
     def _read(self, path: Path) -> Example:
         return {name: value for name, value in load_file(path, self._device).items() if name in LEARNT}
@@ -178,9 +183,9 @@ class Shards:
         return int(self._ends[-1])
 
     def draw(self, count: int, generator: torch.Generator) -> Example:
-        """A random batch in which every source counts alike, however many examples it has."""
+        """A random batch in which a source counts by its share, however many examples it has."""
         chance = torch.rand(count, generator=generator)
-        which = torch.randint(len(self.sources), (count,), generator=generator).tolist()
+        which = torch.multinomial(self._weights, count, replacement=True, generator=generator).tolist()
         rows = [self.sources[w][int(c * len(self.sources[w]))] for w, c in zip(which, chance.tolist(), strict=True)]
         return self.pick(torch.stack(rows))
 

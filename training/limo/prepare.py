@@ -33,7 +33,7 @@ SAMPLES: dict[str, Any] = {"spp_view": 20, "spp_probe": 12, "probe_height": 48}
 PROBES = 4
 
 #: Scenes of Blender in a shard: six probes each, or fewer where a view is narrow.
-VIEWS_A_SHARD = 40
+VIEWS_A_SHARD = 30
 
 
 Source = TypeVar("Source")

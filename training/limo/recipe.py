@@ -53,6 +53,6 @@ def reproduce(
         report(f"Cutting {crop_shards * SHARD} views from the panoramas of {hdris}")
         prepare_crops(hdris, data, 1, crop_shards, workers)
     if views is not None and not prepare_views(views, data, workers):
-        raise BadInput(f"{views} holds too few scenes for a shard.", "Synthesize at least 40 views.")
+        raise BadInput(f"{views} holds too few scenes for a shard.", "Synthesize at least 30 views.")
     exr.write_panorama(out / "mean_environment.exr", mean_environment(data), frame="camera", half=True)
     return train(Recipe(data=data, out=out, steps=steps, start=start, seed=seed, device=pick_device(device)), report)

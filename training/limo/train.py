@@ -33,11 +33,16 @@ IMPORTANCE = (1.8, 0.8, 0.4) * 2
 
 @dataclass(frozen=True)
 class Recipe(BaseRecipe):
-    """As every recipe; ``data`` holds the shards of :mod:`.examples`, and the weights to begin from lack nothing."""
+    """As every recipe; ``data`` holds the shards of :mod:`.examples`, and the weights to begin from lack nothing.
+
+    ``shares``: how often a kind of shards is drawn from, compared with the others, which count 1: few scenes, often
+    drawn, would be learnt by heart.
+    """
 
     learning_rate: float = 4e-4
     ema: float = 0.999
     save_every: int = 100
+    shares: dict[str, float] = field(default_factory=dict)
     network: PainterConfig = field(default_factory=PainterConfig)
 
 
@@ -141,6 +146,12 @@ def find_shards(folder: Path) -> tuple[list[Path], list[Path]]:
     return [path for path in paths if path not in kept], kept
 
 
+def by_source(paths: list[Path]) -> dict[str, list[Path]]:
+    """Shards by the first word of their names."""
+    words = [path.stem.split("_")[0] for path in paths]
+    return {word: [path for path, its in zip(paths, words, strict=True) if its == word] for word in sorted({*words})}
+
+
 def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
     """Train until ``recipe.steps``, continuing from a checkpoint in ``recipe.out``; returns the exported weights.
 
@@ -152,7 +163,8 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
     paths, kept = find_shards(recipe.data)
     if not paths:
         raise FileNotFoundError(f"{recipe.data} holds no training shards; make them with training.limo.examples first.")
-    examples, unseen = Shards(paths, trainer.device), Shards(kept, trainer.device) if kept else None
+    examples = Shards(paths, trainer.device, recipe.shares)
+    unseen = {kind: Shards(part, trainer.device) for kind, part in by_source(kept).items()}
 
     def update() -> Tensor:
         if trainer.step % recipe.save_every == 0:
@@ -160,8 +172,9 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
         return trainer.update(trainer.part(batch_of(examples, recipe, recipe.seed * 1_000_003 + trainer.step)))
 
     def errors() -> Iterator[Entry]:
-        if unseen is not None:
-            yield {"validation": validation_loss(trainer, unseen)}
+        losses = {kind: validation_loss(trainer, shards) for kind, shards in unseen.items()}
+        if losses:
+            yield {"validation": sum(losses.values()) / len(losses), **losses}
 
     trainer.run(recipe.steps, recipe.save_every, update, lambda: trainer.export(weights), report, errors)
     return weights

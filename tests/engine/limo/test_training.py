@@ -124,15 +124,16 @@ def test_photos_differ_but_say_the_same_light():
     assert 0.6 < float(levels.mean() / view.radiance.clamp(0, 1).mean()) < 1.4
 
 
-def test_every_source_counts_alike(tmp_path):
+@pytest.mark.parametrize(("shares", "expected"), [({}, 0.5), ({"views": 0.25}, 0.2)])
+def test_every_source_counts_by_its_share(tmp_path, shares, expected):
     for source, count in (("crops", 90), ("views", 6)):
         rows = torch.full((count, 1, 2, 2), float(count)).half()
         save_file(
             {name: rows.clone() for name in ("sphere", "context", "target")}, tmp_path / f"{source}_0.safetensors"
         )
-    both = examples.Shards(sorted(tmp_path.glob("*.safetensors")))
+    both = examples.Shards(sorted(tmp_path.glob("*.safetensors")), shares=shares)
     drawn = both.draw(2000, torch.Generator().manual_seed(0))["target"][:, 0, 0, 0]
-    assert 0.45 < float((drawn == 6).float().mean()) < 0.55
+    assert abs(float((drawn == 6).float().mean()) - expected) < 0.04
 
 
 def probe_set_scene(folder, seed):
