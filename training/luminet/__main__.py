@@ -22,5 +22,4 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     given = vars(parser.parse_args())
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    torch.backends.cudnn.benchmark = True
     reproduce_within(given.pop("out"), given.pop("minutes"), **given)

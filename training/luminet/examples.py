@@ -86,8 +86,8 @@ class LightSets:
             return None
         planes = stored.lights.permute(3, 0, 1, 2)
         if planes.shape[2] > self.size:
-            planes = F.adaptive_avg_pool2d(planes.float(), self.size).half()
-        return planes.flatten(2), stored.present.numpy()
+            planes = F.adaptive_avg_pool2d(planes.float(), self.size)
+        return planes.half().flatten(2), stored.present.numpy()
 
     def __len__(self) -> int:
         return len(self._lights)

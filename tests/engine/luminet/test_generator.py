@@ -45,12 +45,12 @@ TINY = GeneratorConfig(scene=16, light=4, widths=(16, 16, 16, 16), embedding=16)
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Light sets of flat rooms in chequered colours, each source bright towards a side of its own."""
     folder = tmp_path_factory.mktemp("sets")
-    rows, columns = np.meshgrid(np.linspace(-1, 1, 32), np.linspace(-1, 1, 32), indexing="ij")
+    rows, columns = np.meshgrid(np.linspace(-1, 1, SIZE), np.linspace(-1, 1, SIZE), indexing="ij")
     angles = np.linspace(0, 2 * np.pi, len(SLOTS), endpoint=False)
     shading = np.stack([np.exp(1.5 * (np.cos(a) * rows + np.sin(a) * columns)) for a in angles])[..., None]
     for seed in range(24):
         rng = np.random.default_rng(seed)
-        albedo = np.kron(rng.uniform(0.1, 0.9, (4, 4, 3)), np.ones((8, 8, 1)))
+        albedo = np.kron(rng.uniform(0.1, 0.9, (4, 4, 3)), np.ones((SIZE // 4, SIZE // 4, 1)))
         arrays = {"lights": shading * albedo * 0.2, "albedo": albedo, "normal": albedo, "depth": rows}
         np.savez(folder / f"sample_{seed}.npz", **{k: v.astype(np.float16) for k, v in arrays.items()})
     return folder
