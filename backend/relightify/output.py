@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,15 @@ _COMPRESSION = 2
 
 def write_portrait(folder: Path, portrait: Portrait, head: HeadModel) -> None:
     """Write all :data:`FILES` into ``folder`` but the overlay, which is there already."""
-    pictures = {name: encoded(portrait.maps[channels]) for name, channels in maps.MAPS.items()}
-    pictures |= {
-        "roughness": encoded(portrait.roughness),
-        "normal_object": encoded(object_normals(portrait.maps[maps.NORMAL], head, neutral_points(portrait, head))),
-        "mask": encoded(portrait.mask),
-        "eye": encoded(portrait.eye),
+    planes = {name: portrait.maps[channels] for name, channels in maps.MAPS.items()}
+    planes |= {
+        "roughness": portrait.roughness,
+        "normal_object": object_normals(portrait.maps[maps.NORMAL], head, neutral_points(portrait, head)),
+        "mask": portrait.mask,
+        "eye": portrait.eye,
     }
+    with ThreadPoolExecutor() as pool:
+        pictures = dict(zip(planes, pool.map(encoded, planes.values()), strict=True))
     for name, picture in pictures.items():
         (folder / FILES[name]).write_bytes(picture)
     neutral = neutral_points(portrait, head)
