@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 from .errors import BadInput, MissingPart
+
+if TYPE_CHECKING:
+    import torch
 
 if TYPE_CHECKING:
     import torch
@@ -37,13 +40,28 @@ def check_device(name: str) -> None:
         pick_device(name)
 
 
-def half_precision(device: str | torch.device) -> torch.dtype:
-    """bfloat16, or float16 on a GPU of NVIDIA's that has no units for it: torch's own answer counts emulation."""
+def half_precision(device: str | torch.device) -> torch.dtype | None:
+    """What the hardware computes networks fastest in: bfloat16, float16, or None where it has no half precision.
+
+    torch's own answers count emulation, which takes several times as long as float32 on a processor.
+    """
     import torch
 
-    if torch.device(device).type == "cuda" and torch.version.hip is None:
-        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    kind = torch.device(device).type
+    if kind == "cpu":
+        own = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+        return torch.bfloat16 if own else None
+    if kind == "cuda" and torch.version.hip is None and torch.cuda.get_device_capability(device) < (8, 0):
+        return torch.float16
     return torch.bfloat16
+
+
+def autocast(device: str | torch.device) -> AbstractContextManager[Any]:
+    """A network's products in the hardware's half precision (:func:`half_precision`) meanwhile, if it has one."""
+    import torch
+
+    half = half_precision(device)
+    return nullcontext() if half is None else torch.autocast(torch.device(device).type, half)
 
 
 @contextmanager

@@ -80,7 +80,8 @@ def as_table(rows: list[dict[str, Any]], device: str) -> str:
         told = ", ".join(broken(row, device))
         lines.append(
             f"| {row['photo']} | {row['quality']} | {row['seconds']:.1f} | {row['engine_seconds']:.1f} "
-            f"| {row['gigabytes']:.2f} | {row['reprojection']:.2%} | {row['seen']:.0%} | {residual} | {'TOO MUCH: ' + told if told else 'ok'} |"
+            f"| {row['gigabytes']:.2f} | {row['reprojection']:.2%} "
+            f"| {row['seen']:.0%} | {residual} | {'TOO MUCH: ' + told if told else 'ok'} |"
         )
     return "\n".join(lines)
 

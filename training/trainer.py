@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ..backend.devices import half_precision
 from .resumable import Entry, Resumable, write
 
 
@@ -45,10 +46,8 @@ class Trainer(Resumable):
 
     def __init__(self, net: nn.Module, recipe: Recipe) -> None:
         self.recipe = recipe
-        on_cpu = recipe.device == "cpu"
-        # A processor without instructions for bfloat16 takes twice as long with it as without.
-        half = not on_cpu or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        accelerator = Accelerator(mixed_precision="bf16" if half else "no", cpu=on_cpu)
+        half = half_precision(recipe.device) == torch.bfloat16
+        accelerator = Accelerator(mixed_precision="bf16" if half else "no", cpu=recipe.device == "cpu")
         if recipe.start is not None:
             net.load_state_dict(self.exported(recipe.start), strict=False)
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

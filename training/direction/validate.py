@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ...backend.devices import autocast
 from ...backend.direction import bins
 from ...backend.direction.key_light import DOMINANT
 from .augment import Batch, plain
@@ -25,7 +26,7 @@ def answers(net: nn.Module, examples: Shards, batch: int = 64) -> tuple[Tensor, 
         count, points = picked["ratio"].shape
         for asked in (torch.zeros(count, dtype=torch.long), 1 + torch.arange(count) % (points - 1)):
             wanted = plain(picked, asked)
-            with torch.autocast(device.type, torch.bfloat16):
+            with autocast(device):
                 there, turned = (net(b.to(device).inputs)[0].float().cpu() for b in (wanted, wanted.flipped()))
             back = turned * torch.tensor([-1.0, 1, 1]) if turned.shape[-1] == 3 else turned[:, bins.mirrored()]
             found.append((there + back) / 2)

@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ...backend.devices import autocast
 from ...backend.limo.embedded.encode import flip, to_code
 from ...backend.limo.embedded.model import PainterConfig, SphereUNet
 from ...backend.limo.embedded.paint import shifted
@@ -101,7 +102,7 @@ class FlowLoss(nn.Module):
     def forward(self, sphere: Tensor, context: Tensor, clean: Tensor, noise: Tensor, time: Tensor) -> Tensor:
         """The loss (scalar) of inputs, code ``clean`` and unit ``noise`` (B, 6, S, S) at flow times (B,)."""
         at = time[:, None, None, None]
-        with torch.autocast(clean.device.type, torch.bfloat16):
+        with autocast(clean.device):
             flow = self.net((1 - at) * clean + at * noise, time, sphere, self.net.encode_context(context))
         mask = sphere[:, :1] * torch.tensor(self.importance, device=clean.device)[:, None, None]
         return ((flow.float() - (noise - clean)) ** 2 * mask).sum() / mask.sum()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...devices import half_precision
+from ...devices import autocast
 from ...optics.exposure import EVS, expose, luminance, srgb_eotf, srgb_oetf
 from ...optics.sphere import SphereView
 from ...weights import opened, parameters
@@ -73,7 +73,7 @@ def sample_flow(
     on = sphere[:, :1] > 0
     black = to_code(torch.full_like(noise, -1.0)) if black is None else black
     x = noise
-    with torch.inference_mode(), torch.autocast(device.type, half_precision(device)):
+    with torch.inference_mode(), autocast(device):
         tokens = network.encode_context(context).expand(len(noise), -1, -1)
 
         def flow_at(x: Tensor, t: Tensor) -> Tensor:
