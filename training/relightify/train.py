@@ -53,7 +53,10 @@ class PriorTrainer(Trainer):
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean squared error of the clean maps, weighted."""
-        difference = self.net(batch.noisy, batch.time, batch.hint) - batch.clean
+        # Batches come in bfloat16, which is what the network computes in where the hardware does.
+        dtype = torch.bfloat16 if self.accelerator.mixed_precision == "bf16" else torch.float32
+        noisy, hint, clean = (x.to(dtype) for x in (batch.noisy, batch.hint, batch.clean))
+        difference = self.net(noisy, batch.time, hint) - clean
         return (difference * difference * self.weight).mean(dtype=torch.float32)
 
     def exported(self, path: Path) -> dict[str, Tensor]:

@@ -217,11 +217,11 @@ def test_what_is_shared_out_learns_resumes_and_exports_as_what_is_not(bases, sph
         settings = recipe(bases, spheres, tmp_path / str(shared), "flux", rank=2)
         sets = SphereSets(spheres, 32)
         trainer = Trainer(settings, Accelerator(cpu=True))
-        losses = [trainer.update(sets) for _ in range(2)]
+        losses = [float(trainer.update(sets)) for _ in range(2)]
         trainer.state.save()
         again = Trainer(settings, Accelerator(cpu=True))
         assert again.state.step == 2
-        losses.append(again.update(sets))
+        losses.append(float(again.update(sets)))
         results.append((losses, again.state.learnt_tensors()))
     (alone, kept), (together, gathered) = results
     assert alone == pytest.approx(together, rel=1e-4) and set(kept) == set(gathered)

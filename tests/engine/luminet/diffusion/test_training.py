@@ -85,7 +85,7 @@ def test_a_broken_off_run_goes_on_as_if_it_had_not(folder, picture, tmp_path):
 
 
 def test_a_batch_in_parts_is_the_same_batch(folder, picture, tmp_path):
-    losses = [Trainer(recipe(folder, tmp_path / str(parts), batch=4, parts=parts)).update(OnePair(picture))
+    losses = [float(Trainer(recipe(folder, tmp_path / str(parts), batch=4, parts=parts)).update(OnePair(picture)))
               for parts in (1, 2)]  # fmt: skip
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
