@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from ...synthesis.light_sets import make_light_set
 from ...synthesis.samples import save_sample
@@ -38,7 +39,7 @@ def order(scenes: int) -> list[int]:
     return held + sorted(set(range(scenes)) - set(held))
 
 
-def settings(seed: int) -> dict[str, int]:
+def settings(seed: int) -> dict[str, Any]:
     """Size and samples of a room; those for validation are all large."""
     return LARGE if seed % _LARGE_EVERY == 0 else SMALL
 

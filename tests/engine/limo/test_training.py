@@ -15,9 +15,10 @@ from limelight.backend.limo.embedded.model import PainterConfig
 from limelight.backend.optics import exr, shading
 from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.sphere import SphereView
-from limelight.training.limo import crops, examples, prepare
+from limelight.training.limo import crops, examples, mixture, prepare
 from limelight.training.limo import train as recipe_module
 from limelight.training.limo.train import Recipe, train
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -211,6 +212,26 @@ def test_shards_kept_for_validation_are_not_trained_on(tmp_path):
     train(recipe, lines.append)
     first, last = (float(line.split()[3]) for line in lines if "validation" in line)
     assert last < first
+
+
+@pytest.mark.parametrize(("spoilt", "kept"), [("before.safetensors", 1.0), ("after.safetensors", 0.0)])
+def test_of_two_weights_the_mixture_that_does_best_is_kept(tmp_path, monkeypatch, capsys, spoilt, kept):
+    shards(tmp_path / "data", 8)
+    recipe = Recipe(tmp_path / "data", tmp_path / "out", 6, 4, save_every=6, learning_rate=2e-3, warmup=1, network=TINY)
+    trained = train(recipe, lambda line: None)
+    with safe_open(trained, "pt") as file:
+        header = file.metadata()
+    for name in ("before.safetensors", "after.safetensors"):
+        noise = 0.3 if name == spoilt else 0.0
+        weights = {k: v + noise * torch.randn(v.shape).half() for k, v in load_file(trained).items()}
+        save_file(weights, tmp_path / name, header)
+    names = [str(tmp_path / name) for name in ("before.safetensors", "after.safetensors", "mixed.safetensors")]
+    asked = ["--data", str(tmp_path / "data"), "--out", names[2], "--count", "8"]
+    monkeypatch.setattr(sys, "argv", ["mixture", *names[:2], *asked])
+    mixture.main()
+    best = tmp_path / ("after.safetensors" if kept == 1.0 else "before.safetensors")
+    assert all(torch.equal(value, load_file(best)[name]) for name, value in load_file(names[2]).items())
+    assert len(capsys.readouterr().out.splitlines()) == len(mixture.SHARES)
 
 
 TWO = """
