@@ -13,9 +13,6 @@ from .errors import BadInput, MissingPart
 if TYPE_CHECKING:
     import torch
 
-if TYPE_CHECKING:
-    import torch
-
 
 def pick_device(name: str) -> str:
     """The torch device for ``auto``, ``cpu`` or ``cuda[:N]``; raises :class:`BadInput` for one that is not here."""

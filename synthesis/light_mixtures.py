@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -125,11 +126,14 @@ def _draw_colours(rng: np.random.Generator, count: int) -> np.ndarray:
     pure = np.clip(abs(6 * hue - (3, 2, 4)) * (1, -1, -1) + (-1, 2, 2), 0, 1)
     mixed = 1 - purity + purity * pure
     mixed /= mixed @ LUMINANCE[:, None]
-    return np.where(rng.random((count, 1)) < _SATURATED, mixed, _BODIES[rng.integers(len(_BODIES), size=count)])
+    bodies = _bodies()
+    return np.where(rng.random((count, 1)) < _SATURATED, mixed, bodies[rng.integers(len(bodies), size=count)])
 
 
-#: Black bodies between the limits, evenly in reciprocal kelvin.
-_BODIES = np.stack([blackbody(1 / cold) for cold in np.linspace(1 / _KELVIN[1], 1 / _KELVIN[0], 512)])
+@cache
+def _bodies() -> np.ndarray:
+    """Black bodies (512, 3) between the limits, evenly in reciprocal kelvin."""
+    return np.stack([blackbody(1 / cold) for cold in np.linspace(1 / _KELVIN[1], 1 / _KELVIN[0], 512)])
 
 
 def mix(lights: Tensor, weights: Tensor) -> Tensor:

@@ -33,10 +33,11 @@ _COMPRESSION = 2
 
 def write_portrait(folder: Path, portrait: Portrait, head: HeadModel) -> None:
     """Write all :data:`FILES` into ``folder`` but the overlay, which is there already."""
+    neutral = neutral_points(portrait, head)
     planes = {name: portrait.maps[channels] for name, channels in maps.MAPS.items()}
     planes |= {
         "roughness": portrait.roughness,
-        "normal_object": object_normals(portrait.maps[maps.NORMAL], head, neutral_points(portrait, head)),
+        "normal_object": object_normals(portrait.maps[maps.NORMAL], head, neutral),
         "mask": portrait.mask,
         "eye": portrait.eye,
     }
@@ -44,7 +45,6 @@ def write_portrait(folder: Path, portrait: Portrait, head: HeadModel) -> None:
         pictures = dict(zip(planes, pool.map(encoded, planes.values()), strict=True))
     for name, picture in pictures.items():
         (folder / FILES[name]).write_bytes(picture)
-    neutral = neutral_points(portrait, head)
     write_gltf(folder / FILES["glb"], head, neutral, portrait.fit.expression, pictures, portrait.gaze)
     write_head(folder / FILES["head"], portrait, head)
 

@@ -103,7 +103,7 @@ def train_variant(variant: Variant, data: Path, out: Path, steps: int) -> Sphere
     trainer = Trainer(recipe)
     examples = Shards(find_shards(data)[0])
     while trainer.step < steps:
-        batch: Example = batch_of(examples, recipe, trainer.step)
+        batch: Example = batch_of(examples, recipe.batch, trainer.step)
         batch["sphere"], batch["context"] = variant.see(batch["sphere"], batch["context"])
         batch["target"] = variant.target(batch["target"])
         noise = torch.randn(batch["target"].shape, generator=torch.Generator().manual_seed(trainer.step))

@@ -145,6 +145,14 @@ def write_shard(examples: Iterator[Example], path: Path) -> None:
         partial.replace(path)
 
 
+def by_source(paths: list[Path]) -> dict[str, list[Path]]:
+    """Shards by the first word of their names, in its order."""
+    found: dict[str, list[Path]] = {word: [] for word in sorted({path.stem.split("_")[0] for path in paths})}
+    for path in paths:
+        found[path.stem.split("_")[0]].append(path)
+    return found
+
+
 class Shards:
     """All examples of some shards: on the CPU left on disk (memory-mapped), so that more than memory holds can be drawn
     from; on a GPU in its memory, half a megabyte each.
@@ -167,10 +175,10 @@ class Shards:
         self.paths = list(paths)
         self._shards = [known[path] if path in known else self._read(path) for path in paths]
         self._ends = np.cumsum([len(shard["target"]) for shard in self._shards])
-        words = [path.stem.split("_")[0] for path in paths]
-        names = sorted({*words})
-        self.sources = [self._rows([i for i, word in enumerate(words) if word == name]) for name in names]
-        self._weights = torch.tensor([float(self._shares.get(name, 1)) for name in names])
+        place = {path: i for i, path in enumerate(paths)}
+        sources = by_source(paths)
+        self.sources = [self._rows([place[path] for path in part]) for part in sources.values()]
+        self._weights = torch.tensor([float(self._shares.get(name, 1)) for name in sources])
 
     def _read(self, path: Path) -> Example:
         return {name: value for name, value in load_file(path, self._device).items() if name in LEARNT}

@@ -9,7 +9,6 @@ which lie in one valley of the loss, keeps more of it (Wortsman et al., Robust f
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -19,8 +18,8 @@ from torch import Tensor
 
 from ...backend.limo.embedded.paint import load_network
 from ..resumable import write
-from .examples import Shards
-from .train import BATCH, FlowLoss, Recipe, batch_of, by_source
+from .examples import Shards, by_source
+from .train import loss_on
 
 #: Shares of the later weights that are tried.
 SHARES = (0.0, 0.25, 0.5, 0.65, 0.75, 0.85, 1.0)
@@ -29,17 +28,6 @@ SHARES = (0.0, 0.25, 0.5, 0.65, 0.75, 0.85, 1.0)
 def mixed(before: dict[str, Tensor], after: dict[str, Tensor], share: float) -> dict[str, Tensor]:
     """``share`` of the weights ``after`` and the rest of those ``before``, single precision."""
     return {name: torch.lerp(before[name].float(), value.float(), share) for name, value in after.items()}
-
-
-@torch.inference_mode()
-def loss_on(loss: FlowLoss, kinds: Sequence[Shards], count: int) -> float:
-    """The flow loss on ``count`` examples of each kind of shards, the same ones with the same noise each time."""
-    found = []
-    for shards in kinds:
-        batch = batch_of(shards, Recipe(Path(), Path(), batch=count), 0)
-        parts = zip(*(batch[name].split(32) for name in (*BATCH, "time")), strict=True)
-        found += [float(loss(*part)) for part in parts]
-    return sum(found) / len(found)
 
 
 def main() -> None:
@@ -57,7 +45,7 @@ def main() -> None:
     losses = {}
     for share in SHARES:
         net.load_state_dict(mixed(before, after, share))
-        losses[share] = loss_on(FlowLoss(net), kinds, given.count)
+        losses[share] = sum(loss_on(net, shards, given.count) for shards in kinds) / len(kinds)
         print(f"{share:.2f} of the later weights: loss {losses[share]:.4f}", flush=True)
     best = min(losses, key=losses.__getitem__)
     with safe_open(given.after, "pt") as file:

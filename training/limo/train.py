@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from ...backend.limo.embedded.paint import shifted
 from ..resumable import Entry, Resumable, write, write_recipe
 from ..trainer import Recipe as BaseRecipe
 from ..trainer import warm_cosine
-from .examples import Example, Shards
+from .examples import Example, Shards, by_source
 
 #: Weights of the code's channels in the loss: brightness matters more than colour, and has the same spread.
 IMPORTANCE = (1.8, 0.8, 0.4) * 2
@@ -112,31 +112,35 @@ class FlowLoss(nn.Module):
 BATCH = ("sphere", "context", "target", "noise")
 
 
-def batch_of(examples: Shards, recipe: Recipe, seed: int) -> Example:
+def batch_of(examples: Shards, count: int, seed: int) -> Example:
     """A random batch, half of it mirrored left–right, with its noise and flow times, where the examples are."""
     generator = torch.Generator().manual_seed(seed)
-    batch = examples.draw(recipe.batch, generator)
+    batch = examples.draw(count, generator)
     device = batch["target"].device
     if device.type != "cpu":
         generator = torch.Generator(device).manual_seed(seed)
     sphere, context, target = batch["sphere"], batch["context"], to_code(batch["target"])
-    half = recipe.batch // 2
+    half = count // 2
     turned = flip(sphere[:half], context[:half], target[:half])
     joined = [torch.cat([a, b[half:]]) for a, b in zip(turned, (sphere, context, target), strict=True)]
     joined.append(torch.randn(target.shape, generator=generator, device=device))
-    time = torch.rand(recipe.batch, generator=generator, device=device)
+    time = torch.rand(count, generator=generator, device=device)
     return {**dict(zip(BATCH, joined, strict=True)), "time": shifted(time)}
 
 
-def validation_loss(trainer: Trainer, kept: Shards, count: int = 64) -> float:
-    """The averaged weights' loss on the same examples, noise and flow times each time."""
-    batch = batch_of(kept, replace(trainer.recipe, batch=count), 0)
-    with trainer.averaged(), torch.inference_mode():
-        losses = [
-            float(FlowLoss(trainer.net)(*(batch[name][i : i + 32].to(trainer.device) for name in (*BATCH, "time"))))
-            for i in range(0, count, 32)
-        ]
+@torch.inference_mode()
+def loss_on(net: SphereUNet, examples: Shards, count: int) -> float:
+    """The flow loss on ``count`` examples, the same ones with the same noise and flow times each time."""
+    batch = batch_of(examples, count, 0)
+    parts = zip(*(batch[name].split(32) for name in (*BATCH, "time")), strict=True)
+    losses = [float(FlowLoss(net)(*part)) for part in parts]
     return sum(losses) / len(losses)
+
+
+def validation_loss(trainer: Trainer, kept: Shards, count: int = 64) -> float:
+    """The averaged weights' :func:`loss_on` kept examples."""
+    with trainer.averaged():
+        return loss_on(trainer.net, kept, count)
 
 
 def find_shards(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -145,12 +149,6 @@ def find_shards(folder: Path) -> tuple[list[Path], list[Path]]:
     numbers = [re.search(r"_(\d+)_\d+$", path.stem) for path in paths]
     kept = [path for path, number in zip(paths, numbers, strict=True) if number and int(number[1]) % 12 == 5]
     return [path for path in paths if path not in kept], kept
-
-
-def by_source(paths: list[Path]) -> dict[str, list[Path]]:
-    """Shards by the first word of their names."""
-    words = [path.stem.split("_")[0] for path in paths]
-    return {word: [path for path, its in zip(paths, words, strict=True) if its == word] for word in sorted({*words})}
 
 
 def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
@@ -170,7 +168,7 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
     def update() -> Tensor:
         if trainer.step % recipe.save_every == 0:
             examples.take_in(find_shards(recipe.data)[0])
-        return trainer.update(trainer.part(batch_of(examples, recipe, recipe.seed * 1_000_003 + trainer.step)))
+        return trainer.update(trainer.part(batch_of(examples, recipe.batch, recipe.seed * 1_000_003 + trainer.step)))
 
     def errors() -> Iterator[Entry]:
         losses = {kind: validation_loss(trainer, shards) for kind, shards in unseen.items()}

@@ -19,7 +19,7 @@ WHOLE = "It must be a whole diffusers folder with safetensors weights; fetch it 
 
 def network_dtype(device: str) -> torch.dtype:
     """float32 on the CPU; on a GPU bfloat16, which has float32's range, or float16 where it is only emulated."""
-    return (None if device == "cpu" else half_precision(device)) or torch.float32
+    return torch.float32 if device == "cpu" else half_precision(device) or torch.float32
 
 
 def part(kind: Any, folder: Path, name: str, **options: Any) -> Any:

@@ -247,7 +247,7 @@ tiny = PainterConfig(widths=(16, 16, 24), tokens=16, embedding=32, heads=2)
 recipe = recipe_module.Recipe(Path({data!r}), Path({data!r}), batch=8, network=tiny, start=Path({start!r}))
 trainer = recipe_module.Trainer(recipe)
 examples = recipe_module.Shards(recipe_module.find_shards(recipe.data)[0])
-trainer.update(trainer.part(recipe_module.batch_of(examples, recipe, 0)))
+trainer.update(trainer.part(recipe_module.batch_of(examples, recipe.batch, 0)))
 if trainer.accelerator.is_main_process:
     save_file({{name: p.grad.contiguous() for name, p in trainer.net.named_parameters()}}, sys.argv[1])
 print(trainer.accelerator.num_processes)
