@@ -46,6 +46,9 @@ class Trainer(Resumable):
 
     def __init__(self, net: nn.Module, recipe: Recipe) -> None:
         self.recipe = recipe
+        # What is not in half precision may be in TF32; all batches have one size, so the best kernels are looked for.
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
         half = half_precision(recipe.device) == torch.bfloat16
         accelerator = Accelerator(mixed_precision="bf16" if half else "no", cpu=recipe.device == "cpu")
         if recipe.start is not None:

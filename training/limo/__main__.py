@@ -22,6 +22,4 @@ if __name__ == "__main__":
     parser.add_argument("--shares", type=json.loads, default={}, help='such as {"views": 0.5}')
     parser.add_argument("--seconds", type=float, help="in place of steps: as many as fit")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    torch.backends.cudnn.benchmark = True
     train(Recipe(**vars(parser.parse_args())))

@@ -6,8 +6,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-
 from .recipe import reproduce_within
 
 if __name__ == "__main__":
@@ -21,5 +19,4 @@ if __name__ == "__main__":
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
     given = vars(parser.parse_args())
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     reproduce_within(given.pop("out"), given.pop("minutes"), **given)

@@ -4,7 +4,7 @@
 A process traces one room at a time on one core: the building of scenes holds the interpreter's lock, so that threads
 of one process would wait for each other.
 
-``python bridge/launch.py training.luminet.tracing --out DIR --scenes 128 --part 0 --parts 1``
+``python bridge/launch.py training.luminet.tracing --out DIR --scenes 128 [--part 1/8]``
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ def settings(seed: int) -> dict[str, Any]:
 
 
 def trace(folder: Path, scenes: int, part: int, parts: int, hdris: list[Path]) -> None:
-    """Write every ``parts``-th room from ``part`` on that is not there yet; ends with the process that asked.
+    """Write every ``parts``-th room from the ``part``-th on, counted from 1, that is not there yet.
 
-    A seed that gives no room is passed over.
+    Ends with the process that asked. A seed that gives no room is passed over.
     """
     asked_by = os.getppid()
     folder.mkdir(parents=True, exist_ok=True)
-    for seed in order(scenes)[part::parts]:
+    for seed in order(scenes)[part - 1 :: parts]:
         path = folder / f"sample_{seed}.npz"
         if os.getppid() != asked_by:
             return
@@ -68,9 +68,9 @@ def traced(folder: Path, scenes: int, workers: int, hdris: Path | None) -> Itera
     """
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(_LAUNCH), __name__.partition(".")[2], "--out", str(folder), "--scenes", str(scenes)]
-    command += ["--parts", str(workers)] + (["--hdris", str(hdris)] if hdris else [])
+    command += ["--hdris", str(hdris)] if hdris else []
     single = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    processes = [subprocess.Popen([*command, "--part", str(i)], env=single) for i in range(workers)]
+    processes = [subprocess.Popen([*command, "--part", f"{k}/{workers}"], env=single) for k in range(1, workers + 1)]
 
     def check() -> None:
         if failed := [p.returncode for p in processes if p.poll()]:
@@ -94,14 +94,14 @@ def wait_for(folder: Path, count: int, check: Callable[[], None]) -> None:
 
 def main() -> None:
     """Command line of one process."""
-    parser = argparse.ArgumentParser(description="Trace every PARTS-th room of a training.")
+    parser = argparse.ArgumentParser(description="Trace rooms for a training, or a part of them.")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--scenes", type=int, default=2048)
-    parser.add_argument("--part", type=int, default=0)
-    parser.add_argument("--parts", type=int, default=1)
+    parser.add_argument("--part", default="1/1", help="K/N: this process traces every N-th room from the K-th on")
     parser.add_argument("--hdris", type=Path)
     given = parser.parse_args()
-    trace(given.out, given.scenes, given.part, given.parts, hdri_files(given.hdris))
+    part, parts = map(int, given.part.split("/"))
+    trace(given.out, given.scenes, part, parts, hdri_files(given.hdris))
 
 
 if __name__ == "__main__":
