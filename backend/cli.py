@@ -161,9 +161,11 @@ def depth(
 @app.command()
 def direction(
     image: Path,
-    probe: Annotated[list[str] | None, typer.Option(help="U,V: a point in the picture; without one, the view")] = None,
+    probe: Annotated[
+        list[str] | None, typer.Option(help="U,V or U,V,DEPTH: a point in the picture; without one, the view")
+    ] = None,
     fov: Annotated[float | None, typer.Option(help="Horizontal field of view in degrees")] = None,
-    depth: Annotated[Path | None, typer.Option(help="Depth map (EXR, planar metres), for --model shading")] = None,
+    depth: Annotated[Path | None, typer.Option(help="Depth map (EXR, planar metres)")] = None,
     camera: Annotated[Path | None, typer.Option(help="Camera as JSON: intrinsics, camera_to_world")] = None,
     model: Annotated[str, typer.Option(help="auto, embedded, shading, or the folder of a trained backbone")] = "auto",
     with_hdri: Annotated[bool, typer.Option("--with-hdri", help="Also fit an HDRI and tell its direction")] = False,
@@ -181,7 +183,7 @@ def direction(
         points = [parse_probe(text, i) for i, text in enumerate(probe or [])]
         params = {
             "image": str(image),
-            "probes": [(point["u"], point["v"]) for point in points],
+            "probes": [[point[k] for k in ("u", "v", "depth") if k in point] for point in points],
             "fov_deg": fov,
             "depth": None if depth is None else str(depth),
             "camera": {k: v for k, v in given.items() if k != "camera_to_world"} or None,

@@ -1,32 +1,36 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the light of a photo comes from: one interface over a network, cast shadows, shading and backbones."""
+"""Where the light of a photo comes from: one interface over network, shadows, LIMO's light, shading and backbones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ..depth.answer import Depth
 from ..depth.estimate import estimate as estimate_depth
 from ..errors import BadInput
+from ..limo.embedded.paint import WEIGHTS as LIMO
 from ..limo.view import View
 from ..optics.camera import Camera
 from ..optics.exposure import luminance
 from ..optics.photo import Photo
 from . import bins, embedded
 from .backbone import is_trained_backbone, load_backbone
+from .joined import joined
 from .key_light import DOMINANT
 from .network import SIZE, Inputs, decode_values
+from .painted import painted, probe_at
 from .shading import estimate_shading
-from .shadows import explained, sharpened
+from .shadows import explained
 
-#: ``auto`` is the embedded network and the shadows that are seen, or shading where the network's weights are missing.
+#: ``auto`` joins the embedded network, the shadows that are seen and the light that LIMO paints; it is shading where
+#: the network's weights are missing.
 AUTO, EMBEDDED, SHADING = "auto", "embedded", "shading"
-#: What answers of the first say that they are from, where there were surfaces to see shadows on.
-WITH_SHADOWS = "embedded and shadows"
 #: Pictures darker than this, of display white, have nothing to go by.
 _BLACK = 1e-3
 #: A point estimate as uncertain as this is close to a guess.
@@ -75,6 +79,48 @@ class Direction:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A photo (H, W, 3), linear, display white 1, its camera, and its depth (H, W) in metres or None for a guess of it;
+    and what it shows of the light, wherever in it is asked."""
+
+    photo: Tensor
+    camera: Camera
+    depth: Tensor | None = None
+
+    @cached_property
+    def _guess(self) -> Depth:
+        return estimate_depth(Photo(self.photo), self.camera.fov_x_deg)
+
+    @cached_property
+    def view(self) -> View:
+        """The photo by its depth."""
+        return View(self.photo.clamp(min=0), self._guess.depth if self.depth is None else self.depth, self.camera)
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of the guess."""
+        return list(self._guess.warnings) if self.depth is None else []
+
+    @cached_property
+    def shadows(self) -> Tensor | None:
+        """What cast shadows explain (642,); None where they tell nothing: sky, or rough depth."""
+        try:
+            return explained(self.view)
+        except BadInput:
+            return None
+
+    def tell(
+        self, probe: tuple[float, float] | None = None, distance: float | None = None, device: str = "cpu"
+    ) -> dict[str, Tensor]:
+        """What shadows and LIMO's light say at a point, if anything, (642,) each; see :mod:`.joined`."""
+        said = {} if self.shadows is None else {"shadows": self.shadows}
+        if LIMO.is_file():
+            at = probe_at(self.view, probe, None if self.depth is None else distance)
+            said["painted"] = painted(self.view, at, device)
+        return said
+
+
 def estimate(
     photo: Tensor,
     camera: Camera,
@@ -82,23 +128,43 @@ def estimate(
     *,
     model: str = AUTO,
     depth: Tensor | None = None,
+    distance: float | None = None,
     device: str = "cpu",
 ) -> Direction:
     """The key light of a photo (H, W, 3), linear, display white 1, at the probe (u, v) or of the whole view.
 
     ``model``: auto, embedded, shading, or the folder of a head that was trained on a frozen backbone. ``depth`` (H, W)
-    in metres is what casts shadows, and what shading takes its normals from; it is estimated where it is missing.
+    in metres is what casts shadows, what LIMO paints by, and what shading takes its normals from; it is estimated where
+    it is missing. ``distance``: how deep in it the probe hangs; without one, or without a depth, it is in front of the
+    surface that is seen there.
     """
-    _check(photo, camera, probe)
+    return estimate_in(Look(photo, camera, depth), probe, model=model, distance=distance, device=device)
+
+
+def estimate_in(
+    look: Look,
+    probe: tuple[float, float] | None = None,
+    *,
+    model: str = AUTO,
+    distance: float | None = None,
+    device: str = "cpu",
+) -> Direction:
+    """As :func:`estimate`, for one of several points of a photo."""
+    _check(look.photo, look.camera, probe)
     if model == AUTO and not embedded.WEIGHTS.is_file():
-        found = _by_shading(photo, camera, depth)
+        found = _by_shading(look)
         return replace(
             found, warnings=[*found.warnings, "The embedded model is missing: estimated from shading alone."]
         )
     if model == SHADING:
-        return _by_shading(photo, camera, depth)
+        return _by_shading(look)
     predict = _predictor(EMBEDDED if model == AUTO else model, device)
-    return _by_network(photo, camera, probe, predict, model, depth)
+    probability, values = predict(Inputs.of(look.photo, look.camera, probe))
+    notes: list[str] = []
+    if model == AUTO:
+        said = {"network": probability[0], **look.tell(probe, distance, device)}
+        probability, model, notes = joined(said, guessed=look.depth is None)[None], ", ".join(said), look.notes
+    return _direction(look.camera, probability, values[0], model, notes)
 
 
 def _check(photo: Tensor, camera: Camera, probe: tuple[float, float] | None) -> None:
@@ -131,58 +197,26 @@ def _predictor(model: str, device: str) -> Callable[[Inputs], tuple[Tensor, Tens
     return lambda inputs: embedded.predict(loaded, inputs)
 
 
-def _by_network(
-    photo: Tensor,
-    camera: Camera,
-    probe: tuple[float, float] | None,
-    predict: Callable[[Inputs], tuple[Tensor, Tensor]],
-    model: str,
-    depth: Tensor | None,
-) -> Direction:
-    probability, values = predict(Inputs.of(photo, camera, probe))
-    notes: list[str] = []
-    if model == AUTO:
-        probability, model, notes = _with_shadows(probability, photo, camera, depth)
+def _direction(camera: Camera, probability: Tensor, values: Tensor, model: str, notes: list[str]) -> Direction:
+    """The answer of a distribution (1, 642) and the network's other values (5,)."""
     vector, spread = bins.best_guess(probability)
-    irradiance, ratio, size = decode_values(values[0])
+    irradiance, ratio, size = decode_values(values)
     warnings = []
     if min(camera.width, camera.height) < SIZE // 2:
         warnings.append(f"The picture has only {camera.width}×{camera.height} pixels; its light is hard to tell.")
     if float(spread) > _UNSURE_DEG:
         warnings.append("The picture shows no clear light or shadow that would tell the direction.")
-    warnings += notes
     colour = irradiance / irradiance.max().clamp(min=1e-6)
     return Direction(
-        vector[0], float(spread), probability[0], float(ratio), colour, irradiance, float(size), model, warnings
-    )
+        vector[0], float(spread), probability[0], float(ratio), colour, irradiance, float(size), model,
+        warnings + notes,
+    )  # fmt: skip
 
 
-def _with_shadows(
-    probability: Tensor, photo: Tensor, camera: Camera, depth: Tensor | None
-) -> tuple[Tensor, str, list[str]]:
-    """The network's distribution (1, 642) in the light of the shadows that are seen, what it is from, and the depth's
-    warnings; as it was where there are no surfaces."""
-    depth, notes = _depth(photo, camera, depth)
-    try:
-        shares = explained(View(photo.clamp(min=0), depth, camera))
-    except BadInput:
-        return probability, EMBEDDED, []
-    return sharpened(probability[0], shares)[None], WITH_SHADOWS, notes
-
-
-def _depth(photo: Tensor, camera: Camera, depth: Tensor | None) -> tuple[Tensor, list[str]]:
-    """The given depth, or a guess and its warnings."""
-    if depth is not None:
-        return depth, []
-    guess = estimate_depth(Photo(photo), camera.fov_x_deg)
-    return guess.depth, list(guess.warnings)
-
-
-def _by_shading(photo: Tensor, camera: Camera, depth: Tensor | None) -> Direction:
-    depth, warnings = _depth(photo, camera, depth)
-    found = estimate_shading(View(photo.clamp(min=0), depth, camera))
+def _by_shading(look: Look) -> Direction:
+    found = estimate_shading(look.view)
     colour = found.irradiance / found.irradiance.max().clamp(min=1e-6)
     return Direction(
         found.direction, found.spread_deg, found.distribution, found.key_to_fill,
-        colour, found.irradiance, _SHADING_SIZE_DEG, SHADING, warnings,
+        colour, found.irradiance, _SHADING_SIZE_DEG, SHADING, look.notes,
     )  # fmt: skip

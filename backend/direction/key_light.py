@@ -62,13 +62,19 @@ def _geometry(height: int) -> tuple[Tensor, Tensor, Tensor]:
     return towards, area, torch.exp(KAPPA * (bins.directions() @ towards.T - 1)) * area
 
 
+def along_bins(panorama: Tensor) -> Tensor:
+    """The luminance (642,) of a map (N, 2N, 3) after the blur, at the bins; a share of it times steradian."""
+    small = pano.resize(panorama, min(_HEIGHT, panorama.shape[0]))
+    return _geometry(small.shape[0])[2] @ luminance(small).reshape(-1)
+
+
 def find_key_light(panorama: Tensor) -> KeyLight:
     """The key light of a camera-frame map (N, 2N, 3)."""
     small = pano.resize(panorama, min(_HEIGHT, panorama.shape[0]))
-    towards, area, blur = _geometry(small.shape[0])
+    towards, area, _ = _geometry(small.shape[0])
     colour = small.reshape(-1, 3)
     light = luminance(colour) * area
-    direction = bins.directions()[int((blur @ luminance(colour)).argmax())]
+    direction = bins.directions()[int(along_bins(small).argmax())]
     for _ in range(20):
         # Mean shift: its fixed point is the blurred map's mode.
         weight = light * torch.exp(KAPPA * (towards @ direction - 1))

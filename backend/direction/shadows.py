@@ -39,8 +39,6 @@ _FILL, _DARK = 0.12, 0.01
 #: The largest change of the logarithm of brightness that counts, and the variance that every direction is charged, so
 #: that one which predicts hardly any shadow is not praised for it.
 _CLIP, _CHARGE = 2.5, 0.02
-#: What is explained by chance; how much the logarithms of a distribution and of what is explained count.
-_CHANCE, _SEEN, _CAST = 0.001, 0.5, 1.2
 _FEWEST = 60
 
 
@@ -70,15 +68,6 @@ def explained(view: View) -> Tensor:
         shared = (told @ change).clamp(min=0)
         found.append(shared.square() / (told.square().sum(1) + _CHARGE * len(change)) / total)
     return torch.cat(found)
-
-
-def sharpened(distribution: Tensor, shares: Tensor) -> Tensor:
-    """A distribution (642,) over directions in the light of what their shadows explain (642,), alike.
-
-    Both are less than what they say, having seen the same picture. With these powers expected and observed error agree
-    on the benchmark's rendered scenes (53 and 56 degrees).
-    """
-    return torch.softmax(_SEEN * (distribution + 1e-4).log() + _CAST * (shares + _CHANCE).log(), 0)
 
 
 def lit_by(towards: Tensor, view: View, normal: Tensor, known: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ class Effort:
     fit_height: int
 
 
-EFFORTS = {"draft": Effort(1, 2, 64), "normal": Effort(3, 8, 128), "high": Effort(4, 16, 256)}
+EFFORTS = {"draft": Effort(1, 2, 64), "normal": Effort(2, 14, 128), "high": Effort(4, 16, 256)}
 #: Denoising steps of a large backbone; 20 is the paper's.
 BACKBONE_STEPS = {"draft": 8, "normal": 20, "high": 40}
 #: Balls whose median DiffusionLight starts again from; 30 are its own, one is painted without.

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from ...backend.direction.embedded import WEIGHTS
 from ...backend.direction.estimate import AUTO, EMBEDDED, SHADING, estimate
-from ...backend.direction.job import hdri_environment
 from ...backend.direction.key_light import find_key_light
 from ...backend.direction.network import Inputs
+from ...backend.direction.painted import environment_at
 from ...backend.errors import BadInput
 from ...backend.optics.exposure import luminance
 from ..limo.probe_set import Case
@@ -45,8 +45,9 @@ def methods(quality: str, device: str, seed: int, textbook: Path | None, hdri: b
             depth = view.depth if given_depth else None
             try:
                 found = estimate(
-                    view.radiance, view.camera, at if probe else None, model=model, depth=depth, device=device
-                )
+                    view.radiance, view.camera, at if probe else None,
+                    model=model, depth=depth, distance=-float(case.probe.position[2]), device=device,
+                )  # fmt: skip
             except BadInput:
                 # Too little shading to fit: no answer is as good as straight up, and says so.
                 return Answer(_up(case, at).direction, 90.0)
@@ -55,12 +56,12 @@ def methods(quality: str, device: str, seed: int, textbook: Path | None, hdri: b
         return answer
 
     def by_hdri(case: Case, at: tuple[float, float]) -> Answer:
-        key = find_key_light(hdri_environment(case.view, case.probe, quality, seed, device))
+        key = find_key_light(environment_at(case.view, case.probe, quality, seed, device))
         return Answer(key.direction, key_to_fill=key.key_to_fill)
 
     made: dict[str, Method] = {
-        "with shadows, given depth": engine(AUTO, True, True),
-        "with shadows, guessed depth": engine(AUTO, True, False),
+        "joined, given depth": engine(AUTO, True, True),
+        "joined, guessed depth": engine(AUTO, True, False),
         "embedded": engine(EMBEDDED, True, False),
         "embedded, without probe": engine(EMBEDDED, False, False),
         "shading, given depth": engine(SHADING, False, True),

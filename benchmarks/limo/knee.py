@@ -23,7 +23,7 @@ from .score import TRUTH
 from .spheres import LIMO, limo_balls
 
 #: Steps and takes that are tried; what the qualities use is among them.
-TRIED = ((1, 1), (2, 1), (4, 1), (8, 1), (1, 2), (1, 8), (2, 8), (3, 8), (4, 16), (8, 16))
+TRIED = ((1, 1), (2, 1), (4, 1), (8, 1), (1, 2), (1, 8), (2, 8), (3, 8), (2, 14), (4, 16), (8, 16))
 
 
 def measure(cases: list[Case], steps: int, takes: int, seed: int) -> dict[str, float]:

@@ -23,7 +23,7 @@ from .encode import CROP, RADIANCE_CHANNELS, Inputs, decode_radiance, encode, en
 from .model import PainterConfig, SphereUNet
 from .over_time import AROUND, NEIGHBOURS, Frame, mixed
 
-#: A frame of a sequence has so many times fewer takes than a single picture.
+#: A frame of a sequence has about so many times fewer takes than a single picture, in pairs.
 FEWER = 4
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "limo_embedded.safetensors"
 
@@ -182,7 +182,7 @@ class EmbeddedPainter:
         part of a single picture's takes is enough for each.
         """
         network = load_network(self.weights, self.device)
-        noise = opposite_noise(self.take or max(2, self.takes // FEWER), seed)
+        noise = opposite_noise(self.take or 2 * max(1, round(self.takes / (2 * FEWER))), seed)
         wanted = {id(view) for view in views}
         self._sampled_frames = {key: kept for key, kept in self._sampled_frames.items() if key[0] in wanted}
         frames, codes = [], []

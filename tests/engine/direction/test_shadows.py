@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cast shadows tell where the light is: found for a box on a floor, mirrored with it, joined with the network."""
+"""Cast shadows tell where the light is: found for a box on a floor, and mirrored with it."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from limelight.backend.direction import bins
-from limelight.backend.direction.embedded import WEIGHTS
-from limelight.backend.direction.estimate import AUTO, EMBEDDED, WITH_SHADOWS, estimate
 from limelight.backend.direction.shading import normals
-from limelight.backend.direction.shadows import explained, lit_by, sharpened
+from limelight.backend.direction.shadows import explained, lit_by
 from limelight.backend.errors import BadInput
 from limelight.backend.limo.view import View
 from limelight.backend.optics.camera import Camera
@@ -19,7 +17,6 @@ from torch.nn import functional as F
 #: A box on a floor one metre below the camera.
 FLOOR, LOW, HIGH = -1.0, torch.tensor([-0.35, -1.0, -3.9]), torch.tensor([0.25, 0.1, -3.3])
 SUNS = [(-0.7, 0.6, -0.4), (0.8, 0.5, 0.2), (0.3, 0.6, -0.75)]
-shipped = pytest.mark.skipif(not WEIGHTS.is_file(), reason="the network's weights are not here")
 
 
 def entry(start: Tensor, towards: Tensor) -> Tensor:
@@ -83,30 +80,7 @@ def test_what_the_box_hides_from_a_light_is_dark():
     assert float(agree[floor].float().mean()) > 0.9 and float(agree[floor & hidden].float().mean()) > 0.8
 
 
-def test_what_is_explained_moves_a_distribution_and_nothing_explained_leaves_its_order():
-    seen = torch.softmax(4 * bins.directions() @ torch.tensor([0.0, 1.0, 0.0]), 0)
-    assert torch.equal(sharpened(seen, torch.zeros(bins.BINS)).argsort(), seen.argsort())
-    shares = torch.zeros(bins.BINS)
-    shares[100] = 0.2
-    moved = sharpened(seen, shares)
-    assert int(moved.argmax()) == 100 and float(moved.sum()) == pytest.approx(1, abs=1e-5)
-
-
 def test_the_sky_casts_no_shadow():
     sky = View(torch.full((40, 60, 3), 0.4), torch.full((40, 60), torch.inf), Camera.from_fov(60, 40, 50))
     with pytest.raises(BadInput, match="Too little"):
         explained(sky)
-
-
-@shipped
-def test_the_answer_joins_network_and_shadows_and_does_without_where_nothing_casts_any():
-    towards = F.normalize(torch.tensor(SUNS[1]), dim=0)
-    view = box_in_the_sun(towards)
-    alone = estimate(view.radiance, view.camera, model=EMBEDDED)
-    found = estimate(view.radiance, view.camera, model=AUTO, depth=view.depth)
-    assert found.model == WITH_SHADOWS
-    assert float(bins.angle_deg(found.vector, towards)) < min(15, float(bins.angle_deg(alone.vector, towards)))
-    assert found.spread_deg < alone.spread_deg and not found.warnings
-    sky = torch.full_like(view.depth, torch.inf)
-    without = estimate(view.radiance, view.camera, model=AUTO, depth=sky)
-    assert without.model == EMBEDDED and torch.equal(without.vector, alone.vector)
