@@ -13,12 +13,11 @@ from torch import Tensor
 #: The powers of the network's distribution, of the share that shadows explain, and of the light that LIMO paints, by
 #: true depth and by a guess of it, through which shadows and paintings are less to be relied on.
 POWERS = {
-    False: {"network": 0.36, "shadows": 30.0, "painted": 1.50},
-    True: {"network": 0.67, "shadows": 0.0, "painted": 0.84},
+    False: {"network": 0.36, "shadows": 0.27, "painted": 1.50},
+    True: {"network": 0.67, "shadows": 0.25, "painted": 0.84},
 }
-#: What each may say without reason: it is added before the logarithm. Shares far below it, which chance explains too,
-#: count for little, clear shadows for much.
-_CHANCE = {"network": 1e-4, "shadows": 0.3, "painted": 0.5}
+#: What each may say without reason: it is added before the logarithm.
+_CHANCE = {"network": 1e-4, "shadows": 1e-3, "painted": 0.5}
 
 
 def logarithm(witness: str, said: Tensor) -> Tensor:
