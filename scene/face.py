@@ -11,7 +11,6 @@ from typing import Any
 
 import bpy
 
-from ..bridge import messages
 from . import face_lines, plate
 
 #: How much of a face's width a dragged landmark takes along at about two thirds of its way.
@@ -131,9 +130,10 @@ def nearest(landmarks: Sequence[Point], at: Point, ratio: float) -> tuple[int, f
 
 def find_request(image: bpy.types.Image, folder: Path) -> dict[str, Any]:
     """Write the picture into ``folder``; the parameters of a ``landmarks`` request."""
+    from ..bridge.messages import FindFaces
     from . import relight
 
-    return dict(messages.FindFaces(image=str(relight.save_picture(image, folder, "portrait"))).request("").params)
+    return dict(FindFaces(image=str(relight.save_picture(image, folder, "portrait"))).request("").params)
 
 
 def request(scene: bpy.types.Scene, image: bpy.types.Image, folder: Path, seed: int) -> dict[str, Any]:
@@ -141,11 +141,12 @@ def request(scene: bpy.types.Scene, image: bpy.types.Image, folder: Path, seed: 
 
     Raises ``ValueError`` with an artist's sentence if the picture cannot be read.
     """
+    from ..bridge.messages import FaceParams
     from . import relight
 
     settings, face = scene.limelight.face, chosen(image)
     edited = face is not None and is_edited(face)
-    params = messages.FaceParams(
+    params = FaceParams(
         image=str(relight.save_picture(image, folder, "portrait")),
         out=str(folder / "head"),
         quality=settings.quality.lower(),

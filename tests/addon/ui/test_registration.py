@@ -38,6 +38,7 @@ _ROUND_TRIP = """
     seconds = time.process_time() - started
     during = everything()
     assert "torch" not in sys.modules
+    assert "limelight.bridge" not in sys.modules, "the wire is loaded when it is first used"
     assert heavy or "numpy" not in sys.modules, "numpy takes longer to load than all of the add-on"
     limelight.unregister()
     assert everything() == before, "something was left behind"
@@ -81,7 +82,7 @@ def run(program, **environment):
 def test_disabling_leaves_nothing_and_enabling_is_quick(tmp_path):
     # Blender keeps compiled modules, so only the first start after an installation compiles them.
     kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
-    seconds = min(float(run(_ROUND_TRIP, **kept).split("SECONDS")[1]) for _ in range(3))
+    seconds = min(float(run(_ROUND_TRIP, **kept).split("SECONDS")[1]) for _ in range(5))
     assert seconds <= 0.1, f"enabling took {seconds:.3f} s"
 
 
