@@ -113,8 +113,11 @@ class Look:
     def tell(
         self, probe: tuple[float, float] | None = None, distance: float | None = None, device: str = "cpu"
     ) -> dict[str, Tensor]:
-        """What shadows and LIMO's light say at a point, if anything, (642,) each; see :mod:`.joined`."""
-        said = {} if self.shadows is None else {"shadows": self.shadows}
+        """What shadows and LIMO's light say at a point, if anything, (642,) each; see :mod:`.joined`.
+
+        Shadows through a guess of the depth are not asked.
+        """
+        said = {} if self.depth is None or self.shadows is None else {"shadows": self.shadows}
         if LIMO.is_file():
             at = probe_at(self.view, probe, None if self.depth is None else distance)
             said["painted"] = painted(self.view, at, device)

@@ -4,7 +4,8 @@ cast agree with the picture.
 
 Shadow rays go from what each pixel shows through the picture's own depth. On a flat surface brightness changes where
 its colour or its light does; a direction whose shadows begin and end where brightness changes explains more of these
-changes than chance. What lies outside of the picture is not known, and casts nothing.
+changes than chance. What lies outside of the picture is not known, and casts nothing; what the picture clips, such as a
+window, is more likely a light than lit, and its edges are no shadow's.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numba
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..errors import BadInput
 from ..limo.conditions import SKY
@@ -36,6 +38,8 @@ _APART, _MOST = (1, 2, 4), 18000
 _PARALLEL, _COPLANAR = 0.95, 0.02
 #: Light in shadow, of that of the key on a surface that faces it; brightness that counts as black.
 _FILL, _DARK = 0.12, 0.01
+#: Of what is as bright as this, of display white, the picture may not tell how bright it is.
+_CLIPPED = 0.999
 #: The largest change of the logarithm of brightness that counts, and the variance that every direction is charged, so
 #: that one which predicts hardly any shadow is not praised for it.
 _CLIP, _CHARGE = 2.5, 0.02
@@ -51,7 +55,9 @@ def explained(view: View) -> Tensor:
     small = shrunk(view, _SIDE)
     normal, known = normals(small.depth, small.camera)
     known &= small.depth < SKY
-    first, second = _neighbours(small, normal, known)
+    clipped = (luminance(view.radiance) >= _CLIPPED).float()
+    told = known & (F.adaptive_max_pool2d(clipped[None], known.shape)[0] == 0)
+    first, second = _neighbours(small, normal, known, told)
     if len(first) < _FEWEST:
         raise BadInput(
             "Too little of the picture shows surfaces: it is sky, or its depth is rough.",
@@ -63,10 +69,10 @@ def explained(view: View) -> Tensor:
     lit = lit_by(bins.directions(), small, normal, known)
     found = []
     for light in lit.split(64):
-        told = (light + _FILL).log()
-        told = told[:, first] - told[:, second]
-        shared = (told @ change).clamp(min=0)
-        found.append(shared.square() / (told.square().sum(1) + _CHARGE * len(change)) / total)
+        made = (light + _FILL).log()
+        made = made[:, first] - made[:, second]
+        shared = (made @ change).clamp(min=0)
+        found.append(shared.square() / (made.square().sum(1) + _CHARGE * len(change)) / total)
     return torch.cat(found)
 
 
@@ -116,10 +122,11 @@ def _shade(start, towards, depth, lens, reach, lit):  # type: ignore[no-untyped-
                     break
 
 
-def _neighbours(view: View, normal: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """Pairs of pixels on one flat surface, as indices into the known ones: (N) and (N)."""
+def _neighbours(view: View, normal: Tensor, known: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+    """Pairs of ``told`` pixels on one flat surface, as indices into the ``known`` ones: (N) and (N)."""
     place = torch.full(known.shape, -1)
     place[known] = torch.arange(int(known.sum()))
+    place[~told] = -1
     points = view.camera.unproject(view.depth.clamp(max=SKY))
     found = []
     for apart in _APART:

@@ -108,7 +108,7 @@ def _known(quality: str, device: str, seed: int, textbook: Path | None, hdri: bo
 
 def _score_case(case: Case, how: tuple[str, str, int, Path | None, bool]) -> tuple[Row, Shown]:
     """One probe's scores and picture."""
-    u, v = (min(max(float(x), 0.0), 1.0) for x in case.view.camera.project(case.probe.position)[0])
+    u, v = case.seen_at
     key = find_key_light(case.truth)
     answers = {name: method(case, (u, v)) for name, method in _known(*how).items()}
     error = {name: float(bins.angle_deg(a.direction, key.direction)) for name, a in answers.items()}

@@ -41,6 +41,12 @@ class Case:
     probe: Probe
     truth: Tensor
 
+    @property
+    def seen_at(self) -> tuple[float, float]:
+        """Where in the picture (u, v) the probe is seen; at its border, if it is outside."""
+        u, v = (min(max(float(x), 0.0), 1.0) for x in self.view.camera.project(self.probe.position)[0])
+        return u, v
+
 
 def read_set(folder: Path) -> Iterator[Case]:
     """All probes of a set, scene by scene. Raises :class:`BadInput` for folders of another form."""

@@ -121,13 +121,13 @@ def without_depth(case: Case) -> tuple[View, Probe]:
     camera = case.view.camera
     found = estimate_depth(Photo(case.view.radiance), camera.fov_x_deg)
     view = View(case.view.radiance, found.depth, camera, None, list(found.warnings))
-    uv, distance = camera.project(case.probe.position)
-    size = case.probe.radius / float(distance)
-    u, v = (min(max(float(x), 0.0), 1.0) for x in uv)
+    distance = -float(case.probe.position[2])
+    size = case.probe.radius / distance
+    u, v = case.seen_at
     behind = case.view.depth_at(u, v)
-    way = min(float(distance) / behind, 1.0) if math.isfinite(behind) else 1 / (1 + size)
+    way = min(distance / behind, 1.0) if math.isfinite(behind) else 1 / (1 + size)
     placed = way * -float(Probe.from_pixel(view, u, v, radius=1e-6).position[2])
-    return view, Probe(case.probe.name, case.probe.position * (placed / float(distance)), size * placed)
+    return view, Probe(case.probe.name, case.probe.position * (placed / distance), size * placed)
 
 
 def _write(

@@ -2,8 +2,9 @@
 """How much each witness of the key light counts: learnt on rendered views, by true depth and by a guess of it.
 
 ``python bridge/launch.py training.direction.powers VIEWS --out FILE``, with scenes (``limelight synthesize
-views``) that neither the network nor LIMO learnt from. Prints what goes into ``backend/direction/joined.py``,
-and the errors of scenes that were left out in turn. FILE keeps what the witnesses said, so a second run goes on.
+views``) that neither the network nor LIMO learnt from. Prints powers for ``backend/direction/joined.py``, the errors
+of scenes that were left out in turn, and those of the powers that are there. FILE keeps what the witnesses said, so a
+second run goes on.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ def testimony(case: Case, looks: tuple[Look, Look]) -> dict[str, Tensor]:
 
     A witness that tells nothing says the same of all directions.
     """
-    camera, place = case.view.camera, case.probe.position
-    u, v = (min(max(float(x), 0.0), 1.0) for x in camera.project(place)[0])
-    network = embedded.predict(embedded.load_network(), Inputs.of(case.view.radiance, camera, (u, v)))[0][0]
+    network = embedded.predict(
+        embedded.load_network(), Inputs.of(case.view.radiance, case.view.camera, case.seen_at)
+    )[0][0]
     nothing = torch.ones(bins.BINS)
     found = []
     for look in looks:
-        said = {"network": network, **look.tell((u, v), -float(place[2]))}
+        said = {"network": network, **look.tell(case.seen_at, -float(case.probe.position[2]))}
         found.append(torch.stack([logarithm(name, said.get(name, nothing)) for name in _WITNESSES]))
     key = find_key_light(case.truth)
     return {"said": torch.stack(found), "truth": key.direction, "dominates": torch.tensor(key.dominates)}
@@ -96,11 +97,17 @@ def main() -> None:
             out = fold == i
             learnt = learn(said[~out, guessed], truth[~out])
             error[out], expected[out] = errors(learnt, said[out, guessed], truth[out])
-        for what, which in (("all", torch.ones_like(dominates)), ("dominant", dominates)):
-            print(
-                f"  scenes left out, {what} ({int(which.sum())}): mean {float(error[which].mean()):.1f}°, median"
-                f" {float(error[which].median()):.1f}°, expected {float(expected[which].mean()):.1f}°"
-            )
+        _tell("scenes left out", error, expected, dominates)
+        shipped = torch.tensor([POWERS[bool(guessed)].get(name, 0.0) for name in _WITNESSES])
+        _tell("as shipped", *errors(shipped, said[:, guessed], truth), dominates)
+
+
+def _tell(what: str, error: Tensor, expected: Tensor, dominates: Tensor) -> None:
+    for which, chosen in (("all", torch.ones_like(dominates)), ("dominant", dominates)):
+        print(
+            f"  {what}, {which} ({int(chosen.sum())}): mean {float(error[chosen].mean()):.1f}°, median"
+            f" {float(error[chosen].median()):.1f}°, expected {float(expected[chosen].mean()):.1f}°"
+        )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cast shadows tell where the light is: found for a box on a floor, and mirrored with it."""
+"""Cast shadows tell where the light is: found for a box on a floor, mirrored with it, and told by the joined answer."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from limelight.backend.direction import bins
+from limelight.backend.direction.embedded import WEIGHTS
+from limelight.backend.direction.estimate import EMBEDDED, estimate
 from limelight.backend.direction.shading import normals
 from limelight.backend.direction.shadows import explained, lit_by
 from limelight.backend.errors import BadInput
@@ -58,6 +60,29 @@ def test_it_tells_so_on_a_painted_floor_too_but_is_less_sure():
     plain, painted = explained(box_in_the_sun(towards)), explained(box_in_the_sun(towards, tiles.expand(90, -1)))
     assert float(bins.angle_deg(bins.directions()[int(painted.argmax())], towards)) < 14
     assert float(painted.max()) < float(plain.max())
+
+
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason="the network's weights are not here")
+@pytest.mark.parametrize("sun", SUNS)
+def test_the_joined_answer_hears_the_shadow_of_a_box(sun):
+    towards = F.normalize(torch.tensor(sun), dim=0)
+    view = box_in_the_sun(towards)
+    found, alone = (
+        estimate(view.radiance, view.camera, depth=view.depth, **named) for named in ({}, {"model": EMBEDDED})
+    )
+    error, before = (float(bins.angle_deg(each.vector, towards)) for each in (found, alone))
+    assert "shadows" in found.model and error < min(15, before)
+
+
+def test_the_edges_of_what_is_clipped_are_no_shadows():
+    view = box_in_the_sun(F.normalize(torch.tensor(SUNS[0]), dim=0))
+    lamp = view.radiance.clone()
+    lamp[70:85, 20:40] = 1.0
+    plain, clipped, bright = (
+        explained(View(picture, view.depth, view.camera)) for picture in (view.radiance, lamp, 0.9 * lamp)
+    )
+    assert int(clipped.argmax()) == int(plain.argmax())
+    assert float(clipped.max()) > 1.1 * float(bright.max())
 
 
 def test_a_mirrored_picture_has_the_mirrored_shadows():
