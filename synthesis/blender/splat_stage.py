@@ -83,6 +83,8 @@ def tell(scene: bpy.types.Scene, path: Path) -> None:
         settings.media_type = "MULTI_LAYER_IMAGE"
     settings.file_format, settings.color_depth = "OPEN_EXR_MULTILAYER", "32"
     scene.render.film_transparent, scene.render.filepath = True, str(path)
+    # Shaders that stay in memory know nothing of passes that came after them, before Blender 5.2.
+    scene.render.use_persistent_data = False
     scene.cycles.samples, scene.cycles.max_bounces = _TRUTH, 0
     scene.cycles.use_denoising = scene.cycles.use_adaptive_sampling = False
     bpy.ops.render.render(write_still=True, scene=scene.name)
