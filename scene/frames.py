@@ -83,13 +83,17 @@ def save_still(
         path = folder / "plate.png"
         _render_movie_frame(scene, image, _number(scene, image, counted), path)
         return path, tuple(image.size)
+    if image.source != "SEQUENCE" and not shows_file(image):
+        # Only a panel's look at the frames comes up without numpy.
+        from . import relight
+
+        return relight.save_picture(image, folder, "plate"), (image.size[0], image.size[1])
     still = _sequence_file(scene, image, counted) if image.source == "SEQUENCE" else image.copy()
     try:
         if not still.has_data and len(still.pixels) == 0:
             raise ValueError(f"the photo “{image.name}” cannot be read any more")
         size = (still.size[0], still.size[1])
         if still.is_float:
-            # Only a panel's look at the frames comes up without numpy.
             from . import pixels
 
             path = folder / "plate.exr"
@@ -101,6 +105,11 @@ def save_still(
         return path, size
     finally:
         bpy.data.images.remove(still)
+
+
+def shows_file(image: bpy.types.Image) -> bool:
+    """Whether an image is what the engine would read from its file: not painted on since, nor its 8 bits linear."""
+    return not image.is_dirty and image.colorspace_settings.name != compat.LINEAR
 
 
 def user(scene: bpy.types.Scene, image: bpy.types.Image) -> bpy.types.ImageUser | None:

@@ -177,7 +177,8 @@ class Shot:
     def _picture(self, context: bpy.types.Context, scene: bpy.types.Scene, frame: int, work: Path) -> None:
         number = f"{self.numbers[frame]:04d}"
         source = self._entries[frame]["source"]
-        plain = bool(source) and scene.limelight.plate.source != "MOVIE" and _is_plain(Path(source[0]))
+        plate = scene.limelight.plate
+        plain = bool(source) and plate.source != "MOVIE" and frames.shows_file(plate) and _is_plain(Path(source[0]))
         if plain and scene.limelight.depth_source == "ESTIMATE":
             made: dict[str, Any] = {"image": source[0], "depth": None}
         else:

@@ -367,6 +367,22 @@ def test_a_photo_deeper_than_8_bits_reaches_the_engine_linear(scene, tmp_path, k
     assert np.allclose(pixels.read(still), expected, atol=5e-3)
 
 
+def test_paint_that_is_not_saved_and_linear_8_bits_reach_the_engine(scene, tmp_path):
+    write_png(tmp_path / "photo.png", 8, 4)
+    plate.set_plate(scene, str(tmp_path / "photo.png"))
+    image = scene.limelight.plate
+    image.pixels = [0.5, 0.25, 0.75, 1.0] * 32
+    image.update()
+    still, size = frames.save_still(scene, tmp_path)
+    assert size == (8, 4) and not frames.shows_file(image)
+    assert np.allclose(read_picture(still)[..., :3], [0.5, 0.25, 0.75], atol=3e-3)
+    image.save()
+    assert frames.shows_file(image)
+    image.colorspace_settings.name = compat.LINEAR
+    still, _ = frames.save_still(scene, tmp_path)
+    assert np.allclose(pixels.read(still)[..., :3], [0.5, 0.25, 0.75], atol=3e-3)
+
+
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_turned_photo_keeps_its_colours(scene, tmp_path, monkeypatch, deep):
     shot = bpy.data.images.new("shot", 8, 4, float_buffer=deep)
