@@ -10,8 +10,10 @@ from . import watch
 
 def _named_probe(operator: Operator, context: bpy.types.Context) -> bpy.types.Object | None:
     """The probe called ``operator.name``, or the active one if no name is given; reports when there is none."""
-    probe = context.scene.objects.get(operator.name) if operator.name else watch.active_probe(context)
-    if probe is None or not probe.limelight.is_probe:
+    from ..scene import probes
+
+    probe = probes.named(context.scene, operator.name) if operator.name else watch.active_probe(context)
+    if probe is None:
         operator.report({"ERROR"}, f"There is no probe called “{operator.name}” in this scene" if operator.name
                         else "There is no active probe: click one in the list first")
         return None

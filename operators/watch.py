@@ -14,13 +14,15 @@ _DELAY = 0.2
 
 def active_probe(context: bpy.types.Context) -> bpy.types.Object | None:
     """The probe that buttons work on: the active object if it is one, else the highlighted line of the list."""
+    from ..scene import probes
+
     active = context.view_layer.objects.active
-    if active is not None and active.limelight.is_probe:
+    if active is not None and probes.is_probe(active):
         return active
     rows, index = state.get(context).probe_rows, state.get(context).probe_index
     if not 0 <= index < len(rows):
         return None
-    return context.scene.objects.get(rows[index].name)
+    return probes.named(context.scene, rows[index].name)
 
 
 def refresh(context: bpy.types.Context, *, quick: bool = False) -> bool:

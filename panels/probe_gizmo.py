@@ -50,7 +50,7 @@ def radius_under_mouse(
 
 def _visible_probes(context: bpy.types.Context) -> list[bpy.types.Object]:
     rows = context.window_manager.limelight_interface.probe_rows
-    named = [context.scene.objects.get(row.name) for row in rows]
+    named = [probes.named(context.scene, row.name) for row in rows]
     return [p for p in named if p is not None and p.visible_get()]
 
 
@@ -96,7 +96,7 @@ class LIMELIGHT_GT_ring(Gizmo):
 
     def modal(self, context: Context, event: Event, _tweak):
         """Follow the mouse."""
-        probe = context.scene.objects.get(self.probe_name)
+        probe = probes.named(context.scene, self.probe_name)
         if probe is None:
             return {"CANCELLED"}
         scale = probes.radius_in_world(probe) / probe.limelight.radius
@@ -112,7 +112,7 @@ class LIMELIGHT_GT_ring(Gizmo):
         """End the drag: one undo step, or the old radius if it was cancelled."""
         if context.area is not None:
             context.area.header_text_set(None)
-        probe = context.scene.objects.get(self.probe_name)
+        probe = probes.named(context.scene, self.probe_name)
         if probe is None:
             return
         if cancel:
@@ -157,7 +157,7 @@ class LIMELIGHT_GGT_probes(GizmoGroup):
                 self._place(ball, visible[number])
         active = context.active_object
         view = context.region_data
-        self.ring.hide = view is None or active is None or not active.limelight.is_probe or not active.select_get()
+        self.ring.hide = view is None or active is None or not probes.is_probe(active) or not active.select_get()
         if view is None or active is None or self.ring.hide:
             return
         towards_eye = view.view_matrix.to_3x3().inverted().to_4x4()

@@ -4,6 +4,7 @@
 from bpy.types import Context, Panel, UILayout, UIList
 
 from ..operators import state, watch
+from ..scene import probes
 from . import wording
 
 
@@ -13,7 +14,7 @@ class LIMELIGHT_UL_probes(UIList):
     bl_idname = "LIMELIGHT_UL_probes"
 
     def draw_item(self, context: Context, layout: UILayout, _data, item, _icon, _active_data, _active_property):
-        probe = context.scene.objects.get(item.name)
+        probe = probes.named(context.scene, item.name)
         if probe is None:
             layout.label(text=item.name, icon="GHOST_DISABLED")
             return

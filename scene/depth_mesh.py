@@ -26,7 +26,7 @@ _LEVEL, _NEAR = math.radians(20), 0.04
 
 def find(scene: bpy.types.Scene) -> bpy.types.Object | None:
     """The scene's depth mesh, if there is one."""
-    return next((thing for thing in scene.objects if MARK in thing and thing.type == "MESH"), None)
+    return next((o for o in scene.objects if MARK in o and o.type == "MESH" and o.library is None), None)
 
 
 def show(scene: bpy.types.Scene, depth: np.ndarray) -> bpy.types.Object:

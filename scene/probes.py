@@ -50,10 +50,23 @@ def surface_point(location: Vector, normal: Vector, radius: float) -> Vector:
     return location + normal.normalized() * radius * 1.05
 
 
+def is_probe(thing: bpy.types.Object) -> bool:
+    """Whether this is a probe; a duplicated Empty is one too, one linked from another file is none."""
+    return thing.type == "EMPTY" and thing.limelight.is_probe and thing.library is None
+
+
 def probes(scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """All probes of the scene by name; a duplicated Empty is one too, one linked from another file is none."""
-    there = (o for o in scene.objects if o.type == "EMPTY" and o.limelight.is_probe and o.library is None)
-    return sorted(there, key=lambda o: o.name)
+    """All probes of the scene by name."""
+    return sorted(filter(is_probe, scene.objects), key=lambda o: o.name)
+
+
+def named(scene: bpy.types.Scene, name: str) -> bpy.types.Object | None:
+    """The scene's probe of this name, if there is one."""
+    thing = scene.objects.get(name)
+    if thing is not None and thing.library is not None:
+        # Another file's objects may have the names of this one's, and come first.
+        return next((probe for probe in probes(scene) if probe.name == name), None)
+    return thing if thing is not None and is_probe(thing) else None
 
 
 def used(scene: bpy.types.Scene) -> list[bpy.types.Object]:

@@ -9,15 +9,15 @@ from typing import Any
 
 import bpy
 
-from . import compat
+from . import compat, probes
 
 
 def load_results(context: bpy.types.Context, folder: Path, result: dict[str, Any]) -> list[bpy.types.Object]:
     """Store every probe's environment, fill, spheres and lamps; returns the probes that got light."""
     lit: list[bpy.types.Object] = []
     for entry in result["probes"]:
-        probe = context.scene.objects.get(entry["name"])
-        if probe is None or not probe.limelight.is_probe:
+        probe = probes.named(context.scene, entry["name"])
+        if probe is None:
             continue
         light = probe.limelight
         light.environment = load_image(light.environment, folder / entry["environment"], f"{probe.name} light")

@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 
 from . import camera as cameras
-from . import light_frames, results
+from . import light_frames, probes, results
 
 #: What of an answer's entry is a file of light.
 _MAPS = ("environment", "fill")
@@ -36,8 +36,8 @@ def load_results(
     if missing:
         raise ValueError(f"the engine's answer lacks frame {missing[0]}")
     for name in [entry["name"] for entry in by_number[next(iter(frames.values()))]["probes"]]:
-        probe = scene.objects.get(name)
-        if probe is None or not probe.limelight.is_probe:
+        probe = probes.named(scene, name)
+        if probe is None:
             continue
         found = {f: _entry(by_number[number], name) for f, number in sorted(frames.items())}
         _store(scene, probe, folder, found, frames)

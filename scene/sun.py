@@ -26,8 +26,9 @@ _DISTANCE = 2.0
 
 
 def find(scene: bpy.types.Scene) -> bpy.types.Object | None:
-    """The scene's sun from a photo, if there is one."""
-    return next((thing for thing in scene.objects if thing.type == "LIGHT" and MARK in thing), None)
+    """The scene's sun from a photo, if there is one; a linked one belongs to another file."""
+    lamps = (thing for thing in scene.objects if thing.type == "LIGHT" and thing.data.library is None)
+    return next((lamp for lamp in lamps if MARK in lamp), None)
 
 
 def problems(scene: bpy.types.Scene) -> list[str]:

@@ -4,10 +4,14 @@
 import json
 
 import bpy
+import numpy as np
 import pytest
-from limelight.scene import lamps, plate, probes, world
+from limelight.operators import watch
+from limelight.scene import catcher, depth_mesh, lamps, pixels, plate, probes, results, results_frames, sun, world
 
 ENTRY = {"kind": "sun", "direction": [0, 0, 1], "irradiance": [1.0] * 3, "angle_deg": 1}
+DIRECTION = {"irradiance": [1.0] * 3, "angular_size_deg": 1, "direction_world": [0, 0, 1]}
+SUN = {"directions": [DIRECTION | {"spread_deg": 10, "key_to_fill": 1}]}
 
 
 def lit(scene, name):
@@ -52,6 +56,59 @@ def test_the_light_of_a_linked_set_stays_as_it_is(linked):
     assert suns == [(False, 1.0), (True, 2.0)]
     world.apply_world(linked, probe)
     assert [o.library is None for o in linked.objects if o.type == "LIGHT"] == [False]
+
+
+@pytest.fixture
+def namesake(scene, tmp_path):
+    """A probe of this file whose name a linked set's probe has too; the set holds a sun, a catcher and a depth mesh."""
+    theirs = lit(scene, "Probe")
+    sun.put(scene, SUN)
+    catcher.add_shadow_catcher(scene, theirs)
+    mesh = bpy.data.objects.new("Photo depth", bpy.data.meshes.new("Photo depth"))
+    mesh[depth_mesh.MARK] = True
+    probes.collection(scene).objects.link(mesh)
+    library = str(tmp_path / "set.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=library)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(library, link=True) as (_there, wanted):
+        wanted.collections = ["Limelight"]
+    bpy.context.scene.collection.children.link(wanted.collections[0])
+    probe = probes.add_probe(bpy.context.scene, (0, 0, 1), 0.1)
+    bpy.context.view_layer.update()
+    assert probe.name == "Probe" and bpy.context.scene.objects["Probe"] != probe
+    return probe
+
+
+def test_light_goes_to_the_probe_of_this_file(namesake, tmp_path):
+    scene = bpy.context.scene
+    for name in ("environment", "fill", "spheres"):
+        pixels.write(tmp_path / f"{name}.exr", np.ones((4, 8, 3), np.float32))
+    maps = {name: f"{name}.exr" for name in ("environment", "fill", "spheres")}
+    entry = {"name": "Probe", **maps, "lamps": [], "position_world": [0.0, 0.0, 1.0]}
+    assert results.load_results(bpy.context, tmp_path, {"probes": [entry], "seconds": {}}) == [namesake]
+    for number in range(2):
+        (tmp_path / f"{number:04d}.exr").write_bytes((tmp_path / "fill.exr").read_bytes())
+    entry |= dict.fromkeys(("environment", "fill"), "0001.exr")
+    whole = {"frames": [{"number": 1, "probes": [entry]}]}
+    assert results_frames.load_results(scene, tmp_path, whole, {1: 1}) == [namesake]
+
+
+def test_the_list_and_its_buttons_mean_the_probe_of_this_file(namesake):
+    theirs = bpy.context.scene.objects["Probe"]
+    watch.refresh(bpy.context)
+    bpy.context.view_layer.objects.active = theirs
+    assert watch.active_probe(bpy.context) == namesake
+    assert bpy.ops.limelight.select_probe(name="Probe") == {"FINISHED"}
+    assert bpy.context.selected_objects == [namesake]
+    bpy.ops.limelight.delete_probe(name="Probe")
+    assert bpy.context.scene.objects["Probe"] == theirs and probes.probes(bpy.context.scene) == []
+
+
+def test_a_linked_sun_catcher_and_depth_mesh_are_another_files(namesake):
+    scene = bpy.context.scene
+    assert sun.find(scene) is None and depth_mesh.find(scene) is None
+    assert sun.put(scene, SUN).library is None and sun.find(scene).library is None
+    assert catcher.add_shadow_catcher(scene, namesake).library is None
 
 
 def test_a_linked_camera_is_refused_with_the_way_out(linked, tmp_path):
