@@ -10,7 +10,7 @@ from pathlib import Path
 import bpy
 
 from . import head_place
-from .problems import Problem
+from .problems import Problem, working_space
 from .relight_problems import needs_still
 
 #: Fewer pixels than this on the longer side show no face well enough.
@@ -19,7 +19,7 @@ _SMALLEST = 64
 
 def find_problems(scene: bpy.types.Scene) -> list[Problem]:
     """Everything that keeps Find Faces from starting; cheap enough for a panel."""
-    return list(_picture(scene.limelight.face.picture))
+    return [*working_space(), *_picture(scene.limelight.face.picture)]
 
 
 def find_head_problems(scene: bpy.types.Scene) -> list[Problem]:

@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 
 from . import camera as cameras
-from . import frames, own, probes, sight
+from . import compat, frames, own, probes, sight
 
 #: A probe whose radius is this share of its depth or more is too large; a repaired one is half as large.
 _LARGEST = 0.5
@@ -40,7 +40,7 @@ def find_problems(context: bpy.types.Context, *, quick: bool = False) -> list[Pr
     the time.
     """
     scene, settings = context.scene, context.scene.limelight
-    found = list(_plate(context, quick)) if settings.source == "PLATE" else []
+    found = [*working_space(), *(_plate(context, quick) if settings.source == "PLATE" else ())]
     perspective = scene.camera is not None and scene.camera.data.type == "PERSP"
     if scene.camera is None:
         found.append(Problem("The scene has no camera", "limelight.add_camera", "Add a camera"))
@@ -63,6 +63,16 @@ def find_problems(context: bpy.types.Context, *, quick: bool = False) -> list[Pr
     elif perspective:
         found += [p for probe in wanted if (p := misplaced(context, probe, quick)) is not None]
     return found
+
+
+def working_space() -> list[Problem]:
+    """That the file's colours are not those of photos and HDRIs, which files of Blender 5.0 and later may choose."""
+    # The stubs are of 4.2.
+    space: str = getattr(getattr(bpy.data, "colorspace", None), "working_space", compat.LINEAR)
+    if space == compat.LINEAR:
+        return []
+    text = f"This file works in {space}, Limelight in {compat.LINEAR}"
+    return [Problem(text, "wm.set_working_color_space", "Convert the file", {"working_space": compat.LINEAR})]
 
 
 def _setting(text: str, label: str, path: str, value: object, tip: str) -> Problem:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import bpy
 
 from . import frames, probes
-from .problems import Problem
+from .problems import Problem, working_space
 
 
 def find_problems(scene: bpy.types.Scene, source: bpy.types.Image | None) -> list[Problem]:
@@ -17,7 +17,7 @@ def find_problems(scene: bpy.types.Scene, source: bpy.types.Image | None) -> lis
 
     Cheap enough for a panel: two Image Editors may show two pictures, so there is no one answer to keep.
     """
-    return [*_source(source), *_REFERENCES[scene.limelight.relight.reference_type](scene)]
+    return [*working_space(), *_source(source), *_REFERENCES[scene.limelight.relight.reference_type](scene)]
 
 
 def needs_still(image: bpy.types.Image) -> bool:

@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 import pytest
 from limelight.scene import camera as cameras
-from limelight.scene import capture, probes, problems
+from limelight.scene import capture, face_problems, probes, problems, relight_problems
 
 
 def add_cube(scene, size=2.0, location=(0, 0, 0)):
@@ -133,3 +133,17 @@ def test_a_photo_whose_file_is_gone_is_told_before_the_estimate(scene, tmp_path,
     gone(scene, tmp_path)
     found = problems.find_problems(bpy.context)[0]
     assert str(tmp_path / "photo.png") in found.text and found.operator_idname == "limelight.set_plate"
+
+
+@pytest.mark.skipif(not hasattr(bpy.data, "colorspace"), reason="files have one working space before Blender 5.0")
+def test_a_file_that_works_in_other_colours_is_told_and_converted(scene):
+    assert not problems.working_space()
+    bpy.ops.wm.set_working_color_space(working_space="ACEScg")
+    try:
+        (found,) = problems.working_space()
+        assert "ACEScg" in found.text and problems.find_problems(bpy.context)[0] == found
+        assert found in relight_problems.find_problems(scene, None) and found in face_problems.find_problems(scene)
+    finally:
+        group, name = found.operator_idname.split(".")
+        getattr(getattr(bpy.ops, group), name)(**found.properties)
+    assert not problems.working_space()
