@@ -191,6 +191,7 @@ def _display(scene: bpy.types.Scene) -> list[tuple[Any, str, Any]]:
         (view, "view_transform", "Standard"),
         (view, "gamma", 1.0),
         (view, "use_curve_mapping", False),
+        *[(view, name, False) for name in compat.WHITE_BALANCE],
         (scene.display_settings, "display_device", "sRGB"),
         (image, "color_management", "FOLLOW_SCENE"),
         (scene.render, "dither_intensity", 0.0),

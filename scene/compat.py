@@ -20,6 +20,9 @@ RELATIVE_PATH = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0)
 #: The kind of attribute that holds four numbers a point; before 5.2 a colour is the only one.
 FOUR_FLOATS = "FLOAT4" if bpy.app.version >= (5, 2, 0) else "FLOAT_COLOR"
 
+#: The switch of a scene's white balance, where there is one.
+WHITE_BALANCE = ("use_white_balance",) if bpy.app.version >= (4, 3, 0) else ()
+
 #: Whether the nodes are there that draw splats, and whether Blender draws splats itself when it imports their PLY.
 SPLATS, NATIVE_SPLATS = bpy.app.version >= (4, 2, 0), bpy.app.version >= (5, 3, 0)
 

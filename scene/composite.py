@@ -15,7 +15,8 @@ NAME = "Limelight composite"
 def setup_composite(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     """Lay the render over the plate in the compositor: transparent film, the photo's own colours kept.
 
-    The view transform becomes Standard: any other would change the photo. Raises ``ValueError`` without a plate.
+    The view transform becomes Standard, without curves or white balance: all else would change the photo. Raises
+    ``ValueError`` without a plate.
     """
     plate = scene.limelight.plate
     if plate is None:
@@ -24,6 +25,8 @@ def setup_composite(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     scene.view_settings.view_transform = "Standard"
     scene.view_settings.look = "None"
     scene.view_settings.exposure, scene.view_settings.gamma = 0.0, 1.0
+    for name in ("use_curve_mapping", *compat.WHITE_BALANCE):
+        setattr(scene.view_settings, name, False)
     tree, output = compat.compositor(scene, NAME, own.NODE)
     below = min((node.location.y - 600 for node in tree.nodes if node != output), default=0.0)
     photo = tree.nodes.new("CompositorNodeImage")

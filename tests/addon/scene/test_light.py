@@ -218,6 +218,11 @@ def test_the_composite_keeps_the_photos_pixels(scene, tmp_path):
     scene.limelight.plate = photo
     camera_towards(scene, (0, 1, 0))
     catcher.add_shadow_catcher(scene, lit_probe(scene, location=(0, 50, -40)))
+    view = scene.view_settings
+    view.use_curve_mapping, view.curve_mapping.white_level = True, (2, 2, 2)
+    view.curve_mapping.update()
+    if hasattr(view, "use_white_balance"):
+        view.use_white_balance, view.white_balance_temperature = True, 3000
     composite.setup_composite(scene)
     composite.setup_composite(scene)
     scene.render.filepath = str(tmp_path / "out.png")

@@ -67,6 +67,8 @@ def test_cameras_are_exact_and_only_the_object_is_seen(spots, tmp_path):
 
 def test_values_are_plain_srgb_at_the_scenes_exposure(spots, scene, tmp_path):
     scene.view_settings.exposure = -1.0
+    if hasattr(scene.view_settings, "use_white_balance"):
+        scene.view_settings.use_white_balance, scene.view_settings.white_balance_temperature = True, 3000
     for node in spots[0].active_material.node_tree.nodes:
         if "Color" in node.inputs:
             node.inputs["Color"].default_value = (0.5, 0.5, 0.5, 1)
