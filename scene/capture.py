@@ -13,7 +13,7 @@ import numpy as np
 from mathutils import Vector
 
 from . import camera as cameras
-from . import compat, frames, own, pixels, probes, rays
+from . import compat, frames, own, pixels, probes, rays, visible
 
 #: The scene is rendered for the engine at this many pixels on its longer side.
 LONGEST_SIDE = 512
@@ -162,11 +162,15 @@ def settings_for_capture(
         (render, "use_overwrite", True),
         (render, "use_placeholder", False),
         (render, "use_multiview", False),
+        (render, "use_stamp", False),
         (scene.cycles, "film_exposure", 1.0),
         (scene.cycles, "samples", samples),
         (scene.cycles, "use_adaptive_sampling", True),
         (scene.cycles, "use_denoising", True),
     ]
+    # Of several view layers the first would be the picture; depth is of the one that the artist looks at.
+    looked_at = visible.layer(scene)
+    changes += [(layer, "use", layer == looked_at) for layer in scene.view_layers]
     changes += _display(scene) if display else []
     # An output with colours of its own may be in another linear space; its name is empty where it never was chosen.
     if image.color_management == "OVERRIDE" and image.linear_colorspace_settings.name:

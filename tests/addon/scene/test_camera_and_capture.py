@@ -187,7 +187,8 @@ def settings_of(scene):
         for p in it.bl_rna.properties
         if not (p.is_readonly or getattr(p, "is_array", False) or p.identifier == "use_nodes") and p.type in plain
     }
-    return found | {"world": scene.world, "shown": [(o.name, o.hide_render) for o in scene.objects]}
+    layers = [(layer.name, layer.use) for layer in scene.view_layers]
+    return found | {"world": scene.world, "layers": layers, "shown": [(o.name, o.hide_render) for o in scene.objects]}
 
 
 FORMATS = {
@@ -211,6 +212,7 @@ def test_every_setting_is_back_however_the_capture_ends(scene, tmp_path, monkeyp
     if how == "PNG":
         image.linear_colorspace_settings.name, image.view_settings.gamma = "ACEScg", 2.0
     scene.render.engine, scene.render.use_border, scene.render.use_multiview = "BLENDER_WORKBENCH", True, True
+    scene.view_layers.new("Other")
     scene.view_settings.exposure, scene.render.resolution_percentage = 1.5, 50
     before = settings_of(scene)
     during = []
@@ -246,6 +248,37 @@ def test_the_capture_is_linear_whatever_the_outputs_own_colours_are(scene, tmp_p
     capture.capture(bpy.context, tmp_path / "own")
     plain, own = (read_picture(tmp_path / name / "view.exr") for name in ("plain", "own"))
     assert plain.max() > 0.05 and np.allclose(plain, own, atol=1e-3)
+
+
+def test_what_blender_burns_into_images_is_not_in_the_picture(scene, tmp_path, monkeypatch, lit_probe):
+    monkeypatch.setattr(capture, "LONGEST_SIDE", 64)
+    capture.view(bpy.context, tmp_path / "plain")
+    scene.render.use_stamp, scene.render.stamp_font_size = True, 8
+    capture.view(bpy.context, tmp_path / "stamped")
+    plain, stamped = (read_picture(tmp_path / name / "view.exr") for name in ("plain", "stamped"))
+    assert np.allclose(stamped, plain, atol=1e-3)
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_picture_and_depth_are_of_the_view_layer_in_view(scene, tmp_path, monkeypatch, used, lit_probe):
+    monkeypatch.setattr(capture, "LONGEST_SIDE", 32)
+    scene.limelight.source = "SCENE"
+    foreground = bpy.data.collections.new("Foreground")
+    scene.collection.children.link(foreground)
+    cube = scene.objects["Cube"]
+    scene.collection.objects.unlink(cube)
+    foreground.objects.link(cube)
+    looked_at = scene.view_layers.new("All")
+    looked_at.use = used
+    scene.view_layers[0].layer_collection.children["Foreground"].exclude = True
+    scene.world, scene.objects["Sun"].rotation_euler = None, (1.2, 0.0, 0.0)
+    with bpy.context.temp_override(scene=scene, view_layer=looked_at):
+        seen = capture.view(bpy.context, tmp_path)
+    # Nothing but the cube is lit.
+    picture, depth = (read_picture(seen[name]).max(-1) for name in ("image", "depth"))
+    assert picture[len(picture) // 2, 16] > 0.05
+    assert depth[len(depth) // 2, depth.shape[1] // 2] < 10
+    assert [layer.use for layer in scene.view_layers] == [True, used]
 
 
 class Stub:
