@@ -65,10 +65,13 @@ def follow(scene: bpy.types.Scene) -> None:
 
 def remove_lamps(scene: bpy.types.Scene) -> None:
     """Delete the lamps that were made from probes of this file."""
-    for lamp in _made(scene):
+    made = _made(scene)
+    for lamp in made:
         keys.forget(lamp)
-        keys.forget(lamp.data)
-        bpy.data.lights.remove(lamp.data)
+    # Linked duplicates share their light, and all go with it.
+    for data in {lamp.data for lamp in made}:
+        keys.forget(data)
+        bpy.data.lights.remove(data)
     for centre in lamp_frames.centres(scene):
         keys.forget(centre)
         bpy.data.objects.remove(centre)

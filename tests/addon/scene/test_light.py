@@ -163,6 +163,18 @@ def test_lamps_follow_the_worlds_sliders_whenever_they_are_moved(scene, kind):
     assert lamp.data.energy == pytest.approx(energy * 2**0.5, rel=1e-4), "the artist's own change was lost"
 
 
+def test_lamps_that_were_duplicated_are_replaced(scene):
+    probe = lit_probe(scene)
+    probe.limelight.fill = image_of(panorama(), "fill")
+    entry = {"kind": "sun", "direction": [0, 0, 1], "irradiance": [1.0] * 3, "angle_deg": 1.0}
+    probe.limelight.lamps = json.dumps([entry])
+    for _ in range(2):
+        (lamp,) = lamps.apply_lamps(scene, probe)
+        scene.collection.objects.link(lamp.copy())
+    world.apply_world(scene, probe)
+    assert not [o for o in scene.objects if o.type == "LIGHT"] and not bpy.data.lights
+
+
 def test_lamp_and_fill_together_give_what_the_whole_map_gives_also_turned_and_tinted(scene, tmp_path):
     whole, fill = np.full((32, 64, 3), 0.2, np.float32), np.full((32, 64, 3), 0.2, np.float32)
     whole[8, 31:33] = 80.0
