@@ -57,9 +57,13 @@ class LIMELIGHT_OT_show_depth(RunOperator):
         return DepthRun(context)
 
     def problems(self, context: Context):
+        from ..scene import depth_mesh
+
         settings = context.scene.limelight
         if settings.source != "PLATE" or settings.plate is None:
             return ["There is no photo: choose one first"]
+        if depth_mesh.is_edited(context.scene):
+            return ["The depth mesh is being edited: go back to Object Mode first"]
         return [] if context.scene.camera is not None else ["The scene has no camera: add one first"]
 
 

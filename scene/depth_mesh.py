@@ -29,14 +29,22 @@ def find(scene: bpy.types.Scene) -> bpy.types.Object | None:
     return next((o for o in scene.objects if MARK in o and o.type == "MESH" and o.library is None), None)
 
 
+def is_edited(scene: bpy.types.Scene) -> bool:
+    """Whether the artist is in Edit Mode, or another, of the depth mesh: Blender then gives its object no other mesh."""
+    thing = find(scene)
+    return thing is not None and thing.mode != "OBJECT"
+
+
 def show(scene: bpy.types.Scene, depth: np.ndarray) -> bpy.types.Object:
     """Make planar ``depth`` (H, W), rows from the top, scene units, +inf sky, seen by the camera, the depth mesh.
 
-    An earlier one is replaced. Raises ``ValueError`` if nothing of it is finite.
+    An earlier one is replaced. Raises ``ValueError`` if nothing of it is finite, or while the earlier one is edited.
     """
     camera = scene.camera
     if camera is None:
         raise ValueError("the scene has no camera")
+    if is_edited(scene):
+        raise ValueError("the depth mesh is being edited: go back to Object Mode first")
     points, uv, faces = grid(scene, camera, depth)
     if not len(faces):
         raise ValueError("the depth shows nothing but sky")
@@ -52,7 +60,8 @@ def show(scene: bpy.types.Scene, depth: np.ndarray) -> bpy.types.Object:
     else:
         old, material = thing.data, thing.active_material
         thing.data = mesh
-        bpy.data.meshes.remove(old)
+        if not old.users:
+            bpy.data.meshes.remove(old)
     mesh.materials.append(_show_photo(scene, material or bpy.data.materials.new("Photo depth")))
     thing.matrix_world = camera.matrix_world.normalized()
     thing.hide_render = True

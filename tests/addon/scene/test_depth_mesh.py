@@ -71,6 +71,26 @@ def test_a_second_run_replaces_the_first(shot):
         depth_mesh.show(shot, np.full((HEIGHT, WIDTH), np.inf, np.float32))
 
 
+def test_a_mesh_that_is_being_edited_stays(shot):
+    thing = depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 4.0, np.float32))
+    bpy.context.view_layer.objects.active = thing
+    bpy.ops.object.mode_set(mode="EDIT")
+    with pytest.raises(ValueError, match="back to Object Mode"):
+        depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 3.0, np.float32))
+    with pytest.raises(RuntimeError, match="back to Object Mode"):
+        bpy.ops.limelight.show_depth()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert depth_mesh.find(shot) == thing and thing.data.vertices[0].co.z == pytest.approx(-4.0)
+
+
+def test_a_linked_duplicate_keeps_the_depth_of_the_first_run(shot):
+    first = depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 4.0, np.float32))
+    copy = first.copy()
+    shot.collection.objects.link(copy)
+    depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 3.0, np.float32))
+    assert sorted(round(o.data.vertices[0].co.z) for o in shot.objects if o.type == "MESH") == [-4, -3]
+
+
 def test_the_photo_lies_on_the_mesh_as_in_the_picture(shot):
     thing = depth_mesh.show(shot, floor_depth(shot))
     uv = thing.data.uv_layers[0].data
