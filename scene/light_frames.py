@@ -58,9 +58,14 @@ def count(node: Any) -> None:
 def show_everywhere(image: bpy.types.Image) -> None:
     """:func:`count` in every World and material that shows the image."""
     for owner in (*bpy.data.worlds, *bpy.data.materials):
-        for node in owner.node_tree.nodes if owner.node_tree is not None else ():
-            if node.type == "TEX_ENVIRONMENT" and node.image == image:
-                count(node)
+        for node in showing(owner, image):
+            count(node)
+
+
+def showing(owner: bpy.types.World | bpy.types.Material, image: bpy.types.Image) -> list[Any]:
+    """The texture nodes of a World or material that show the image."""
+    nodes = owner.node_tree.nodes if owner.node_tree is not None else ()
+    return [node for node in nodes if node.type == "TEX_ENVIRONMENT" and node.image == image]
 
 
 def _number(image: bpy.types.Image) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import bpy
 
-from . import compat, probes
+from . import compat, light_frames, own, probes
 
 
 def load_results(context: bpy.types.Context, folder: Path, result: dict[str, Any]) -> list[bpy.types.Object]:
@@ -20,8 +20,8 @@ def load_results(context: bpy.types.Context, folder: Path, result: dict[str, Any
         if probe is None:
             continue
         light = probe.limelight
-        light.environment = load_image(light.environment, folder / entry["environment"], f"{probe.name} light")
-        light.fill = load_image(light.fill, folder / entry["fill"], f"{probe.name} fill")
+        light.environment = load_image(light.environment, folder / entry["environment"], f"{probe.name} light", probe)
+        light.fill = load_image(light.fill, folder / entry["fill"], f"{probe.name} fill", probe)
         light.spheres = load_image(light.spheres, folder / entry["spheres"], f"{probe.name} spheres")
         light.lamps, light.over_frames = json.dumps(entry["lamps"]), ""
         spread = entry.get("spread") or {"brightness_stops": -1.0, "direction_deg": -1.0}
@@ -39,12 +39,14 @@ def sharers(image: bpy.types.Image) -> int:
     return sum(getattr(o.limelight, slot) == image for o in bpy.data.objects for slot in slots)
 
 
-def load_image(existing: bpy.types.Image | None, path: Path, name: str) -> bpy.types.Image:
-    """An EXR as a packed linear image; ``existing`` is updated in place, so that whatever uses it follows."""
+def load_image(
+    existing: bpy.types.Image | None, path: Path, name: str, probe: bpy.types.Object | None = None
+) -> bpy.types.Image:
+    """An EXR as a packed linear image, which takes the place of ``existing``: see :func:`take_place`."""
     fresh = bpy.data.images.load(str(path), check_existing=False)
     fresh.colorspace_settings.name = compat.LINEAR
     fresh.pack()
-    take_place(existing, fresh, name)
+    take_place(existing, fresh, name, probe)
     # The paths lay in a job's folder that is gone by now; what counts is packed.
     fresh.filepath_raw = f"//{name}.exr"
     for packed in fresh.packed_files:
@@ -52,12 +54,29 @@ def load_image(existing: bpy.types.Image | None, path: Path, name: str) -> bpy.t
     return fresh
 
 
-def take_place(existing: bpy.types.Image | None, fresh: bpy.types.Image, name: str) -> None:
-    """Let an image that was just loaded be used and called like an earlier one, which goes."""
+def take_place(
+    existing: bpy.types.Image | None, fresh: bpy.types.Image, name: str, probe: bpy.types.Object | None = None
+) -> None:
+    """Let an image that was just loaded be used and called like an earlier one, which goes.
+
+    One that is also the truth, or a duplicated probe's, stays: only what was made from ``probe`` moves on then.
+    """
     fresh.name = name
     fresh.use_fake_user = False
-    # A duplicated probe still shares its original's image: then only the caller's own pointer moves on.
-    if existing is not None and sharers(existing) <= 1:
+    if existing is None:
+        return
+    if sharers(existing) <= 1:
         existing.user_remap(fresh)
         bpy.data.images.remove(existing)
         fresh.name = name
+    elif probe is not None:
+        for owner in _made_from(probe):
+            for node in light_frames.showing(owner, existing):
+                node.image = fresh
+
+
+def _made_from(probe: bpy.types.Object) -> list[bpy.types.World | bpy.types.Material]:
+    """The Worlds and the materials of domes that show a probe's light."""
+    worlds = [world for world in bpy.data.worlds if world.limelight.probe == probe.name]
+    domes = [thing for thing in bpy.data.objects if thing.get(own.DOME) == probe.name]
+    return worlds + [material for dome in domes for material in dome.data.materials if material is not None]

@@ -65,7 +65,7 @@ def _store(
         light_frames.complete(path.parent, sorted(frames.values()), len(path.stem))
         fresh = light_frames.load(path, span)
         name = f"{probe.name} {'light' if kind == 'environment' else kind}"
-        results.take_place(getattr(light, kind), fresh, name)
+        results.take_place(getattr(light, kind), fresh, name, probe)
         setattr(light, kind, fresh)
         light_frames.show_everywhere(fresh)
     light.spheres = results.load_image(light.spheres, folder / first["spheres"], f"{probe.name} spheres")

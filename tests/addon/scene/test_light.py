@@ -8,7 +8,21 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import asset, bake, catcher, command, compat, composite, domes, lamps, own, probes, results, world
+from limelight.scene import (
+    asset,
+    bake,
+    catcher,
+    command,
+    compat,
+    composite,
+    domes,
+    lamps,
+    own,
+    pixels,
+    probes,
+    results,
+    world,
+)
 from mathutils import Vector
 
 AXES = {"+X": (1, 0, 0), "-X": (-1, 0, 0), "+Y": (0, 1, 0), "-Y": (0, -1, 0)}
@@ -320,6 +334,54 @@ def test_results_are_packed_and_replace_earlier_ones(scene, tmp_path):
     # The file's own place is in it; a job's folder or the extension's is not.
     assert str(tmp_path / "env").encode() not in saved.read_bytes()
     assert str(Path(results.__file__).parent).encode() not in saved.read_bytes()
+
+
+def estimate(folder, lights, lamp_entries=()):
+    """Load an answer of the engine that gives each probe of ``lights`` maps of one value; its fill is half of it."""
+    entries = []
+    for number, (probe, value) in enumerate(lights.items()):
+        maps = {kind: f"{kind}_{number}.exr" for kind in ("environment", "fill", "spheres")}
+        for kind, file in maps.items():
+            pixels.write(folder / file, np.full((4, 8, 3), value * (0.5 if kind == "fill" else 1), np.float32))
+        entries.append({"name": probe.name, **maps, "lamps": list(lamp_entries)})
+    results.load_results(bpy.context, folder, {"probes": entries, "seconds": {}})
+
+
+def shown_by(owner):
+    """The one value of the maps that a World or material shows."""
+    (image,) = {n.image for n in owner.node_tree.nodes if n.type == "TEX_ENVIRONMENT"}
+    return pixels.of(image)[0, 0, 0]
+
+
+def dome_material(scene, probe):
+    return domes.apply_domes(scene, [probe])[0].data.materials[0]
+
+
+@pytest.mark.parametrize("apply", [world.apply_world, dome_material])
+def test_a_duplicated_probes_light_never_takes_the_originals_place(scene, tmp_path, apply):
+    probe = probes.add_probe(scene, (0, 0, 0), 0.1)
+    white_plane(scene)
+    estimate(tmp_path, {probe: 1})
+    made = apply(scene, probe)
+    double = probe.copy()
+    scene.collection.objects.link(double)
+    estimate(tmp_path, {double: 2})
+    assert shown_by(made) == 1
+    third = probe.copy()
+    scene.collection.objects.link(third)
+    estimate(tmp_path, {probe: 3})
+    assert shown_by(made) == 3
+    estimate(tmp_path, {probe: 4, double: 5, third: 6})
+    assert shown_by(made) == 4
+    assert [pixels.of(p.limelight.environment)[0, 0, 0] for p in (probe, double, third)] == [4, 5, 6]
+
+
+def test_the_world_follows_from_the_truth_to_a_new_estimate(scene, tmp_path):
+    probe = probes.add_probe(scene, (0, 0, 0), 0.1)
+    truth = probe.limelight.truth = probe.limelight.environment = image_of(panorama(), "truth")
+    made = world.apply_world(scene, probe)
+    estimate(tmp_path, {probe: 3})
+    assert shown_by(made) == 3 and probe.limelight.truth == truth
 
 
 def test_an_asset_has_tags_and_a_thumbnail_that_can_be_seen(scene):
