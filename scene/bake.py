@@ -10,7 +10,7 @@ from pathlib import Path
 import bpy
 from mathutils import Vector
 
-from . import compat, lamp_lens, pixels, suns
+from . import compat, lamp_lens, pixels, suns, visible
 from .results import load_image
 
 SAMPLES = 256
@@ -57,6 +57,7 @@ def bake_panorama(
             stage.collection.children.link(child)
         for single in source.collection.objects:
             stage.collection.objects.link(single)
+        visible.match(stage.view_layers[0], visible.layer(source))
         stage.collection.objects.link(camera)
         stage.camera = camera
         compat.see_all_around(data)

@@ -88,6 +88,12 @@ def use_physical_sky(texture: bpy.types.ShaderNodeTexSky) -> None:
     texture.sun_disc = False
 
 
+def branches(layer: bpy.types.ViewLayer) -> bpy.types.LayerCollection:
+    """The tree of a view layer's collections; 5.2 makes a new layer's only when its active one is asked for."""
+    _made = layer.active_layer_collection
+    return layer.layer_collection
+
+
 def strips(editor: bpy.types.SequenceEditor) -> bpy.types.SequencesTopLevel:
     """The strips of a sequencer; they were called sequences before 4.4."""
     return editor.strips if hasattr(editor, "strips") else editor.sequences

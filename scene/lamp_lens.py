@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 from mathutils import Vector
 
-from . import compat
+from . import compat, visible
 
 _RADIUS = 0.01
 
@@ -23,7 +23,8 @@ def lens(stage: bpy.types.Scene, place: Vector, least: float) -> Iterator[None]:
     Lamps whose radius is less than ``least`` radians as seen from there are larger meanwhile, with the same power:
     what is smaller than a pixel would be all noise, and a point could not be met at all.
     """
-    lamps = [thing for thing in stage.objects if thing.type == "LIGHT" and not thing.hide_render]
+    (layer,) = stage.view_layers
+    lamps = [thing for thing in visible.seen(layer) if thing.type == "LIGHT"]
     ball = _ball(place)
     stage.collection.objects.link(ball)
     with ExitStack() as restore:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import bpy
 from mathutils import Vector
 
-from . import compat
+from . import compat, visible
 
 #: How far a disc stands, and the far end that a camera needs to see it, in metres.
 _DISTANCE, CLIP_END = 5e4, 1e5
@@ -22,7 +22,8 @@ def discs(stage: bpy.types.Scene, place: Vector, least: float) -> Iterator[list[
 
     ``least``: the smallest radius in radians.
     """
-    lamps = [o for o in stage.objects if o.type == "LIGHT" and o.data.type == "SUN" and not o.hide_render]
+    (layer,) = stage.view_layers
+    lamps = [o for o in visible.seen(layer) if o.type == "LIGHT" and o.data.type == "SUN"]
     made = [_disc(stage, lamp, place, least) for lamp in lamps]
     try:
         yield made

@@ -287,14 +287,20 @@ def test_the_bake_holds_the_light_of_a_sun_that_no_camera_sees(scene, hidden):
     assert irradiance == pytest.approx([0.0] * 3 if hidden else [5.0, 2.5, 1.25], rel=0.05, abs=0.02)
 
 
+def shining_plane(scene, place, colour, name):
+    """A plane of 3.9 that shines in a colour, facing the origin."""
+    wall = white_plane(scene, place, 3.9, name)
+    wall.rotation_euler = place.to_track_quat("-Z", "Y").to_euler()
+    tree = wall.data.materials[0].node_tree
+    emission = tree.nodes.new("ShaderNodeEmission")
+    emission.inputs["Color"].default_value = (*colour, 1)
+    tree.links.new(emission.outputs[0], tree.nodes["Material Output"].inputs["Surface"])
+    return wall
+
+
 def test_the_bake_is_the_scene_seen_from_the_probe_in_the_world_frame(scene):
     for side, axis in AXES.items():
-        wall = white_plane(scene, Vector(axis) * 2, 3.9, f"wall {side}")
-        wall.rotation_euler = Vector(axis).to_track_quat("-Z", "Y").to_euler()
-        tree = wall.data.materials[0].node_tree
-        emission = tree.nodes.new("ShaderNodeEmission")
-        emission.inputs["Color"].default_value = (*COLOURS[side], 1)
-        tree.links.new(emission.outputs[0], tree.nodes["Material Output"].inputs["Surface"])
+        shining_plane(scene, Vector(axis) * 2, COLOURS[side], f"wall {side}")
     probe = probes.add_probe(scene, (0, 0, 0), 0.1)
     bpy.context.view_layer.update()
     engine = scene.render.engine
@@ -303,6 +309,33 @@ def test_the_bake_is_the_scene_seen_from_the_probe_in_the_world_frame(scene):
     assert np.abs(pixels[16] - panorama(32)[16]).mean() < 0.05
     assert image.packed_file is not None
     assert len(bpy.data.scenes) == 1 and scene.render.engine == engine
+
+
+@pytest.mark.parametrize("how", ["excluded", "off"])
+def test_the_bake_leaves_out_collections_that_renders_do_not_show(scene, how):
+    """Neither their surfaces nor their Suns; what an excluded collection holds may be shown by itself."""
+    parts = [bpy.data.collections.new(name) for name in ("Old", "Inner", "Other")]
+    scene.collection.children.link(parts[0])
+    for part in parts[1:]:
+        parts[0].children.link(part)
+    sun = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))
+    sun.data.energy, sun.data.angle = 3.0, 0.2
+    parts[1].objects.link(sun)
+    for name, colour, part in (("left", (1, 0, 0), parts[1]), ("right", (0, 1, 0), parts[2])):
+        wall = shining_plane(scene, Vector((-2 if name == "left" else 2, 0, 0)), colour, name)
+        scene.collection.objects.unlink(wall)
+        part.objects.link(wall)
+    branch = bpy.context.view_layer.layer_collection.children["Old"]
+    if how == "excluded":
+        branch.exclude = True
+        branch.children["Other"].exclude = False
+    else:
+        parts[1].hide_render = True
+    probe = probes.add_probe(scene, (0, 0, 0), 0.1)
+    bpy.context.view_layer.update()
+    image = bake.bake_truth(bpy.context, probe, 64, 4)
+    pixels = np.array(image.pixels[:], np.float32).reshape(32, 64, 4)[..., :3]
+    assert pixels.max((0, 1)) == pytest.approx([0.0, 1.0, 0.0], abs=0.2)
 
 
 def test_results_are_packed_and_replace_earlier_ones(scene, tmp_path):

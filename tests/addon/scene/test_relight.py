@@ -143,6 +143,11 @@ def test_a_lamp_at_the_left_lights_from_the_left_as_much_as_it_does(scene, camer
 
 def test_without_light_the_lamps_say_so(scene, camera, tmp_path):
     scene.world = None
+    # A lamp that the view layer leaves out gives none.
+    old = bpy.data.collections.new("Old")
+    scene.collection.children.link(old)
+    old.objects.link(bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN")))
+    bpy.context.view_layer.layer_collection.children["Old"].exclude = True
     with pytest.raises(ValueError, match="add a lamp or a World"):
         relight.bake_lamps(bpy.context, tmp_path / "lamps.exr")
 
