@@ -113,7 +113,9 @@ def _render(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, 
             "add a lamp or a World, or press Bake from Scene"
         )
     depth_path = folder / "depth.exr"
-    _write_depth(depth_path, cast_depth(context, DEPTH_SIDE, size) * cameras.metres(scene))
+    with visible.as_rendered(context.view_layer):
+        depth = cast_depth(context, DEPTH_SIDE, size)
+    _write_depth(depth_path, depth * cameras.metres(scene))
     return path, size, depth_path
 
 
@@ -229,10 +231,10 @@ def cast_depth(context: bpy.types.Context, side: int, size: tuple[int, int] | No
     depth = np.full((rows, columns), np.inf, np.float32)
     depsgraph = context.evaluated_depsgraph_get()
     # Meshes that stand for a photo are often kept out of renders; a scene is what its render shows.
-    rendered = scene.limelight.source == "SCENE"
+    unseen = visible.unseen(context.view_layer) if scene.limelight.source == "SCENE" else None
     for i in range(rows):
         for j in range(columns):
-            hit = rays.first_hit(scene, depsgraph, origin, Vector(directions[i, j]), rendered=rendered)
+            hit = rays.first_hit(scene, depsgraph, origin, Vector(directions[i, j]), unseen=unseen)
             if hit is not None:
                 depth[i, j] = (hit.point - origin).length / lengths[i, j]
     return depth

@@ -31,19 +31,20 @@ def first_hit(
     direction: Vector,
     *,
     catcher: bool = False,
-    rendered: bool = False,
+    unseen: set[bpy.types.Object] | None = None,
 ) -> Hit | None:
     """The first of the artist's surfaces on a ray.
 
-    With ``catcher``, Limelight's shadow catcher counts as ground; with ``rendered``, only what a render shows counts.
+    With ``catcher``, Limelight's shadow catcher counts as ground; with ``unseen``, which :func:`visible.unseen` tells,
+    only what a render shows counts.
     """
     for _ in range(_MOST):
         hit, point, normal, _face, thing, _matrix = scene.ray_cast(depsgraph, origin, direction)
         if not hit:
             return None
         ours = own.is_own(thing) and not (catcher and own.CATCHER in thing)
-        unseen = rendered and (thing.hide_render or not thing.visible_camera)
-        if not ours and not unseen:
+        hidden = unseen is not None and (thing in unseen or thing.hide_render or not thing.visible_camera)
+        if not ours and not hidden:
             return Hit(point, normal, thing)
         origin = point + direction * (_STEP * max(1.0, (point - origin).length))
     return None

@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from . import bake, compat, light_frames, pixels, rays
+from . import bake, compat, light_frames, pixels, rays, visible
 from . import camera as cameras
 from .relight_problems import lit_probe
 
@@ -156,7 +156,8 @@ def bake_lamps(context: bpy.types.Context, path: Path) -> None:
     eye = camera.matrix_world.translation
     ahead = (camera.matrix_world.to_3x3() @ Vector((0.0, 0.0, -1.0))).normalized()
     reach = _REACH / cameras.metres(scene)
-    hit = rays.first_hit(scene, context.evaluated_depsgraph_get(), eye, ahead, rendered=True)
+    unseen = visible.unseen(context.view_layer)
+    hit = rays.first_hit(scene, context.evaluated_depsgraph_get(), eye, ahead, unseen=unseen)
     if hit is not None:
         # Half-way to what the camera looks at: neither inside it nor in the camera's own shade.
         reach = min(reach, (hit.point - eye).length / 2)

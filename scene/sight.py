@@ -11,7 +11,7 @@ import bpy
 from mathutils import Vector
 
 from . import camera as cameras
-from . import probes, rays
+from . import probes, rays, visible
 
 if TYPE_CHECKING:
     # Only a depth file needs it, so the panels' first look at a scene stays quick.
@@ -69,9 +69,8 @@ def _behind_geometry(context: bpy.types.Context, probe: bpy.types.Object) -> Cov
     eye = scene.camera.matrix_world.translation
     line = probe.matrix_world.translation - eye
     direction = line.normalized()
-    hit = rays.first_hit(
-        scene, context.evaluated_depsgraph_get(), eye, direction, rendered=scene.limelight.source == "SCENE"
-    )
+    unseen = visible.unseen(context.view_layer) if scene.limelight.source == "SCENE" else None
+    hit = rays.first_hit(scene, context.evaluated_depsgraph_get(), eye, direction, unseen=unseen)
     if hit is None or (hit.point - eye).length >= line.length * (1 - 1e-4):
         return None
     # On a slanted surface a sphere has to come farther along the line of sight to be clear of it.

@@ -259,15 +259,20 @@ def test_what_blender_burns_into_images_is_not_in_the_picture(scene, tmp_path, m
     assert np.allclose(stamped, plain, atol=1e-3)
 
 
+def into_collection(scene, thing, name):
+    """Put an object of the scene's own collection into a new one in there."""
+    made = bpy.data.collections.new(name)
+    scene.collection.children.link(made)
+    scene.collection.objects.unlink(thing)
+    made.objects.link(thing)
+    return made
+
+
 @pytest.mark.parametrize("used", [False, True])
 def test_picture_and_depth_are_of_the_view_layer_in_view(scene, tmp_path, monkeypatch, used, lit_probe):
     monkeypatch.setattr(capture, "LONGEST_SIDE", 32)
     scene.limelight.source = "SCENE"
-    foreground = bpy.data.collections.new("Foreground")
-    scene.collection.children.link(foreground)
-    cube = scene.objects["Cube"]
-    scene.collection.objects.unlink(cube)
-    foreground.objects.link(cube)
+    into_collection(scene, scene.objects["Cube"], "Foreground")
     looked_at = scene.view_layers.new("All")
     looked_at.use = used
     scene.view_layers[0].layer_collection.children["Foreground"].exclude = True
@@ -279,6 +284,43 @@ def test_picture_and_depth_are_of_the_view_layer_in_view(scene, tmp_path, monkey
     assert picture[len(picture) // 2, 16] > 0.05
     assert depth[len(depth) // 2, depth.shape[1] // 2] < 10
     assert [layer.use for layer in scene.view_layers] == [True, used]
+
+
+HIDE = {
+    "object": lambda cube, _part, _branch: setattr(cube, "hide_viewport", True),
+    "eye": lambda cube, _part, _branch: cube.hide_set(True),
+    "collection": lambda _cube, part, _branch: setattr(part, "hide_viewport", True),
+    "collection's eye": lambda _cube, _part, branch: setattr(branch, "hide_viewport", True),
+}
+
+
+@pytest.mark.parametrize("how", list(HIDE))
+def test_depth_shows_what_the_render_does_and_the_viewport_does_not(scene, tmp_path, monkeypatch, how, lit_probe):
+    monkeypatch.setattr(capture, "LONGEST_SIDE", 16)
+    monkeypatch.setattr(capture, "DEPTH_SIDE", 32)
+    scene.limelight.source = "SCENE"
+    cube = scene.objects["Cube"]
+    part = into_collection(scene, cube, "Set")
+    branch = bpy.context.view_layer.layer_collection.children["Set"]
+    shown = read_picture(capture.view(bpy.context, tmp_path)["depth"])
+    HIDE[how](cube, part, branch)
+    bpy.context.view_layer.update()
+    states = cube.hide_viewport, cube.hide_get(), part.hide_viewport, branch.hide_viewport
+    hidden = read_picture(capture.view(bpy.context, tmp_path)["depth"])
+    assert shown.min() < 10 and np.array_equal(shown, hidden)
+    assert states == (cube.hide_viewport, cube.hide_get(), part.hide_viewport, branch.hide_viewport)
+    assert sum(states) == 1
+
+
+def test_depth_leaves_out_a_collection_that_is_off_in_renders(scene, lit_probe):
+    scene.limelight.source = "SCENE"
+    cube = scene.objects["Cube"]
+    into_collection(scene, cube, "Helpers").hide_render = True
+    assert not np.isfinite(capture.cast_depth(bpy.context, 32)).any()
+    # In another collection too that is on, the cube is rendered.
+    scene.collection.objects.link(cube)
+    bpy.context.view_layer.update()
+    assert np.isfinite(capture.cast_depth(bpy.context, 32)).any()
 
 
 class Stub:

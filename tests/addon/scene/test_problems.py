@@ -42,8 +42,15 @@ def test_a_probe_behind_geometry_is_told_where_geometry_is_what_the_engine_sees(
     probe = probes.add_probe(scene, (0.2, 3, 0.1), 0.2)
     assert hidden(scene) == [f"{probe.name} is hidden from the camera by “Cube”"]
     assert problems.find_problems(bpy.context, quick=True) == []
-    cube.hide_render = True
-    assert hidden(scene) == []
+    helpers = bpy.data.collections.new("Helpers")
+    scene.collection.children.link(helpers)
+    scene.collection.objects.unlink(cube)
+    helpers.objects.link(cube)
+    for owner in (cube, helpers):
+        owner.hide_render = True
+        assert hidden(scene) == []
+        owner.hide_render = False
+    assert hidden(scene) != []
     settings = scene.limelight
     settings.source, settings.plate = "PLATE", bpy.data.images.new("photo", 48, 32)
     # In a photo whose depth is estimated, what stands in the scene is not there.
