@@ -33,8 +33,9 @@ class EstimateRun(EngineRun):
         from ..scene import results
 
         # Only now: a run that was cancelled or failed leaves the scene's take as it was.
-        bpy.data.scenes[self.scene_name].limelight.take = self._take
-        lit = results.load_results(context, self._answer, result)
+        scene = bpy.data.scenes[self.scene_name]
+        scene.limelight.take = self._take
+        lit = results.load_results(scene, self._answer, result)
         for answer in result.get("probes", []):
             previews.show_file(f"probe:{answer['name']}", str(self._answer / answer.get("preview", "")))
         return f"Estimated the light of {', '.join(probe.name for probe in lit)}"

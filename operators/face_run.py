@@ -128,7 +128,7 @@ class FaceLightRun(EngineRun):
         if memory.probe.name in context.view_layer.objects:
             memory.probe.hide_set(True)
         entries = [entry | {"name": memory.probe.name} for entry in result["probes"]]
-        results.load_results(context, self._answer, result | {"probes": entries})
+        results.load_results(scene, self._answer, result | {"probes": entries})
         for entry in entries:
             previews.show_file(f"probe:{entry['name']}", str(self._answer / entry.get("preview", "")))
         lit = world.apply_world(scene, memory.probe)

@@ -157,7 +157,7 @@ def estimate(context: bpy.types.Context, python: Path, device: str | None = None
             job = engine.wait(engine.submit("light", params), tell)
             if job.state != "done" or job.result is None:
                 return job, []
-            return job, results.load_results(context, Path(params["out"]), job.result)
+            return job, results.load_results(context.scene, Path(params["out"]), job.result)
     finally:
         engine.stop()
 

@@ -12,11 +12,14 @@ import bpy
 from . import compat, light_frames, own, probes
 
 
-def load_results(context: bpy.types.Context, folder: Path, result: dict[str, Any]) -> list[bpy.types.Object]:
-    """Store every probe's environment, fill, spheres and lamps; returns the probes that got light."""
+def load_results(scene: bpy.types.Scene, folder: Path, result: dict[str, Any]) -> list[bpy.types.Object]:
+    """Store every probe's environment, fill, spheres and lamps, and bring what it lights up to date.
+
+    Returns the probes that got light.
+    """
     lit: list[bpy.types.Object] = []
     for entry in result["probes"]:
-        probe = probes.named(context.scene, entry["name"])
+        probe = probes.named(scene, entry["name"])
         if probe is None:
             continue
         light = probe.limelight

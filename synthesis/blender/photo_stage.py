@@ -29,7 +29,7 @@ def main(out: Path) -> None:
     (entry,) = result["probes"]
     probe = probes.add_probe(scene, entry["position_world"], entry["radius"], entry["name"])
     bpy.context.view_layer.update()
-    results.load_results(bpy.context, out / "photo", result)
+    results.load_results(bpy.context.scene, out / "photo", result)
     catcher.add_shadow_catcher(scene, probe)
     add_still_life(scene, probe.matrix_world.translation, entry["radius"], camera)
     composite.setup_composite(scene)

@@ -348,14 +348,14 @@ def test_results_are_packed_and_replace_earlier_ones(scene, tmp_path):
         bpy.data.images.remove(made)
         entry[name] = f"{name}.exr"
     answer = {"probes": [entry], "seconds": {"estimate": 2.0}, "warnings": []}
-    assert results.load_results(bpy.context, tmp_path, answer) == [probe]
+    assert results.load_results(bpy.context.scene, tmp_path, answer) == [probe]
     made = world.apply_world(scene, probe)
     count = len(bpy.data.images)
-    results.load_results(bpy.context, tmp_path, answer)
+    results.load_results(bpy.context.scene, tmp_path, answer)
     assert len(bpy.data.images) == count
     # The truth that an artist lights with is no earlier estimate: it stays.
     truth = probe.limelight.truth = probe.limelight.environment = image_of(panorama(), "truth")
-    results.load_results(bpy.context, tmp_path, answer)
+    results.load_results(bpy.context.scene, tmp_path, answer)
     assert probe.limelight.truth == truth != probe.limelight.environment
     world.apply_world(scene, probe)
     shown = made.node_tree.nodes["Limelight light image"].image
@@ -377,7 +377,7 @@ def estimate(folder, lights, lamp_entries=()):
         for kind, file in maps.items():
             pixels.write(folder / file, np.full((4, 8, 3), value * (0.5 if kind == "fill" else 1), np.float32))
         entries.append({"name": probe.name, **maps, "lamps": list(lamp_entries)})
-    results.load_results(bpy.context, folder, {"probes": entries, "seconds": {}})
+    results.load_results(bpy.context.scene, folder, {"probes": entries, "seconds": {}})
 
 
 def shown_by(owner):

@@ -85,7 +85,7 @@ def test_light_goes_to_the_probe_of_this_file(namesake, tmp_path):
         pixels.write(tmp_path / f"{name}.exr", np.ones((4, 8, 3), np.float32))
     maps = {name: f"{name}.exr" for name in ("environment", "fill", "spheres")}
     entry = {"name": "Probe", **maps, "lamps": [], "position_world": [0.0, 0.0, 1.0]}
-    assert results.load_results(bpy.context, tmp_path, {"probes": [entry], "seconds": {}}) == [namesake]
+    assert results.load_results(bpy.context.scene, tmp_path, {"probes": [entry], "seconds": {}}) == [namesake]
     for number in range(2):
         (tmp_path / f"{number:04d}.exr").write_bytes((tmp_path / "fill.exr").read_bytes())
     entry |= dict.fromkeys(("environment", "fill"), "0001.exr")

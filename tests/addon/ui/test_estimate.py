@@ -32,13 +32,23 @@ def test_the_operator_gives_what_the_plain_call_gives(engine, scene, tmp_path):
     params = capture.capture(bpy.context, folder)
     params.setdefault("out", str(folder / "result"))
     job = running.wait(running.submit("light", params))
-    results.load_results(bpy.context, Path(params["out"]), job.result)
+    results.load_results(bpy.context.scene, Path(params["out"]), job.result)
     plain, lamps = environment_of(), bpy.data.objects["Probe"].limelight.lamps
     bpy.data.objects["Probe"].limelight.environment = None
     assert bpy.ops.limelight.estimate() == {"FINISHED"}
     assert np.array_equal(environment_of(), plain) and plain.max() > 1
     assert bpy.data.objects["Probe"].limelight.lamps == lamps
     assert "Estimated the light of Probe" in bpy.context.window_manager.limelight.message
+
+
+def test_the_light_goes_to_the_scene_it_was_estimated_in(engine, scene):
+    run = EstimateRun(bpy.context)
+    run.capture(bpy.context)
+    run.wait()
+    with bpy.context.temp_override(scene=bpy.data.scenes.new("Other")):
+        assert run.load(bpy.context) == "Estimated the light of Probe"
+    run.close()
+    assert environment_of().max() > 1
 
 
 def test_the_result_survives_without_the_engines_files(engine, scene):
