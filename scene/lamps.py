@@ -38,6 +38,15 @@ def apply_lamps(scene: bpy.types.Scene, probe: bpy.types.Object) -> list[bpy.typ
     return made
 
 
+def renew(scene: bpy.types.Scene, probe: bpy.types.Object) -> None:
+    """Make a probe's lamps anew after an estimate, where they light the scene together with its World."""
+    shown = scene.world
+    if shown is None or not own.is_own_world(shown) or shown.limelight.probe != probe.name:
+        return
+    if any(lamp[own.LAMP] == probe.name for lamp in _made(scene)):
+        apply_lamps(scene, probe)
+
+
 def follow(scene: bpy.types.Scene) -> None:
     """Let the lamps have the strength, rotation and tint of the scene's World, which shows the rest of their light."""
     if scene.world is None or not scene.world.limelight.probe:

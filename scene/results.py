@@ -9,7 +9,7 @@ from typing import Any
 
 import bpy
 
-from . import compat, light_frames, own, probes
+from . import compat, lamps, light_frames, own, probes
 
 
 def load_results(scene: bpy.types.Scene, folder: Path, result: dict[str, Any]) -> list[bpy.types.Object]:
@@ -32,6 +32,7 @@ def load_results(scene: bpy.types.Scene, folder: Path, result: dict[str, Any]) -
         light.seconds = sum(result["seconds"].values()) / len(result["probes"])
         notes = [*result.get("warnings", []), *entry.get("warnings", [])]
         light.status = notes[0] if notes else "Estimated"
+        lamps.renew(scene, probe)
         lit.append(probe)
     return lit
 

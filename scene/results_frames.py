@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 
 from . import camera as cameras
-from . import light_frames, probes, results
+from . import lamps, light_frames, probes, results
 
 #: What of an answer's entry is a file of light.
 _MAPS = ("environment", "fill")
@@ -43,6 +43,7 @@ def load_results(
         _store(scene, probe, folder, found, frames)
         notes = [*result.get("warnings", []), *(note for e in found.values() for note in e.get("warnings", []))]
         probe.limelight.status = notes[0] if notes else "Estimated"
+        lamps.renew(scene, probe)
         lit.append(probe)
     return lit
 

@@ -417,6 +417,29 @@ def test_the_world_follows_from_the_truth_to_a_new_estimate(scene, tmp_path):
     assert shown_by(made) == 3 and probe.limelight.truth == truth
 
 
+def test_lamps_and_fill_follow_a_new_estimate_together(scene, tmp_path):
+    probe = probes.add_probe(scene, (0, 0, 0), 0.1)
+    entry = {"kind": "sun", "direction": [0, 0, 1], "irradiance": [3.0] * 3, "angle_deg": 1}
+    estimate(tmp_path, {probe: 1}, [entry])
+    lamps.apply_lamps(scene, probe)
+    made = scene.world
+    made.limelight.strength_ev = 1.0
+    estimate(tmp_path, {probe: 2}, [entry | {"direction": [1, 0, 0], "irradiance": [7.0] * 3}])
+    (lamp,) = [o for o in scene.objects if o.type == "LIGHT"]
+    bpy.context.view_layer.update()
+    assert scene.world == made and shown_by(made) == 1 and lamp.data.energy == pytest.approx(14)
+    assert tuple(lamp.matrix_world.to_3x3().col[2]) == pytest.approx((1, 0, 0), abs=1e-6)
+    # Without concentrated light the World shows all of it.
+    estimate(tmp_path, {probe: 4})
+    assert shown_by(made) == 4 and not bpy.data.lights
+    # What the artist put in the World's place, with the lamps left on, stays.
+    estimate(tmp_path, {probe: 1}, [entry])
+    lamps.apply_lamps(scene, probe)
+    mine = scene.world = bpy.data.worlds.new("Mine")
+    estimate(tmp_path, {probe: 2}, [entry])
+    assert scene.world == mine and len(bpy.data.lights) == 1
+
+
 def test_an_asset_has_tags_and_a_thumbnail_that_can_be_seen(scene):
     dark = panorama() * 0.001
     made = asset.mark_asset(scene, lit_probe(scene, dark))

@@ -132,6 +132,15 @@ def test_sliders_scale_keys_turn_all_lamps_and_leave_the_artists_changes(scene, 
     assert brightness(scene, lamp, 3) == pytest.approx(30) and list(lamp.data.color) == pytest.approx([1, 1, 1])
 
 
+def test_lamps_follow_a_later_estimate(scene, tmp_path):
+    probe = lit(scene, tmp_path / "a", [5, 6])
+    lamps.apply_lamps(scene, probe)
+    later = answer(tmp_path / "b", [5, 6], lights=lambda n: [sun((1, 0, 0), (n, n, n))])
+    results_frames.load_results(scene, tmp_path / "b", later, {5: 5, 6: 6})
+    (lamp,) = [o for o in scene.objects if o.type == "LIGHT"]
+    assert shining(scene, lamp, 6).x == pytest.approx(1) and brightness(scene, lamp, 6) == pytest.approx(6)
+
+
 def test_applying_again_and_otherwise_leaves_nothing_behind(scene, tmp_path):
     probe = lit(scene, tmp_path, [1, 2, 3], lights=lambda n: [sun((1, 0, 0.1 * n), (n, 1, 1))],
                 place=lambda n: (0.5 * n, 0, 0))  # fmt: skip
