@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import bpy
+from mathutils import Vector
 
 from . import own, probes, renderer
 
@@ -24,7 +25,7 @@ def add_shadow_catcher(scene: bpy.types.Scene, probe: bpy.types.Object, size: fl
         probes.collection(scene).objects.link(plane)
     plane.data.clear_geometry()
     plane.data.from_pydata([(-half, -half, 0), (half, -half, 0), (half, half, 0), (-half, half, 0)], [], [(0, 1, 2, 3)])
-    plane.location = probe.matrix_world.translation
-    plane.location.z -= radius
+    # In the world: the artist may have given it a parent.
+    plane.matrix_world.translation = probe.matrix_world.translation - Vector((0, 0, radius))
     plane.is_shadow_catcher = True
     return plane

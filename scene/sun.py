@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-from mathutils import Vector
+from mathutils import Matrix, Vector
 
 from . import camera as cameras
 from . import own, probes
@@ -72,7 +72,7 @@ def put(scene: bpy.types.Scene, answer: dict[str, Any]) -> bpy.types.Object:
         lamp = bpy.data.objects.new(NAME, bpy.data.lights.new(NAME, "SUN"))
         # An empty name: no probe's, so that lamps made from probes leave it alone.
         lamp[MARK], lamp[own.LAMP] = True, ""
-        lamp.location = _place(scene)
+        lamp.matrix_world = Matrix.Translation(_place(scene))
         probes.collection(scene).objects.link(lamp)
     # The artist may have made another lamp of it; a change of type leaves earlier references behind.
     lamp.data.type = "SUN"
@@ -82,8 +82,9 @@ def put(scene: bpy.types.Scene, answer: dict[str, Any]) -> bpy.types.Object:
     data.color = irradiance / strength if strength > 0 else (1.0, 1.0, 1.0)
     data.energy = strength
     data.angle = math.radians(min(max(entry["angular_size_deg"], _SMALLEST), _LARGEST))
-    lamp.rotation_mode = "XYZ"
-    lamp.rotation_euler = Vector(entry["direction_world"]).to_track_quat("Z", "Y").to_euler()
+    towards = Vector(entry["direction_world"]).to_track_quat("Z", "Y")
+    # In the world: the artist may have given the lamp a parent.
+    lamp.matrix_world = Matrix.LocRotScale(lamp.matrix_world.translation, towards, None)
     lamp[SPREAD], lamp[RATIO] = float(entry["spread_deg"]), float(entry["key_to_fill"])
     return lamp
 

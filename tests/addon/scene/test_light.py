@@ -260,6 +260,18 @@ def test_the_composite_keeps_the_photos_pixels(scene, tmp_path):
     assert np.abs(pixels - values).max() < 2.5 / 255
 
 
+def test_a_shadow_catcher_with_a_parent_lies_under_the_probe(scene):
+    probe = lit_probe(scene, location=(1, 2, 3))
+    plane = catcher.add_shadow_catcher(scene, probe)
+    plane.parent = bpy.data.objects.new("Set", None)
+    scene.collection.objects.link(plane.parent)
+    plane.parent.location, plane.parent.scale = (5, 0, -1), (2, 2, 2)
+    bpy.context.view_layer.update()
+    assert catcher.add_shadow_catcher(scene, probe) == plane
+    bpy.context.view_layer.update()
+    assert tuple(plane.matrix_world.translation) == pytest.approx((1, 2, 2.9), abs=1e-5)
+
+
 @pytest.mark.parametrize("hidden", [False, True])
 def test_the_bake_holds_the_light_of_a_sun_that_no_camera_sees(scene, hidden):
     data = bpy.data.lights.new("Sun", "SUN")

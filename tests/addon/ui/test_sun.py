@@ -79,6 +79,20 @@ def test_a_second_run_updates_the_lamp_whatever_became_of_it(engine, scene):
     assert scene.objects["Key"].data.energy == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize("scale", [(2.0, 2.0, 2.0), (1.0, 1.0, -1.0)])
+def test_a_lamp_with_a_parent_shines_from_where_the_engine_says_too(scene, scale):
+    rig = bpy.data.objects.new("Rig", None)
+    scene.collection.objects.link(rig)
+    rig.location, rig.rotation_euler, rig.scale = (1.0, 2.0, 3.0), (0.3, 0.5, 1.5), scale
+    lamp = sun.put(scene, {"directions": [ANSWER]})
+    lamp.parent = rig
+    bpy.context.view_layer.update()
+    place = lamp.matrix_world.translation.copy()
+    assert sun.put(scene, {"directions": [ANSWER]}) == lamp
+    assert (shines_from(lamp).normalized() - Vector(ANSWER["direction_world"])).length < 1e-5
+    assert (lamp.matrix_world.translation - place).length < 1e-5
+
+
 def test_it_is_one_undo_step(engine, scene):
     bpy.context.preferences.edit.use_global_undo = True
     bpy.ops.ed.undo_push(message="before")
