@@ -13,7 +13,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from . import camera as cameras
-from . import compat, probes
+from . import compat, keys, probes
 
 #: The custom property that marks the mesh, and vertices along the photo's longer side.
 MARK, SIDE = "limelight_depth", 192
@@ -30,7 +30,7 @@ def find(scene: bpy.types.Scene) -> bpy.types.Object | None:
 
 
 def is_edited(scene: bpy.types.Scene) -> bool:
-    """Whether the artist is in Edit Mode, or another, of the depth mesh: Blender then gives its object no other mesh."""
+    """Whether the depth mesh is in Edit Mode, or another: Blender then gives its object no other mesh."""
     thing = find(scene)
     return thing is not None and thing.mode != "OBJECT"
 
@@ -185,11 +185,17 @@ def ground(points: np.ndarray, faces: np.ndarray, rounds: int = 300, seed: int =
 def snap_to_ground(scene: bpy.types.Scene) -> float:
     """Turn and lift the camera, with the mesh and the probes, so that the photo's ground lies at z = 0; its height.
 
-    Raises ``ValueError`` without a mesh or without any ground in it.
+    Raises ``ValueError`` without a mesh or any ground in it, or if one of them would not stay where it is put.
     """
     thing, camera = find(scene), scene.camera
     if thing is None or camera is None:
         raise ValueError("there is no depth mesh: press Depth as Mesh first")
+    for moved in (camera, thing, *probes.probes(scene)):
+        if keys.hold(moved):
+            raise ValueError(
+                f"“{moved.name}” would not stay there, because it has keyframes, drivers or constraints; clear "
+                "them, or parent camera, mesh and probes to an Empty and turn and lift that"
+            )
     matrix = np.array(thing.matrix_world)
     corners = np.empty(len(thing.data.vertices) * 3, np.float32)
     thing.data.vertices.foreach_get("co", corners)

@@ -10,6 +10,12 @@ import bpy
 
 from . import compat
 
+#: Where an object is, how it is turned and how large.
+_PLACE = (
+    *("location", "rotation_euler", "rotation_quaternion", "rotation_axis_angle", "scale"),
+    *("delta_location", "delta_rotation_euler", "delta_rotation_quaternion", "delta_scale"),
+)
+
 
 def animate(thing: Any, path: str, frames: Sequence[float], values: Sequence[Sequence[float] | float]) -> None:
     """Let a property of a datablock have ``values`` at ``frames``, straight in between.
@@ -60,6 +66,17 @@ def scale(thing: Any, path: str, factors: Sequence[float]) -> None:
 def are(thing: Any, *paths: str) -> bool:
     """Whether any of these properties has keys."""
     return any(curve.data_path in paths for curve in compat.curves(thing))
+
+
+def hold(thing: bpy.types.Object) -> bool:
+    """Whether keys, drivers, strips or constraints put an object where it is, so that moving it would not last."""
+    if are(thing, *_PLACE) or any(c.enabled and c.influence > 0 for c in thing.constraints):
+        return True
+    animation = thing.animation_data
+    if animation is None:
+        return False
+    driven = any(driver.data_path in _PLACE for driver in animation.drivers)
+    return driven or any(not track.mute for track in animation.nla_tracks)
 
 
 def _clear(thing: Any, path: str, index: int) -> None:

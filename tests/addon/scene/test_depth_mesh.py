@@ -139,6 +139,34 @@ def test_the_ground_is_found_and_put_under_the_camera(shot, tilt):
     assert math.asin(looks.z) == pytest.approx(-tilt, abs=0.02)
 
 
+def keyed(thing):
+    thing.keyframe_insert("location", frame=1)
+
+
+def driven(thing):
+    thing.driver_add("rotation_euler", 2)
+
+
+def constrained(thing):
+    thing.constraints.new("LIMIT_LOCATION")
+
+
+@pytest.mark.parametrize(
+    ("name", "hold"), [("Camera", keyed), ("Camera", driven), ("Camera", constrained), ("Probe", keyed)]
+)
+def test_what_would_not_stay_on_the_ground_is_not_moved(shot, name, hold):
+    probes.add_probe(shot, (0, 0, 0), 0.1)
+    shot.camera.matrix_world = Matrix.Translation((1, 1, 9)) @ Matrix.Rotation(math.radians(90), 4, "X")
+    bpy.context.view_layer.update()
+    thing = depth_mesh.show(shot, floor_depth(shot))
+    hold(bpy.data.objects[name])
+    bpy.context.view_layer.update()
+    before = thing.matrix_world.copy()
+    with pytest.raises(RuntimeError, match=f"“{name}” would not stay"):
+        bpy.ops.limelight.snap_to_ground()
+    assert thing.matrix_world == before and shot.camera.matrix_world.translation.z == pytest.approx(9)
+
+
 def test_without_ground_or_mesh_nothing_moves(shot):
     before = shot.camera.matrix_world.copy()
     with pytest.raises(RuntimeError, match="no depth mesh"):
