@@ -51,7 +51,8 @@ def select(thing: bpy.types.Object, which: np.ndarray) -> None:
 def apply_transform(thing: bpy.types.Object) -> None:
     """Put an object's place, turn and size into its Gaussians, which Blender's own Apply does to their places alone."""
     bpy.context.view_layer.update()
-    splat_data.replace(thing.data, splat_place.placed(splat_data.read(thing), np.array(thing.matrix_world)))
+    placed = splat_place.placed(splat_data.read(thing), np.array(thing.matrix_world))
+    splat_data.replace(_own_mesh(thing), placed)
     children = {child: child.matrix_world.copy() for child in thing.children}
     thing.matrix_world = thing.matrix_world.Identity(4)
     thing[splat_drawing.AXES] = "Z_UP"
@@ -66,7 +67,7 @@ def merge(into: bpy.types.Object, others: list[bpy.types.Object]) -> None:
     inverse = into.matrix_world.inverted_safe()
     parts = [splat_place.placed(splat_data.read(other), np.array(inverse @ other.matrix_world)) for other in others]
     cloud = splat_place.merged([splat_data.read(into), *parts])
-    splat_data.replace(into.data, cloud)
+    splat_data.replace(_own_mesh(into), cloud)
     modifier = splat_drawing.modifier(into)
     assert modifier is not None
     values: dict[str, Any] = {name: splat_drawing.value(into, name) for name in splat_nodes.INPUTS}
@@ -76,5 +77,19 @@ def merge(into: bpy.types.Object, others: list[bpy.types.Object]) -> None:
     for other in others:
         for child in list(other.children):
             if splat_drawing.PROXY in child:
-                bpy.data.meshes.remove(child.data)
-        bpy.data.meshes.remove(other.data)
+                _remove(child)
+        _remove(other)
+
+
+def _own_mesh(thing: bpy.types.Object) -> bpy.types.Mesh:
+    """An object's mesh, made its own first, so that linked duplicates stay as they are."""
+    if thing.data.users > 1:
+        thing.data = thing.data.copy()
+    return thing.data
+
+
+def _remove(thing: bpy.types.Object) -> None:
+    mesh = thing.data
+    bpy.data.objects.remove(thing)
+    if not mesh.users:
+        bpy.data.meshes.remove(mesh)

@@ -107,6 +107,22 @@ def test_merged_clouds_lie_where_they_lay(add):
     assert splat_drawing.value(first, "Exposure") == 1.5
 
 
+def test_linked_duplicates_are_edited_apart(add):
+    first = add(cloud_of(6))
+    second, third = first.copy(), first.copy()
+    for number, copy in enumerate((second, third), start=1):
+        bpy.context.collection.objects.link(copy)
+        copy.location.x = 5 * number
+    before = splat_data.read(first).means
+    splat_edit.apply_transform(second)
+    np.testing.assert_allclose(splat_data.read(third).means, before)
+    np.testing.assert_allclose(splat_data.read(second).means, before + np.array([5, 0, 0]), atol=1e-5)
+    splat_edit.merge(first, [third])
+    expected = np.concatenate([before, before + np.array([10, 0, 0])])
+    np.testing.assert_allclose(splat_data.read(first).means, expected, atol=1e-5)
+    assert len(bpy.data.meshes) == 2 and first.data != second.data
+
+
 def test_what_is_deleted_is_what_was_meant(add):
     table = splat_files.rows(
         [[x, 0, 0] for x in range(9)] + [[1000, 0, 0]], np.full((10, 3), 0.5), [0.05] * 2 + [0.5] * 8,
