@@ -68,9 +68,11 @@ def remove(image: bpy.types.Image) -> None:
     if not is_relit(image):
         raise ValueError(f"“{image.name}” was not made by Relight")
     source, ratio = source_of(image), image.limelight.ratio
+    # Held to the end: a photo that nothing shows any more would go with the first scene.
+    image.use_fake_user = True
     for scene in bpy.data.scenes:
         if scene.limelight.plate == image and source is not None:
-            plate.use_image(scene, source)
+            plate.exchange(scene, source)
     for editor in editors():
         if editor.image == image and source is not None:
             editor.image = source

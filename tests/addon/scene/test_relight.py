@@ -246,7 +246,12 @@ def test_the_result_becomes_the_photo_that_estimates_read(scene, camera, picture
     assert (scene.render.resolution_x, scene.render.resolution_y) == (12, 8)
     path, size = frames.save_still(scene, tmp_path)
     assert size == (12, 8) and pixels.read(path)[0, 0, :3] == pytest.approx(2.5)
+    scene.limelight.source, scene.render.resolution_percentage, scene.render.film_transparent = "SCENE", 50, False
+    second.use_fake_user = False
     relit.remove(second)
     assert scene.limelight.plate == picture and other.name in bpy.data.images
+    assert [b.image for b in camera.data.background_images] == [picture]
+    left = scene.limelight.source, scene.render.resolution_percentage, scene.render.film_transparent
+    assert left == ("SCENE", 50, False), "the artist's settings are no part of the result"
     with pytest.raises(ValueError, match="not made by Relight"):
         relit.remove(picture)
