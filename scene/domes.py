@@ -6,6 +6,8 @@ from __future__ import annotations
 from functools import partial
 
 import bpy
+import numpy as np
+from mathutils import Matrix, Vector
 
 from . import compat, keys, light_frames, own, probes, renderer, world
 
@@ -22,18 +24,18 @@ def apply_domes(scene: bpy.types.Scene, lit: list[bpy.types.Object]) -> list[bpy
         raise RuntimeError("Local domes need the light linking of Blender 4.0 or newer")
     renderer.use_cycles(scene)
     world.clear_other_light(scene)
-    objects = [o for o in scene.objects if o.type in _LIT and not o.hide_render]
-    nearest = {o.name: min(lit, key=partial(_distance, o)).name for o in objects}
-    size = 4 * max([1.0, *(_reach(o, lit) for o in objects)])
+    corners = {o: found for o in scene.objects if (found := _corners(o))}
+    nearest = {o: min(lit, key=partial(_distance, found)) for o, found in corners.items()}
+    size = 4 * max([1.0, *(_reach(found, lit) for found in corners.values())])
     domes = []
     for probe in lit:
-        if probe.name not in nearest.values():
+        if probe not in nearest.values():
             # A dome whose list of receivers is empty would light everything.
             continue
         dome = _dome(scene, probe, size)
         receivers = bpy.data.collections.new(f"{probe.name} receivers")
-        for o in objects:
-            if nearest[o.name] == probe.name:
+        for o in corners:
+            if nearest[o] == probe:
                 receivers.objects.link(o)
         dome.light_linking.receiver_collection = receivers
         domes.append(dome)
@@ -55,12 +57,29 @@ def remove_domes(scene: bpy.types.Scene) -> None:
                 bpy.data.materials.remove(material)
 
 
-def _distance(probe: bpy.types.Object, other: bpy.types.Object) -> float:
-    return (other.matrix_world.translation - probe.matrix_world.translation).length
+def _corners(thing: bpy.types.Object) -> list[Vector]:
+    """World corners of the boxes about all that a dome would light of an object, or of the collection it instances."""
+    if thing.hide_render:
+        return []
+    instanced = thing.instance_collection if thing.instance_type == "COLLECTION" else None
+    if thing.type == "EMPTY" and instanced is not None:
+        put = thing.matrix_world @ Matrix.Translation(-instanced.instance_offset)
+        return [put @ corner for part in instanced.all_objects for corner in _corners(part)]
+    if thing.type not in _LIT:
+        return []
+    # Without dimensions, Blender knows of no box.
+    box = thing.bound_box if any(thing.dimensions) else [(0.0, 0.0, 0.0)]
+    return [thing.matrix_world @ Vector(corner) for corner in box]
 
 
-def _reach(other: bpy.types.Object, lit: list[bpy.types.Object]) -> float:
-    return max(_distance(probe, other) for probe in lit) + max(other.dimensions)
+def _distance(corners: list[Vector], probe: bpy.types.Object) -> float:
+    """From a probe to the middle of what has these corners."""
+    middle = (np.min(corners, axis=0) + np.max(corners, axis=0)) / 2
+    return (Vector(middle) - probe.matrix_world.translation).length
+
+
+def _reach(corners: list[Vector], lit: list[bpy.types.Object]) -> float:
+    return max((corner - probe.matrix_world.translation).length for corner in corners for probe in lit)
 
 
 def _dome(scene: bpy.types.Scene, probe: bpy.types.Object, radius: float) -> bpy.types.Object:
