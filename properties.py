@@ -359,32 +359,36 @@ class ProbeLight(PropertyGroup):
 class WorldLight(PropertyGroup):
     """How a world shows a probe's environment"""
 
+    # Keys would change these alone and not what they stand for: Blender calls no ``update`` when it plays them.
+
     strength_ev: FloatProperty(
         name="Strength (EV)", description="Brightness of the light in stops: +1 is twice as bright", soft_min=-6,
-        soft_max=6, update=_update_world,
+        soft_max=6, options=set(), update=_update_world,
     )  # fmt: skip
     rotation: FloatProperty(
         name="Rotation",
         description="Turns the light about the vertical, counter-clockwise seen from above",
         subtype="ANGLE",
+        options=set(),
         update=_update_world,
     )
     tint: FloatVectorProperty(
         name="Tint", description="Colours the light", subtype="COLOR", size=3, min=0.0, soft_max=1.0,
-        default=(1.0, 1.0, 1.0), update=_update_world,
+        default=(1.0, 1.0, 1.0), options=set(), update=_update_world,
     )  # fmt: skip
     separate_background: BoolProperty(
         name="Separate background",
         description="Let the camera see the map with a brightness and rotation of its own",
+        options=set(),
         update=_update_world,
     )
     background_strength_ev: FloatProperty(
         name="Background strength", description="Brightness of the visible background in stops", soft_min=-6,
-        soft_max=6, update=_update_world,
+        soft_max=6, options=set(), update=_update_world,
     )  # fmt: skip
     background_rotation: FloatProperty(
         name="Background rotation", description="Turns the visible background only", subtype="ANGLE",
-        update=_update_world,
+        options=set(), update=_update_world,
     )  # fmt: skip
     probe: StringProperty(name="Probe", description="The probe whose light this world shows")
 

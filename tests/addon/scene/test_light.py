@@ -99,6 +99,13 @@ def test_sliders_turn_counter_clockwise_brighten_and_tint(scene, tmp_path):
     assert render(scene, tmp_path)[16, 24, :3] == pytest.approx(0.25 * np.array(COLOURS["+Y"]), abs=0.02)
 
 
+def test_sliders_take_no_keys_that_nothing_would_follow(scene):
+    look = world.apply_world(scene, lit_probe(scene)).limelight
+    for name in ("strength_ev", "rotation", "tint", "separate_background"):
+        with pytest.raises(TypeError, match="not animatable"):
+            look.keyframe_insert(name)
+
+
 def test_applying_twice_updates_and_never_duplicates(scene):
     probe = lit_probe(scene)
     first = world.apply_world(scene, probe)
