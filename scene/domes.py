@@ -74,7 +74,8 @@ def _corners(thing: bpy.types.Object) -> list[Vector]:
 
 def _distance(corners: list[Vector], probe: bpy.types.Object) -> float:
     """From a probe to the middle of what has these corners."""
-    middle = (np.min(corners, axis=0) + np.max(corners, axis=0)) / 2
+    box = np.array(corners)
+    middle = (box.min(0) + box.max(0)) / 2
     return (Vector(middle) - probe.matrix_world.translation).length
 
 

@@ -63,10 +63,10 @@ def probes(scene: bpy.types.Scene) -> list[bpy.types.Object]:
 def named(scene: bpy.types.Scene, name: str) -> bpy.types.Object | None:
     """The scene's probe of this name, if there is one."""
     thing = scene.objects.get(name)
-    if thing is not None and thing.library is not None:
-        # Another file's objects may have the names of this one's, and come first.
-        return next((probe for probe in probes(scene) if probe.name == name), None)
-    return thing if thing is not None and is_probe(thing) else None
+    if thing is not None and is_probe(thing):
+        return thing
+    # Another file's objects may have the names of this one's, and come first.
+    return next((probe for probe in probes(scene) if probe.name == name), None)
 
 
 def used(scene: bpy.types.Scene) -> list[bpy.types.Object]:
