@@ -137,10 +137,15 @@ class LIMELIGHT_OT_apply_splat_transform(Operator):
         return context.mode == "OBJECT" and bool(clouds(context))
 
     def execute(self, context: Context):
-        from ..scene import splat_edit
+        from ..scene import keys, splat_edit
 
+        chosen = clouds(context)
+        held = next((thing.name for thing in chosen if keys.hold(thing)), None)
+        if held is not None:
+            self.report({"ERROR"}, f"“{held}” is moved by keys, drivers or constraints: clear them first")
+            return {"CANCELLED"}
         try:
-            for thing in clouds(context):
+            for thing in chosen:
                 splat_edit.apply_transform(thing)
         except _FAULTS as error:
             self.report({"ERROR"}, str(error))

@@ -31,7 +31,8 @@ def parser() -> argparse.ArgumentParser:
     light = commands.add_parser("light", help="estimate and apply light")
     light.add_argument("--probe", default="all", help="name of a probe, or all")
     light.add_argument("--apply", choices=("world", "lamps", "domes", "none"), default="world")
-    light.add_argument("--range", help="frames FIRST-LAST or FIRST-LASTxSTEP instead of the current one")
+    told = "frames FIRST-LAST or FIRST-LASTxSTEP instead of the current one; negative ones as --range=-10-5"
+    light.add_argument("--range", help=told)
     light.add_argument("--camera", help="name of the camera; default: the scene's")
     light.add_argument("--out", help="folder that keeps the light of a range; default: as the file says")
     light.add_argument("--anew", action="store_true", help="of a range, keep no frame that is there")

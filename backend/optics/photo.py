@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import math
 import shlex
 import warnings as python_warnings
 from collections.abc import Iterator
@@ -80,11 +81,11 @@ def picture_size(path: Path) -> tuple[int, int]:
         raise BadInput(f"{path.name} is not a picture that can be read.", _READABLE) from error
 
 
-def extract_frames(video: Path) -> str:
-    """The sentence that helps who has a video: how to make pictures of it."""
+def extract_frames(video: Path, wanted: str = "their folder") -> str:
+    """The sentence that helps who has a video: how to make pictures of it, and what of them is ``wanted``."""
     folder = video.stem
     make, extract = shlex.join(["mkdir", folder]), shlex.join(["ffmpeg", "-i", str(video), f"{folder}/%04d.png"])
-    return f"Extract its frames ({make} && {extract}) and give the folder {folder} instead."
+    return f"Extract its frames ({make} && {extract}) and give {wanted} instead."
 
 
 def is_video(path: Path) -> bool:
@@ -99,7 +100,7 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         raise BadInput(f"{path} is a folder, not a picture.", "Name a picture file.")
     if is_video(path):
-        raise BadInput(f"{path.name} is a video.", extract_frames(path))
+        raise BadInput(f"{path.name} is a video.", extract_frames(path, "one of them"))
     if path.stat().st_size == 0:
         raise BadInput(f"{path.name} is empty.", "Export the picture again.")
 
@@ -170,15 +171,24 @@ def _read_display(path: Path, largest_side: int | None) -> Photo:
         raise BadInput(f"{path.name} is not a picture that can be read.", _READABLE) from error
     except Image.DecompressionBombError as error:
         raise BadInput(f"{path.name} has more than {MOST_PIXELS} pixels.", "Scale it down first.") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, TypeError, EOFError) as error:
         raise BadInput(f"{path.name} is damaged or cut off ({error}).", "Export or copy it again.") from error
     radiance, alpha = _linear_values(pixels)
     return Photo(
         _limit(radiance, largest_side, notes, path),
         None if alpha is None else _limit(alpha[..., None], largest_side, [], path)[..., 0],
-        float(focal) if focal else None,
+        _millimetres(focal),
         notes,
     )
+
+
+def _millimetres(focal: object) -> float | None:
+    """EXIF's focal length; None where it is missing, or no length."""
+    try:
+        found = float(focal)  # type: ignore[arg-type]
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return found if 0 < found < math.inf else None
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:

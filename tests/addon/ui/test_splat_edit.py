@@ -113,6 +113,14 @@ def test_merge_and_apply_and_export(scan, tmp_path):
         bpy.ops.limelight.export_splats(filepath=str(tmp_path / "none" / "out.ply"))
 
 
+def test_the_transform_of_a_moving_cloud_is_not_applied(scan):
+    scan.keyframe_insert("location", frame=1)
+    before = np.array(scan.matrix_world)
+    with pytest.raises(RuntimeError, match="clear them first"):
+        bpy.ops.limelight.apply_splat_transform()
+    assert np.array_equal(np.array(scan.matrix_world), before)
+
+
 def test_what_is_deleted_comes_back_with_undo(scan):
     bpy.ops.ed.undo_push(message="before")
     bpy.ops.limelight.delete_splats(what="FAINT")
