@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,9 @@ def run_batch(job: RelightJob, report: Report) -> dict[str, Any]:
             report.log(f"{part.source.name}: {told.text}")
             continue
         if not result["relit"]:
+            if _recorded(job) != _settings(job):
+                # They are next to be made anew; should this run not come to it, nobody takes them for the new ones.
+                _remove_results(other for other in todo if other is not part)
             write_json(job.out / _RECORD, _settings(job))
         result["relit"].append(entry)
     report.progress(1.0, "Done")
@@ -94,16 +98,26 @@ def _settings(job: RelightJob) -> dict[str, Any]:
     return {**values, "reference": str(job.reference.resolve())}
 
 
+def _recorded(job: RelightJob) -> Any:
+    """The settings that the results in the folder were made with; None if nothing readable tells."""
+    try:
+        return json.loads((job.out / _RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _remove_results(parts: Iterable[RelightJob]) -> None:
+    """Remove earlier results of ``parts``, but never the reference, which may lie among them."""
+    for part in parts:
+        if part.out.is_file() and not part.out.samefile(part.reference):
+            part.out.unlink()
+
+
 def _check_record(job: RelightJob) -> None:
     """Refuse to go on in a folder whose results were made with other settings."""
-    record = job.out / _RECORD
-    if job.overwrite or not record.is_file():
+    if job.overwrite or not (job.out / _RECORD).is_file():
         return
-    try:
-        earlier = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        earlier = None
-    if earlier != _settings(job):
+    if _recorded(job) != _settings(job):
         raise BadInput(
             f"The results in {job.out} were made with other settings.",
             "Choose another folder, or add --overwrite to make them anew.",

@@ -73,6 +73,28 @@ def test_results_of_other_settings_are_not_mixed(sources, relighter) -> None:
     assert relight(sources, strength=0.5)["kept"] == 3
 
 
+def test_results_that_could_not_be_made_anew_do_not_pass_for_the_new_ones(sources, relighter) -> None:
+    fake = relighter(RED)
+    out, whole = sources.parent / "out", (sources / "b.png").read_bytes()
+    relight(sources)
+    # Nothing is lost while the new settings have made nothing.
+    gain, fake.gain = fake.gain, torch.zeros(7)
+    assert not relight(sources, strength=0.2, overwrite=True)["relit"] and (out / "b.png").is_file()
+    fake.gain = gain
+    (sources / "b.png").write_bytes(whole[:60])
+    assert len(relight(sources, strength=0.2, overwrite=True)["relit"]) == 2
+    assert not (out / "b.png").exists()
+    (sources / "b.png").write_bytes(whole)
+    result = relight(sources, strength=0.2)
+    assert result["kept"] == 2 and [Path(entry["relit"]).name for entry in result["relit"]] == ["b.png"]
+    # Of the same settings, what was made stays, and a reference among the results always does.
+    (sources / "b.png").write_bytes(whole[:60])
+    relight(sources, strength=0.2, overwrite=True)
+    assert (out / "b.png").is_file()
+    relight(sources, strength=0.3, overwrite=True, reference=str(out / "b.png"))
+    assert (out / "b.png").is_file()
+
+
 def test_a_cancelled_run_keeps_what_is_done(sources, relighter) -> None:
     fake = relighter(RED)
 
