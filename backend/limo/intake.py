@@ -12,7 +12,7 @@ from ..optics import exr
 from ..optics.camera import Camera
 from ..optics.photo import read_photo
 from .job import LightJob, ProbeSpec
-from .view import DEFAULT_IMAGE_RADIUS, Probe, View
+from .view import Probe, View, default_radius
 
 
 def read_view(job: LightJob) -> tuple[View, str]:
@@ -81,5 +81,5 @@ def place_probe(view: View, spec: ProbeSpec, radius: float | None) -> Probe:
         assert spec.u is not None and spec.v is not None
         return Probe.from_pixel(view, spec.u, spec.v, depth=spec.depth, radius=radius, name=spec.name)
     if radius is None:
-        radius = DEFAULT_IMAGE_RADIUS * view.camera.width / view.camera.fx * abs(float(position[2]))
+        radius = default_radius(view.camera, abs(float(position[2])))
     return Probe(spec.name, position, radius)

@@ -15,6 +15,8 @@ from ..optics.camera import Camera
 
 #: A probe whose size nobody gave shows as a ball of this share of the picture's width.
 DEFAULT_IMAGE_RADIUS = 0.06
+#: And is of at most this share of its distance, which keeps it in front of even the widest lens.
+_LARGEST_RADIUS = 0.4
 
 
 @dataclass
@@ -110,7 +112,7 @@ class Probe:
         surface = view.depth_at(u, v)
         if depth is None:
             depth = surface if math.isfinite(surface) else _far(view)
-            size = radius if radius is not None else DEFAULT_IMAGE_RADIUS * view.camera.width / view.camera.fx * depth
+            size = radius if radius is not None else default_radius(view.camera, depth)
             depth = max(depth - size, 0.5 * depth)
         elif depth > 1.05 * surface:
             raise BadInput(
@@ -118,8 +120,13 @@ class Probe:
                 "Give a smaller depth, or leave it out to use the surface's.",
             )
         if radius is None:
-            radius = DEFAULT_IMAGE_RADIUS * view.camera.width / view.camera.fx * depth
+            radius = default_radius(view.camera, depth)
         return cls(name, view.camera.point(u, v, depth), radius)
+
+
+def default_radius(camera: Camera, depth: float) -> float:
+    """The radius of a probe ``depth`` metres deep whose size nobody gave, in metres."""
+    return min(DEFAULT_IMAGE_RADIUS * camera.width / camera.fx, _LARGEST_RADIUS) * depth
 
 
 def _far(view: View) -> float:

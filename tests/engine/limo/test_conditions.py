@@ -5,6 +5,8 @@ import pytest
 import torch
 from limelight.backend.errors import BadInput
 from limelight.backend.limo.conditions import conditions, log_normalise
+from limelight.backend.limo.intake import place_probe
+from limelight.backend.limo.job import ProbeSpec
 from limelight.backend.limo.view import Probe, View
 from limelight.backend.optics.camera import Camera
 
@@ -74,3 +76,16 @@ def test_probes_are_placed_in_front_of_surfaces_and_checked():
         assert caught.value.remedy
     with pytest.raises(BadInput, match="behind the camera"):
         Probe("p", torch.tensor([0.0, 0.0, 1.0]), 0.1)
+
+
+@pytest.mark.parametrize("fov", [150, 160, 170])
+def test_probes_whose_size_nobody_gave_fit_before_the_widest_lens(fov):
+    view = View(torch.rand(48, 64, 3), torch.full((48, 64), 3.0), Camera.from_fov(64, 48, fov))
+    position = torch.tensor([0.0, 0.0, -2.0])
+    for probe in (
+        Probe.from_pixel(view, 0.5, 0.5),
+        Probe.from_pixel(view, 0.5, 0.5, depth=2.0),
+        place_probe(view, ProbeSpec("p", position=position.tolist()), None),
+    ):
+        assert 0 < probe.radius < -0.5 * float(probe.position[2])
+        assert -float(probe.position[2]) + probe.radius < 3.2
