@@ -29,6 +29,13 @@ def uprighting(splats: Splats, y_up: bool, to_y_up: bool) -> Array | None:
     return HALF_TURN if y_up != to_y_up else None
 
 
+def standing(splats: Splats, y_up: bool) -> Splats:
+    """The cloud with z up, from the axes that :func:`uprighting` takes it to have."""
+    if splats.z_up:
+        return splats
+    return replace(turned(splats, QUARTER_TURN.T if y_up else QUARTER_TURN), z_up=True)
+
+
 def placed(splats: Splats, matrix: Array) -> Splats:
     """The cloud under an affine ``matrix`` (4, 4); if it shears or mirrors, harmonics follow its rotation alone."""
     linear, shift = np.asarray(matrix, float)[:3, :3], np.asarray(matrix, float)[:3, 3]

@@ -21,7 +21,8 @@ from ..optics import exr
 from ..optics.camera import Camera
 from . import render
 from .files import formats
-from .inputs import read_poses
+from .inputs import has_z_up, read_poses
+from .place import HALF_TURN, standing, turned
 from .raster import SplatCamera
 from .raster.dense import rotations
 from .shading.environment import Light, from_panorama
@@ -36,7 +37,8 @@ _FOV, _HEIGHT = 40.0, 0.35
 class Relighting:
     """``splats``: a file with material; ``environment``: an HDRI (2:1, world frame); ``out``: a folder for pictures.
 
-    ``cameras``: a scene whose cameras are used, without its pictures' light; else ``views`` places all around, z up.
+    ``cameras``: a scene whose cameras are used, without its pictures' light; else ``views`` places all around, upright as
+    the kind of file has it.
     ``raw``: 0 shows physical shading alone, 1 blends by the progress as training does. ``exposure`` in stops.
     """
 
@@ -73,7 +75,13 @@ def run_relighting(job: Relighting, report: Report) -> dict[str, Any]:
     if header.get("limelightFrame") == "camera":
         notes.append("The environment is in a camera's frame; it is used as if that were the world's.")
     report.progress(0.05, "Looking where light can reach")
-    cloud = loaded.splats.tensors(device)
+    splats = loaded.splats
+    if job.cameras is None:
+        splats = standing(splats, loaded.format.y_up)
+    elif loaded.format.y_up:
+        # Its axes were turned when it was written; cameras are where they were.
+        splats = standing(splats, True) if has_z_up(job.cameras) else turned(splats, HALF_TURN)
+    cloud = splats.tensors(device)
     axes = rotations(F.normalize(cloud["quats"], dim=-1))
     seen = bake(cloud["means"], axes, cloud["scales"], cloud["opacity"])
     cloud["progress"] = 1 - job.raw * (1 - cloud["progress"])

@@ -43,6 +43,8 @@ FORMATS = (
     Format("gltf", (".glb", ".gltf"), True, HIGHEST_DEGREE, gltf.read, gltf.write),
 )
 _BY_NAME = {row.name: row for row in FORMATS}
+#: Whose axes splats have that were learnt of photos, but for those that say that z is up.
+PLAIN = _BY_NAME["ply"]
 
 
 @dataclass(frozen=True)

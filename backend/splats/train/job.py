@@ -99,7 +99,7 @@ def _begin(job: TrainJob, scene: Scene, most: int, texels: int, device: str) -> 
 def _written(job: TrainJob, scene: Scene, trainer: Trainer, told: dict[str, Any]) -> dict[str, Any]:
     """Write the splats and their light."""
     splats = replace(trainer.learnt.splats(), z_up=has_z_up(job.scene))
-    notes = formats.write(splats, job.out)
+    notes = formats.write(splats, job.out, turn_from=formats.PLAIN)
     environment = job.out.with_name(f"{job.out.name.split('.')[0]}_environment.exr")
     radiance = trainer.learnt.radiance().detach().cpu()
     exr.write_panorama(environment, to_panorama(radiance, 4 * radiance.shape[1]), frame="world")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,26 @@ def test_the_lit_side_is_the_lamps(folder: Path) -> None:
         shown = pixels(out / "view_000.png")
         light = (shown[..., :3] * shown[..., 3:]).sum(-1)
         assert np.sign(light[:, 16:].sum() - light[:, :16].sum()) == side
+
+
+def test_the_same_is_seen_whatever_the_files_axes(folder: Path) -> None:
+    cloud = ball()
+    cloud["albedo"] = cloud["albedo"] * (cloud["means"][:, 2:] > 0)
+    formats.write(replace(from_tensors(cloud), z_up=True), folder / "z_up.ply")
+    formats.write(formats.read(folder / "z_up.ply").splats, folder / "y_up.glb", turn_from=formats.PLAIN)
+    y_up = formats.read(folder / "y_up.glb")
+    formats.write(y_up.splats, folder / "y_down.ply", turn_from=y_up.format)
+    for cameras, files in (
+        (None, ("z_up.ply", "y_up.glb", "y_down.ply")),
+        (folder / "scene", ("z_up.ply", "y_up.glb")),
+    ):
+        seen = []
+        for name in files:
+            job = Relighting(folder / name, folder / "own.exr", folder / f"{name}.out", cameras, views=1, size=40)
+            seen.append(pixels(run_relighting(job, SilentReport())["pictures"][0]))
+        first, *others = seen
+        assert first[:20, :, :3].sum() > 1.5 * first[20:, :, :3].sum()
+        assert all(abs(other - first).mean() < 0.02 for other in others)
 
 
 def test_splats_without_material_are_told(folder: Path) -> None:

@@ -110,6 +110,16 @@ def test_a_trained_file_stands_for_the_first_stage(scene: Path, trained: Path, t
     assert "radiance" not in answer["psnr"] and answer["psnr"]["joint"] > 20
 
 
+def test_a_file_with_y_up_shows_the_scene_upright(scene: Path, trained: Path, tmp_path: Path) -> None:
+    run_train(job(scene, tmp_path / "ball.glb"), SilentReport())
+    upright, learnt = (
+        torch.from_numpy(formats.read(path).splats.means.copy()) for path in (tmp_path / "ball.glb", trained)
+    )
+    # The same is learnt, whatever the file.
+    x, y, z = learnt.unbind(1)
+    torch.testing.assert_close(upright, torch.stack([x, z, -y], 1), atol=1e-4, rtol=1e-3)
+
+
 def test_other_settings_and_results_that_are_there_are_refused(scene: Path, trained: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is there already"):
         run_train(job(scene, trained), SilentReport())
