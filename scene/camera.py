@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import bpy
 from mathutils import Vector
@@ -13,6 +15,21 @@ def metres(scene: bpy.types.Scene) -> float:
     """Metres in one unit of the scene; the engine and its files count in metres."""
     units = scene.unit_settings
     return units.scale_length if units.system != "NONE" else 1.0
+
+
+@contextmanager
+def only(scene: bpy.types.Scene, camera: bpy.types.Object) -> Iterator[None]:
+    """The scene seen by this camera alone inside this block: a render goes by its markers before its active camera."""
+    before, cuts = scene.camera, [(marker, marker.camera) for marker in scene.timeline_markers if marker.camera]
+    for marker, _camera in cuts:
+        marker.camera = None
+    scene.camera = camera
+    try:
+        yield
+    finally:
+        for marker, cut in cuts:
+            marker.camera = cut
+        scene.camera = before
 
 
 def picture_size(scene: bpy.types.Scene) -> tuple[int, int]:

@@ -7,13 +7,13 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bpy
 
+from . import camera as cameras
 from . import capture, compat, domes, lamps, probes, problems, results, shot_range, splat_command, world
 
 if TYPE_CHECKING:
@@ -101,25 +101,14 @@ def _choose(scene: bpy.types.Scene, options: argparse.Namespace) -> None:
         shot_range.ask(settings.frames, options.range, options.out)
 
 
-@contextmanager
-def _seen_by(scene: bpy.types.Scene, name: str | None) -> Iterator[None]:
-    """The scene seen by a camera alone (None: as it is), whatever its markers say, inside this block."""
+def _seen_by(scene: bpy.types.Scene, name: str | None) -> AbstractContextManager[None]:
+    """The scene seen by the camera of this name alone (None: as it is); ``ValueError`` if there is none."""
     if name is None:
-        yield
-        return
+        return nullcontext()
     names = [thing.name for thing in scene.objects if thing.type == "CAMERA"]
     if name not in names:
         raise ValueError(f"There is no camera '{name}'; the scene has: {', '.join(names) or 'none'}")
-    before, cuts = scene.camera, [(marker, marker.camera) for marker in scene.timeline_markers if marker.camera]
-    for marker, _camera in cuts:
-        marker.camera = None
-    scene.camera = scene.objects[name]
-    try:
-        yield
-    finally:
-        for marker, camera in cuts:
-            marker.camera = camera
-        scene.camera = before
+    return cameras.only(scene, scene.objects[name])
 
 
 def engine_python(context: bpy.types.Context, asked: str | None) -> Path | None:

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +109,8 @@ class Shot:
         now, part, camera = scene.frame_current, scene.frame_subframe, scene.camera
         try:
             scene.frame_set(frame)
-            if self._camera:
-                scene.camera = bpy.data.objects[self._camera]
-            yield
+            with cameras.only(scene, bpy.data.objects[self._camera]) if self._camera else nullcontext():
+                yield
         finally:
             # Markers change the camera with the frame; the artist's comes back last.
             scene.frame_set(now, subframe=part)
@@ -123,8 +122,6 @@ class Shot:
         with self._at(scene, self.frames[len(self._entries)]):
             for frame in self.frames[len(self._entries) :]:
                 scene.frame_set(frame)
-                if self._camera:
-                    scene.camera = bpy.data.objects[self._camera]
                 self._entries[frame] = self._entry(context, scene, frame)
                 if time.monotonic() > until:
                     break

@@ -18,6 +18,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
+from . import camera as cameras
 from . import capture
 
 #: Horizontal field of view, and how much of it the object's bounding ball may fill.
@@ -239,18 +240,16 @@ def alone(scene: bpy.types.Scene, things: set[Any]) -> Iterator[None]:
 
 @contextmanager
 def _eye(scene: bpy.types.Scene, pose: list[list[float]], reach: float) -> Iterator[None]:
-    """A camera of our own at a place, as the scene's active one."""
+    """A camera of our own at a place, as the only one that sees the scene."""
     data = bpy.data.cameras.new("Limelight capture")
     data.sensor_fit, data.angle = "HORIZONTAL", FOV
     data.clip_start, data.clip_end = reach * 0.01, reach * 20
     eye = bpy.data.objects.new(data.name, data)
-    before = scene.camera
     try:
         scene.collection.objects.link(eye)
         eye.matrix_world = Matrix(pose)
-        scene.camera = eye
-        yield
+        with cameras.only(scene, eye):
+            yield
     finally:
-        scene.camera = before
         bpy.data.objects.remove(eye)
         bpy.data.cameras.remove(data)

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 import pytest
 from limelight.scene import capture, compat, composite, frames, pixels, plate, probes, problems, shot
+from mathutils import Vector
 
 SIZE = (32, 16)
 
@@ -125,9 +126,9 @@ def test_a_movie_gives_the_current_frame_and_tells_its_end(scene, tmp_path):
     assert told(scene) == [("“film ä.mp4” is shown at the frames 1 to 6, not at 7", 6)]
 
 
-def written(scene, base, wanted):
+def written(scene, base, wanted, **of):
     """The shot of some frames, and the numbers told by the greys of the pictures that the engine would get."""
-    made = shot.Shot(scene, base, wanted)
+    made = shot.Shot(scene, base, wanted, **of)
     while not made.ready:
         made.step(bpy.context, base)
     params, greys = made.request(scene), []
@@ -164,3 +165,33 @@ def test_a_shot_of_a_sequence_takes_its_files_and_keeps_them(sequence, tmp_path)
     for frame in (4, 5):
         depth = pixels.read(tmp_path / params["depth"].replace("####", f"{frame:04d}"))
         assert depth[..., 0] == pytest.approx(float(frame)) and (tmp_path / f"z_{frame:02d}.exr").is_file()
+
+
+@pytest.fixture
+def wall(scene, add_camera):
+    """A scene of its own: a camera that looks at a shining wall, two metres away, before a dim sky."""
+    scene.limelight.source, scene.world = "SCENE", bpy.data.worlds.new("Sky")
+    scene.world.color = (0.05, 0.05, 0.05)
+    bpy.ops.mesh.primitive_plane_add(size=20, location=(0, 0, -2))
+    made = bpy.context.object
+    made.data.materials.append(bpy.data.materials.new("Glow"))
+    tree = compat.node_tree(made.data.materials[0])
+    tree.nodes.clear()
+    glow, out = tree.nodes.new("ShaderNodeEmission"), tree.nodes.new("ShaderNodeOutputMaterial")
+    glow.inputs["Strength"].default_value = 0.5
+    tree.links.new(glow.outputs[0], out.inputs["Surface"])
+    add_camera(scene)
+    probes.add_probe(scene, Vector((0, 0, -1)), 0.1)
+    bpy.context.view_layer.update()
+    return made
+
+
+def test_a_shot_of_another_camera_sees_by_it_whatever_the_cuts_say(wall, scene, add_camera, tmp_path):
+    first, other = scene.camera, add_camera(scene)
+    other.location.z, other.rotation_euler.x = -1.5, np.pi  # looks up, away from the wall
+    scene.camera, marker = first, scene.timeline_markers.new("cut", frame=1)
+    marker.camera = first
+    bpy.context.view_layer.update()
+    assert written(scene, tmp_path, [1], camera=other.name)[1] == [20 * 0.05]
+    assert marker.camera == scene.camera == first
+    assert written(scene, tmp_path, [1])[1] == [20 * 0.5], "a shot of no camera of its own goes by the cuts"

@@ -95,6 +95,15 @@ def test_everything_is_put_back_also_after_an_error(spots, scene, tmp_path, monk
     assert before == after and floor.visible_camera and scene.camera is None and made.done == 1
 
 
+def test_a_cut_to_another_camera_is_not_what_is_captured(spots, scene, add_camera, tmp_path):
+    far = add_camera(scene)
+    far.location.x = 100
+    marker = scene.timeline_markers.new("cut", frame=scene.frame_current)
+    marker.camera = far
+    path = splat_capture.begin(bpy.context, plan(spots), tmp_path / "out").step()
+    assert pixels.read(path)[..., 3].max() == 1 and marker.camera == scene.camera == far
+
+
 def test_a_capture_that_was_broken_off_goes_on_and_others_stay(spots, tmp_path):
     planned, base = plan(spots), tmp_path / "out"
     made = splat_capture.begin(bpy.context, planned, base)
