@@ -143,8 +143,6 @@ def write_faces(
             f"Begin at {EVALUATION_SEEDS}, or end before it.",
         )
     hdris = hdri_files(hdri_folder)
-    if hdri_folder is not None and not hdris:
-        raise BadInput(f"{hdri_folder} holds no panoramas.", "Name a folder of EXR files, or leave --hdris out.")
     skins = painted.skin_files(skin_folder)
     out.mkdir(parents=True, exist_ok=True)
     shards = [range(s, min(s + SHARD, first + count)) for s in range(first, first + count, SHARD)]

@@ -176,6 +176,8 @@ def write_samples(
 
     ``workers`` above 1 makes so many samples at once, each on one thread. ``options`` go to :func:`make_sample`.
     """
+    # A folder without panoramas is refused before anything is made, and where everything is there already.
+    hdri_files(options.get("hdri_folder"))
     write_seeds(folder, range(first_seed, first_seed + count), make_sample, workers, progress, **options)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..backend.errors import BadInput
 from ..backend.optics import exr
 from .blackbody import blackbody
 from .scene import REC709, SceneBuilder
@@ -120,7 +121,12 @@ def hdri_sky(rng: np.random.Generator, builder: SceneBuilder, path: Path, level:
 
 
 def hdri_files(folder: Path | str | None) -> list[Path]:
-    """The panoramas of a folder that may be used for training, sorted; none without a folder."""
+    """The panoramas of a folder that may be used for training, sorted; none without a folder, but some of one."""
     if folder is None:
         return []
-    return sorted(path for path in Path(folder).glob("*.exr") if path.stem not in HELD_OUT)
+    found = sorted(path for path in Path(folder).glob("*.exr") if path.stem not in HELD_OUT)
+    if not found:
+        raise BadInput(
+            f"{folder} holds no panoramas to train on.", "Name a folder of EXR files, or leave --hdris out."
+        )
+    return found

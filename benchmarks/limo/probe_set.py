@@ -25,7 +25,8 @@ from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
 from ...backend.optics.photo import read_photo
 from ...synthesis.samples import EVALUATION_SEEDS
-from ...training.limo.crops import HELD_OUT, random_crop
+from ...synthesis.sky import HELD_OUT
+from ...training.limo.crops import random_crop
 
 #: Rows of the truth, and of every map that is scored against it.
 HEIGHT = 128

@@ -19,16 +19,14 @@ from ...backend.optics import exr
 from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
 from ...backend.optics.exposure import auto_exposure_gain
+from ...synthesis.sky import hdri_files
 
-#: Places kept out of training: the demo's photo and two more of Blender's studio lights, under all their names.
-HELD_OUT = ("hotel_room", "interior", "courtyard", "venice_sunset", "pmndrs_venice", "sunset")
 ASPECTS = ((128, 128), (128, 96), (128, 85), (128, 72), (96, 128), (85, 128))
 
 
 def load_panoramas(folder: Path) -> dict[str, Tensor]:
     """All training panoramas (256, 512, 3) of a folder by name, world frame, without the held-out places."""
-    files = sorted(path for path in folder.glob("*.exr") if path.stem not in HELD_OUT)
-    return {path.stem: exr.read_image(path)[..., :3].clamp(min=0) for path in files}
+    return {path.stem: exr.read_image(path)[..., :3].clamp(min=0) for path in hdri_files(folder)}
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> Tensor:

@@ -15,8 +15,10 @@ from limelight.backend.limo.embedded.model import PainterConfig
 from limelight.backend.optics import exr, shading
 from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.sphere import SphereView
+from limelight.synthesis import samples
 from limelight.training.limo import crops, examples, mixture, prepare
 from limelight.training.limo import train as recipe_module
+from limelight.training.limo.recipe import reproduce
 from limelight.training.limo.train import Recipe, train
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -195,6 +197,16 @@ def test_scenes_kept_for_evaluation_are_refused(tmp_path):
     probe_set_scene(tmp_path, seed=10_000_000)
     with pytest.raises(BadInput, match="belongs to evaluation"):
         list(examples.probe_set_examples(tmp_path))
+
+
+@pytest.mark.parametrize("scenes", [0, 64])
+def test_a_folder_without_panoramas_is_refused_before_anything_is_made(tmp_path, monkeypatch, scenes):
+    monkeypatch.setattr(samples, "make_sample", lambda seed, **options: pytest.fail("a room is traced"))
+    exr.write_image(tmp_path / "hdris" / "courtyard.exr", torch.ones(8, 16, 3))
+    for hdris in (tmp_path / "none", tmp_path / "hdris"):
+        with pytest.raises(BadInput, match="no panoramas"):
+            reproduce(tmp_path / "out", hdris=hdris, scenes=scenes, workers=1)
+    assert not list(tmp_path.glob("out/scenes"))
 
 
 def test_shards_kept_for_validation_are_not_trained_on(tmp_path):
