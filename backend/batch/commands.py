@@ -40,6 +40,8 @@ def add(
     model: Annotated[str, typer.Option(help="embedded, or a diffusers folder by path or name")] = "embedded",
     quality: Annotated[str, typer.Option(help="draft, normal or high")] = "normal",
     size: Annotated[int, typer.Option(help="Width of the HDR map in pixels")] = 512,
+    take: Annotated[int, typer.Option(help="One take alone, from 1: sharper, more made up; 0 averages several")] = 0,
+    front: Annotated[bool, typer.Option(help="Lay the visible surroundings over the map")] = True,
     device: Device = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -51,7 +53,8 @@ def add(
         from .light_jobs import Beside, add_light_jobs, find_sources, light_jobs, read_probes
 
         settings = {"fov_deg": fov, "frame": frame, "radius": radius, "model": model, "quality": quality, "size": size,
-                    "seed": seed, "device": None if device == "auto" else device}  # fmt: skip
+                    "seed": seed, "take": take or None,
+                    "front": None if front else False, "device": None if device == "auto" else device}  # fmt: skip
         points = [parse_probe(text, i) for i, text in enumerate(probe or [])]
         beside = Beside(points, None if probes is None else read_probes(probes), depth, camera)
         sources = find_sources(pictures, deep=deep, sequences=sequences, span=span, chunk=chunk)

@@ -37,8 +37,8 @@ _FOV, _HEIGHT = 40.0, 0.35
 class Relighting:
     """``splats``: a file with material; ``environment``: an HDRI (2:1, world frame); ``out``: a folder for pictures.
 
-    ``cameras``: a scene whose cameras are used, without its pictures' light; else ``views`` places all around, upright as
-    the kind of file has it.
+    ``cameras``: a scene whose cameras are used, without its pictures' light; else ``views`` places all around, upright
+    by the file's axes.
     ``raw``: 0 shows physical shading alone, 1 blends by the progress as training does. ``exposure`` in stops.
     """
 

@@ -74,6 +74,15 @@ def test_files_beside_the_pictures_are_theirs(photos: Path, tmp_path: Path) -> N
     assert entries["photo_2_png"].params["out"] == "light/photo_2_png"
 
 
+def test_a_take_and_no_front_are_asked_for_where_they_are_wanted(photos: Path, tmp_path: Path) -> None:
+    given = [photos / "photo_1.png", "--probe", "0.5,0.6", "--out", tmp_path / "light"]
+    add(tmp_path / "usual.jobs", *given)
+    add(tmp_path / "other.jobs", *given, "--take", 2, "--no-front")
+    usual, other = (JobList(tmp_path / f"{name}.jobs").entries["photo_1"].params for name in ("usual", "other"))
+    assert "take" not in usual and "front" not in usual
+    assert (other["take"], other["front"]) == (2, False)
+
+
 def test_a_sequence_in_parts_is_gathered_after_them(tmp_path: Path) -> None:
     shots = shoot(tmp_path / "shots", [1, 2, 3])
     listed = tmp_path / "all.jobs"
