@@ -7,6 +7,7 @@ Everything goes into a folder that stays, where the results come too: a run that
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import time
@@ -18,7 +19,7 @@ from typing import Any
 import bpy
 
 from . import camera as cameras
-from . import capture, frames, probes, problems, shot_folder
+from . import capture, frames, pixels, probes, problems, shot_folder
 
 #: Pictures of these kinds are given to the engine as they are; all others as Blender shows them.
 _PLAIN = {".png", ".jpg", ".jpeg"}
@@ -42,8 +43,8 @@ class Shot:
         self._shift = 0 if self.frames[0] >= 1 else 1 - self.frames[0]
         self._entries: dict[int, dict[str, Any]] = {}
         self._wrong: dict[str, list[int]] = {}
+        self._hash = ""
         self._todo: list[int] | None = None
-        self._depth = ""
         self._track = base
         self._size: tuple[int, int] | None = None
 
@@ -88,13 +89,16 @@ class Shot:
         step = self.frames[1] - self.frames[0] if len(self.frames) > 1 else 1
         depths = self.folder / shot_folder.DEPTHS
         there = depths.is_dir() and any(depths.iterdir())
+        entry = self._entries[self.frames[0]]
+        # A depth file without # is one for all frames and stays where it is.
+        depth = str(depths / "####.exr") if there else entry.get("depth", [None])[0]
         suffix = next(self._pictures.iterdir()).suffix
         return {
             "images": [str(self._pictures / f"####{suffix}")],
             "range": f"{first}-{last}" + (f"x{step}" if step > 1 else ""),
-            "depth": str(depths / "####.exr") if there else self._depth or None,
+            "depth": depth,
             "track": str(self._track),
-            "probes": [{"name": name} for name in self._entries[self.frames[0]]["probes"]],
+            "probes": [{"name": name} for name in entry["probes"]],
             **capture.wishes(scene),
             "out": str(self.folder),
         }
@@ -139,7 +143,7 @@ class Shot:
             if problem is not None:
                 self._wrong.setdefault(problem.text, []).append(frame)
         self._size = self._size or capture.seen_size(scene)
-        view = cameras.seen(scene, camera, *self._size)
+        view, depth = cameras.seen(scene, camera, *self._size), _depth(scene)
         return {
             "camera": {name: round(value, 4) for name, value in view.items()},
             "camera_to_world": [[round(x, 7) for x in row] for row in cameras.placement(camera, unit)],
@@ -150,8 +154,22 @@ class Shot:
                 }
                 for probe in wanted
             },
-            "source": _source(scene),
+            "source": self._source(scene),
+            **({"depth": depth} if depth else {}),
         }
+
+    def _source(self, scene: bpy.types.Scene) -> list[Any]:
+        """What the plate shows at this frame, to notice that it became another: its file, or a hash of what is in none;
+        empty for scenes."""
+        plate = scene.limelight.plate
+        if scene.limelight.source != "PLATE" or plate is None:
+            return []
+        path = frames.source(scene)
+        if path is not None and (frames.is_animated(plate) or not plate.is_dirty):
+            return _stamp(path)
+        # It is the same at all frames.
+        self._hash = self._hash or _hash(plate)
+        return [self._hash]
 
     def _begin(self, scene: bpy.types.Scene) -> None:
         """Choose the folder, write what is known by now, and see which pictures are still to be made."""
@@ -185,19 +203,31 @@ class Shot:
             if path is None:
                 continue
             if path.parent != work and name == "depth" and "#" not in scene.limelight.depth_file:
-                self._depth = str(path)  # one map for all frames
                 continue
             (self.folder / folder).mkdir(exist_ok=True)
             _hand_over(path, self.folder / folder / f"{number}{path.suffix.lower()}", keep=path.parent != work)
 
 
-def _source(scene: bpy.types.Scene) -> list[Any]:
-    """Path, size and time of the plate's file at this frame, to notice that it became another; empty for scenes."""
-    path = frames.source(scene) if scene.limelight.source == "PLATE" else None
-    if path is None or not path.is_file():
+def _depth(scene: bpy.types.Scene) -> list[Any]:
+    """The photo's depth file at this frame; empty without one."""
+    settings = scene.limelight
+    if settings.source != "PLATE" or settings.depth_source != "FILE":
+        return []
+    return _stamp(frames.numbered(settings.depth_file, scene.frame_current))
+
+
+def _stamp(path: Path) -> list[Any]:
+    """A file's path, size and time; empty if it is not there."""
+    if not path.is_file():
         return []
     seen = path.stat()
     return [str(path), seen.st_size, seen.st_mtime_ns]
+
+
+def _hash(image: bpy.types.Image) -> str:
+    """Stands for what a packed, generated or painted image shows."""
+    packed = None if image.is_dirty else image.packed_file
+    return hashlib.sha256(pixels.of(image).ravel() if packed is None else packed.data).hexdigest()
 
 
 def _is_plain(path: Path) -> bool:

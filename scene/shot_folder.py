@@ -23,7 +23,7 @@ PICTURES, DEPTHS, SHOT = "pictures", "depths", "shot.json"
 def choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict[str, Any]], anew: bool) -> Path:
     """The folder for a shot, made if need be.
 
-    ``told`` are its settings, ``entries`` camera, probes and the photo's file by number. Raises ``OSError``.
+    ``told`` are its settings, ``entries`` camera, probes, photo and depth file by number. Raises ``OSError``.
     """
     for _ in range(3):
         # Two computers that take parts of one shot may meet here; the second goes on in the first's folder.
@@ -39,7 +39,7 @@ def _choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict
         before = known.get("entries", {})
         now = json.loads(json.dumps({"told": told, "entries": entries}))
         same = all(before[number] == entry for number, entry in now["entries"].items() if number in before)
-        if known.get("told") == now["told"] and same and not _is_render_over(newest_one, told):
+        if known.get("told") == now["told"] and same and not _is_over(newest_one, told):
             _write(newest_one / SHOT, {"told": told, "entries": {**before, **now["entries"]}})
             return newest_one
     folder = base / f"{name}_{_count(newest_one) + 1:03d}"
@@ -48,9 +48,11 @@ def _choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict
     return folder
 
 
-def _is_render_over(folder: Path, told: dict[str, Any]) -> bool:
-    """Whether renders of a scene were done with: nobody knows what changed in the scene since."""
-    return told["source"] == "SCENE" and not (folder / PICTURES).is_dir() and (folder / "frames").is_dir()
+def _is_over(folder: Path, told: dict[str, Any]) -> bool:
+    """Whether renders of a scene, or depth of its geometry, were done with: nobody knows what changed there since."""
+    if told["source"] != "SCENE" and told["depth"] != "GEOMETRY":
+        return False
+    return not (folder / PICTURES).is_dir() and (folder / "frames").is_dir()
 
 
 def write_track(folder: Path, entries: dict[int, dict[str, Any]]) -> Path:

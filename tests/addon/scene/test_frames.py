@@ -2,11 +2,12 @@
 """Plates that move: the engine gets the frame that the scene's current frame shows."""
 
 import json
+from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import capture, compat, composite, frames, pixels, plate, probes, problems, shot
+from limelight.scene import capture, compat, composite, frames, pixels, plate, probes, problems, shot, shot_folder
 from mathutils import Vector
 
 SIZE = (32, 16)
@@ -184,6 +185,52 @@ def wall(scene, add_camera):
     probes.add_probe(scene, Vector((0, 0, -1)), 0.1)
     bpy.context.view_layer.update()
     return made
+
+
+def finished(made):
+    """The name of a shot's folder, left as a whole estimate leaves it."""
+    folder = Path(made[0]["out"])
+    (folder / "frames").mkdir(exist_ok=True)
+    shot_folder.forget_pictures(folder)
+    return folder.name
+
+
+def test_depth_that_changed_makes_another_shot(wall, scene, tmp_path):
+    plate.set_plate(scene, str(shoot(tmp_path, [4])[0]), 60)
+    scene.camera.matrix_world.identity()
+    settings, base = scene.limelight, tmp_path / "light"
+    settings.depth_source = "GEOMETRY"
+    assert finished(written(scene, base, [1])) == "Scene_001"
+    wall.location.z = -3
+    assert finished(written(scene, base, [1])) == "Scene_002", "nobody knows what changed in the scene"
+    settings.depth_source, settings.depth_file = "FILE", str(tmp_path / "z.exr")
+    for far, name in ((2.0, "Scene_003"), (3.0, "Scene_004")):
+        pixels.write(tmp_path / "z.exr", np.full((4, 8), far, np.float32))
+        params, _ = written(scene, base, [1])
+        assert params["depth"] == settings.depth_file
+        assert written(scene, base, [1])[0] == params, "one that goes on is told the same"
+        assert finished((params,)) == finished(written(scene, base, [1])) == name
+
+
+@pytest.mark.parametrize("how", ["packed", "painted", "generated"])
+def test_another_photo_that_is_in_no_file_makes_another_shot(sequence, tmp_path, how):
+    first, second = shoot(tmp_path, [4, 8], "still_{}.png")
+    settings, base = sequence.limelight, tmp_path / "light"
+    settings.plate = bpy.data.images.load(str(first))
+    if how == "packed":
+        settings.plate.pack()
+    elif how == "generated":
+        settings.plate = bpy.data.images.new("still", *SIZE)
+        settings.plate.pixels = [0.2, 0.2, 0.2, 1.0] * (SIZE[0] * SIZE[1])
+    made = written(sequence, base, [1, 2])
+    assert made[1] == [4, 4] and finished(made) == finished(written(sequence, base, [1, 2])) == "Scene_001"
+    if how == "packed":
+        settings.plate = bpy.data.images.load(str(second))
+        settings.plate.pack()
+    else:
+        settings.plate.pixels = [0.4, 0.4, 0.4, 1.0] * (SIZE[0] * SIZE[1])
+    made = written(sequence, base, [1, 2])
+    assert made[1] == [8, 8] and finished(made) == "Scene_002"
 
 
 def test_a_shot_of_another_camera_sees_by_it_whatever_the_cuts_say(wall, scene, add_camera, tmp_path):
