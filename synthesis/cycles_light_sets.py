@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import OpenEXR
 
 from ..backend.errors import BadInput
 from ..backend.luminet.rig import RIG
@@ -61,14 +60,11 @@ def make_light_set(
 
 def read_surfaces(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Albedo and world normal (H, W, 3) of Cycles' passes."""
-    with OpenEXR.File(str(path), separate_channels=True) as file:
-        # Blender 5 writes a part a layer.
-        found = [part.channels for part in file.parts]
-        channels = {name: np.asarray(c.pixels, np.float32) for part in found for name, c in part.items()}
+    layers = exr.read_layers(path)
 
     def layer(name: str, axes: str) -> np.ndarray:
-        picked = [next(k for k in channels if k.endswith(f".{name}.{axis}")) for axis in axes]
-        return np.stack([channels[key] for key in picked], -1)
+        channels = next(found for key, found in layers.items() if key.endswith(f".{name}"))
+        return np.stack([channels[axis] for axis in axes], -1)
 
     return layer("Denoising Albedo", "RGB"), layer("Normal", "XYZ")
 

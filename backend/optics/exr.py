@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,10 @@ from torch import Tensor
 
 from ..errors import BadInput
 from .panorama import Frame
+
+#: Ends of layers' names, the finished picture's and the depth's first. Composite is what Blender's compositor made.
+_PICTURES = ("", "Composite.Combined", "ViewLayer.Combined", "Combined", "Image", "Composite")
+_DEPTHS = ("ViewLayer.Depth", "Depth", "depth", "ViewLayer.Denoising Depth", "Denoising Depth", "")
 
 
 def write_image(
@@ -45,28 +49,53 @@ def write_image(
         ) from error
 
 
-def _open(path: Path | str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read_layers(path: Path | str) -> dict[str, dict[str, np.ndarray]]:
+    """Read the layers of an EXR in their order, each as its channels (H, W); "" is the layer of bare names."""
     path = Path(path)
     if not path.is_file():
         raise BadInput(f"There is no file {path}.", "Check the path.")
+    layers: dict[str, dict[str, np.ndarray]] = {}
     try:
         with OpenEXR.File(str(path), separate_channels=True) as file:
-            pixels = {k: np.asarray(c.pixels, np.float32) for k, c in cast(Any, file.channels()).items()}
-            return dict(file.header()), pixels
+            for part in cast(Any, file.parts):
+                # Blender 5 writes a part a pass; others leave the pass to the part's name alone.
+                own = part.name() if len(file.parts) > 1 else ""
+                for name, channel in part.channels.items():
+                    layer, _, key = name.rpartition(".")
+                    layers.setdefault(layer or own, {}).setdefault(key, np.asarray(channel.pixels, np.float32))
     except Exception as error:  # the binding raises bare Exceptions of several kinds for damaged files
         raise BadInput(
             f"{path.name} is not a readable OpenEXR file ({error}).", "It may be truncated: write or download it again."
         ) from error
+    return layers
+
+
+def _names(layers: dict[str, dict[str, np.ndarray]]) -> list[str]:
+    return sorted(f"{layer}.{key}".lstrip(".") for layer, channels in layers.items() for key in channels)
+
+
+def _first(layers: Iterable[str], order: Sequence[str]) -> str | None:
+    """The layer whose name ends like the earliest of ``order``, or else the file's first; None without layers."""
+
+    def rank(layer: str) -> int:
+        return next((i for i, name in enumerate(order) if f".{layer}".endswith(f".{name}")), len(order))
+
+    return min(layers, key=rank, default=None)
 
 
 def read_image(path: Path | str) -> Tensor:
-    """Read the colour (H, W, 3|4) or single channel (H, W, 1) of an EXR, linear; layer prefixes are accepted."""
-    _, pixels = _open(path)
-    for names in (("R", "G", "B", "A"), ("R", "G", "B"), ("Y",), ("Z",), ("V",)):
-        found = [next((k for k in pixels if k.split(".")[-1] == n), None) for n in names]
-        if all(found):
-            return torch.from_numpy(np.stack([pixels[cast(str, k)] for k in found], -1))
-    raise BadInput(f"{Path(path).name} has channels {sorted(pixels)}, expected R, G, B.", "Save it as an RGB EXR.")
+    """Read the colour (H, W, 3|4) or single channel (H, W, 1) of an EXR, linear; of many layers, the finished picture.
+
+    That is the layer without a name, or Blender's Combined, or the first one that has all the channels.
+    """
+    layers = read_layers(path)
+    for names in ("RGB", "Y", "Z", "V"):
+        layer = _first((k for k, channels in layers.items() if channels.keys() >= set(names)), _PICTURES)
+        if layer is not None:
+            channels = layers[layer]
+            alpha = "A" if names == "RGB" and "A" in channels else ""
+            return torch.from_numpy(np.stack([channels[key] for key in names + alpha], -1))
+    raise BadInput(f"{Path(path).name} has channels {_names(layers)}, expected R, G, B.", "Save it as an RGB EXR.")
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -80,7 +109,7 @@ def read_header(path: Path) -> dict[str, Any]:
     try:
         with OpenEXR.File(str(path), header_only=True) as file:
             return dict(file.header())
-    except Exception as error:  # as in _open
+    except Exception as error:  # as in read_layers
         raise BadInput(
             f"{path.name} is not a readable OpenEXR file ({error}).", "It may be truncated: write or download it again."
         ) from error
@@ -95,15 +124,46 @@ def write_depth(path: Path | str, depth: Tensor) -> None:
 
 
 def read_depth(path: Path | str) -> Tensor:
-    """Read planar depth (H, W): channel Z, or else the first of Depth.*, V, Y, R. Blender's 1e10 background is +inf."""
-    _, pixels = _open(path)
-    for name in ("Z", "V", "Y", "R"):
-        key = next((k for k in pixels if k.split(".")[-1] == name), None)
-        if key:
-            depth = torch.from_numpy(pixels[key].copy())
-            depth[depth >= 1e9] = torch.inf
-            return depth
-    raise BadInput(f"{Path(path).name} has no depth channel (found {sorted(pixels)}).", "Name the channel Z.")
+    """Read planar depth (H, W) from the layer Depth, the one without a name, or the only one.
+
+    Its channel is Z or V, or else Y or R of a grey picture. Blender's 1e10 background is +inf.
+    """
+    path = Path(path)
+    layers = read_layers(path)
+    found = {
+        layer: values
+        for layer, channels in layers.items()
+        if (not layer or len(layers) == 1 or layer.lower().endswith("depth"))
+        and (values := _distances(channels)) is not None
+    }
+    layer = _first(found, _DEPTHS)
+    if layer is None:
+        raise BadInput(
+            f"{path.name} has no depth channel (found {_names(layers)}).",
+            "Render it with the pass Depth, or name the channel Z.",
+        )
+    depth = torch.from_numpy(found[layer].copy())
+    if not bool((depth > 0).any()):
+        raise BadInput(
+            f"The depth in {path.name} is nowhere positive.", "Give planar distances in metres, +inf for sky."
+        )
+    depth[depth >= 1e9] = torch.inf
+    return depth
+
+
+def _distances(channels: dict[str, np.ndarray]) -> np.ndarray | None:
+    """What a layer's channels hold of distances; None if they are a vector, a UV map or a coloured picture."""
+    for key, other in (("Z", "X"), ("V", "U")):
+        if key in channels and other not in channels:
+            return channels[key]
+    for key in ("Y", "R"):
+        colours = [channels[c] for c in "GB" if c in channels]
+        # Half floats of lossy compression may differ in their last digit.
+        if key in channels and "X" not in channels and all(
+            np.allclose(channels[key], c, rtol=2e-3, equal_nan=True) for c in colours
+        ):
+            return channels[key]
+    return None
 
 
 def write_panorama(
@@ -128,7 +188,6 @@ def write_panorama(
 
 def read_panorama(path: Path | str) -> tuple[Tensor, dict[str, Any]]:
     """Read an environment map (N, 2N, 3) and its header; refuses pictures that are not 2:1."""
-    header, _ = _open(path)
     colour = read_image(path)[..., :3]
     height, width, channels = colour.shape
     if width != 2 * height or channels != 3:
@@ -137,4 +196,4 @@ def read_panorama(path: Path | str) -> tuple[Tensor, dict[str, Any]]:
             " high.",
             "Use an equirectangular HDRI.",
         )
-    return colour, header
+    return colour, read_header(Path(path))

@@ -3,6 +3,8 @@
 
 import math
 
+import numpy as np
+import OpenEXR
 import pytest
 import torch
 from limelight.backend.errors import BadInput
@@ -126,3 +128,93 @@ def test_depth_round_trips_with_sky(tmp_path):
     depth[0, 0] = torch.inf
     exr.write_depth(tmp_path / "depth.exr", depth)
     assert torch.equal(exr.read_depth(tmp_path / "depth.exr"), depth)
+
+
+#: Channels of passes, as Blender 4.2 names them.
+COMBINED = {f"ViewLayer.Combined.{c}": v for c, v in zip("RGBA", (0.1, 0.2, 0.3, 0.5), strict=True)}
+NORMAL = {f"ViewLayer.Normal.{axis}": -0.7 for axis in "XYZ"}
+AO = {f"ViewLayer.AO.{c}": 1.0 for c in "RGB"}
+DEPTH = {"ViewLayer.Depth.Z": 9.6}
+
+
+def write_layers(path, *parts, bare=False):
+    """An EXR of constant channels, a part for each dictionary; many carry their layer's name, ``bare``: alone."""
+    made = []
+    for part in parts:
+        header = {"type": OpenEXR.scanlineimage}
+        if len(parts) > 1:
+            header["name"] = next(iter(part)).rpartition(".")[0]
+        data = {k[-1] if bare else k: np.full((4, 6), v, np.float32) for k, v in part.items()}
+        made.append(OpenEXR.Part(header, data))
+    OpenEXR.File(made).write(str(path))
+    return path
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (COMBINED, NORMAL, DEPTH),
+        (COMBINED | NORMAL | DEPTH,),
+        (COMBINED | {"Fog.Depth.Z": 3.0, "ViewLayer.Denoising Depth.Z": 9.0, "ViewLayer.Mist.Z": 0.5} | DEPTH,),
+        ({f"Image.{c}": 0.1 * i for i, c in enumerate("RGB")} | NORMAL | {"Depth.V": 9.6},),
+        ({"R": 0.1, "G": 0.2, "B": 0.3, "Z": 9.6},),
+        ({"View.Z": 9.6},),
+        (dict.fromkeys("RGBA", 9.6),),
+        ({"R": 9.6},),
+    ],
+    ids=["parts", "layers", "two view layers", "file output", "Z beside a picture", "one layer", "grey", "R alone"],
+)
+def test_depth_is_found_among_other_passes(tmp_path, parts):
+    assert torch.equal(exr.read_depth(write_layers(tmp_path / "a.exr", *parts)), torch.full((4, 6), 9.6))
+
+
+def test_parts_may_hold_bare_channel_names(tmp_path):
+    path = write_layers(tmp_path / "a.exr", AO, COMBINED, NORMAL, DEPTH, bare=True)
+    assert torch.equal(exr.read_depth(path), torch.full((4, 6), 9.6))
+    assert torch.equal(exr.read_image(path)[0, 0], torch.tensor([0.1, 0.2, 0.3, 0.5]))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (COMBINED | NORMAL,),
+        (COMBINED, NORMAL),
+        (NORMAL,),
+        ({"ViewLayer.UV.U": 0.5, "ViewLayer.UV.V": 0.5},),
+        ({"R": 0.1, "G": 0.2, "B": 0.3},),
+        (COMBINED | {"ViewLayer.Mist.Z": 0.5},),
+    ],
+    ids=["layers", "parts", "normals", "uv", "picture", "mist"],
+)
+def test_what_is_no_depth_is_not_taken_for_it(tmp_path, parts):
+    with pytest.raises(BadInput, match=r"a\.exr has no depth channel") as caught:
+        exr.read_depth(write_layers(tmp_path / "a.exr", *parts))
+    assert "pass Depth" in caught.value.remedy
+
+
+def test_depth_that_is_nowhere_positive_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"a\.exr is nowhere positive"):
+        exr.read_depth(write_layers(tmp_path / "a.exr", {"Z": -1.0}))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (AO | COMBINED,),
+        (AO, COMBINED, DEPTH),
+        ({f"Fog.Combined.{c}": 7.0 for c in "RGBA"} | COMBINED,),
+        ({f"ViewLayer.Combined.{c}": 7.0 for c in "RGBA"} | {k.replace("View", "A.View"): v for k, v in AO.items()}
+         | {k.replace("ViewLayer", "Composite"): v for k, v in COMBINED.items()},),
+        (AO | {k.replace("ViewLayer.Combined", "Image"): v for k, v in COMBINED.items()},),
+        (AO | COMBINED | {k[-1]: v for k, v in COMBINED.items()},),
+    ],
+    ids=["layers", "parts", "two view layers", "compositor", "file output", "bare names"],
+)  # fmt: skip
+def test_of_many_layers_the_finished_picture_is_read(tmp_path, parts):
+    found = exr.read_image(write_layers(tmp_path / "a.exr", *parts))
+    assert torch.equal(found, torch.tensor([0.1, 0.2, 0.3, 0.5]).expand(4, 6, 4))
+
+
+def test_a_picture_takes_no_alpha_from_another_layer(tmp_path):
+    path = write_layers(tmp_path / "a.exr", {"R": 0.1, "G": 0.2, "B": 0.3, "ViewLayer.Shadow.A": 0.0})
+    assert torch.equal(exr.read_image(path), torch.tensor([0.1, 0.2, 0.3]).expand(4, 6, 3))
