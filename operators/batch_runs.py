@@ -29,7 +29,7 @@ class AddShotsRun(EngineRun):
         base = shot_range.base(scene)
         # Without the switch for frames, a shot is the current frame alone.
         frames = shot_range.wanted_frames(scene) if scene.limelight.frames.use else [scene.frame_current]
-        self._shots = [shot.Shot(scene, base, frames, camera=name) for name in cameras or [""]]
+        self._shots = [shot.Shot(scene, base, frames, camera=name, listed=True) for name in cameras or [""]]
         self._path = base / shot_list.NAME
         self._added: list[str] = []
 

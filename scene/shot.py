@@ -31,14 +31,22 @@ class Shot:
     """One shot being written down: call :meth:`step` until it is ``ready``, then :meth:`request`."""
 
     def __init__(
-        self, scene: bpy.types.Scene, base: Path, wanted: Sequence[int], *, camera: str = "", anew: bool = False
+        self,
+        scene: bpy.types.Scene,
+        base: Path,
+        wanted: Sequence[int],
+        *,
+        camera: str = "",
+        anew: bool = False,
+        listed: bool = False,
     ) -> None:
         """``base`` is the folder of all shots, ``wanted`` the scene's frames, rising; ``camera`` names another than the
-        scene's. ``anew`` goes on with nothing that is there."""
+        scene's. ``anew`` goes on with nothing that is there. ``listed`` is for a list: the scene as it is now."""
         self.frames = list(wanted)
         self.folder = base
         self.ready = False
         self._scene, self._camera, self._base, self._anew = scene.name, camera, base, anew
+        self._listed = listed
         # Files have no negative numbers, and the one before the first is needed, see light_frames.complete.
         self._shift = 0 if self.frames[0] >= 1 else 1 - self.frames[0]
         self._entries: dict[int, dict[str, Any]] = {}
@@ -182,6 +190,8 @@ class Shot:
             "scene": scene.name,
             "shift": self._shift,
         }
+        if self._listed and shot_folder.of_scene(told):
+            told["listed"] = True
         entries = {self.numbers[frame]: entry for frame, entry in self._entries.items()}
         name = bpy.path.clean_name(f"{scene.name}_{self._camera}" if self._camera else scene.name)
         self.folder = shot_folder.choose(self._base, name, told, entries, self._anew)

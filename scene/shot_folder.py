@@ -48,11 +48,17 @@ def _choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict
     return folder
 
 
+def of_scene(told: dict[str, Any]) -> bool:
+    """Whether a shot of these settings shows a scene or the depth of its geometry, which change without a trace."""
+    return bool(told["source"] == "SCENE" or told["depth"] == "GEOMETRY")
+
+
 def _is_over(folder: Path, told: dict[str, Any]) -> bool:
     """Whether renders of a scene, or depth of its geometry, were done with: nobody knows what changed there since."""
-    if told["source"] != "SCENE" and told["depth"] != "GEOMETRY":
+    if not of_scene(told):
         return False
-    return not (folder / PICTURES).is_dir() and (folder / "frames").is_dir()
+    # A list is worked off elsewhere and later: what stands on it stays as it was put there.
+    return "listed" in told or (not (folder / PICTURES).is_dir() and (folder / "frames").is_dir())
 
 
 def write_track(folder: Path, entries: dict[int, dict[str, Any]]) -> Path:

@@ -13,6 +13,7 @@ from limelight.bridge import JobList
 from limelight.operators import engine_session, run_operator, shot_list, state
 from limelight.operators.batch_runs import WorkListRun
 from limelight.panels import batch as batch_panel
+from limelight.scene import compat, pixels
 
 
 @pytest.fixture
@@ -124,6 +125,30 @@ def test_one_frame_is_a_shot_too(file):
     assert rows() == [("Scene_001 9-9", "done")]
     assert json.loads((preferences.ROOT / "asked.json").read_text())["range"] == "9-9"
     assert tuple(bpy.data.objects["Probe"].limelight.environment.limelight.light_frames) == (9, 9)
+
+
+def test_a_scene_is_listed_as_it_is_at_that_moment(file, tmp_path):
+    file.limelight.source, file.world = "SCENE", bpy.data.worlds.new("Sky")
+    tree = compat.node_tree(file.world)
+    tree.nodes.clear()
+    sky, out = tree.nodes.new("ShaderNodeBackground"), tree.nodes.new("ShaderNodeOutputWorld")
+    tree.links.new(sky.outputs[0], out.inputs["Surface"])
+    file.render.engine, file.cycles.samples, file.render.resolution_percentage = "CYCLES", 1, 50
+    for red in (0.25, 0.5, 0.75):
+        sky.inputs["Color"].default_value = (red, 0, 0, 1)
+        if red < 0.7:
+            add(file, 1, 1)
+        else:
+            # Pictures of a list are not taken for those of an estimate that was broken off, and the other way round.
+            assert bpy.ops.limelight.batch_start() == bpy.ops.limelight.estimate() == {"FINISHED"}
+            add(file, 1, 1)
+    assert rows() == [("Scene_001 1-1", "done"), ("Scene_002 1-1", "done"), ("Scene_004 1-1", "queued")]
+    for name, red in (("Scene_001", 0.25), ("Scene_002", 0.5), ("Scene_004", 0.75)):
+        (picture,) = (tmp_path / "limelight" / name / "pictures").iterdir()
+        assert pixels.read(picture)[..., 0].mean() == pytest.approx(red, rel=0.15)
+    assert bpy.ops.limelight.batch_retry(name="Scene_001 1-1") == {"FINISHED"}
+    assert bpy.ops.limelight.batch_start() == {"FINISHED"}
+    assert {what for _, what in rows()} == {"done"}
 
 
 def test_the_panel_offers_what_each_state_needs(file, draw):
