@@ -237,7 +237,8 @@ def _stamp(path: Path) -> list[Any]:
 def _hash(image: bpy.types.Image) -> str:
     """Stands for what a packed, generated or painted image shows."""
     packed = None if image.is_dirty else image.packed_file
-    return hashlib.sha256(pixels.of(image).ravel() if packed is None else packed.data).hexdigest()
+    content: Any = pixels.of(image).ravel() if packed is None else packed.data
+    return hashlib.sha256(content).hexdigest()
 
 
 def _is_plain(path: Path) -> bool:
