@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,7 +44,8 @@ def write_image(
         OpenEXR.File(fields, data).write(str(partial))
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise BadInput(
             f"Could not write {path.name}: {error}.", "Check that the folder exists, is writable and has space."
         ) from error

@@ -82,12 +82,17 @@ def run_relighting(job: Relighting, report: Report) -> dict[str, Any]:
         # Its axes were turned when it was written; cameras are where they were.
         splats = standing(splats, True) if has_z_up(job.cameras) else turned(splats, HALF_TURN)
     cloud = splats.tensors(device)
+    cameras = scene_cameras(job.cameras, job.size) if job.cameras else orbit(cloud["means"].cpu(), job.views, job.size)
+    try:
+        job.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"The folder {job.out} cannot be written ({error.strerror}).", "Choose another folder."
+        ) from error
     axes = rotations(F.normalize(cloud["quats"], dim=-1))
     seen = bake(cloud["means"], axes, cloud["scales"], cloud["opacity"])
     cloud["progress"] = 1 - job.raw * (1 - cloud["progress"])
     light = Light(from_panorama(panorama * 2.0**job.exposure, _TEXELS).to(device))
-    cameras = scene_cameras(job.cameras, job.size) if job.cameras else orbit(cloud["means"].cpu(), job.views, job.size)
-    job.out.mkdir(parents=True, exist_ok=True)
     files = []
     for number, (name, camera) in enumerate(cameras.items()):
         report.check()

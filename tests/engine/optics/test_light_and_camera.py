@@ -123,6 +123,14 @@ def test_damaged_and_missing_files_are_named(tmp_path):
         exr.read_panorama(tmp_path / "square.exr")
 
 
+def test_a_file_where_the_folder_should_be_is_told(tmp_path):
+    (tmp_path / "text.png").write_text("none")
+    for name in ("text.png/depth.exr", "text.png/deep/depth.exr"):
+        with pytest.raises(BadInput, match=r"Could not write depth\.exr"):
+            exr.write_depth(tmp_path / name, torch.ones(8, 12))
+    assert (tmp_path / "text.png").read_text() == "none"
+
+
 def test_depth_round_trips_with_sky(tmp_path):
     depth = torch.rand(8, 12) + 1
     depth[0, 0] = torch.inf

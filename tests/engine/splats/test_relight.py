@@ -13,6 +13,7 @@ from limelight.backend.errors import BadInput
 from limelight.backend.limo.report import SilentReport
 from limelight.backend.optics import exr
 from limelight.backend.optics import panorama as pano
+from limelight.backend.splats import relight
 from limelight.backend.splats.cloud import from_tensors
 from limelight.backend.splats.files import formats
 from limelight.backend.splats.relight import Relighting, run_relighting
@@ -84,4 +85,16 @@ def test_splats_without_material_are_told(folder: Path) -> None:
     formats.write(from_tensors(plain), folder / "plain.ply")
     with pytest.raises(BadInput, match="has no material"):
         run_relighting(Relighting(folder / "plain.ply", folder / "own.exr", folder / "none"), SilentReport())
+    assert not (folder / "none").exists()
+
+
+def test_what_cannot_be_written_or_read_is_told_before_the_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relight, "bake", lambda *cloud: pytest.fail("the visibility is baked"))
+    (folder / "text.png").write_text("none")
+    for out in (folder / "text.png", folder / "text.png" / "views"):
+        with pytest.raises(BadInput, match="cannot be written"):
+            run_relighting(Relighting(folder / "ball.ply", folder / "own.exr", out), SilentReport())
+    with pytest.raises(BadInput):
+        job = Relighting(folder / "ball.ply", folder / "own.exr", folder / "none", cameras=folder / "nowhere")
+        run_relighting(job, SilentReport())
     assert not (folder / "none").exists()
