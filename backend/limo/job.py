@@ -136,6 +136,9 @@ class LightJob:
                 f"The request is incomplete or malformed ({type(error).__name__}: {error}).",
                 "It needs images, probes and out.",
             ) from error
+        # Not so where a track has a camera: frames to which it gives no lens have the field of view.
+        if "camera" in values and "fov_deg" in values:
+            raise BadInput("A camera and a field of view were both given.", "Give one: a camera has its field of view.")
         if tracks:
             values["track"] = read_tracks(tracks)
         tracked = values["track"].probes if tracks else []

@@ -78,6 +78,7 @@ CASES = {
     "absurd field of view": lambda f: {"fov_deg": 200},
     "camera of another shape": lambda f: {"camera": {"width": 100, "height": 300, "fov_x_deg": 50}},
     "camera without lens": lambda f: {"camera": {"width": 48, "height": 32}},
+    "camera and field of view": lambda f: {"camera": {"width": 48, "height": 32, "fov_x_deg": 50}, "fov_deg": 20},
     "camera of words": lambda f: {"camera": {"fx": "long"}},
     "missing depth": lambda f: {"depth": str(f / "none.exr")},
     "depth of another shape": lambda f: {"depth": depth(f, torch.ones(32, 16))},
