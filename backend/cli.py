@@ -129,7 +129,12 @@ def fit(
         shots = [[parse_shot(text) for text in texts or []] for texts in (mirror, diffuse)]
         return fit_files(shots[0], shots[1], out, height=size // 2, report=report)
 
-    run(command, as_json, lambda answer: typer.echo(answer["environment"]), device)
+    def show(answer: dict[str, Any]) -> None:
+        for warning in answer["warnings"]:
+            typer.echo(f"Note: {warning}", err=True)
+        typer.echo(answer["environment"])
+
+    run(command, as_json, show, device)
 
 
 @app.command()

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Photographed balls: the light comes back from files, and files that do not belong together are refused."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
+from limelight.backend import cli
 from limelight.backend.errors import BadInput, Cancelled
 from limelight.backend.limo.mirror_ball import Circle, Shot, fit_files, parse_shot
 from limelight.backend.optics import exr, shading
@@ -125,10 +128,18 @@ def test_a_ball_off_the_axis_of_a_wide_view_is_turned_back(tmp_path):
     assert abs(column - 9.5) <= 1.5
 
 
-def test_what_is_overexposed_is_said(tmp_path):
-    mirror = shots(tmp_path, balls(surroundings())["mirror"], "m", (0,))
-    answer = fit_files(mirror, [], tmp_path / "env.exr", height=32)
+def test_what_is_overexposed_is_said(tmp_path, monkeypatch, capsys):
+    (mirror,) = shots(tmp_path, balls(surroundings())["mirror"], "m", (0,))
+    out = tmp_path / "env.exr"
+    answer = fit_files([mirror], [], out, height=32)
     assert any("overexposed" in text for text in answer["warnings"])
+    words = ["fit", "--mirror", str(mirror.path), "--out", str(out), "--size", "128", "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", ["limelight", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr()
+    assert ended.value.code == 0 and told.out.strip() == str(out)
+    assert all(f"Note: {text}" in told.err for text in answer["warnings"])
 
 
 @pytest.mark.parametrize(
