@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..depth.estimate import exif_fov
 from ..devices import pick_device
-from ..errors import BadInput
+from ..errors import BadInput, MissingPart
 from ..limo.job import QUALITIES
 from ..limo.output import staged, write_json
 from ..limo.report import Report
@@ -26,7 +26,7 @@ from .ict import load as load_kit
 from .landmarks import Face, check, choose, find_faces
 from .output import FILES, write_portrait
 from .portrait import Portrait
-from .prior import load_prior
+from .prior import Prior, load_prior
 from .records import LANDMARKS
 
 EMBEDDED = "embedded"
@@ -99,7 +99,7 @@ def run_face(job: FaceJob, report: Report) -> dict[str, Any]:
     fov = job.fov_deg
     if fov is None and photo.focal_35mm:
         fov = exif_fov(width, height, photo.focal_35mm)
-    prior = load_prior(device=device) if job.model == EMBEDDED else load_prior(Path(job.model), device)
+    prior = load_prior(device=device) if job.model == EMBEDDED else _own_prior(Path(job.model), device)
     with staged(job.out) as work:
         portrait = estimate(
             photo.radiance,
@@ -121,6 +121,17 @@ def run_face(job: FaceJob, report: Report) -> dict[str, Any]:
         report.check()
     report.progress(1.0, "Done")
     return result
+
+
+def _own_prior(weights: Path, device: str) -> Prior:
+    """The prior of a file that the job names."""
+    try:
+        return load_prior(weights, device)
+    except MissingPart as error:
+        raise BadInput(
+            f"{weights.name} holds no weights of this version's prior.",
+            "Use embedded, or name a file that 'limelight train relightify' has made.",
+        ) from error
 
 
 def described(job: FaceJob, portrait: Portrait, warnings: list[str]) -> dict[str, Any]:

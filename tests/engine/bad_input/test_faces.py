@@ -104,6 +104,7 @@ CASES = {
     "saturation of NaN": lambda f: {"saturation": float("nan")},
     "unknown quality": lambda f: {"quality": "best"},
     "unknown model": lambda f: {"model": "giant"},
+    "a model that is none": lambda f: {"model": written(f, "text.png", b"hello" * 100)},
     "unknown device": lambda f: {"device": "cuda:9"},
     "unknown parameter": lambda f: {"colour": "red"},
     "negative seed": lambda f: {"seed": -1},
@@ -120,7 +121,8 @@ def test_a_bad_portrait_is_a_sentence_and_loses_nothing(tmp_path, name, monkeypa
     (out / "result.json").write_text(json.dumps({"earlier": True}))
     none = tmp_path / "none.safetensors"
     missing = name == "missing weights"
-    monkeypatch.setattr(jobs, "load_prior", lambda *given, **named: prior.load_prior(none) if missing else None)
+    monkeypatch.setattr(jobs, "load_prior", lambda *given, **named: (
+        prior.load_prior(*given or (none,)) if given or missing else None))
     params = {"image": str(PORTRAIT), "out": str(out), "quality": "draft"}
     with pytest.raises(LimelightError) as caught:
         run_face(FaceJob.from_params({**params, **CASES[name](tmp_path / "in")}), SilentReport())
