@@ -241,17 +241,23 @@ def test_domes_light_the_objects_near_each_probe(scene, tmp_path):
     assert east[2] == pytest.approx(1.0, abs=0.05) and east[0] < 0.02
 
 
+def instance_of(scene, thing):
+    """An Empty that shows a collection of its own, into which the object goes from the scene."""
+    library = bpy.data.collections.new("asset")
+    scene.collection.objects.unlink(thing)
+    library.objects.link(thing)
+    instance = bpy.data.objects.new("instance", None)
+    instance.instance_type, instance.instance_collection = "COLLECTION", library
+    scene.collection.objects.link(instance)
+    return instance
+
+
 def test_domes_go_by_where_objects_are_seen(scene):
     near, far = lit_probe(scene, name="Near"), lit_probe(scene, location=(10, 0, 0), name="Far")
     mine, asset_part = white_plane(scene, name="mine"), white_plane(scene, (8, 0, 0), name="part")
     for plane, x in ((mine, 0.5), (moved := white_plane(scene, name="moved"), 40.0)):
         plane.data.transform(Matrix.Translation((x, 0, 0)))
-    library = bpy.data.collections.new("asset")
-    scene.collection.objects.unlink(asset_part)
-    library.objects.link(asset_part)
-    instance = bpy.data.objects.new("instance", None)
-    instance.instance_type, instance.instance_collection = "COLLECTION", library
-    scene.collection.objects.link(instance)
+    instance = instance_of(scene, asset_part)
     bpy.context.view_layer.update()
     made = domes.apply_domes(scene, [near, far])
     reached = [set(dome.light_linking.receiver_collection.objects) for dome in made]
@@ -260,13 +266,7 @@ def test_domes_go_by_where_objects_are_seen(scene):
 
 
 def test_domes_light_collection_instances(scene, tmp_path):
-    plane = white_plane(scene, size=1.0)
-    library = bpy.data.collections.new("asset")
-    scene.collection.objects.unlink(plane)
-    library.objects.link(plane)
-    instance = bpy.data.objects.new("instance", None)
-    instance.instance_type, instance.instance_collection = "COLLECTION", library
-    scene.collection.objects.link(instance)
+    instance_of(scene, white_plane(scene, size=1.0))
     domes.apply_domes(scene, [lit_probe(scene, np.ones((8, 16, 3), np.float32), (0, 0, 0.2))])
     camera_towards(scene, (0, 0.001, -1), (0, 0, 1))
     assert render(scene, tmp_path)[16, 24, :3] == pytest.approx(1.0, abs=0.05)
