@@ -20,8 +20,8 @@ MARK, SIDE = "limelight_depth", 192
 #: Neighbours that differ by more than this factor belong to different things.
 _TEAR = 1.12
 #: A face counts as ground if it is level to within this angle, in radians; the plane may pass it at this share of the
-#: camera's height.
-_LEVEL, _NEAR = math.radians(20), 0.04
+#: camera's height. Less than this share of all that the camera sees is no ground.
+_LEVEL, _NEAR, _LEAST = math.radians(20), 0.04, 1e-3
 
 
 def find(scene: bpy.types.Scene) -> bpy.types.Object | None:
@@ -141,27 +141,30 @@ def rescale(scene: bpy.types.Scene, factor: float) -> None:
         probe.limelight.radius *= factor
 
 
-def ground(points: np.ndarray, faces: np.ndarray, rounds: int = 300, seed: int = 0) -> tuple[np.ndarray, float] | None:
+def ground(
+    points: np.ndarray, triangles: np.ndarray, rounds: int = 300, seed: int = 0
+) -> tuple[np.ndarray, float] | None:
     """The largest level surface below the eye: unit normal (3,) and its distance under the origin, or None.
 
-    points (P, 3) relative to the camera's place, z up; faces (F, 4). RANSAC over the faces that look up, weighted by
-    area, then least squares.
+    points (P, 3) relative to the camera's place, z up; triangles (T, 3). RANSAC over the triangles that look up,
+    weighted by area, then least squares.
     """
-    a, b, c = (points[faces[:, i]] for i in (0, 1, 2))
-    normals = np.cross(b - a, c - a)
+    corners = points[triangles]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     area = np.linalg.norm(normals, axis=1)
     normals = normals / np.maximum(area, 1e-12)[:, None]
-    middle = points[faces].mean(1)
-    level = (np.abs(normals[:, 2]) > math.cos(2 * _LEVEL)) & (middle[:, 2] < 0) & (area > 0)
-    if level.sum() < 8:
-        return None
-    middle, area = middle[level], area[level]
+    middle = corners.mean(1)
     # Seen from far a face is large; what counts is how much of the picture it fills.
     weight = area / np.maximum((middle**2).sum(1), 1e-9)
-    rng = np.random.default_rng(seed)
+    level = (np.abs(normals[:, 2]) > math.cos(2 * _LEVEL)) & (middle[:, 2] < 0)
+    if weight[level].sum() <= _LEAST * weight.sum():
+        return None
+    # The middles of its sides stand for a triangle: exact in least squares, and one triangle alone is a plane.
+    places = (corners[level] + np.roll(corners[level], 1, axis=1)).reshape(-1, 3) / 2
+    weight = weight[level].repeat(3)
+    chosen = np.random.default_rng(seed).choice(len(places), (rounds, 3), p=weight / weight.sum())
     best, inside = -1.0, None
-    for _ in range(rounds):
-        p, q, r = middle[rng.choice(len(middle), 3, p=weight / weight.sum())]
+    for p, q, r in places[chosen]:
         normal = np.cross(q - p, r - p)
         length = np.linalg.norm(normal)
         if length < 1e-9:
@@ -169,14 +172,14 @@ def ground(points: np.ndarray, faces: np.ndarray, rounds: int = 300, seed: int =
         normal *= np.sign(normal[2]) / length
         if normal[2] < math.cos(_LEVEL):
             continue
-        near = np.abs((middle - p) @ normal) < _NEAR * abs(p @ normal)
+        near = np.abs((places - p) @ normal) < _NEAR * abs(p @ normal)
         score = float(weight[near].sum())
         if score > best:
             best, inside = score, near
     if inside is None:
         return None
-    centre = np.average(middle[inside], axis=0, weights=weight[inside])
-    spread = (middle[inside] - centre) * np.sqrt(weight[inside])[:, None]
+    centre = np.average(places[inside], axis=0, weights=weight[inside])
+    spread = (places[inside] - centre) * np.sqrt(weight[inside])[:, None]
     normal = np.linalg.svd(spread, full_matrices=False)[2][-1]
     normal = normal * np.sign(normal[2])
     return normal, float(-centre @ normal)
@@ -196,14 +199,17 @@ def snap_to_ground(scene: bpy.types.Scene) -> float:
                 f"“{moved.name}” would not stay there, because it has keyframes, drivers or constraints; clear "
                 "them, or parent camera, mesh and probes to an Empty and turn and lift that"
             )
-    matrix = np.array(thing.matrix_world)
-    corners = np.empty(len(thing.data.vertices) * 3, np.float32)
-    thing.data.vertices.foreach_get("co", corners)
+    thing.update_from_editmode()
+    matrix, mesh = np.array(thing.matrix_world), thing.data
+    corners = np.empty(len(mesh.vertices) * 3, np.float32)
+    mesh.vertices.foreach_get("co", corners)
     eye = camera.matrix_world.translation.copy()
     points = corners.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3] - np.array(eye)
-    faces = np.empty(len(thing.data.loops), np.int32)
-    thing.data.loops.foreach_get("vertex_index", faces)
-    found = ground(points, faces.reshape(-1, 4))
+    # Whoever edits the mesh may make triangles and faces of any number of corners.
+    mesh.calc_loop_triangles()
+    triangles = np.empty(len(mesh.loop_triangles) * 3, np.int32)
+    mesh.loop_triangles.foreach_get("vertices", triangles)
+    found = ground(points, triangles.reshape(-1, 3))
     if found is None:
         raise ValueError("no level ground was found in the photo; turn the camera roughly upright, or use Geometry")
     normal, height = found

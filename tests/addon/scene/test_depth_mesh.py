@@ -3,6 +3,7 @@
 
 import math
 
+import bmesh
 import bpy
 import numpy as np
 import pytest
@@ -137,6 +138,34 @@ def test_the_ground_is_found_and_put_under_the_camera(shot, tilt):
     assert np.median(np.abs(heights[near])) < 0.02
     looks = -shot.camera.matrix_world.to_3x3().col[2]
     assert math.asin(looks.z) == pytest.approx(-tilt, abs=0.02)
+
+
+def triangles(shape):
+    bmesh.ops.triangulate(shape, faces=shape.faces)
+
+
+def large_faces(shape):
+    bmesh.ops.dissolve_faces(shape, faces=shape.faces)
+
+
+def one_quad(shape):
+    shape.clear()
+    shape.faces.new([shape.verts.new((x, -2.5, z)) for x, z in ((-3, -2), (3, -2), (3, -9), (-3, -9))])
+
+
+@pytest.mark.parametrize(("edit", "height"), [(triangles, 1.5), (large_faces, 1.5), (one_quad, 2.5)])
+@pytest.mark.parametrize("mode", ["OBJECT", "EDIT"])
+def test_the_ground_of_an_edited_mesh_is_found_whatever_its_faces(shot, edit, height, mode):
+    shot.camera.matrix_world = Matrix.Translation((1, 1, 9)) @ Matrix.Rotation(math.radians(90), 4, "X")
+    bpy.context.view_layer.update()
+    thing = depth_mesh.show(shot, floor_depth(shot))
+    bpy.context.view_layer.objects.active = thing
+    bpy.ops.object.mode_set(mode="EDIT")
+    edit(bmesh.from_edit_mesh(thing.data))
+    bmesh.update_edit_mesh(thing.data)
+    bpy.ops.object.mode_set(mode=mode)
+    bpy.context.view_layer.update()
+    assert depth_mesh.snap_to_ground(shot) == pytest.approx(height, abs=0.02)
 
 
 def keyed(thing):
