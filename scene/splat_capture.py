@@ -229,13 +229,23 @@ def _told(folder: Path) -> Any:
 @contextmanager
 def alone(scene: bpy.types.Scene, things: set[Any]) -> Iterator[None]:
     """Let cameras see nothing but these objects; all others still light, shade and mirror themselves in them."""
-    inside = {part for thing in things if thing.instance_collection for part in thing.instance_collection.all_objects}
+    shown = things | _instanced(things)
     with ExitStack() as restore:
         for thing in scene.objects:
-            if thing not in things and thing not in inside and thing.visible_camera:
+            if thing not in shown and thing.visible_camera:
                 restore.callback(setattr, thing, "visible_camera", True)
                 thing.visible_camera = False
         yield
+
+
+def _instanced(things: set[Any]) -> set[Any]:
+    """The objects that these show as instances: by collections, also ones that the viewport hides, nodes, particles."""
+    found = {part for thing in things if thing.instance_collection for part in thing.instance_collection.all_objects}
+    for instance in bpy.context.evaluated_depsgraph_get().object_instances:
+        source, shown = instance.parent, instance.object
+        if instance.is_instance and source is not None and shown is not None and source.original in things:
+            found.add(shown.original)
+    return found
 
 
 @contextmanager

@@ -152,3 +152,39 @@ def test_children_and_instances_belong_to_an_object(spots, scene):
     assert middle.x == pytest.approx(5 + spots[1].matrix_world.translation.x, abs=0.02)
     with pytest.raises(ValueError, match="nothing to capture"):
         splat_capture.ball(bpy.context, [empty])
+
+
+def scattered(scene, thing):
+    """A mesh of one point whose geometry nodes put an instance of ``thing`` where that is."""
+    mesh = bpy.data.meshes.new("Points")
+    mesh.from_pydata([(0, 0, 0)], [], [])
+    points = bpy.data.objects.new("Points", mesh)
+    scene.collection.objects.link(points)
+    tree = bpy.data.node_groups.new("Scatter", "GeometryNodeTree")
+    for way in ("INPUT", "OUTPUT"):
+        tree.interface.new_socket("Geometry", in_out=way, socket_type="NodeSocketGeometry")
+    names = ("NodeGroupInput", "GeometryNodeObjectInfo", "GeometryNodeInstanceOnPoints", "NodeGroupOutput")
+    given, info, put, out = (tree.nodes.new(name) for name in names)
+    info.inputs["Object"].default_value, info.inputs["As Instance"].default_value = thing, True
+    info.transform_space = "RELATIVE"
+    tree.links.new(given.outputs[0], put.inputs["Points"])
+    tree.links.new(info.outputs["Geometry"], put.inputs["Instance"])
+    tree.links.new(put.outputs[0], out.inputs[0])
+    points.modifiers.new("Scatter", "NODES").node_group = tree
+    return points
+
+
+def test_what_is_shown_only_as_instances_is_captured(spots, scene, tmp_path):
+    red, green, _ = spots
+    inner, outer = bpy.data.collections.new("Inner"), bpy.data.collections.new("Outer")
+    inner.objects.link(green)
+    for name, kept, into in (("Nested", inner, outer), ("Group", outer, scene.collection)):
+        empty = bpy.data.objects.new(name, None)
+        empty.instance_type, empty.instance_collection = "COLLECTION", kept
+        into.objects.link(empty)
+    things = [scattered(scene, red), bpy.data.objects["Group"]]
+    bpy.context.view_layer.update()
+    told = captured(things, tmp_path / "out", views=2)
+    image = pixels.read(tmp_path / "out" / told["frames"][0]["file_path"])
+    shown = (image[..., :3] * image[..., 3:]).max(axis=(0, 1))
+    assert shown[0] > 0.9 and shown[1] > 0.9 and shown[2] < 0.1
