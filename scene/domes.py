@@ -99,6 +99,9 @@ def _dome(scene: bpy.types.Scene, probe: bpy.types.Object, radius: float) -> bpy
     if track is not None:
         keys.animate(dome, "location", track.frames, track.places)
     dome.visible_camera = dome.visible_shadow = False
+    # What a shadow catcher would get without the objects, Cycles learns from rays that meet catchers alone: if they did
+    # not meet the dome, too, shadows would come out too weak.
+    dome.is_shadow_catcher = True
     dome.hide_select = True
     dome.display_type = "BOUNDS"
     probes.collection(scene).objects.link(dome)

@@ -3,79 +3,22 @@
 
 import json
 import math
-from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import (
-    asset,
-    bake,
-    catcher,
-    command,
-    compat,
-    composite,
-    domes,
-    lamps,
-    own,
-    pixels,
-    probes,
-    results,
-    world,
+from limelight.scene import asset, bake, catcher, command, compat, composite, domes, lamps, own, probes, world
+from limelight.tests.addon.lit_scene import (
+    AXES,
+    COLOURS,
+    camera_towards,
+    image_of,
+    lit_probe,
+    panorama,
+    render,
+    white_plane,
 )
-from mathutils import Matrix, Vector
-
-AXES = {"+X": (1, 0, 0), "-X": (-1, 0, 0), "+Y": (0, 1, 0), "-Y": (0, -1, 0)}
-COLOURS = {"+X": (1, 0, 0), "-X": (0, 1, 0), "+Y": (0, 0, 1), "-Y": (1, 1, 0)}
-
-
-def panorama(height=16):
-    """A world-frame map (rows from the top) whose four sides have four colours."""
-    u = (np.arange(2 * height) + 0.5) / (2 * height)
-    angle = (0.5 - u) * 2 * np.pi
-    sides = np.stack([np.cos(angle), -np.cos(angle), np.sin(angle), -np.sin(angle)])
-    names = list(COLOURS)
-    row = np.array([COLOURS[names[i]] for i in sides.argmax(0)], np.float32)
-    return np.repeat(row[None], height, 0)
-
-
-def image_of(pixels, name="light"):
-    height, width = pixels.shape[:2]
-    image = bpy.data.images.new(name, width, height, float_buffer=True)
-    rgba = np.ones((height, width, 4), np.float32)
-    rgba[..., :3] = pixels[::-1]
-    image.pixels.foreach_set(rgba.ravel())
-    image.pack()
-    return image
-
-
-def lit_probe(scene, pixels=None, location=(0, 0, 0), name="Probe"):
-    probe = probes.add_probe(scene, location, 0.1, name)
-    probe.limelight.environment = image_of(panorama() if pixels is None else pixels, f"{name} light")
-    bpy.context.view_layer.update()
-    return probe
-
-
-def render(scene, tmp_path, view="Raw"):
-    scene.render.filepath = str(tmp_path / "out.exr")
-    compat.set_still_format(scene.render.image_settings, "OPEN_EXR")
-    scene.render.image_settings.color_depth = "32"
-    scene.render.image_settings.color_mode = "RGBA"
-    bpy.ops.render.render(write_still=True)
-    image = bpy.data.images.load(scene.render.filepath, check_existing=False)
-    pixels = np.array(image.pixels[:], np.float32).reshape(image.size[1], image.size[0], 4)[::-1]
-    bpy.data.images.remove(image)
-    return pixels
-
-
-def camera_towards(scene, direction, location=(0, 0, 0)):
-    if scene.camera is None:
-        camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-        scene.collection.objects.link(camera)
-        scene.camera = camera
-    scene.camera.location = location
-    scene.camera.rotation_euler = Vector(direction).to_track_quat("-Z", "Y").to_euler()
-    return scene.camera
+from mathutils import Vector
 
 
 @pytest.mark.parametrize("side", list(AXES))
@@ -118,23 +61,6 @@ def test_applying_twice_updates_and_never_duplicates(scene):
         lamps.apply_lamps(scene, probe)
     assert second == first and second.limelight.strength_ev == 2.0
     assert (len(bpy.data.worlds), len(bpy.data.images), len(bpy.data.lights)) == (counts[0], counts[1] + 1, 1)
-
-
-def white_plane(scene, location=(0, 0, 0), size=0.2, name="plane"):
-    mesh = bpy.data.meshes.new(name)
-    h = size / 2
-    mesh.from_pydata([(-h, -h, 0), (h, -h, 0), (h, h, 0), (-h, h, 0)], [], [(0, 1, 2, 3)])
-    material = bpy.data.materials.new(name)
-    tree = compat.node_tree(material)
-    tree.nodes.clear()
-    shader, output = tree.nodes.new("ShaderNodeBsdfDiffuse"), tree.nodes.new("ShaderNodeOutputMaterial")
-    shader.inputs["Color"].default_value = (1, 1, 1, 1)
-    tree.links.new(shader.outputs[0], output.inputs["Surface"])
-    mesh.materials.append(material)
-    plane = bpy.data.objects.new(name, mesh)
-    plane.location = location
-    scene.collection.objects.link(plane)
-    return plane
 
 
 @pytest.mark.parametrize(("kind", "angle"), [("sun", 2.0), ("area", 20.0)])
@@ -221,55 +147,6 @@ def test_lamp_and_fill_together_give_what_the_whole_map_gives_also_turned_and_ti
         bpy.context.view_layer.update()
         shown.append(render(scene, tmp_path)[8:24, 12:36, :3].mean((0, 1)))
     assert shown[1] == pytest.approx(shown[0], rel=0.03)
-
-
-def test_domes_light_the_objects_near_each_probe(scene, tmp_path):
-    red, blue = (np.full((8, 16, 3), c, np.float32) for c in ((1, 0, 0), (0, 0, 1)))
-    left, right = lit_probe(scene, red, (-1, 0, 0.2), "Left"), lit_probe(scene, blue, (1, 0, 0.2), "Right")
-    white_plane(scene, (-1, 0, 0), 1.0, "left plane")
-    white_plane(scene, (1, 0, 0), 1.0, "right plane")
-    bpy.context.view_layer.update()
-    domes.apply_domes(scene, [left, right])
-    domes.apply_domes(scene, [left, right])
-    assert sum(1 for o in scene.objects if o.name.endswith("dome")) == 2
-    camera_towards(scene, (0, 0.001, -1), (0, 0, 4)).data.lens = 36
-    scene.render.film_transparent = True
-    pixels = render(scene, tmp_path)
-    on = pixels[..., 3] > 0.9
-    west, east = pixels[:, :24][on[:, :24]].mean(0), pixels[:, 24:][on[:, 24:]].mean(0)
-    assert west[0] == pytest.approx(1.0, abs=0.05) and west[2] < 0.02
-    assert east[2] == pytest.approx(1.0, abs=0.05) and east[0] < 0.02
-
-
-def instance_of(scene, thing):
-    """An Empty that shows a collection of its own, into which the object goes from the scene."""
-    library = bpy.data.collections.new("asset")
-    scene.collection.objects.unlink(thing)
-    library.objects.link(thing)
-    instance = bpy.data.objects.new("instance", None)
-    instance.instance_type, instance.instance_collection = "COLLECTION", library
-    scene.collection.objects.link(instance)
-    return instance
-
-
-def test_domes_go_by_where_objects_are_seen(scene):
-    near, far = lit_probe(scene, name="Near"), lit_probe(scene, location=(10, 0, 0), name="Far")
-    mine, asset_part = white_plane(scene, name="mine"), white_plane(scene, (8, 0, 0), name="part")
-    for plane, x in ((mine, 0.5), (moved := white_plane(scene, name="moved"), 40.0)):
-        plane.data.transform(Matrix.Translation((x, 0, 0)))
-    instance = instance_of(scene, asset_part)
-    bpy.context.view_layer.update()
-    made = domes.apply_domes(scene, [near, far])
-    reached = [set(dome.light_linking.receiver_collection.objects) for dome in made]
-    assert reached == [{mine}, {moved, instance}]
-    assert min(max(dome.dimensions) for dome in made) / 2 > 40
-
-
-def test_domes_light_collection_instances(scene, tmp_path):
-    instance_of(scene, white_plane(scene, size=1.0))
-    domes.apply_domes(scene, [lit_probe(scene, np.ones((8, 16, 3), np.float32), (0, 0, 0.2))])
-    camera_towards(scene, (0, 0.001, -1), (0, 0, 1))
-    assert render(scene, tmp_path)[16, 24, :3] == pytest.approx(1.0, abs=0.05)
 
 
 def test_the_composite_keeps_the_photos_pixels(scene, tmp_path):
@@ -386,108 +263,6 @@ def test_the_bake_leaves_out_collections_that_renders_do_not_show(scene, how):
     image = bake.bake_truth(bpy.context, probe, 64, 4)
     pixels = np.array(image.pixels[:], np.float32).reshape(32, 64, 4)[..., :3]
     assert pixels.max((0, 1)) == pytest.approx([0.0, 1.0, 0.0], abs=0.2)
-
-
-def test_results_are_packed_and_replace_earlier_ones(scene, tmp_path):
-    probe = probes.add_probe(scene, (0, 0, 0), 0.1)
-    entry = {"name": probe.name, "lamps": [], "warnings": []}
-    for name in ("environment", "fill", "spheres"):
-        made = image_of(panorama(), name)
-        made.filepath_raw, made.file_format = str(tmp_path / f"{name}.exr"), "OPEN_EXR"
-        made.save()
-        bpy.data.images.remove(made)
-        entry[name] = f"{name}.exr"
-    answer = {"probes": [entry], "seconds": {"estimate": 2.0}, "warnings": []}
-    assert results.load_results(bpy.context.scene, tmp_path, answer) == [probe]
-    made = world.apply_world(scene, probe)
-    count = len(bpy.data.images)
-    results.load_results(bpy.context.scene, tmp_path, answer)
-    assert len(bpy.data.images) == count
-    # The truth that an artist lights with is no earlier estimate: it stays.
-    truth = probe.limelight.truth = probe.limelight.environment = image_of(panorama(), "truth")
-    results.load_results(bpy.context.scene, tmp_path, answer)
-    assert probe.limelight.truth == truth != probe.limelight.environment
-    world.apply_world(scene, probe)
-    shown = made.node_tree.nodes["Limelight light image"].image
-    assert shown == probe.limelight.environment and shown.packed_file is not None
-    assert shown.is_float and shown.colorspace_settings.name == compat.LINEAR
-    saved = tmp_path / "saved" / "shot.blend"
-    saved.parent.mkdir()
-    bpy.ops.wm.save_as_mainfile(filepath=str(saved), compress=False)
-    # The file's own place is in it; a job's folder or the extension's is not.
-    assert str(tmp_path / "env").encode() not in saved.read_bytes()
-    assert str(Path(results.__file__).parent).encode() not in saved.read_bytes()
-
-
-def estimate(folder, lights, lamp_entries=()):
-    """Load an answer of the engine that gives each probe of ``lights`` maps of one value; its fill is half of it."""
-    entries = []
-    for number, (probe, value) in enumerate(lights.items()):
-        maps = {kind: f"{kind}_{number}.exr" for kind in ("environment", "fill", "spheres")}
-        for kind, file in maps.items():
-            pixels.write(folder / file, np.full((4, 8, 3), value * (0.5 if kind == "fill" else 1), np.float32))
-        entries.append({"name": probe.name, **maps, "lamps": list(lamp_entries)})
-    results.load_results(bpy.context.scene, folder, {"probes": entries, "seconds": {}})
-
-
-def shown_by(owner):
-    """The one value of the maps that a World or material shows."""
-    (image,) = {n.image for n in owner.node_tree.nodes if n.type == "TEX_ENVIRONMENT"}
-    return pixels.of(image)[0, 0, 0]
-
-
-def dome_material(scene, probe):
-    return domes.apply_domes(scene, [probe])[0].data.materials[0]
-
-
-@pytest.mark.parametrize("apply", [world.apply_world, dome_material])
-def test_a_duplicated_probes_light_never_takes_the_originals_place(scene, tmp_path, apply):
-    probe = probes.add_probe(scene, (0, 0, 0), 0.1)
-    white_plane(scene)
-    estimate(tmp_path, {probe: 1})
-    made = apply(scene, probe)
-    double = probe.copy()
-    scene.collection.objects.link(double)
-    estimate(tmp_path, {double: 2})
-    assert shown_by(made) == 1
-    third = probe.copy()
-    scene.collection.objects.link(third)
-    estimate(tmp_path, {probe: 3})
-    assert shown_by(made) == 3
-    estimate(tmp_path, {probe: 4, double: 5, third: 6})
-    assert shown_by(made) == 4
-    assert [pixels.of(p.limelight.environment)[0, 0, 0] for p in (probe, double, third)] == [4, 5, 6]
-
-
-def test_the_world_follows_from_the_truth_to_a_new_estimate(scene, tmp_path):
-    probe = probes.add_probe(scene, (0, 0, 0), 0.1)
-    truth = probe.limelight.truth = probe.limelight.environment = image_of(panorama(), "truth")
-    made = world.apply_world(scene, probe)
-    estimate(tmp_path, {probe: 3})
-    assert shown_by(made) == 3 and probe.limelight.truth == truth
-
-
-def test_lamps_and_fill_follow_a_new_estimate_together(scene, tmp_path):
-    probe = probes.add_probe(scene, (0, 0, 0), 0.1)
-    entry = {"kind": "sun", "direction": [0, 0, 1], "irradiance": [3.0] * 3, "angle_deg": 1}
-    estimate(tmp_path, {probe: 1}, [entry])
-    lamps.apply_lamps(scene, probe)
-    made = scene.world
-    made.limelight.strength_ev = 1.0
-    estimate(tmp_path, {probe: 2}, [entry | {"direction": [1, 0, 0], "irradiance": [7.0] * 3}])
-    (lamp,) = [o for o in scene.objects if o.type == "LIGHT"]
-    bpy.context.view_layer.update()
-    assert scene.world == made and shown_by(made) == 1 and lamp.data.energy == pytest.approx(14)
-    assert tuple(lamp.matrix_world.to_3x3().col[2]) == pytest.approx((1, 0, 0), abs=1e-6)
-    # Without concentrated light the World shows all of it.
-    estimate(tmp_path, {probe: 4})
-    assert shown_by(made) == 4 and not bpy.data.lights
-    # What the artist put in the World's place, with the lamps left on, stays.
-    estimate(tmp_path, {probe: 1}, [entry])
-    lamps.apply_lamps(scene, probe)
-    mine = scene.world = bpy.data.worlds.new("Mine")
-    estimate(tmp_path, {probe: 2}, [entry])
-    assert scene.world == mine and len(bpy.data.lights) == 1
 
 
 def test_an_asset_has_tags_and_a_thumbnail_that_can_be_seen(scene):
