@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import bmesh
 import bpy
 import numpy as np
 
@@ -75,16 +76,13 @@ def fill(mesh: bpy.types.Mesh, cloud: Cloud) -> None:
 
 
 def keep(mesh: bpy.types.Mesh, kept: np.ndarray) -> None:
-    """Leave only these points, (N,) bool, with all attributes that they have."""
-    found = {
-        attribute.name: (attribute.data_type, _read(mesh, attribute.name)[kept])
-        for attribute in mesh.attributes
-        if attribute.domain == "POINT" and attribute.data_type in _KINDS
-    }
-    mesh.clear_geometry()
-    mesh.vertices.add(int(kept.sum()))
-    for name, (kind, values) in found.items():
-        _write(mesh, name, kind, values)
+    """Leave only these points, (N,) bool, with all that Blender knows of them, as its own Delete does."""
+    edited = bmesh.new()
+    edited.from_mesh(mesh)
+    gone = [vertex for vertex, stays in zip(edited.verts, kept.tolist(), strict=True) if not stays]
+    bmesh.ops.delete(edited, geom=gone, context="VERTS")
+    edited.to_mesh(mesh)
+    edited.free()
     mesh.update()
 
 

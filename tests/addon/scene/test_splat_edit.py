@@ -150,6 +150,22 @@ def test_what_is_deleted_is_what_was_meant(add):
         splat_edit.delete(thing, np.ones(3, bool))
 
 
+def test_what_is_left_keeps_all_that_blender_knows_of_it(add):
+    thing = add(cloud_of(7))
+    before = splat_data.read(thing)
+    thing.vertex_groups.new(name="sky").add([1, 10], 0.25, "REPLACE")
+    thing.data.attributes.new("turns", "FLOAT4X4", "POINT").data[10].value = Matrix.Translation((1, 2, 3))
+    thing.data.attributes.new("name", "STRING", "POINT").data[10].value = b"tree"
+    splat_edit.delete(thing, np.arange(12) < 4)
+    data, after = thing.data, splat_data.read(thing)
+    weights = [[element.weight for element in vertex.groups] for vertex in data.vertices]
+    assert weights == [[0.25] if index == 6 else [] for index in range(8)]
+    assert data.attributes["turns"].data[6].value == Matrix.Translation((1, 2, 3))
+    assert data.attributes["name"].data[6].value == b"tree"
+    for name in ("means", "base", "scales", "rotations", "harmonics"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(before, name)[4:])
+
+
 def test_an_edited_cloud_is_written_as_it_is(add, tmp_path):
     thing = add(cloud_of(4))
     splat_edit.delete(thing, np.arange(12) < 4)
