@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Probes that hold light, what stands in it, and what Cycles renders of it."""
+"""Probes that hold light or get it by an estimate, what stands in it, and what Cycles renders of it."""
 
 import bpy
 import numpy as np
-from limelight.scene import compat, probes
+from limelight.scene import compat, pixels, probes, results
 from mathutils import Vector
 
 AXES = {"+X": (1, 0, 0), "-X": (-1, 0, 0), "+Y": (0, 1, 0), "-Y": (0, -1, 0)}
@@ -74,3 +74,38 @@ def white_plane(scene, location=(0, 0, 0), size=0.2, name="plane"):
     plane.location = location
     scene.collection.objects.link(plane)
     return plane
+
+
+def estimate(folder, lights, lamp_entries=()):
+    """Load an answer of the engine that gives each probe of ``lights`` maps of one value; its fill is half of it."""
+    entries = []
+    for number, (probe, value) in enumerate(lights.items()):
+        maps = {kind: f"{kind}_{number}.exr" for kind in ("environment", "fill", "spheres")}
+        for kind, file in maps.items():
+            pixels.write(folder / file, np.full((4, 8, 3), value * (0.5 if kind == "fill" else 1), np.float32))
+        entries.append({"name": probe.name, **maps, "lamps": list(lamp_entries)})
+    results.load_results(bpy.context.scene, folder, {"probes": entries, "seconds": {}})
+
+
+def shown_by(owner):
+    """The one value of the maps that a World or material shows."""
+    (image,) = {n.image for n in owner.node_tree.nodes if n.type == "TEX_ENVIRONMENT"}
+    return pixels.of(image)[0, 0, 0]
+
+
+def add_cube(scene, size=2.0, location=(0, 0, 0)):
+    mesh = bpy.data.meshes.new("Cube")
+    h = size / 2
+    corners = [(x, y, z) for x in (-h, h) for y in (-h, h) for z in (-h, h)]
+    mesh.from_pydata(corners, [], [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)])
+    cube = bpy.data.objects.new("Cube", mesh)
+    cube.location = location
+    scene.collection.objects.link(cube)
+    return cube
+
+
+def read_picture(path):
+    image = bpy.data.images.load(str(path), check_existing=False)
+    values = np.array(image.pixels[:], np.float32).reshape(image.size[1], image.size[0], 4)[::-1, :, :3]
+    bpy.data.images.remove(image)
+    return values

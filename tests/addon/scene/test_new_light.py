@@ -4,10 +4,9 @@
 from pathlib import Path
 
 import bpy
-import numpy as np
 import pytest
 from limelight.scene import compat, domes, lamps, pixels, probes, results, world
-from limelight.tests.addon.lit_scene import image_of, panorama, white_plane
+from limelight.tests.addon.lit_scene import estimate, image_of, panorama, shown_by, white_plane
 
 
 def test_results_are_packed_and_replace_earlier_ones(scene, tmp_path):
@@ -39,23 +38,6 @@ def test_results_are_packed_and_replace_earlier_ones(scene, tmp_path):
     # The file's own place is in it; a job's folder or the extension's is not.
     assert str(tmp_path / "env").encode() not in saved.read_bytes()
     assert str(Path(results.__file__).parent).encode() not in saved.read_bytes()
-
-
-def estimate(folder, lights, lamp_entries=()):
-    """Load an answer of the engine that gives each probe of ``lights`` maps of one value; its fill is half of it."""
-    entries = []
-    for number, (probe, value) in enumerate(lights.items()):
-        maps = {kind: f"{kind}_{number}.exr" for kind in ("environment", "fill", "spheres")}
-        for kind, file in maps.items():
-            pixels.write(folder / file, np.full((4, 8, 3), value * (0.5 if kind == "fill" else 1), np.float32))
-        entries.append({"name": probe.name, **maps, "lamps": list(lamp_entries)})
-    results.load_results(bpy.context.scene, folder, {"probes": entries, "seconds": {}})
-
-
-def shown_by(owner):
-    """The one value of the maps that a World or material shows."""
-    (image,) = {n.image for n in owner.node_tree.nodes if n.type == "TEX_ENVIRONMENT"}
-    return pixels.of(image)[0, 0, 0]
 
 
 def dome_material(scene, probe):

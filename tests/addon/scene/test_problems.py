@@ -8,11 +8,7 @@ import numpy as np
 import pytest
 from limelight.scene import camera as cameras
 from limelight.scene import capture, face_problems, probes, problems, relight_problems
-
-
-def add_cube(scene, size=2.0, location=(0, 0, 0)):
-    bpy.ops.mesh.primitive_cube_add(size=size, location=location)
-    return bpy.context.object
+from limelight.tests.addon.lit_scene import add_cube
 
 
 def test_all_problems_are_listed_with_their_repairs(scene, add_camera):
