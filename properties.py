@@ -15,15 +15,10 @@ from bpy.props import (
 )
 from bpy.types import PropertyGroup
 
-from . import properties_frames
+from . import properties_frames, properties_world
 from .properties_frames import FrameSettings
+from .properties_world import ProbeToken, WorldLight
 from .scene.compat import RELATIVE_PATH
-
-
-def _update_world(settings: "WorldLight", _context: bpy.types.Context) -> None:
-    from .scene import world
-
-    world.update(settings.id_data)
 
 
 class RelightSettings(PropertyGroup):
@@ -284,6 +279,7 @@ class SceneSettings(PropertyGroup):
     world: PointerProperty(
         type=bpy.types.World, name="Limelight's world", description="The World that Limelight made for this scene"
     )
+    tokens: CollectionProperty(type=ProbeToken, name="Tokens", description="Which probes Worlds and lamps came from")
     active_probe: IntProperty(name="Active probe", description="Number of the probe that the list highlights", min=0)
     frames: PointerProperty(type=FrameSettings, name="Frames", description="Light that changes from frame to frame")
     relight: PointerProperty(type=RelightSettings, name="Relight", description="How pictures get other light")
@@ -356,43 +352,6 @@ class ProbeLight(PropertyGroup):
     head: PointerProperty(type=HeadMemory, name="Head", description="What the head of a portrait remembers")
 
 
-class WorldLight(PropertyGroup):
-    """How a world shows a probe's environment"""
-
-    # Keys would change these alone and not what they stand for: Blender calls no ``update`` when it plays them.
-
-    strength_ev: FloatProperty(
-        name="Strength (EV)", description="Brightness of the light in stops: +1 is twice as bright", soft_min=-6,
-        soft_max=6, options=set(), update=_update_world,
-    )  # fmt: skip
-    rotation: FloatProperty(
-        name="Rotation",
-        description="Turns the light about the vertical, counter-clockwise seen from above",
-        subtype="ANGLE",
-        options=set(),
-        update=_update_world,
-    )
-    tint: FloatVectorProperty(
-        name="Tint", description="Colours the light", subtype="COLOR", size=3, min=0.0, soft_max=1.0,
-        default=(1.0, 1.0, 1.0), options=set(), update=_update_world,
-    )  # fmt: skip
-    separate_background: BoolProperty(
-        name="Separate background",
-        description="Let the camera see the map with a brightness and rotation of its own",
-        options=set(),
-        update=_update_world,
-    )
-    background_strength_ev: FloatProperty(
-        name="Background strength", description="Brightness of the visible background in stops", soft_min=-6,
-        soft_max=6, options=set(), update=_update_world,
-    )  # fmt: skip
-    background_rotation: FloatProperty(
-        name="Background rotation", description="Turns the visible background only", subtype="ANGLE",
-        options=set(), update=_update_world,
-    )  # fmt: skip
-    probe: StringProperty(name="Probe", description="The probe whose light this world shows")
-
-
 class FoundFace(PropertyGroup):
     """A face that was found in an image"""
 
@@ -452,13 +411,13 @@ class JobState(PropertyGroup):
 
 CLASSES = (
     *properties_frames.CLASSES,
+    *properties_world.CLASSES,
     RelightSettings,
     FaceSettings,
     CaptureSettings,
     SceneSettings,
     HeadMemory,
     ProbeLight,
-    WorldLight,
     FoundFace,
     RelitImage,
     JobState,

@@ -3,13 +3,15 @@
 
 from bpy.types import Context, Panel, UILayout
 
+from ..scene import origin
 from . import wording
 
 
 def draw_world(layout: UILayout, world):
     """Strength, rotation, tint and background of ``world``."""
     settings = world.limelight
-    layout.label(text=f"World from {settings.probe}", icon="WORLD")
+    probe = origin.probe_of(world)
+    layout.label(text=f"World from {settings.probe if probe is None else probe.name}", icon="WORLD")
     column = layout.column()
     column.use_property_split = True
     column.use_property_decorate = False

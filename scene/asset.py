@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from . import light_frames
+from . import light_frames, origin
 from . import world as worlds
 
 _SIDE = 256
@@ -17,9 +17,9 @@ def mark_asset(scene: bpy.types.Scene, probe: bpy.types.Object) -> bpy.types.Wor
     image = probe.limelight.environment
     if image is None:
         raise ValueError(f"{probe.name} has no estimated light yet")
-    made = (w for w in bpy.data.worlds if w.asset_data and not w.library and w.limelight.probe == probe.name)
+    made = (w for w in bpy.data.worlds if w.asset_data and not w.library and origin.probe_of(w) == probe)
     world = next(made, None) or bpy.data.worlds.new(f"{probe.name} environment")
-    world.limelight.probe = probe.name
+    world.limelight.probe, world.limelight.token = probe.name, origin.token(scene, probe)
     worlds.show(world, image)
     world.asset_mark()
     assert world.asset_data is not None

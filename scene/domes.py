@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
-from . import compat, keys, light_frames, own, probes, renderer, world
+from . import compat, keys, light_frames, origin, own, probes, renderer, world
 
 _LIT = {"MESH", "CURVE", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "CURVES"}
 
@@ -93,7 +93,7 @@ def _dome(scene: bpy.types.Scene, probe: bpy.types.Object, radius: float) -> bpy
     shape.free()
     mesh.materials.append(_material(probe))
     dome = bpy.data.objects.new(f"{probe.name} dome", mesh)
-    dome[own.DOME] = probe.name
+    dome[own.DOME] = origin.token(scene, probe)
     dome.location = probe.matrix_world.translation
     track = light_frames.track(probe)
     if track is not None:

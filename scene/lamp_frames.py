@@ -9,7 +9,7 @@ import math
 import bpy
 from mathutils import Vector
 
-from . import keys, lamp_tracks, own, probes
+from . import keys, lamp_tracks, origin, own, probes
 from .lamp_tracks import LampTrack
 from .light_frames import Track
 
@@ -29,7 +29,7 @@ def add(scene: bpy.types.Scene, probe: bpy.types.Object, track: Track, distance:
         return []
     centre = bpy.data.objects.new(f"{probe.name} lamps", None)
     centre.empty_display_type, centre.empty_display_size = "SINGLE_ARROW", probe.limelight.radius
-    centre[own.LAMP] = probe.name
+    centre[own.LAMP] = origin.token(scene, probe)
     probes.collection(scene).objects.link(centre)
     keys.animate(centre, "location", track.frames, track.places)
     return [

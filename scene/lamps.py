@@ -10,7 +10,7 @@ import bpy
 from mathutils import Matrix, Vector
 
 from . import camera as cameras
-from . import keys, lamp_frames, light_frames, own, probes, world
+from . import keys, lamp_frames, light_frames, origin, own, probes, world
 
 #: Area lamps stand this many metres from the probe: far, so that objects around it are lit alike.
 _DISTANCE = 10.0
@@ -41,9 +41,9 @@ def apply_lamps(scene: bpy.types.Scene, probe: bpy.types.Object) -> list[bpy.typ
 def renew(scene: bpy.types.Scene, probe: bpy.types.Object) -> None:
     """Make a probe's lamps anew after an estimate, where they light the scene together with its World."""
     shown = scene.world
-    if shown is None or not own.is_own_world(shown) or shown.limelight.probe != probe.name:
+    if shown is None or not own.is_own_world(shown) or origin.probe_of(shown) != probe:
         return
-    if any(lamp[own.LAMP] == probe.name for lamp in _made(scene)):
+    if any(origin.probe_of(lamp) == probe for lamp in _made(scene)):
         apply_lamps(scene, probe)
 
 
@@ -105,7 +105,7 @@ def _lamp(scene: bpy.types.Scene, probe: bpy.types.Object, entry: dict, name: st
         data.size = 2 * distance * math.tan(min(angle, math.radians(150)) / 2)
         data.energy = disc_power(strength, data.size / 2, distance)
     lamp = bpy.data.objects.new(name, data)
-    lamp[own.LAMP] = probe.name
+    lamp[own.LAMP] = origin.token(scene, probe)
     data[_COLOUR], lamp[_CENTRE] = list(data.color), list(probe.matrix_world.translation)
     lamp.rotation_euler = direction.to_track_quat("Z", "Y").to_euler()
     lamp.location = probe.matrix_world.translation + direction * (0.1 if sun else 1.0) * distance

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import bpy
 
-from . import compat, lamps, light_frames, own, probes
+from . import compat, lamps, light_frames, origin, own, probes
 
 
 def load_results(scene: bpy.types.Scene, folder: Path, result: dict[str, Any]) -> list[bpy.types.Object]:
@@ -63,24 +64,30 @@ def take_place(
 ) -> None:
     """Let an image that was just loaded be used and called like an earlier one, which goes.
 
-    One that is also the truth, or a duplicated probe's, stays: only what was made from ``probe`` moves on then.
+    One that is also the truth, a duplicated probe's, or lights as what another probe gave, stays: only what was made
+    from ``probe`` moves on then.
     """
     fresh.name = name
     fresh.use_fake_user = False
     if existing is None:
         return
-    if sharers(existing) <= 1:
+    lit = [(shows, of) for shows, of in _lit_by_probes() if light_frames.showing(shows, existing)]
+    if sharers(existing) <= 1 and all(of == probe for _shows, of in lit):
         existing.user_remap(fresh)
         bpy.data.images.remove(existing)
         fresh.name = name
-    elif probe is not None:
-        for owner in _made_from(probe):
-            for node in light_frames.showing(owner, existing):
+        return
+    for shows, of in lit:
+        if probe is not None and of == probe:
+            for node in light_frames.showing(shows, existing):
                 node.image = fresh
 
 
-def _made_from(probe: bpy.types.Object) -> list[bpy.types.World | bpy.types.Material]:
-    """The Worlds and the materials of domes that show a probe's light."""
-    worlds = [world for world in bpy.data.worlds if world.limelight.probe == probe.name]
-    domes = [thing for thing in bpy.data.objects if thing.get(own.DOME) == probe.name]
-    return worlds + [material for dome in domes for material in dome.data.materials if material is not None]
+def _lit_by_probes() -> Iterator[tuple[bpy.types.World | bpy.types.Material, bpy.types.Object | None]]:
+    """The Worlds of this file and the materials of its domes that show the light of probes, and whose, if it is here"""
+    for world in bpy.data.worlds:
+        if world.limelight.probe and not world.library:
+            yield world, origin.probe_of(world)
+    for dome in bpy.data.objects:
+        if own.DOME in dome and not dome.library:
+            yield from ((material, origin.probe_of(dome)) for material in dome.data.materials if material is not None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import compat, light_frames, own
+from . import compat, light_frames, origin, own
 
 NAME = "Limelight"
 _LIGHT, _BACKGROUND = "Limelight light", "Limelight background"
@@ -26,7 +26,7 @@ def apply_world(scene: bpy.types.Scene, probe: bpy.types.Object, *, fill: bool =
     clear_other_light(scene)
     world = _world_of(scene)
     own.assign_world(scene, world)
-    world.limelight.probe = probe.name
+    world.limelight.probe, world.limelight.token = probe.name, origin.token(scene, probe)
     show(world, image)
     return world
 

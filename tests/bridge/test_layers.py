@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ADDON = ("operators", "panels", "properties", "properties_frames", "preferences")
+ADDON = ("operators", "panels", "properties", "properties_frames", "properties_world", "preferences")
 HEAVY = {"torch", "diffusers", "transformers", "scipy", "numba", "safetensors", "OpenEXR", "skimage", "PIL", "imageio"}
 BLENDER = {"bpy", "bpy_extras", "gpu", "gpu_extras", "mathutils", "bmesh", "blf", "addon_utils"}
 

@@ -22,7 +22,7 @@ from limelight.tests.gui import portrait
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SHOTS = Path(os.environ.get("LIMELIGHT_SCREENSHOTS", Path(tempfile.gettempdir()) / "limelight-screenshots"))
-MODULES = ("__init__.py", "preferences.py", "properties.py", "properties_frames.py")
+MODULES = ("__init__.py", "preferences.py", "properties.py", "properties_frames.py", "properties_world.py")
 PARTS = (*MODULES, "blender_manifest.toml", "operators", "panels", "scene", "bridge", "backend")
 BLENDER = os.environ.get("LIMELIGHT_BLENDER", "blender")
 MISSING = [name for name in (BLENDER, "Xvfb") if shutil.which(name) is None]

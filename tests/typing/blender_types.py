@@ -19,7 +19,7 @@ from mypy.types_utils import remove_optional
 OURS = {
     "bpy.types.Scene.limelight": "limelight.properties.SceneSettings",
     "bpy.types.Object.limelight": "limelight.properties.ProbeLight",
-    "bpy.types.World.limelight": "limelight.properties.WorldLight",
+    "bpy.types.World.limelight": "limelight.properties_world.WorldLight",
     "bpy.types.Image.limelight": "limelight.properties.RelitImage",
     "bpy.types.WindowManager.limelight": "limelight.properties.JobState",
     "bpy.types.WindowManager.limelight_interface": "limelight.operators.state.InterfaceState",
