@@ -203,7 +203,7 @@ class LIMELIGHT_OT_export_splats(Operator, ExportHelper):  # type: ignore[misc]
         path = Path(bpy.path.abspath(self.filepath))
         try:
             cloud = splat_data.read(thing)
-            splat_file.write(path, cloud, thing.get(splat_drawing.AXES) == "Z_UP")
+            splat_file.write(path, cloud, thing.get(splat_drawing.AXES, "Y_DOWN"))
         except _FAULTS as error:
             self.report({"ERROR"}, f"The splats could not be written: {error}")
             return {"CANCELLED"}

@@ -17,8 +17,8 @@ _PLAIN = ["x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity"]
 _SHAPE = ["scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"]
 _MATERIAL = {"albedo": ["albedo_0", "albedo_1", "albedo_2"], "metallic": ["metallic"], "roughness": ["roughness"],
              "progress": ["progress"]}  # fmt: skip
-#: The comment by which a file says that its z is up.
-_Z_UP = b"comment z up"
+#: The comments by which a file says which of its axes is up; without one, y points down.
+_COMMENTS = {"Z_UP": b"comment z up", "Y_UP": b"comment y up"}
 #: Numbers beyond this are damage.
 _LARGEST = 1e9
 
@@ -46,10 +46,11 @@ def plain(path: Path) -> bool:
     return _layout(path) is not None
 
 
-def z_up(path: Path) -> bool:
-    """Whether a file says that its axes are as Blender's."""
+def axes(path: Path) -> str:
+    """What a file says of its axes: Z_UP as Blender's, Y_UP as glTF's, or else Y_DOWN as trainers have them."""
     with path.open("rb") as file:
-        return _Z_UP in file.read(_LONGEST_HEADER).partition(b"end_header")[0].splitlines()
+        lines = file.read(_LONGEST_HEADER).partition(b"end_header")[0].splitlines()
+    return next((name for name, comment in _COMMENTS.items() if comment in lines), "Y_DOWN")
 
 
 def _layout(path: Path) -> tuple[list[str], int, int] | None:
@@ -119,8 +120,8 @@ def read(path: Path) -> Cloud:
     return Cloud(means, base, np.maximum(scales, 1e-12), rotations, harmonics, material, count - len(means))
 
 
-def write(path: Path, cloud: Cloud, upright: bool = False) -> None:
-    """Write a cloud as the binary PLY that ``read`` reads, whole or not at all; ``upright``: its axes are Blender's."""
+def write(path: Path, cloud: Cloud, axes: str = "Y_DOWN") -> None:
+    """Write a cloud as the binary PLY that ``read`` reads, whole or not at all, and that it has these ``axes``."""
     count = len(cloud.means)
     opacity = np.clip(cloud.base[:, 3:], 1e-6, 1 - 1e-6)
     rest = cloud.harmonics.transpose(0, 2, 1).reshape(count, -1)
@@ -135,8 +136,8 @@ def write(path: Path, cloud: Cloud, upright: bool = False) -> None:
     ]
     names = [name for group, _ in parts for name in group]
     lines = ["ply", "format binary_little_endian 1.0", "comment Limelight", f"element vertex {count}"]
-    if upright:
-        lines.insert(3, _Z_UP.decode())
+    if axes in _COMMENTS:
+        lines.insert(3, _COMMENTS[axes].decode())
     head = "\n".join([*lines, *(f"property float {name}" for name in names), "end_header\n"]).encode()
     partial = path.with_name(path.name + ".part")
     try:

@@ -24,7 +24,7 @@ def add(context: bpy.types.Context, path: Path, name: str, axes: str = "AUTO") -
     """
     cloud = splat_file.read(path)
     if axes == "AUTO":
-        axes = "Z_UP" if splat_file.z_up(path) else "Y_DOWN"
+        axes = splat_file.axes(path)
     # Blender's own splats take no light.
     native = compat.NATIVE_SPLATS and not cloud.material
     thing = _native(context, path, cloud) if native else None

@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -89,7 +89,9 @@ def recognised(source: Source) -> Format:
         raise damaged(source.name, "is empty")
     start = data[:4].tobytes()
     if start.startswith(b"ply"):
-        return _BY_NAME["compressed-ply" if b"packed_position" in data[:4096].tobytes() else "ply"]
+        head = data[:4096].tobytes().partition(b"end_header")[0]
+        row = _BY_NAME["compressed-ply" if b"packed_position" in head else "ply"]
+        return replace(row, y_up=f"comment {ply.Y_UP}".encode() in head.splitlines())
     if start == spz.MAGIC or start.startswith(b"\x1f\x8b"):
         return _BY_NAME["spz"]
     if start == b"glTF" or (suffix == ".gltf" and data[:64].tobytes().lstrip().startswith(b"{")):

@@ -4,7 +4,7 @@
 Columns: ``x y z``; ``f_dc_0..2``; ``f_rest_0…`` channel by channel, so that of degree 3 the first fifteen are red;
 ``opacity`` (logit); ``scale_0..2`` (natural logarithm); ``rot_0..3`` (w x y z). Material, all linear 0..1 as they are:
 ``albedo_0..2``, ``metallic``, ``roughness``, ``progress``. Readers of plain splats pass over these. The comment
-``z up`` says that the frame is as Blender's; without it y points down by custom.
+``z up`` says that the frame is as Blender's, ``y up`` that it is as glTF's; without either y points down by custom.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ Array = np.ndarray[Any, Any]
 _BASE = ["x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity"]
 _SCALES = ["scale_0", "scale_1", "scale_2"]
 _ROTATIONS = ["rot_0", "rot_1", "rot_2", "rot_3"]
-#: The header's comment on a cloud whose z is up.
-Z_UP = "z up"
+#: The header's comments on a cloud whose z is up, or y.
+Z_UP, Y_UP = "z up", "y up"
 #: Names of the material's columns, in a file and as documented.
 MATERIAL = ["albedo_0", "albedo_1", "albedo_2", "metallic", "roughness", "progress"]
 

@@ -105,7 +105,7 @@ def test_merge_and_apply_and_export(scan, tmp_path):
     assert scan.rotation_euler.x == 0
     bpy.ops.limelight.export_splats(filepath=str(tmp_path / "out.ply"))
     written = splat_file.read(tmp_path / "out.ply")
-    assert splat_file.z_up(tmp_path / "out.ply")
+    assert splat_file.axes(tmp_path / "out.ply") == "Z_UP"
     assert len(written.means) == 8 and written.material["progress"].mean() == pytest.approx(0.5)
     # The file's y goes down, Blender's z up.
     np.testing.assert_allclose(written.means[4:, 2].max() - written.means[:4, 2].max(), 2, atol=1e-5)

@@ -43,20 +43,25 @@ def test_up_can_be_chosen(scan):
     assert bpy.context.object.rotation_euler.x == 0
 
 
-def test_a_file_that_says_z_up_stands_upright_also_after_export(scan, tmp_path):
+@pytest.mark.parametrize(("axis", "turn"), [("z", 0.0), ("y", math.pi / 2)])
+def test_a_file_that_says_what_is_up_stands_upright_also_after_export(scan, tmp_path, axis, turn):
     told = tmp_path / "told.ply"
-    told.write_bytes(scan.read_bytes().replace(b"1.0\n", b"1.0\ncomment z up\n", 1))
+    told.write_bytes(scan.read_bytes().replace(b"1.0\n", f"1.0\ncomment {axis} up\n".encode(), 1))
     bpy.ops.limelight.import_splats(filepath=str(told))
-    assert bpy.context.object.rotation_euler.x == 0
+    assert bpy.context.object.rotation_euler.x == pytest.approx(turn)
     bpy.ops.limelight.export_splats(filepath=str(tmp_path / "again.ply"))
     bpy.ops.limelight.import_splats(filepath=str(tmp_path / "again.ply"))
-    assert bpy.context.object.rotation_euler.x == 0
+    assert bpy.context.object.rotation_euler.x == pytest.approx(turn)
 
 
 def test_other_formats_come_through_the_engine(packed):
     assert bpy.ops.limelight.import_splats(filepath=str(packed)) == {"FINISHED"}
     thing = bpy.context.object
     assert thing.name == "packed" and thing.rotation_euler.x == pytest.approx(math.pi / 2)
+    # As a PLY, whose y points down by custom, it says so.
+    bpy.ops.limelight.export_splats(filepath=str(packed.with_name("again.ply")))
+    bpy.ops.limelight.import_splats(filepath=str(packed.with_name("again.ply")))
+    assert bpy.context.object.rotation_euler.x == pytest.approx(math.pi / 2)
     assert "3 Gaussians" in bpy.context.window_manager.limelight.message
 
 

@@ -202,6 +202,19 @@ def test_a_cloud_with_z_up_says_so_in_ply_and_is_turned_for_others(tmp_path: Pat
     assert formats.read(tmp_path / "b.ply").splats.z_up and not formats.read(tmp_path / "a.splat").splats.z_up
 
 
+def test_a_ply_that_says_y_up_is_taken_at_its_word(tmp_path: Path) -> None:
+    formats.write(cloud(40, 3), tmp_path / "a.ply")
+    told = (tmp_path / "a.ply").read_bytes().replace(b"comment ", b"comment y up\ncomment ", 1)
+    (tmp_path / "a.ply").write_bytes(told)
+    read = formats.read(tmp_path / "a.ply")
+    assert described(tmp_path / "a.ply")["axes"] == "y up"
+    for name, turn in (("a.glb", np.eye(3)), ("b.ply", place.HALF_TURN)):
+        formats.write(read.splats, tmp_path / name, turn_from=read.format)
+        found = formats.read(tmp_path / name).splats.means
+        np.testing.assert_allclose(found, read.splats.means @ turn.T, atol=1e-6)
+    assert described(tmp_path / "b.ply")["axes"] == "y down by custom"
+
+
 def test_turning_between_formats_is_undone_on_the_way_back(tmp_path: Path) -> None:
     written = cloud(40, 3)
     by_ply = formats.format_for(Path("a.ply"))
