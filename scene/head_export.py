@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import bpy
@@ -11,36 +13,55 @@ from . import head_eyes
 
 
 def write(context: bpy.types.Context, head: bpy.types.Object, path: Path) -> None:
-    """Export a head with its eyes to a .glb or .gltf file; the selection is put back.
+    """Export a head with its eyes, hidden or not, to a .glb or .gltf file; the selection is put back.
 
     Raises ``RuntimeError`` with a sentence if Blender's exporter is switched off or refuses.
     """
     if "gltf" not in dir(bpy.ops.export_scene):
         raise RuntimeError("Blender's exporter is switched off: switch on Preferences > Add-ons > glTF 2.0 format")
-    wanted = [head, *head_eyes.eyes(head)]
-    layer = context.view_layer
-    absent = [thing.name for thing in wanted if thing.name not in layer.objects]
-    if absent:
-        raise RuntimeError(f"“{absent[0]}” is in a collection that this view layer leaves out: switch it on")
-    selected, active = list(context.selected_objects), layer.objects.active
-    hidden = [thing for thing in wanted if thing.hide_get()]
-    try:
-        for thing in selected:
-            thing.select_set(False)
-        for thing in wanted:
-            thing.hide_set(False)
-            thing.select_set(True)
-        layer.objects.active = head
-        kind = "GLB" if path.suffix.lower() == ".glb" else "GLTF_SEPARATE"
-        # Modifiers cannot be applied to a mesh with shape keys; the file has the mesh as it was fitted.
+    kind = "GLB" if path.suffix.lower() == ".glb" else "GLTF_SEPARATE"
+    with _selected(context, [head, *head_eyes.eyes(head)]):
+        # Modifiers cannot be applied to a mesh with shape keys; the file has the mesh as it was fitted. What is
+        # selected in other scenes would come along.
         bpy.ops.export_scene.gltf(
-            filepath=str(path), export_format=kind, use_selection=True, export_apply=False, export_morph=True
+            filepath=str(path),
+            export_format=kind,
+            use_selection=True,
+            use_active_scene=True,
+            export_apply=False,
+            export_morph=True,
         )
-    finally:
+
+
+@contextmanager
+def _selected(context: bpy.types.Context, wanted: list[bpy.types.Object]) -> Iterator[None]:
+    """Inside this nothing but these objects is selected, whatever hides them or keeps them from being selected."""
+    layer, root = context.view_layer, context.scene.collection
+    selected, active = list(context.selected_objects), layer.objects.active
+    # Here they can be seen and selected, whatever the collections are set to that they are in.
+    stage = bpy.data.collections.new("Limelight export")
+    with ExitStack() as restore:
+        restore.callback(bpy.data.collections.remove, stage)
+        root.children.link(stage)
         for thing in wanted:
-            thing.select_set(False)
-        for thing in hidden:
-            thing.hide_set(True)
+            stage.objects.link(thing)
+            for switch in ("hide_viewport", "hide_select"):
+                restore.callback(setattr, thing, switch, getattr(thing, switch))
+                setattr(thing, switch, False)
+        layer.update()
+        for thing in wanted:
+            restore.callback(thing.hide_set, thing.hide_get())
+            thing.hide_set(False)
         for thing in selected:
+            thing.select_set(False)
+        for thing in wanted:
             thing.select_set(True)
-        layer.objects.active = active
+        layer.objects.active = wanted[0]
+        try:
+            yield
+        finally:
+            for thing in wanted:
+                thing.select_set(False)
+            for thing in selected:
+                thing.select_set(True)
+            layer.objects.active = active

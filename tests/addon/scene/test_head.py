@@ -286,6 +286,36 @@ def test_the_export_holds_maps_sliders_and_eyes(made, tmp_path):
     assert "jawOpen" in targets and "Identity 02" in targets
 
 
+def nodes(path):
+    """The names of the nodes in a glTF file."""
+    import json
+    import struct
+
+    data = path.read_bytes()
+    (length,) = struct.unpack_from("<I", data, 12)
+    return sorted(node["name"] for node in json.loads(data[20 : 20 + length])["nodes"])
+
+
+@pytest.mark.parametrize("switch", ["hide_select", "hide_viewport"])
+def test_the_export_holds_what_is_hidden_and_nothing_of_other_scenes(scene, made, tmp_path, switch):
+    if "gltf" not in dir(bpy.ops.export_scene):
+        pytest.skip("this Blender has no glTF exporter")
+    second, other = bpy.data.scenes.new("Second"), bpy.data.objects.new("Other", None)
+    second.collection.objects.link(other)
+    other.select_set(True, view_layer=second.view_layers[0])
+    right, left = head_eyes.eyes(made)
+    setattr(right, switch, True)
+    setattr(made.users_collection[0], switch, True)
+    before = count()
+    head_export.write(bpy.context, made, tmp_path / "ada.glb")
+    assert nodes(tmp_path / "ada.glb") == sorted([made.name, right.name, left.name])
+    assert count() == before and getattr(right, switch) and not getattr(made, switch)
+    (layer,) = (c for c in bpy.context.view_layer.layer_collection.children if made.name in c.collection.objects)
+    layer.exclude = True
+    head_export.write(bpy.context, made, tmp_path / "again.glb")
+    assert nodes(tmp_path / "again.glb") == nodes(tmp_path / "ada.glb")
+
+
 def test_uv_and_materials_arrive_corner_by_corner(made, tmp_path):
     arrays = np.load(tmp_path / "head" / "head.npz")
     uv = np.empty(len(made.data.loops) * 2, np.float32)
