@@ -93,8 +93,11 @@ def run_relight(job: RelightJob, report: Report) -> dict[str, Any]:
 
 
 def placed(job: RelightJob) -> RelightJob:
-    """The job with a file as ``out``: inside a folder it has the source's name, and the format its light needs."""
-    if not job.out.is_dir():
+    """The job with a file as ``out``: inside a folder it has the source's name, and the format its light needs.
+
+    A name without an ending is a folder, too, which need not be there yet.
+    """
+    if not job.out.is_dir() and (job.out.suffix or job.out.exists()):
         return job
     return dataclasses.replace(job, out=job.out / result_name(job.source))
 

@@ -174,7 +174,7 @@ RELIGHT_CASES = {
     "unknown device": lambda f: {"device": "cuda:9"},
     "unknown parameter": lambda f: {"colour": "red"},
     "unknown format": lambda f: {"out": str(f.parent / "out" / "relit.webp")},
-    "no format": lambda f: {"out": str(f.parent / "out" / "relit")},
+    "a file without an ending in the way": lambda f: {"out": written(f, "relit", b"x")},
     "ratio of another format": lambda f: {"ratio": str(f.parent / "out" / "ratio.png")},
     "ratio in place of the result": lambda f: {"out": str(f / "r.exr"), "ratio": str(f / "r.exr")},
     "result in place of the source": lambda f: {"out": picture(f)},

@@ -234,6 +234,15 @@ def test_the_embedded_form_does_the_job_and_is_unloaded(tmp_path, monkeypatch) -
     assert len(made[0].asked) == 1 and freed == [True]
 
 
+def test_a_folder_as_out_need_not_be_there(tmp_path, relighter) -> None:
+    relighter(RED)
+    for name in ("new", "new"):
+        assert relight(photo(tmp_path), tmp_path, name)["relit"] == str(tmp_path / "new" / "photo.png")
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match="no format"):
+        relight(photo(tmp_path), tmp_path, "file")
+
+
 def test_outputs_never_replace_inputs(tmp_path, relighter) -> None:
     relighter(RED)
     source = photo(tmp_path)
