@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a .blend remembers of Limelight: the plate and the settings, the probes and their light, the world's look."""
 
+import math
+
 import bpy
 from bpy.props import (
     BoolProperty,
@@ -19,6 +21,12 @@ from . import properties_frames, properties_world
 from .properties_frames import FrameSettings
 from .properties_world import ProbeToken, WorldLight
 from .scene.compat import RELATIVE_PATH
+
+
+def _read_fov(settings: "FaceSettings", _context: bpy.types.Context) -> None:
+    from .scene import plate
+
+    settings.fov = math.radians(plate.fov_of_file(settings.picture) or 0.0) if settings.picture else 0.0
 
 
 class RelightSettings(PropertyGroup):
@@ -90,11 +98,15 @@ class FaceSettings(PropertyGroup):
     """Which portrait becomes a head, and how"""
 
     picture: PointerProperty(
-        type=bpy.types.Image, name="Portrait", description="The photo of the face that becomes a head"
+        type=bpy.types.Image,
+        name="Portrait",
+        description="The photo of the face that becomes a head",
+        update=_read_fov,
     )
     fov: FloatProperty(
         name="View angle",
-        description="Horizontal field of view of the photo; 0 lets the engine take a usual lens",
+        description="Horizontal field of view of the portrait, read from its file when it is chosen; 0 lets the engine "
+        "take a usual lens",
         subtype="ANGLE",
         min=0.0,
         max=2.6,

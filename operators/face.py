@@ -34,8 +34,9 @@ class _PortraitOperator(RunOperator):
     def problems(self, context: Context):
         if self.picture and self.picture not in bpy.data.images:
             return [f"There is no image “{self.picture}” in this file"]
-        if self.picture:
-            context.scene.limelight.face.picture = bpy.data.images[self.picture]
+        settings = context.scene.limelight.face
+        if self.picture and settings.picture != bpy.data.images[self.picture]:
+            settings.picture = bpy.data.images[self.picture]
         return engine_session.told(context, self._problems_of(context.scene))
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which portrait it is: by a file dialogue or a dropped file, an open image, a still of a movie or of a render."""
 
-import math
 import tempfile
 from pathlib import Path
 
@@ -36,12 +35,11 @@ class LIMELIGHT_OT_face_picture(ChooseFile):
             self.report({"ERROR"}, f"There is no picture at “{self.filepath}”: choose an image file")
             return {"CANCELLED"}
         try:
-            image, fov = face.load(str(path))
+            image = face.load(str(path))
         except (OSError, RuntimeError) as error:
             self.report({"ERROR"}, f"“{path.name}” could not be used as a portrait: {error}")
             return {"CANCELLED"}
-        settings = context.scene.limelight.face
-        settings.picture, settings.fov = image, math.radians(fov or 0.0)
+        context.scene.limelight.face.picture = image
         show_in_editor(context, image)
         watch.redraw(context)
         self.report({"INFO"}, f"{image.name} is the portrait now; press Find Faces, or Make Head at once")
@@ -62,8 +60,7 @@ class LIMELIGHT_OT_face_open(Operator):
         if image is None:
             self.report({"ERROR"}, "No image is open: open one in an Image Editor, or choose a file")
             return {"CANCELLED"}
-        settings = context.scene.limelight.face
-        settings.picture, settings.fov = image, 0.0
+        context.scene.limelight.face.picture = image
         watch.redraw(context)
         return {"FINISHED"}
 
@@ -88,7 +85,8 @@ class LIMELIGHT_OT_face_still(Operator):
         except (OSError, RuntimeError, ValueError) as error:
             self.report({"ERROR"}, f"No still could be taken: {error}")
             return {"CANCELLED"}
-        settings.picture = still
+        # It was taken by the same lens.
+        settings.picture, settings.fov = still, settings.fov
         show_in_editor(context, still)
         watch.redraw(context)
         return {"FINISHED"}

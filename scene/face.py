@@ -17,27 +17,22 @@ from . import face_lines, plate
 REACH = 0.05
 #: Landmarks are kept to about a hundredth of a pixel of a large photo.
 _DIGITS = 6
-#: Of which file an image is, where it was turned upright and thus is not linked to it any more.
-_FILE = "limelight_file"
 
 Point = tuple[float, float]
 
 
-def load(filepath: str) -> tuple[bpy.types.Image, float | None]:
-    """A portrait's file as an upright image, the same one at every call, and its horizontal field of view in degrees.
-
-    The field of view is None where the file does not tell it. Raises ``RuntimeError`` if Blender cannot read the file.
-    """
-    orientation, focal_35mm = plate.read_exif(Path(filepath))
+def load(filepath: str) -> bpy.types.Image:
+    """A portrait's file as an upright image, the same one at every call; ``RuntimeError`` if Blender cannot read it."""
+    orientation, _focal = plate.read_exif(Path(filepath))
     image = next((i for i in bpy.data.images if _shows(i, filepath, orientation)), None)
     if image is None:
-        image, focal_35mm = plate.load_photo(filepath)
-        image.name, image[_FILE] = Path(filepath).name, filepath
-    return image, plate.likely_fov(image, focal_35mm) if focal_35mm else None
+        image, _focal = plate.load_photo(filepath)
+        image.name = Path(filepath).name
+    return image
 
 
 def _shows(image: bpy.types.Image, filepath: str, orientation: int) -> bool:
-    if image.get(_FILE) == filepath:
+    if image.get(plate.FILE) == filepath:
         return True
     # What Blender itself loaded lies as the file does.
     same = bool(image.filepath) and Path(bpy.path.abspath(image.filepath)) == Path(filepath)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 import bpy
 
@@ -15,6 +16,8 @@ from . import compat
 DEFAULT_FOV_DEG = 50.0
 _ORIENTATION, _FOCAL_35MM, _EXIF_IFD = 0x0112, 0xA405, 0x8769
 _TURNED = {5, 6, 7, 8}
+#: Of which file an image is, where it was turned upright and thus is not linked to it any more.
+FILE = "limelight_file"
 
 
 def set_plate(scene: bpy.types.Scene, filepath: str, fov_deg: float | None = None) -> bpy.types.Object:
@@ -43,6 +46,7 @@ def load_photo(filepath: str) -> tuple[bpy.types.Image, float | None]:
         raise RuntimeError("it is damaged or of a kind that Blender does not read; save it as PNG or JPEG")
     if orientation != 1:
         image = _upright(image, orientation)
+        image[FILE] = filepath
     elif bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
         # As Blender's own file browser does, so that file and photo can be moved together.
         image.filepath = _relative(filepath)
@@ -55,6 +59,13 @@ def likely_fov(image: bpy.types.Image, focal_35mm: float | None) -> float:
     if not focal_35mm:
         return DEFAULT_FOV_DEG
     return 2 * math.degrees(math.atan(36 / 2 / focal_35mm * width / max(width, height)))
+
+
+def fov_of_file(image: bpy.types.Image) -> float | None:
+    """Horizontal field of view in degrees of an image as its file tells it; None where it does not."""
+    path = image.get(FILE) or image.filepath
+    focal_35mm = read_exif(Path(bpy.path.abspath(path, library=image.library)))[1] if path else None
+    return likely_fov(image, focal_35mm) if focal_35mm else None
 
 
 def use_image(scene: bpy.types.Scene, image: bpy.types.Image, fov_deg: float | None = None) -> bpy.types.Object:
@@ -192,20 +203,45 @@ def turn(grid, orientation: int):
 
 
 def read_exif(path: Path) -> tuple[int, float | None]:
-    """Orientation (1–8, 1 = upright) and 35-mm focal length in millimetres of a JPEG or TIFF; 1 and None otherwise."""
+    """Orientation (1–8, 1 = upright) and 35-mm focal length in millimetres of a JPEG, TIFF, PNG or WebP; 1 and None
+    otherwise."""
     try:
         with path.open("rb") as file:
-            head = file.read(256 * 1024)
-        start = 0
-        if head[:2] == b"\xff\xd8":
-            start = head.find(b"Exif\0\0") + 6
-            if start < 6:
-                return 1, None
-        elif head[:4] not in {b"II*\0", b"MM\0*"}:
-            return 1, None
-        return _parse_tiff(head[start:])
+            data = _exif(file)
+        return _parse_tiff(data) if data else (1, None)
     except (OSError, struct.error, IndexError):
         return 1, None
+
+
+def _exif(file: BinaryIO) -> bytes:
+    """The EXIF data of a picture's file, from its TIFF header on; empty where there is none."""
+    head = file.read(256 * 1024)
+    if head[:4] in {b"II*\0", b"MM\0*"}:
+        return head
+    if head[:2] == b"\xff\xd8":
+        return head.partition(b"Exif\0\0")[2]
+    if head[:4] == b"\x89PNG":
+        return _chunk(file, b"eXIf", png=True)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return _chunk(file, b"EXIF", png=False).removeprefix(b"Exif\0\0")
+    return b""
+
+
+def _chunk(file: BinaryIO, wanted: bytes, *, png: bool) -> bytes:
+    """The data of the first chunk of that name in a PNG, else in a WebP; empty if there is none."""
+    file.seek(8 if png else 12)
+    while len(start := file.read(8)) == 8:
+        if png:
+            length, name = struct.unpack(">I4s", start)
+            behind = 4
+        else:
+            name, length = struct.unpack("<4sI", start)
+            # Chunks begin at even places.
+            behind = length % 2
+        if name == wanted:
+            return file.read(length)
+        file.seek(length + behind, 1)
+    return b""
 
 
 def _parse_tiff(data: bytes) -> tuple[int, float | None]:

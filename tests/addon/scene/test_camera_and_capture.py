@@ -3,7 +3,6 @@
 
 import math
 import random
-import struct
 
 import bpy
 import numpy as np
@@ -230,27 +229,3 @@ def test_the_photos_path_is_relative_where_blenders_would_be(scene, tmp_path):
     scene.limelight.depth_file = "//depth.exr"
     assert scene.limelight.depth_file == "//depth.exr"
     assert scene.limelight.plate.filepath == "//photo.png" and tuple(scene.limelight.plate.size) == (8, 8)
-
-
-def exif_jpeg(orientation: int, focal: int) -> bytes:
-    """The start of a JPEG with an EXIF block that holds orientation and 35-mm focal length, big-endian."""
-    detail = struct.pack(">H", 1) + struct.pack(">HHIHH", 0xA405, 3, 1, focal, 0) + b"\0" * 4
-    main = struct.pack(">H", 2) + struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0)
-    main += struct.pack(">HHII", 0x8769, 4, 1, 8 + 2 + 24 + 4) + b"\0" * 4
-    tiff = b"MM\0*" + struct.pack(">I", 8) + main + detail
-    return b"\xff\xd8\xff\xe1" + struct.pack(">H", len(tiff) + 8) + b"Exif\0\0" + tiff
-
-
-def test_exif_orientation_and_focal_length_are_read(tmp_path):
-    (tmp_path / "a.jpg").write_bytes(exif_jpeg(6, 28))
-    assert plate.read_exif(tmp_path / "a.jpg") == (6, 28.0)
-    (tmp_path / "b.jpg").write_bytes(exif_jpeg(6, 28)[:40])
-    assert plate.read_exif(tmp_path / "b.jpg") == (1, None)
-
-
-def test_turning_by_exif_puts_the_top_on_top():
-    # Orientation 6: the picture's first row is the scene's right side.
-    grid = np.arange(6).reshape(2, 3, 1)
-    assert plate.turn(grid, 6)[..., 0].tolist() == [[3, 0], [4, 1], [5, 2]]
-    assert plate.turn(grid, 3)[..., 0].tolist() == [[5, 4, 3], [2, 1, 0]]
-    assert plate.turn(grid, 8)[..., 0].tolist() == [[2, 5], [1, 4], [0, 3]]
