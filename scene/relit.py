@@ -38,10 +38,17 @@ def results(source: bpy.types.Image | None) -> list[bpy.types.Image]:
 def load(source: bpy.types.Image, answer: dict[str, Any], made: dict[str, Any]) -> bpy.types.Image:
     """The engine's answer as a packed image of this file that remembers how it was ``made``.
 
-    An EXR is linear, a PNG holds 16 bits of sRGB; a light ratio is data. Earlier results stay as they are.
+    An EXR is linear, a PNG holds 16 bits in the original's colour space; a light ratio is data. Earlier results stay as
+    they are.
     """
     number = max((image.limelight.number for image in results(source)), default=0) + 1
-    image = packed.load(Path(answer["relit"]), _named(source, "relit"))
+    file = Path(answer["relit"])
+    image = packed.load(file, _named(source, "relit"))
+    # Its values mean what the original's do, or it would be shown in other colours, or without those below no alpha.
+    if file.suffix == ".png" and not source.colorspace_settings.is_data:
+        image.colorspace_settings.name = source.colorspace_settings.name
+    if source.alpha_mode == "CHANNEL_PACKED":
+        image.alpha_mode = source.alpha_mode
     # Nothing of the scene holds it: without this a result that is not shown would not be saved.
     image.use_fake_user = True
     memory = image.limelight
@@ -103,8 +110,8 @@ def use_as_background(scene: bpy.types.Scene, image: bpy.types.Image) -> bpy.typ
     source = source_of(image)
     if scene.limelight.plate is not None and source_of(scene.limelight.plate) == source:
         return plate.use_image(scene, image)
-    file = bpy.path.abspath(source.filepath) if source is not None and source.filepath else ""
-    return plate.use_image(scene, image, plate.likely_fov(image, plate.read_exif(Path(file))[1] if file else None))
+    fov_deg = plate.fov_of_file(source) if source is not None else None
+    return plate.use_image(scene, image, fov_deg or plate.DEFAULT_FOV_DEG)
 
 
 def restore_settings(scene: bpy.types.Scene, image: bpy.types.Image) -> None:

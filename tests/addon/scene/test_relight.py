@@ -233,6 +233,19 @@ def test_a_result_stays_in_the_file_and_remembers(picture, tmp_path):
     del first, second
 
 
+@pytest.mark.parametrize("space", ["Display P3", "Non-Color"])
+def test_a_result_is_read_as_its_original_is(picture, tmp_path, space):
+    if space not in picture.colorspace_settings.bl_rna.properties["name"].enum_items:
+        pytest.skip("this Blender does not know the colour space")
+    path, values = relight.save_picture(picture, tmp_path, "source"), pixels.of(picture)
+    picture.colorspace_settings.name, picture.alpha_mode = space, "CHANNEL_PACKED"
+    result = relit.load(picture, answer(picture, tmp_path) | {"relit": str(path)}, {})
+    # Of data nothing is known but how they look.
+    wanted = "sRGB" if picture.colorspace_settings.is_data else space
+    assert (result.colorspace_settings.name, result.alpha_mode) == (wanted, "CHANNEL_PACKED")
+    assert np.allclose(pixels.of(result), values, atol=1e-6), "also where alpha is 0"
+
+
 def test_the_result_becomes_the_photo_that_estimates_read(scene, camera, picture, tmp_path):
     camera.data.angle_x = math.radians(70)
     other = relit.load(picture, answer(picture, tmp_path), {})
