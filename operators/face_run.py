@@ -22,6 +22,18 @@ def _image(name: str) -> bpy.types.Image:
     return image
 
 
+def _select(context: bpy.types.Context, thing: bpy.types.Object) -> None:
+    """Make an object the only selected one, unless the artist looks at another scene or is at work in a mode."""
+    # A view layer sees what is new from now on.
+    context.view_layer.update()
+    if thing.name not in context.view_layer.objects or context.mode != "OBJECT":
+        return
+    for other in context.selected_objects:
+        other.select_set(False)
+    thing.select_set(True)
+    context.view_layer.objects.active = thing
+
+
 class FindFacesRun(EngineRun):
     """Writes down a picture; the faces that the engine finds are kept in its image."""
 
@@ -68,23 +80,26 @@ class FaceRun(EngineRun):
         return params
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        from ..scene import head, head_place
+        from ..scene import head, head_place, heads
 
         scene, image = bpy.data.scenes[self.scene_name], _image(self._picture)
         note = {"quality": self._quality, "seed": self._seed, "reprojection": float(result.get("reprojection", -1.0))}
+        # What a script has just moved is where it was until then.
+        context.view_layer.update()
+        there = heads.find(scene, image, self._face)
+        # A head that the artist has put elsewhere, or looks at from elsewhere, changes where it is.
+        moved = there is not None and not head_place.stands_in_photo(scene, there)
         thing = head.build(scene, self._answer, image, self._face, note)
-        camera = head_place.place(scene, thing)
+        told = f"“{thing.name}” was brought up to date where it stands"
+        if not moved:
+            told = f"“{thing.name}” stands in front of {head_place.place(scene, thing).name}"
         # Only now: a run that was cancelled or failed leaves the scene's seed as it was.
         scene.limelight.face.seed = self._seed
-        for other in context.selected_objects:
-            other.select_set(False)
-        if thing.name in context.view_layer.objects:
-            thing.select_set(True)
-            context.view_layer.objects.active = thing
+        _select(context, thing)
         overlay = self._answer / result.get("files", {}).get("overlay", "overlay.png")
         previews.show_file(f"head:{thing.name}", str(overlay))
         self.notes = result.get("warnings", [])[:1]
-        return f"“{thing.name}” stands in front of {camera.name}"
+        return told
 
 
 class FaceLightRun(EngineRun):
@@ -104,9 +119,12 @@ class FaceLightRun(EngineRun):
         scene, head = context.scene, bpy.data.objects[self._head]
         if scene.camera is None:
             raise ValueError("the scene has no camera")
-        self._place = head_place.light_spot(scene, head)
+        unit = cameras.metres(scene)
+        # As the photo shows the head, wherever the artist has put it.
+        self._pose = head_place.seen_from(scene.camera, head, unit)
+        self._place = head_place.light_spot(scene.camera, self._pose.translation, unit)
         seen = scene.camera.matrix_world.normalized().inverted() @ self._place
-        spot = {"name": PROBE_NAME, "position": list(seen * cameras.metres(scene)), "radius": head_place.PROBE_RADIUS}
+        spot = {"name": PROBE_NAME, "position": list(seen * unit), "radius": head_place.PROBE_RADIUS}
         params = capture.request(context, self.folder, [spot]) | {"take": 0}
         self._answer = Path(params["out"])
         return params
@@ -132,7 +150,7 @@ class FaceLightRun(EngineRun):
         for entry in entries:
             previews.show_file(f"probe:{entry['name']}", str(self._answer / entry.get("preview", "")))
         lit = world.apply_world(scene, memory.probe)
-        there = head_light.of_panorama(memory.probe.limelight.environment, head.matrix_world)
+        there = head_light.of_panorama(memory.probe.limelight.environment, self._pose)
         lit.limelight.strength_ev, lit.limelight.tint = head_light.matching(memory.irradiance, there)
         self.notes = result.get("warnings", [])[:1]
         return f"“{head.name}” is lit like its photo"

@@ -84,7 +84,7 @@ def draw_face(layout: UILayout, context: Context, *, image_editor: bool):
     row = column.row()
     row.scale_y = 1.6
     row.operator("limelight.face_make", icon="USER")
-    if head is not None:
+    if head is not None and head == heads.find(context.scene, image, face.chosen_index(image) if image else 0):
         column.operator("limelight.face_take", icon="FILE_REFRESH").take = settings.seed + 1
     if manager.message and manager.kind in KINDS:
         wording.wrapped(layout, context, manager.message, icon="INFO")

@@ -11,6 +11,8 @@ from . import plate
 
 #: Radius of the probe that lights a head, and how far the tip of a nose is from between the eyes, in metres.
 PROBE_RADIUS, _REACH = 0.08, 0.05
+#: Moved by less than this, in metres, a head still counts as where it was put.
+_STILL = 1e-3
 
 
 def place(scene: bpy.types.Scene, head: bpy.types.Object) -> bpy.types.Object:
@@ -36,15 +38,23 @@ def seen_from(camera: bpy.types.Object, head: bpy.types.Object, unit: float) -> 
     return camera.matrix_world.normalized() @ Matrix.Translation(Vector(away) / unit) @ turn @ Matrix.Scale(1 / unit, 4)
 
 
+def stands_in_photo(scene: bpy.types.Scene, head: bpy.types.Object) -> bool:
+    """Whether a head stands before the scene's camera where :func:`place` would put it: nobody moved either since."""
+    if scene.camera is None:
+        return False
+    unit = cameras.metres(scene)
+    wanted = seen_from(scene.camera, head, unit)
+    apart = max(abs(a - b) for rows in zip(head.matrix_world, wanted, strict=True) for a, b in zip(*rows, strict=True))
+    return apart * unit < _STILL
+
+
 def is_placed(scene: bpy.types.Scene, head: bpy.types.Object) -> bool:
     """Whether the head's photo is what the engine sees through the scene's camera."""
     settings, picture = scene.limelight, head.limelight.head.picture
     return scene.camera is not None and settings.source == "PLATE" and picture is not None and settings.plate == picture
 
 
-def light_spot(scene: bpy.types.Scene, head: bpy.types.Object) -> Vector:
-    """The world position in front of the face, towards the camera, where the light that falls on it is estimated."""
-    assert scene.camera is not None
-    between = head.matrix_world.translation
-    towards = (scene.camera.matrix_world.translation - between).normalized()
-    return between + towards * ((PROBE_RADIUS * 1.05 + _REACH) / cameras.metres(scene))
+def light_spot(camera: bpy.types.Object, between: Vector, unit: float) -> Vector:
+    """The world position towards the camera from ``between`` the eyes where the light that falls on it is estimated."""
+    towards = (camera.matrix_world.translation - between).normalized()
+    return between + towards * ((PROBE_RADIUS * 1.05 + _REACH) / unit)

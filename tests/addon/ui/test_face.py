@@ -237,6 +237,40 @@ def test_the_photos_light_becomes_the_world_at_the_head(portrait, scene):
     assert len(scene.objects) == others + 1
 
 
+def test_a_head_is_lit_like_its_photo_wherever_the_artist_put_it(portrait, scene):
+    bpy.ops.limelight.face_make()
+    bpy.ops.limelight.face_light()
+    head, look = heads.heads(scene)[0], scene.world.limelight
+    wanted = look.strength_ev, *look.tint
+    spot = head.limelight.head.probe.location.copy()
+    head.rotation_euler.rotate_axis("Z", math.pi)
+    head.location.y -= 9
+    bpy.ops.limelight.face_light()
+    assert (look.strength_ev, *look.tint) == pytest.approx(wanted, abs=1e-5)
+    assert head.limelight.head.probe.location[:] == pytest.approx(spot[:], abs=1e-5)
+
+
+def test_a_head_that_the_artist_placed_is_updated_there(portrait, scene, draw):
+    bpy.ops.limelight.face_make()
+    head = heads.heads(scene)[0]
+    body = bpy.data.objects.new("Body", None)
+    scene.collection.objects.link(body)
+    body.location, head.parent, head.scale = (3, 4, 0), body, (1.1,) * 3
+    scene.camera.data.angle_x, scene.render.resolution_x = 1.0, 1920
+    bpy.context.view_layer.update()
+    stood = head.matrix_world.copy()
+    bpy.ops.limelight.face_take(take=1)
+    bpy.context.view_layer.update()
+    assert np.allclose(head.matrix_world, stood) and head.parent == body and head.limelight.head.seed == 1
+    assert scene.camera.data.angle_x == pytest.approx(1.0) and scene.render.resolution_x == 1920
+    bpy.ops.limelight.face_place(name=head.name)
+    bpy.context.view_layer.update()
+    bpy.ops.limelight.face_make()
+    assert "stands in front of" in bpy.context.window_manager.limelight.message
+    scene.limelight.face.picture = bpy.data.images.new("Bob.png", 80, 100)
+    assert "limelight.face_take" not in panel(draw).operators(), "the selected head is of another portrait"
+
+
 def test_a_head_goes_back_into_its_photo_before_it_is_lit(portrait, scene):
     bpy.ops.limelight.face_make()
     head = heads.heads(scene)[0]
