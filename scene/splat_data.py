@@ -68,8 +68,8 @@ def replace(mesh: bpy.types.Mesh, cloud: Cloud) -> None:
 
 
 def fill(mesh: bpy.types.Mesh, cloud: Cloud) -> None:
-    """Put the cloud's Gaussians into an empty mesh."""
-    mesh.vertices.add(len(cloud.means))
+    """Put the cloud's Gaussians into a mesh that has no more points; what else its points have stays."""
+    mesh.vertices.add(len(cloud.means) - len(mesh.vertices))
     mesh.vertices.foreach_set("co", np.ascontiguousarray(cloud.means, np.float32).ravel())
     store(mesh, cloud)
     mesh.update()

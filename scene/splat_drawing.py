@@ -62,6 +62,12 @@ def value(thing: bpy.types.Object, name: str) -> Any:
     return owner.value if member == "value" else owner.get(member[2:-2])
 
 
+def settings(thing: bpy.types.Object) -> dict[str, Any]:
+    """All of them by name; what nodes of an earlier Limelight lack is as it is by default."""
+    there = {name: value(thing, name) for name in inputs(thing)}
+    return {name: entry[1] if there.get(name) is None else there[name] for name, entry in splat_nodes.INPUTS.items()}
+
+
 def relight(thing: bpy.types.Object, share: float) -> None:
     """Let the scene light a cloud, 0..1; rays that the material would let pass then do not meet it at all."""
     set_input(thing, "Relight", share)

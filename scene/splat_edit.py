@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import bpy
 import numpy as np
+from mathutils import Matrix
 
-from . import splat_data, splat_drawing, splat_nodes, splat_place
+from . import splat_bake, splat_data, splat_drawing, splat_nodes, splat_place, splat_proxy
 
 
 def chosen(thing: bpy.types.Object, what: str, amount: float) -> np.ndarray:
@@ -31,8 +30,7 @@ def chosen(thing: bpy.types.Object, what: str, amount: float) -> np.ndarray:
     if box is None:
         raise ValueError(f"“{thing.name}” has no crop box: add one first")
     bpy.context.view_layer.update()
-    matrix = np.array(box.matrix_world.inverted_safe() @ thing.matrix_world)
-    return (np.abs(cloud.means @ matrix[:3, :3].T + matrix[:3, 3]) >= 1).any(axis=1)
+    return ~splat_bake.inside(thing, box, cloud.means)
 
 
 def delete(thing: bpy.types.Object, gone: np.ndarray) -> None:
@@ -51,34 +49,59 @@ def select(thing: bpy.types.Object, which: np.ndarray) -> None:
 def apply_transform(thing: bpy.types.Object) -> None:
     """Put an object's place, turn and size into its Gaussians, which Blender's own Apply does to their places alone."""
     bpy.context.view_layer.update()
-    placed = splat_place.placed(splat_data.read(thing), np.array(thing.matrix_world))
-    splat_data.replace(_own_mesh(thing), placed)
-    children = {child: child.matrix_world.copy() for child in thing.children}
-    thing.matrix_world = thing.matrix_world.Identity(4)
+    matrix = thing.matrix_world.copy()
+    splat_data.fill(_own_mesh(thing), splat_place.placed(splat_data.read(thing), np.array(matrix)))
+    thing.matrix_world = Matrix()
     thing[splat_drawing.AXES] = "Z_UP"
+    for child in thing.children:
+        _hold(child, matrix, thing)
     bpy.context.view_layer.update()
-    for child, matrix in children.items():
-        child.matrix_world = matrix
 
 
 def merge(into: bpy.types.Object, others: list[bpy.types.Object]) -> None:
-    """Move the Gaussians of other clouds into one, where and as they are seen; the others go, with their proxies."""
+    """Move the Gaussians of other clouds into one, where and as they are seen; the others go.
+
+    What hangs on them hangs on the one then, and their proxies become one. Raises ``ValueError`` with an artist's
+    sentence if the clouds are drawn so differently that one cannot look as they do, or nothing of them is seen.
+    """
     bpy.context.view_layer.update()
+    things = [into, *others]
+    shared, material = splat_bake.common(things), splat_bake.needs_material(things)
+    whole = [splat_data.read(thing) for thing in things]
+    kept = [splat_bake.shown(thing, cloud, shared) for thing, cloud in zip(things, whole, strict=True)]
+    if not any(which.any() for which in kept):
+        raise ValueError("Nothing is seen of these splats: move their crop boxes or lower Least Opacity first")
+    first, *parts = (splat_bake.baked(thing, splat_place.part(cloud, which), shared, material)
+                     for thing, cloud, which in zip(things, whole, kept, strict=True))  # fmt: skip
     inverse = into.matrix_world.inverted_safe()
-    parts = [splat_place.placed(splat_data.read(other), np.array(inverse @ other.matrix_world)) for other in others]
-    cloud = splat_place.merged([splat_data.read(into), *parts])
-    splat_data.replace(_own_mesh(into), cloud)
+    parts = [splat_place.placed(part, np.array(inverse @ other.matrix_world))
+             for other, part in zip(others, parts, strict=True)]  # fmt: skip
+    cloud, mesh = splat_place.merged([first, *parts]), _own_mesh(into)
+    if not kept[0].all():
+        splat_data.keep(mesh, kept[0])
+    splat_data.fill(mesh, cloud)
     modifier = splat_drawing.modifier(into)
     assert modifier is not None
-    values: dict[str, Any] = {name: splat_drawing.value(into, name) for name in splat_nodes.INPUTS}
     modifier.node_group = splat_nodes.group(cloud.harmonics.shape[1])
-    for name, value in values.items():
-        splat_drawing.set_input(into, name, value)
+    splat_proxy.join(into, others)
+    for name, value in shared.items():
+        if name != "Shadow Mesh":
+            splat_drawing.set_input(into, name, value)
     for other in others:
-        for child in list(other.children):
-            if splat_drawing.PROXY in child:
-                _remove(child)
+        for child in other.children:
+            _hold(child, other.matrix_world, into)
         _remove(other)
+
+
+def _hold(child: bpy.types.Object, before: Matrix, parent: bpy.types.Object) -> None:
+    """Hang a child on ``parent`` where it is, its keys too, ``before`` being the matrix of what it hangs on so far."""
+    place, inverse = child.matrix_world.copy(), child.matrix_parent_inverse.copy()
+    child.parent = parent
+    if child.parent_type == "OBJECT":
+        child.matrix_parent_inverse = parent.matrix_world.inverted_safe() @ before @ inverse
+    else:
+        child.parent_type = "OBJECT"
+        child.matrix_world = place
 
 
 def _own_mesh(thing: bpy.types.Object) -> bpy.types.Mesh:

@@ -10,8 +10,8 @@ import numpy as np
 from .splat_file import Cloud
 from .splat_harmonics import DC, turned
 
-#: What is not known of a Gaussian without material: it stays as photographed.
-_UNKNOWN = {"metallic": 0.0, "roughness": 0.6, "progress": 0.0}
+#: What is not learnt is drawn as a dull surface, as splat_surface draws it.
+_UNKNOWN = {"metallic": 0.0, "roughness": 0.6, "progress": 1.0}
 
 
 def placed(cloud: Cloud, matrix: np.ndarray) -> Cloud:
@@ -39,23 +39,35 @@ def merged(clouds: list[Cloud]) -> Cloud:
     def filled(cloud: Cloud) -> np.ndarray:
         return np.pad(cloud.harmonics, [(0, 0), (0, terms - cloud.harmonics.shape[1]), (0, 0)])
 
-    def channel(cloud: Cloud, name: str) -> np.ndarray:
-        if cloud.material:
-            return cloud.material[name]
-        if name == "albedo":
-            return _light(np.clip(0.5 + DC * cloud.base[:, :3], 0, 1))
-        return np.full((len(cloud.means), 1), _UNKNOWN[name], np.float32)
-
     plain = {name: np.concatenate([getattr(cloud, name) for cloud in clouds])
              for name in ("means", "base", "scales", "rotations")}  # fmt: skip
-    material = {name: np.concatenate([channel(cloud, name) for cloud in clouds]) for name in names}
+    materials = [cloud.material or stand_in(cloud) for cloud in clouds] if names else []
+    material = {name: np.concatenate([each[name] for each in materials]) for name in names}
     left_out = sum(cloud.left_out for cloud in clouds)
     return Cloud(**plain, harmonics=np.concatenate([*map(filled, clouds)]), material=material, left_out=left_out)
 
 
-def _light(shown: np.ndarray) -> np.ndarray:
+def part(cloud: Cloud, kept: np.ndarray) -> Cloud:
+    """Only these of a cloud's Gaussians, (N,) bool."""
+    arrays = {name: getattr(cloud, name)[kept] for name in ("means", "base", "scales", "rotations", "harmonics")}
+    return replace(cloud, **arrays, material={name: values[kept] for name, values in cloud.material.items()})
+
+
+def stand_in(cloud: Cloud) -> dict[str, np.ndarray]:
+    """The material as which Gaussians without one are drawn: their photographed colour on a dull surface."""
+    albedo = light(np.clip(0.5 + DC * cloud.base[:, :3], 0, 1))
+    rest = {name: np.full((len(cloud.means), 1), value, np.float32) for name, value in _UNKNOWN.items()}
+    return {"albedo": albedo, **rest}
+
+
+def light(shown: np.ndarray) -> np.ndarray:
     """Linear light of display colours, by the exact sRGB curve."""
     return np.where(shown > 0.04045, ((shown + 0.055) / 1.055) ** 2.4, shown / 12.92).astype(np.float32)
+
+
+def display(light: np.ndarray) -> np.ndarray:
+    """Display colours of linear light, by the exact sRGB curve."""
+    return np.where(light > 0.0031308, 1.055 * light ** (1 / 2.4) - 0.055, 12.92 * light).astype(np.float32)
 
 
 def matrices(quaternions: np.ndarray) -> np.ndarray:

@@ -11,7 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import bmesh
 import bpy
+from mathutils import Matrix
 
 from . import compat, splat_drawing
 from .node_maths import Maths
@@ -52,6 +54,30 @@ def add(thing: bpy.types.Object, path: Path) -> bpy.types.Object:
     if "Shadow Mesh" in splat_drawing.inputs(thing):
         splat_drawing.set_input(thing, "Shadow Mesh", made)
     return made
+
+
+def join(into: bpy.types.Object, others: list[bpy.types.Object]) -> None:
+    """Make the proxies of clouds one, of the first cloud; where they lie."""
+    proxies = [proxy for proxy in map(of, (into, *others)) if proxy is not None]
+    if not any(proxy.parent != into for proxy in proxies):
+        return
+    edited = bmesh.new()
+    for proxy in proxies:
+        mesh, matrix = proxy.data.copy(), into.matrix_world.inverted_safe() @ proxy.matrix_world
+        mesh.transform(matrix)
+        if matrix.is_negative:
+            mesh.flip_normals()
+        edited.from_mesh(mesh)
+        bpy.data.meshes.remove(mesh)
+    first, *rest = proxies
+    edited.to_mesh(first.data)
+    edited.free()
+    first.parent, first.matrix_parent_inverse, first.matrix_basis = into, Matrix(), Matrix()
+    first[splat_drawing.PROXY] = into.name
+    for proxy in rest:
+        bpy.data.meshes.remove(proxy.data)
+    if "Shadow Mesh" in splat_drawing.inputs(into):
+        splat_drawing.set_input(into, "Shadow Mesh", first)
 
 
 def _imported(path: Path) -> bpy.types.Object:

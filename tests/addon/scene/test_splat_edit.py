@@ -91,7 +91,8 @@ def test_merged_clouds_lie_where_they_lay(add):
     first, second = add(cloud_of(1, 8, degree=1, material=False), "first"), add(cloud_of(2, 5), "second")
     first.rotation_euler, second.rotation_euler = (0.4, 0, 0), (0, 1.1, 0.2)
     second.location, second.scale = (3, 0, 1), (2, 2, 2)
-    splat_drawing.set_input(first, "Exposure", 1.5)
+    for thing in (first, second):
+        splat_drawing.set_input(thing, "Exposure", 1.5)
     bpy.context.view_layer.update()
     eye, m, n = np.array([0.0, -6.0, 0.0]), np.array(first.matrix_world), np.array(second.matrix_world)
     one, two = splat_data.read(first), splat_data.read(second)
@@ -101,8 +102,8 @@ def test_merged_clouds_lie_where_they_lay(add):
     np.testing.assert_allclose(seen(both, eye, m), np.concatenate([seen(one, eye, m), seen(two, eye, n)]), atol=1e-4)
     world = both.means @ m[:3, :3].T + m[:3, 3]
     np.testing.assert_allclose(world[8:], two.means @ n[:3, :3].T + n[:3, 3], atol=1e-5)
-    # What has no material stays as photographed.
-    np.testing.assert_allclose(both.material["progress"][:8], 0)
+    # What has no material is lit as the dull surface that it was drawn as.
+    np.testing.assert_allclose(both.material["progress"][:8], 1)
     np.testing.assert_allclose(both.material["progress"][8:], two.material["progress"], atol=1e-6)
     assert splat_drawing.value(first, "Exposure") == 1.5
 
