@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,12 @@ def load(path: Path, frames: tuple[int, int]) -> bpy.types.Image:
     return image
 
 
-def complete(folder: Path, numbers: list[int], digits: int) -> None:
+def complete(folder: Path, numbers: list[int], digits: int, done: Collection[int] = ()) -> None:
     """Fill a folder's sequence up: maps between those of ``numbers`` (rising) are mixed from their neighbours, and one
-    before the first repeats it, because Blender asks for that one at all earlier frames."""
+    before the first repeats it, because Blender asks for that one at all earlier frames.
+
+    Maps of numbers that are ``done`` are the engine's own, which takes them for finished later: they stay.
+    """
     import shutil
 
     from . import pixels
@@ -118,7 +122,8 @@ def complete(folder: Path, numbers: list[int], digits: int) -> None:
         if high - low < 2:
             continue
         start, end = pixels.read(path(low)), pixels.read(path(high))
-        for number in range(low + 1, high):
+        for number in (n for n in range(low + 1, high) if n not in done):
             share = (number - low) / (high - low)
             pixels.write(path(number), (start + (end - start) * share)[..., :3])
-    shutil.copyfile(path(numbers[0]), path(numbers[0] - 1))
+    if numbers[0] - 1 not in done:
+        shutil.copyfile(path(numbers[0]), path(numbers[0] - 1))

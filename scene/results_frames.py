@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 
 from . import camera as cameras
-from . import lamps, light_frames, probes, results
+from . import lamps, light_frames, probes, results, shot_folder
 
 #: What of an answer's entry is a file of light.
 _MAPS = ("environment", "fill")
@@ -60,10 +60,10 @@ def _store(
     frames: Mapping[int, int],
 ) -> None:
     light, span, unit = probe.limelight, (min(found), max(found)), cameras.metres(scene)
-    first = found[span[0]]
+    first, done = found[span[0]], shot_folder.done(folder)
     for kind in _MAPS:
         path = folder / first[kind]
-        light_frames.complete(path.parent, sorted(frames.values()), len(path.stem))
+        light_frames.complete(path.parent, sorted(frames.values()), len(path.stem), done)
         fresh = light_frames.load(path, span)
         name = f"{probe.name} {'light' if kind == 'environment' else kind}"
         results.take_place(getattr(light, kind), fresh, name, probe)

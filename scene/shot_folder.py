@@ -84,6 +84,12 @@ def _asked(path: Path, _time: int) -> list[int]:
     return sorted(int(number) for number in _read(path).get("entries", {}))
 
 
+def done(folder: Path, kept: str = "frames") -> set[int]:
+    """The numbers of the frames that the engine made, or painted and keeps in ``unfinished``."""
+    names = [path.stem for path in (folder / kept).glob("*.json")] if (folder / kept).is_dir() else []
+    return {int(name) for name in names if re.fullmatch(r"\d+", name)}
+
+
 def told(folder: Path) -> dict[str, Any]:
     """The settings of a shot; empty if the folder is none."""
     return dict(_read(folder / SHOT).get("told", {}))

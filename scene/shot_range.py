@@ -50,11 +50,5 @@ def progress(scene: bpy.types.Scene, base: Path) -> tuple[int, int, int] | None:
     if folder is None:
         return None
     asked = set(shot_folder.asked(folder))
-    done = asked & _told(folder / "frames")
-    return len(done), len(asked & _told(folder / "unfinished") - done), len(asked)
-
-
-def _told(folder: Path) -> set[int]:
-    """The numbers of the frames that a folder of the engine's tells of."""
-    names = [path.stem for path in folder.glob("*.json")] if folder.is_dir() else []
-    return {int(name) for name in names if re.fullmatch(r"\d+", name)}
+    done = asked & shot_folder.done(folder)
+    return len(done), len(asked & shot_folder.done(folder, "unfinished") - done), len(asked)

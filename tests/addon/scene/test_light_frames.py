@@ -74,6 +74,19 @@ def test_frames_below_one_and_steps_are_filled_up(scene, tmp_path):
     assert (tmp_path / "probe_0" / "0000.exr").is_file() and light_frames.file_at(image, 0).name == "0004.exr"
 
 
+def test_another_part_or_step_of_a_shot_leaves_the_maps_of_its_other_frames(scene, tmp_path):
+    lit(scene, tmp_path, list(range(1, 8)))
+    (tmp_path / "frames").mkdir()
+    for number in range(1, 8):
+        (tmp_path / "frames" / f"{number:04d}.json").write_text("{}")
+    for frames in ([4, 5, 6], [1, 7]):
+        numbers = {frame: frame for frame in frames}
+        result = answer(tmp_path, frames)
+        pixels.write(tmp_path / "probe_0/0003.exr", np.full((4, 8, 3), 30.0, np.float32))
+        results_frames.load_results(scene, tmp_path, result, numbers)
+        assert pixels.read(tmp_path / "probe_0/0003.exr")[0, 0, 0] == 30
+
+
 def test_a_later_estimate_of_one_frame_takes_its_place_and_the_world_follows(scene, tmp_path):
     probe = lit(scene, tmp_path / "a", [5, 6])
     world.apply_world(scene, probe)
