@@ -6,21 +6,33 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from . import light_frames, origin
+from . import compat, light_frames, origin, own, packed
 from . import world as worlds
 
 _SIDE = 256
 
 
 def mark_asset(scene: bpy.types.Scene, probe: bpy.types.Object) -> bpy.types.World:
-    """Make (or update) a World of the probe's environment and mark it as an asset with tags and thumbnail."""
+    """Make (or update) a World of the probe's environment and mark it as an asset with tags and thumbnail.
+
+    It has a map of its own, so that it stays as it is while the probe gets other light.
+    """
     image = probe.limelight.environment
     if image is None:
         raise ValueError(f"{probe.name} has no estimated light yet")
     made = (w for w in bpy.data.worlds if w.asset_data and not w.library and origin.probe_of(w) == probe)
     world = next(made, None) or bpy.data.worlds.new(f"{probe.name} environment")
     world.limelight.probe, world.limelight.token = probe.name, origin.token(scene, probe)
-    worlds.show(world, image)
+    world[own.ASSET] = True
+    earlier = {node.image for node in compat.node_tree(world).nodes if node.type == "TEX_ENVIRONMENT"}
+    kept = image.copy()
+    kept.name = f"{world.name} map"
+    if kept.packed_file is not None:
+        packed.name_file(kept, ".exr")
+    worlds.show(world, kept)
+    for before in earlier:
+        if before is not None and not before.users:
+            bpy.data.images.remove(before)
     world.asset_mark()
     assert world.asset_data is not None
     world.asset_data.description = f"HDR environment estimated at {probe.name}"

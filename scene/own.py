@@ -11,6 +11,8 @@ import bpy
 #: Custom properties that mark what Limelight made.
 LAMP, DOME, CATCHER, DARK = "limelight_probe", "limelight_dome", "limelight_catcher", "limelight_dark"
 NODE = "limelight_node"
+#: Marks a World that was kept as an asset; dropped from the Asset Browser it is no asset any more.
+ASSET = "limelight_asset"
 
 
 def is_own(thing: bpy.types.Object) -> bool:
@@ -20,7 +22,7 @@ def is_own(thing: bpy.types.Object) -> bool:
 
 def is_own_world(world: bpy.types.World | None) -> bool:
     """Whether Limelight made this world; one that the artist took from the assets or another file is the artist's."""
-    if world is None or world.library or world.asset_data:
+    if world is None or world.library or world.asset_data or ASSET in world:
         return False
     return bool(world.limelight.probe or DARK in world)
 

@@ -22,8 +22,15 @@ def load(path: Path, name: str, *, data: bool = False) -> bpy.types.Image:
         image.colorspace_settings.name = compat.LINEAR
     image.pack()
     image.name = name
-    # The path lay in a job's folder that is gone by now; what counts is packed.
-    image.filepath_raw = f"//{image.name}{path.suffix}"
+    name_file(image, path.suffix)
+    return image
+
+
+def name_file(image: bpy.types.Image, suffix: str) -> None:
+    """Let a packed image's file be called like the image, beside the .blend: that is where it goes when unpacked.
+
+    Its path lay in a job's folder that is gone, or is that of the image that it is a copy of.
+    """
+    image.filepath_raw = f"//{image.name}{suffix}"
     for file in image.packed_files:
         file.filepath = image.filepath_raw
-    return image

@@ -10,7 +10,7 @@ from typing import Any
 
 import bpy
 
-from . import compat, lamps, light_frames, origin, own, probes
+from . import compat, lamps, light_frames, origin, own, packed, probes
 
 
 def load_results(scene: bpy.types.Scene, folder: Path, result: dict[str, Any]) -> list[bpy.types.Object]:
@@ -52,10 +52,7 @@ def load_image(
     fresh.colorspace_settings.name = compat.LINEAR
     fresh.pack()
     take_place(existing, fresh, name, probe)
-    # The paths lay in a job's folder that is gone by now; what counts is packed.
-    fresh.filepath_raw = f"//{name}.exr"
-    for packed in fresh.packed_files:
-        packed.filepath = fresh.filepath_raw
+    packed.name_file(fresh, ".exr")
     return fresh
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bpy
 
-from . import compat, frames
+from . import compat, frames, packed
 
 
 def take(
@@ -45,7 +45,5 @@ def take(
     still.pack()
     moves = frames.is_animated(image)
     still.name = f"{Path(image.name).stem} frame {scene.frame_current}" if moves else f"{image.name} still"
-    still.filepath_raw = f"//{still.name}{path.suffix}"
-    for packed in still.packed_files:
-        packed.filepath = still.filepath_raw
+    packed.name_file(still, path.suffix)
     return still

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bpy
 import pytest
-from limelight.scene import compat, domes, lamps, pixels, probes, results, world
+from limelight.scene import asset, compat, domes, lamps, pixels, probes, results, world
 from limelight.tests.addon.lit_scene import estimate, image_of, panorama, shown_by, white_plane
 
 
@@ -92,3 +92,16 @@ def test_lamps_and_fill_follow_a_new_estimate_together(scene, tmp_path):
     mine = scene.world = bpy.data.worlds.new("Mine")
     estimate(tmp_path, {probe: 2}, [entry])
     assert scene.world == mine and len(bpy.data.lights) == 1
+
+
+def test_an_asset_keeps_its_light_until_it_is_marked_again(scene, tmp_path):
+    probe = probes.add_probe(scene, (0, 0, 0), 0.1)
+    estimate(tmp_path, {probe: 1})
+    kept = asset.mark_asset(scene, probe)
+    estimate(tmp_path, {probe: 2})
+    assert shown_by(kept) == 1
+    count = len(bpy.data.images)
+    assert asset.mark_asset(scene, probe) == kept and shown_by(kept) == 2 and len(bpy.data.images) == count
+    (image,) = {node.image for node in kept.node_tree.nodes if node.type == "TEX_ENVIRONMENT"}
+    # Unpacked, each goes into a file of its own.
+    assert image.packed_file is not None and image.filepath_raw != probe.limelight.environment.filepath_raw

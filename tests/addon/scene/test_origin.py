@@ -3,7 +3,7 @@
 
 import bpy
 import pytest
-from limelight.scene import asset, domes, lamps, probes, world
+from limelight.scene import domes, lamps, probes, world
 from limelight.tests.addon.lit_scene import estimate, shown_by, white_plane
 
 ENTRY = {"kind": "sun", "direction": [0, 0, 1], "irradiance": [3.0] * 3, "angle_deg": 1}
@@ -29,7 +29,7 @@ def dome_material(scene, probe):
     return domes.apply_domes(scene, [probe])[0].data.materials[0]
 
 
-@pytest.mark.parametrize("make", [world.apply_world, dome_material, asset.mark_asset])
+@pytest.mark.parametrize("make", [world.apply_world, dome_material])
 @pytest.mark.parametrize("first", ["apply", "duplicate"])
 def test_what_was_made_stays_with_the_original_when_the_duplicate_takes_its_name(scene, probe, tmp_path, make, first):
     if first == "duplicate":
