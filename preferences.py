@@ -136,10 +136,7 @@ def own_python(environment: Path) -> Path | None:
     """The Python of an environment that Limelight made completely; None if it is missing or was broken off."""
     from .bridge import setup
 
-    stamp = environment / setup.STAMP
-    if not stamp.is_file() or not json.loads(stamp.read_text(encoding="utf-8") or "{}").get("complete"):
-        return None
-    return setup.python_in(environment)
+    return setup.python_in(environment) if setup.is_complete(environment) else None
 
 
 def settings(context: bpy.types.Context) -> EngineSettings:

@@ -97,6 +97,36 @@ def remove(environment: Path) -> None:
     shutil.rmtree(environment)
 
 
+def is_complete(environment: Path) -> bool:
+    """Whether :class:`SetUp` made this environment to the end; a stamp that was cut off says no."""
+    try:
+        told = json.loads((environment / STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and bool(told.get("complete"))
+
+
+def _prepare(python: Path, environment: Path) -> None:
+    """Stamp the folder, and empty one that another interpreter made or whose own is gone: venv would keep its links.
+
+    Raises ``OSError`` with a sentence.
+    """
+    try:
+        if environment.exists() and any(environment.iterdir()) and not is_ours(environment):
+            raise OSError(f"{environment} is not empty and was not made by Limelight: choose another folder.")
+        if (environment / "pyvenv.cfg").exists() and _ask(python_in(environment)) != _ask(python):
+            shutil.rmtree(environment)
+        environment.mkdir(parents=True, exist_ok=True)
+        (environment / STAMP).write_text(json.dumps({"complete": False, "python": str(python)}), encoding="utf-8")
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        raise OSError(
+            f"The folder {environment} cannot be used ({error.strerror}): choose another one, or make room and check "
+            "its permissions."
+        ) from error
+
+
 class SetUp:
     """Makes ``environment`` with ``python``, one command after the other; call :meth:`step` until ``over``.
 
@@ -107,11 +137,11 @@ class SetUp:
     def __init__(
         self, python: Path, environment: Path, requirements: Path = REQUIREMENTS, *, index_url: str | None = None
     ) -> None:
-        """``index_url`` is where PyTorch comes from, e.g. the index of its CPU builds; None is pip's default."""
-        if environment.exists() and any(environment.iterdir()) and not is_ours(environment):
-            raise OSError(f"{environment} is not empty and was not made by Limelight: choose another folder.")
-        environment.mkdir(parents=True, exist_ok=True)
-        (environment / STAMP).write_text(json.dumps({"complete": False, "python": str(python)}), encoding="utf-8")
+        """``index_url`` is where PyTorch comes from, e.g. the index of its CPU builds; None is pip's default.
+
+        Raises ``OSError`` with a sentence if the folder cannot be used.
+        """
+        _prepare(python, environment)
         own = str(python_in(environment))
         lines = [line for line in requirements.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
         pip = [own, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]

@@ -92,6 +92,39 @@ def test_cancelled_and_gone_on(python: Path, tmp_path: Path) -> None:
     assert finish(setup.SetUp(python, tmp_path / "env", tmp_path / "none.txt")).error == ""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links")
+def test_an_environment_whose_python_is_gone_is_made_anew(python: Path, tmp_path: Path) -> None:
+    (tmp_path / "none.txt").write_text("")
+    for gone in (False, True):
+        if gone:
+            for link in (tmp_path / "env" / "bin").glob("python*"):
+                link.unlink()
+                link.symlink_to("/opt/gone/python3")
+        assert finish(setup.SetUp(python, tmp_path / "env", tmp_path / "none.txt")).error == ""
+    assert setup.ask_version(setup.python_in(tmp_path / "env")) == setup.ask_version(python)
+
+
+@pytest.mark.skipif(len(setup.find_pythons()) < 2, reason="needs two Pythons")
+def test_another_python_replaces_the_one_of_an_environment(tmp_path: Path) -> None:
+    (tmp_path / "none.txt").write_text("")
+    for python, version in setup.find_pythons()[:2]:
+        assert finish(setup.SetUp(python, tmp_path / "env", tmp_path / "none.txt")).error == ""
+        assert setup.ask_version(setup.python_in(tmp_path / "env")) == version
+
+
+@pytest.mark.parametrize("stamp", [b"\0\0\0", b"[]", b'{"compl'])
+def test_a_stamp_that_was_cut_off_is_no_complete_environment(tmp_path: Path, stamp: bytes) -> None:
+    (tmp_path / setup.STAMP).write_bytes(stamp)
+    assert not setup.is_complete(tmp_path) and setup.is_ours(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(python: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file", tmp_path / "file" / "env"):
+        with pytest.raises(OSError, match=r"The folder .* cannot be used .*: choose another"):
+            setup.SetUp(python, place)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups")
 def test_cancelling_ends_what_the_command_started_too(tmp_path: Path) -> None:
     (tmp_path / "none.txt").write_text("")
