@@ -31,10 +31,7 @@ def setup_composite(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     below = min((node.location.y - 600 for node in tree.nodes if node != output), default=0.0)
     photo = tree.nodes.new("CompositorNodeImage")
     photo.image = plate
-    counted = frames.user(scene, plate) if frames.is_animated(plate) else None
-    if counted is not None:
-        for name in ("frame_start", "frame_duration", "frame_offset", "use_cyclic", "use_auto_refresh"):
-            setattr(photo, name, getattr(counted, name))
+    frames.count(scene, plate, photo)
     fit = tree.nodes.new("CompositorNodeScale")
     _fit_to_render(fit)
     render = tree.nodes.new("CompositorNodeRLayers")

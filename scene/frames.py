@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -119,6 +120,20 @@ def user(scene: bpy.types.Scene, image: bpy.types.Image) -> bpy.types.ImageUser 
     return shown if shown is not None and shown.frame_duration > 0 else None
 
 
+def count(scene: bpy.types.Scene, image: bpy.types.Image, node: Any) -> None:
+    """Let a compositor's image node show the plate's pictures at the frames at which the engine sees them."""
+    if not is_animated(image):
+        return
+    counted = user(scene, image)
+    for name in ("frame_start", "frame_duration", "frame_offset", "use_cyclic"):
+        if counted is not None:
+            setattr(node, name, getattr(counted, name))
+    if counted is None:
+        last = image.frame_duration if image.source == "MOVIE" else max(_all_numbers(image), default=1)
+        node.frame_start, node.frame_duration, node.frame_offset, node.use_cyclic = 1, max(last, 1), 0, False
+    node.use_auto_refresh = True
+
+
 def _number(
     scene: bpy.types.Scene,
     image: bpy.types.Image,
@@ -164,8 +179,10 @@ def _path(image: bpy.types.Image, number: int) -> Path:
 
 def _numbers(image: bpy.types.Image, wanted: int) -> list[int]:
     """The numbers of a sequence's files; only ``wanted`` if it is there, because a folder may be large and far away."""
-    if _path(image, wanted).is_file():
-        return [wanted]
+    return [wanted] if _path(image, wanted).is_file() else _all_numbers(image)
+
+
+def _all_numbers(image: bpy.types.Image) -> list[int]:
     folder, head, _digits, tail = _split(image)
     pattern = re.compile(re.escape(head) + r"(\d+)" + re.escape(tail))
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []

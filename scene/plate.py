@@ -11,7 +11,7 @@ from typing import BinaryIO
 import bpy
 
 from . import camera as cameras
-from . import compat
+from . import compat, frames
 
 DEFAULT_FOV_DEG = 50.0
 _ORIENTATION, _FOCAL_35MM, _EXIF_IFD = 0x0112, 0xA405, 0x8769
@@ -81,6 +81,9 @@ def use_image(scene: bpy.types.Scene, image: bpy.types.Image, fov_deg: float | N
         camera.data.angle_x = math.radians(fov_deg)
     _replace(scene, image)
     _show_behind(camera.data, image)
+    for node in compat.compositor_nodes(scene):
+        if node.type == "IMAGE" and node.image == image:
+            frames.count(scene, image, node)
     render = scene.render
     render.resolution_x, render.resolution_y = image.size
     render.resolution_percentage = 100

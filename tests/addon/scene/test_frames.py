@@ -7,7 +7,19 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import capture, compat, composite, frames, pixels, plate, probes, problems, shot, shot_folder
+from limelight.scene import (
+    capture,
+    command,
+    compat,
+    composite,
+    frames,
+    pixels,
+    plate,
+    probes,
+    problems,
+    shot,
+    shot_folder,
+)
 from mathutils import Vector
 
 SIZE = (32, 16)
@@ -94,6 +106,30 @@ def test_a_sequence_counts_as_the_background_does(sequence, tmp_path):
     tree = composite.setup_composite(sequence)
     (photo,) = [node for node in tree.nodes if node.type == "IMAGE"]
     assert (photo.frame_start, photo.frame_duration, photo.frame_offset, photo.use_cyclic) == (101, 4, 2, True)
+
+
+def composited(scene, frame, folder):
+    """The number told by the grey of the picture that is rendered over the photo."""
+    scene.frame_set(frame)
+    command.render_to(scene, str(folder / "out_#.png"))
+    image = bpy.data.images.load(str(folder / f"out_{frame}.png"), check_existing=False)
+    grey = np.array(image.pixels[:]).reshape(-1, 4)[:, :3].mean()
+    bpy.data.images.remove(image)
+    return pytest.approx(20 * grey, abs=0.15)
+
+
+def test_a_sequence_moves_in_the_composite_as_the_engine_sees_it(sequence, tmp_path):
+    sequence.cycles.samples = 1
+    composite.setup_composite(sequence)
+    assert [composited(sequence, frame, tmp_path) for frame in (3, 5, 7)] == [3, 5, 7]
+
+
+def test_another_photo_that_moves_takes_the_place_of_a_still_in_the_composite(scene, tmp_path):
+    plate.set_plate(scene, str(shoot(tmp_path, [9])[0]), 60)
+    tree = composite.setup_composite(scene)
+    plate.set_plate(scene, str(film(tmp_path, 4)), 60)
+    (photo,) = [node for node in tree.nodes if node.type == "IMAGE"]
+    assert (photo.image, photo.frame_start, photo.frame_duration) == (scene.limelight.plate, 1, 4)
 
 
 def test_a_missing_frame_is_a_problem_whose_button_goes_to_the_nearest(sequence, tmp_path):
