@@ -28,14 +28,14 @@ class LIMELIGHT_OT_face_picture(ChooseFile):
     )  # fmt: skip
 
     def execute(self, context: Context):
-        from ..scene import face
+        from ..scene import plate
 
         path = Path(bpy.path.abspath(self.filepath))
         if not self.filepath or not path.is_file():
             self.report({"ERROR"}, f"There is no picture at “{self.filepath}”: choose an image file")
             return {"CANCELLED"}
         try:
-            image = face.load(str(path))
+            image = plate.load_once(str(path))
         except (OSError, RuntimeError) as error:
             self.report({"ERROR"}, f"“{path.name}” could not be used as a portrait: {error}")
             return {"CANCELLED"}

@@ -26,15 +26,16 @@ class LIMELIGHT_OT_relight_reference(ChooseFile):
     )  # fmt: skip
 
     def execute(self, context: Context):
+        from ..scene import plate
+
         path = Path(bpy.path.abspath(self.filepath))
         if not self.filepath or not path.is_file():
             self.report({"ERROR"}, f"There is no picture at “{self.filepath}”: choose an image file")
             return {"CANCELLED"}
-        image = bpy.data.images.load(str(path), check_existing=True)
-        if min(image.size) < 1:
-            if not image.users:
-                bpy.data.images.remove(image)
-            self.report({"ERROR"}, f"“{path.name}” is damaged or of a kind that Blender does not read: choose another")
+        try:
+            image = plate.load_once(str(path))
+        except (OSError, RuntimeError) as error:
+            self.report({"ERROR"}, f"“{path.name}” could not be used as a reference: {error}")
             return {"CANCELLED"}
         settings = context.scene.limelight.relight
         settings.reference = image

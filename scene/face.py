@@ -11,7 +11,7 @@ from typing import Any
 
 import bpy
 
-from . import face_lines, plate
+from . import face_lines
 
 #: How much of a face's width a dragged landmark takes along at about two thirds of its way.
 REACH = 0.05
@@ -19,24 +19,6 @@ REACH = 0.05
 _DIGITS = 6
 
 Point = tuple[float, float]
-
-
-def load(filepath: str) -> bpy.types.Image:
-    """A portrait's file as an upright image, the same one at every call; ``RuntimeError`` if Blender cannot read it."""
-    orientation, _focal = plate.read_exif(Path(filepath))
-    image = next((i for i in bpy.data.images if _shows(i, filepath, orientation)), None)
-    if image is None:
-        image, _focal = plate.load_photo(filepath)
-        image.name = Path(filepath).name
-    return image
-
-
-def _shows(image: bpy.types.Image, filepath: str, orientation: int) -> bool:
-    if image.get(plate.FILE) == filepath:
-        return True
-    # What Blender itself loaded lies as the file does.
-    same = bool(image.filepath) and Path(bpy.path.abspath(image.filepath)) == Path(filepath)
-    return same and orientation == 1 and image.source == "FILE" and image.library is None
 
 
 def remember(image: bpy.types.Image, faces: list[dict[str, Any]]) -> None:

@@ -11,7 +11,7 @@ import bpy
 
 from . import head_place
 from .problems import Problem, working_space
-from .relight_problems import needs_still
+from .relight_problems import needs_still, still_problem
 
 #: Fewer pixels than this on the longer side show no face well enough.
 _SMALLEST = 64
@@ -40,8 +40,7 @@ def _picture(image: bpy.types.Image | None) -> Iterator[Problem]:
     if image is None:
         yield Problem("No portrait is chosen", *choose)
     elif needs_still(image):
-        what = "a movie" if image.source == "MOVIE" else "no still picture"
-        yield Problem(f"“{image.name}” is {what}", "limelight.face_still", "Take this frame as a still")
+        yield still_problem(image, "limelight.face_still")
     elif image.source == "TILED":
         yield Problem(f"“{image.name}” is a set of tiles, not one picture", *choose)
     elif min(image.size) < 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import struct
+import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +17,7 @@ from . import compat, frames
 DEFAULT_FOV_DEG = 50.0
 _ORIENTATION, _FOCAL_35MM, _EXIF_IFD = 0x0112, 0xA405, 0x8769
 _TURNED = {5, 6, 7, 8}
-#: Of which file an image is, where it was turned upright and thus is not linked to it any more.
+#: Of which file an image is, where it was turned upright or lost its layers and thus is not linked to it any more.
 FILE = "limelight_file"
 
 
@@ -37,10 +38,12 @@ def set_plate(scene: bpy.types.Scene, filepath: str, fov_deg: float | None = Non
 def load_photo(filepath: str) -> tuple[bpy.types.Image, float | None]:
     """A photo's file as a new image, upright as its EXIF says, and its 35-mm focal length in millimetres, if known.
 
-    Raises ``RuntimeError`` if Blender cannot read it.
+    Of a file with layers it is the first one's finished picture. Raises ``RuntimeError`` if Blender cannot read it.
     """
     orientation, focal_35mm = read_exif(Path(filepath))
     image = bpy.data.images.load(filepath, check_existing=False)
+    if min(image.size) < 1 and image.type == "MULTILAYER":
+        return _flat(image, filepath), focal_35mm
     if min(image.size) < 1:
         bpy.data.images.remove(image)
         raise RuntimeError("it is damaged or of a kind that Blender does not read; save it as PNG or JPEG")
@@ -51,6 +54,25 @@ def load_photo(filepath: str) -> tuple[bpy.types.Image, float | None]:
         # As Blender's own file browser does, so that file and photo can be moved together.
         image.filepath = _relative(filepath)
     return image, focal_35mm
+
+
+def load_once(filepath: str) -> bpy.types.Image:
+    """A picture's file as an upright image, the same one at every call; ``RuntimeError`` if Blender cannot read it."""
+    orientation, _focal = read_exif(Path(filepath))
+    image = next((i for i in bpy.data.images if _shows(i, filepath, orientation)), None)
+    if image is None:
+        image, _focal = load_photo(filepath)
+        image.name = Path(filepath).name
+    return image
+
+
+def _shows(image: bpy.types.Image, filepath: str, orientation: int) -> bool:
+    if image.get(FILE) == filepath:
+        return True
+    # What Blender itself loaded lies as the file does, and shows its layers.
+    same = bool(image.filepath) and Path(bpy.path.abspath(image.filepath)) == Path(filepath)
+    plain = image.source == "FILE" and image.type != "MULTILAYER" and image.library is None
+    return same and orientation == 1 and plain
 
 
 def likely_fov(image: bpy.types.Image, focal_35mm: float | None) -> float:
@@ -174,6 +196,21 @@ def _show_behind(data: bpy.types.Camera, image: bpy.types.Image) -> None:
     if image.source == "MOVIE":
         background.image_user.frame_start, background.image_user.frame_duration = 1, image.frame_duration
     data.show_background_images = True
+
+
+def _flat(layered: bpy.types.Image, filepath: str) -> bpy.types.Image:
+    """A packed image in place of one that has layers."""
+    from . import stills
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="limelight-") as folder:
+            image = stills.take(bpy.context.scene, layered, Path(folder))
+    except (OSError, ValueError) as error:
+        raise RuntimeError(f"its layers cannot be read ({error}); save it as a plain EXR or PNG") from error
+    finally:
+        bpy.data.images.remove(layered)
+    image[FILE] = filepath
+    return image
 
 
 def _upright(image: bpy.types.Image, orientation: int) -> bpy.types.Image:

@@ -21,8 +21,16 @@ def find_problems(scene: bpy.types.Scene, source: bpy.types.Image | None) -> lis
 
 
 def needs_still(image: bpy.types.Image) -> bool:
-    """Whether a picture must be taken of an image first: it moves, or lives only as long as the next render."""
-    return frames.is_animated(image) or image.source == "VIEWER"
+    """Whether a picture must be taken of an image first: it moves, has layers, or lives until the next render only."""
+    return frames.is_animated(image) or image.source == "VIEWER" or image.type == "MULTILAYER"
+
+
+def still_problem(image: bpy.types.Image, operator: str) -> Problem:
+    """Tells that an image needs a still, with the operator that takes it."""
+    if image.type == "MULTILAYER" and not frames.is_animated(image):
+        return Problem(f"“{image.name}” holds layers", operator, "Take its picture as a still")
+    what = "a movie" if image.source == "MOVIE" else "no still picture"
+    return Problem(f"“{image.name}” is {what}", operator, "Take this frame as a still")
 
 
 def lit_probe(scene: bpy.types.Scene) -> bpy.types.Object | None:
@@ -38,8 +46,7 @@ def _source(source: bpy.types.Image | None) -> Iterator[Problem]:
     if source is None:
         yield Problem("No image is open here", "image.open", "Open an image")
     elif needs_still(source):
-        what = "a movie" if source.source == "MOVIE" else "no still picture"
-        yield Problem(f"“{source.name}” is {what}", "limelight.relight_still", "Take this frame as a still")
+        yield still_problem(source, "limelight.relight_still")
     elif source.source == "TILED":
         yield Problem(f"“{source.name}” is a set of tiles, not one picture", "image.open", "Open another image")
     elif min(source.size) < 1:

@@ -15,9 +15,10 @@ def take(
 ) -> bpy.types.Image:
     """What an image shows at the scene's current frame as a packed image; ``folder`` is for files on the way.
 
+    Of an image with layers it is the first one's finished picture.
     ``counted`` says how the frames of a movie or sequence are counted. Raises ``ValueError`` if it shows nothing.
     """
-    if image.type == "RENDER_RESULT":
+    if image.type in {"RENDER_RESULT", "MULTILAYER"} and not frames.is_animated(image):
         path = folder / "still.exr"
         with compat.output_kept(scene.render):
             settings = scene.render.image_settings
@@ -26,7 +27,8 @@ def take(
             try:
                 image.save_render(str(path), scene=scene)
             except RuntimeError as error:
-                raise ValueError("nothing has been rendered yet") from error
+                rendered = image.type == "RENDER_RESULT"
+                raise ValueError("nothing has been rendered yet" if rendered else str(error)) from error
     elif image.source == "VIEWER":
         from . import pixels
 

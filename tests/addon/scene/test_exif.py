@@ -7,7 +7,7 @@ import struct
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import face, plate
+from limelight.scene import plate
 
 
 def exif(orientation: int, focal: int) -> bytes:
@@ -81,7 +81,7 @@ def test_the_view_angle_is_that_of_the_chosen_portrait_however_it_was_chosen(sce
     assert settings.fov == pytest.approx(angle, abs=1e-4)
     settings.picture = bpy.data.images.new("no photo", 80, 80)
     assert settings.fov == 0, "the last one's lens is not this one's"
-    turned = face.load(save("turned.jpg", 85, 6))
+    turned = plate.load_once(save("turned.jpg", 85, 6))
     settings.picture = turned
     assert tuple(turned.size) == (60, 40) and settings.fov == pytest.approx(2 * math.atan(18 / 85), abs=1e-4)
     settings.picture = None

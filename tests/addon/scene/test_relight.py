@@ -6,7 +6,7 @@ import math
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import compat, frames, pixels, relight, relight_problems, relit, stills
+from limelight.scene import compat, face_problems, frames, pixels, plate, relight, relight_problems, relit, stills
 
 LOOKS = {"along +Y": 0.0, "along −X": 90.0, "along +X": -90.0}
 
@@ -204,6 +204,27 @@ def test_a_sequence_and_a_render_need_a_still(scene, camera, tmp_path):
     assert relight_problems.needs_still(result)
     still = stills.take(scene, result, folder)
     assert tuple(still.size) == (8, 8) and still.is_float
+
+
+def test_of_a_render_with_layers_the_finished_picture_is_taken(scene, camera, tmp_path):
+    scene.render.engine, scene.cycles.samples = "CYCLES", 1
+    scene.view_layers[0].use_pass_normal = True
+    world = scene.world = bpy.data.worlds.new("Bright")
+    compat.node_tree(world).nodes["Background"].inputs[0].default_value = 4.0, 2.0, 1.0, 1.0
+    if hasattr(scene.render.image_settings, "media_type"):
+        scene.render.image_settings.media_type = "MULTI_LAYER_IMAGE"
+    scene.render.image_settings.file_format = "OPEN_EXR_MULTILAYER"
+    scene.render.filepath = str(tmp_path / "shot ä.exr")
+    bpy.ops.render.render(write_still=True)
+    layered = bpy.data.images.load(scene.render.filepath)
+    assert tuple(layered.size) == (0, 0), "Blender tells no size of layers"
+    for needs, problems in (("relight", relight_problems._source), ("face", face_problems._picture)):
+        ((text, operator),) = [(p.text, p.operator_idname) for p in problems(layered)]
+        assert "holds layers" in text and operator == f"limelight.{needs}_still"
+    for still in (stills.take(scene, layered, tmp_path), plate.load_once(scene.render.filepath)):
+        assert tuple(still.size) == (48, 32) and still.packed_files
+        assert pixels.of(still)[5, 5, :3] == pytest.approx((4, 2, 1), rel=1e-3)
+    assert plate.load_once(scene.render.filepath) == still and still.name.startswith("shot ä.exr")
 
 
 def answer(source, folder, **more):
