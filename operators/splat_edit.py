@@ -137,9 +137,13 @@ class LIMELIGHT_OT_apply_splat_transform(Operator):
         return context.mode == "OBJECT" and bool(clouds(context))
 
     def execute(self, context: Context):
-        from ..scene import keys, splat_edit
+        from ..scene import keys, splat_drawing, splat_edit
 
         chosen = clouds(context)
+        told = next(filter(None, (splat_drawing.linked(thing, points=True) for thing in chosen)), None)
+        if told is not None:
+            self.report({"ERROR"}, told)
+            return {"CANCELLED"}
         held = next((thing.name for thing in chosen if keys.hold(thing)), None)
         if held is not None:
             self.report({"ERROR"}, f"“{held}” is moved by keys, drivers or constraints: clear them first")

@@ -130,10 +130,14 @@ class LIMELIGHT_OT_crop_splats(Operator):
         return thing is not None and bool(splat_drawing.inputs(thing))
 
     def execute(self, context: Context):
-        from ..scene import splats
+        from ..scene import splat_drawing, splats
 
         thing = context.view_layer.objects.active
         assert thing is not None
+        told = splat_drawing.linked(thing)
+        if told:
+            self.report({"ERROR"}, told)
+            return {"CANCELLED"}
         box = splats.add_crop_box(context, thing)
         self.report({"INFO"}, f"What is outside “{box.name}” is not drawn")
         return {"FINISHED"}

@@ -64,7 +64,11 @@ class LIMELIGHT_OT_splat_proxy(RunOperator):
         return ProxyRun(context, thing.name, self.cells)
 
     def problems(self, context: Context):
-        return engine_session.told(context, [])
+        from ..scene import splat_drawing
+
+        thing = context.view_layer.objects.active
+        linked = splat_drawing.linked(thing) if thing is not None else ""
+        return [linked] if linked else engine_session.told(context, [])
 
 
 class LIMELIGHT_OT_relight_splats(Operator):
@@ -82,6 +86,10 @@ class LIMELIGHT_OT_relight_splats(Operator):
         from ..scene import splat_drawing
 
         found = clouds(context)
+        told = next(filter(None, map(splat_drawing.linked, found)), None)
+        if told is not None:
+            self.report({"ERROR"}, told)
+            return {"CANCELLED"}
         lit = splat_drawing.value(found[0], "Relight") > 0
         for thing in found:
             splat_drawing.relight(thing, 0.0 if lit else 1.0)

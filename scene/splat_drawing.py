@@ -47,6 +47,17 @@ def inputs(thing: bpy.types.Object) -> dict[str, tuple[Any, str]]:
     return {name: compat.modifier_input(draws, name) for name in splat_nodes.INPUTS if name in there}
 
 
+def linked(thing: bpy.types.Object, points: bool = False) -> str:
+    """Why a cloud, or its ``points``, cannot be changed in this file, in an artist's sentence; empty if they can.
+
+    Blender lets scripts change linked data, and forgets it when the file is opened again.
+    """
+    data = thing.data if points else thing
+    if not (thing.library or data.library or (points and data.override_library)):
+        return ""
+    return f"“{thing.name}” is linked from another file: make it local first, Object > Relations > Make Local > All"
+
+
 def modifier(thing: bpy.types.Object) -> bpy.types.NodesModifier | None:
     """The modifier that draws a cloud."""
     return next((m for m in thing.modifiers if isinstance(m, bpy.types.NodesModifier) and _draws(m)), None)

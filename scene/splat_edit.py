@@ -35,6 +35,7 @@ def chosen(thing: bpy.types.Object, what: str, amount: float) -> np.ndarray:
 
 def delete(thing: bpy.types.Object, gone: np.ndarray) -> None:
     """Take Gaussians out of a cloud, (N,) bool; raises ``ValueError`` if none would be left."""
+    _check_local(thing)
     if gone.all():
         raise ValueError(f"Nothing would be left of “{thing.name}”: choose less")
     splat_data.keep(thing.data, ~gone)
@@ -42,12 +43,14 @@ def delete(thing: bpy.types.Object, gone: np.ndarray) -> None:
 
 def select(thing: bpy.types.Object, which: np.ndarray) -> None:
     """Select these Gaussians, (N,) bool, and no others, for Edit Mode."""
+    _check_local(thing)
     thing.data.vertices.foreach_set("select", which)
     thing.data.update()
 
 
 def apply_transform(thing: bpy.types.Object) -> None:
     """Put an object's place, turn and size into its Gaussians, which Blender's own Apply does to their places alone."""
+    _check_local(thing)
     bpy.context.view_layer.update()
     matrix = thing.matrix_world.copy()
     splat_data.fill(_own_mesh(thing), splat_place.placed(splat_data.read(thing), np.array(matrix)))
@@ -64,7 +67,10 @@ def merge(into: bpy.types.Object, others: list[bpy.types.Object]) -> None:
     What hangs on them hangs on the one then, and their proxies become one. Raises ``ValueError`` with an artist's
     sentence if the clouds are drawn so differently that one cannot look as they do, or nothing of them is seen.
     """
+    _check_local(into)
     bpy.context.view_layer.update()
+    if abs(into.matrix_world.determinant()) < 1e-12:
+        raise ValueError(f"“{into.name}” is scaled to nothing: give it a size first, or merge into another")
     things = [into, *others]
     shared, material = splat_bake.common(things), splat_bake.needs_material(things)
     whole = [splat_data.read(thing) for thing in things]
@@ -102,6 +108,12 @@ def _hold(child: bpy.types.Object, before: Matrix, parent: bpy.types.Object) -> 
     else:
         child.parent_type = "OBJECT"
         child.matrix_world = place
+
+
+def _check_local(thing: bpy.types.Object) -> None:
+    told = splat_drawing.linked(thing, points=True)
+    if told:
+        raise ValueError(told)
 
 
 def _own_mesh(thing: bpy.types.Object) -> bpy.types.Mesh:

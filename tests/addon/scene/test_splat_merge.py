@@ -101,6 +101,13 @@ def test_what_no_gaussian_can_have_for_itself_is_refused_and_nothing_changes(two
     assert len(first.data.vertices) == len(second.data.vertices) == 40
 
 
+def test_nothing_is_merged_into_what_has_no_size(two):
+    two[0].scale.z = 0
+    with pytest.raises(ValueError, match="scaled to nothing"):
+        splat_edit.merge(two[0], [two[1]])
+    assert len(two[0].data.vertices) == 40
+
+
 def test_children_stay_where_they_were_also_when_they_move(two):
     first, second = two
     child = bpy.data.objects.new("child", None)

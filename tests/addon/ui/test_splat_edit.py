@@ -130,6 +130,27 @@ def test_what_is_deleted_comes_back_with_undo(scan):
     assert len(thing.data.vertices) == 4 and len(splat_data.read(thing).means) == 4
 
 
+def test_linked_splats_are_left_alone_with_a_sentence(scan, tmp_path):
+    """What scripts change of them is gone when the file is opened again."""
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "other.blend"), check_existing=False)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "other.blend"), link=True) as (_, wanted):
+        wanted.objects = ["scan"]
+    thing = wanted.objects[0]
+    bpy.context.collection.objects.link(thing)
+    thing.select_set(True)
+    bpy.context.view_layer.objects.active = thing
+    acts = bpy.ops.limelight
+    tools = (acts.delete_splats, acts.select_splats, acts.apply_splat_transform, acts.relight_splats, acts.crop_splats)
+    for tool in tools:
+        with pytest.raises(RuntimeError, match="is linked from another file: make it local"):
+            tool()
+    assert bpy.context.mode == "OBJECT" and len(thing.data.vertices) == 4
+    bpy.ops.object.make_local(type="ALL")
+    assert bpy.ops.limelight.delete_splats(what="FAINT") == {"FINISHED"}
+    assert acts.export_splats(filepath=str(tmp_path / "out.ply")) == {"FINISHED"}
+
+
 def test_the_edit_panel_has_all_tools(scan, draw):
     shown = str(draw(panels.LIMELIGHT_PT_splat_edit).calls)
     tools = ("select_splats", "delete_splats", "apply_splat_transform", "merge_splats", "export_splats")
