@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
+from ..scene.handle import Handle
 from . import engine_session
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _PAUSE = 0.02
 class EngineRun:
     """Writes down what the engine needs, submits it, follows the job, loads its result; kinds of jobs derive from it.
 
-    Only names and paths are kept, never references into the file: undo and file loading may free what they point to.
+    Only handles and paths are kept, never references into the file: undo and file loading may free what they point to.
     Stages: ``gather`` until it says so, ``capture`` once, ``step`` until ``over``, then ``load`` if ``succeeded``;
     ``close`` always.
     """
@@ -56,12 +57,18 @@ class EngineRun:
         raise NotImplementedError
 
     def __init__(self, context: bpy.types.Context) -> None:
-        self.scene_name: str = context.scene.name
+        self._scene = Handle.of(context.scene)
         self.folder = Path(tempfile.mkdtemp(prefix="limelight-", dir=bpy.app.tempdir or None))
         self.started = time.monotonic()
         self._job: Job | None = None
         self._engine: Engine | None = None
         self._cancelled = False
+
+    @property
+    def scene_name(self) -> str:
+        """What the scene that the run began in is called by now; an empty string if it is gone."""
+        scene = self._scene.find(bpy.data.scenes)
+        return scene.name if scene is not None else ""
 
     def capture(self, context: bpy.types.Context) -> None:
         """Write down what the camera sees and hand it to the engine.
@@ -142,8 +149,8 @@ class EngineRun:
 
         Raises ``RuntimeError`` if that scene is gone.
         """
-        if self.scene_name not in bpy.data.scenes:
-            raise RuntimeError(f"The scene “{self.scene_name}” is gone, so the result could not be stored")
+        if not self.scene_name:
+            raise RuntimeError(f"The scene “{self._scene.name}” is gone, so the result could not be stored")
         assert self._job is not None and self._job.result is not None
         return self.store(context, self._job.result)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import bpy
 
+from ..scene.handle import Handle
 from . import previews
 from .engine_run import EngineRun
 
@@ -23,8 +24,9 @@ class EstimateRun(EngineRun):
         self._take = take
 
     def params(self, context: bpy.types.Context) -> dict[str, Any]:
-        from ..scene import capture
+        from ..scene import capture, probes
 
+        self._probes = {probe.name: Handle.of(probe) for probe in probes.used(context.scene)}
         params = capture.capture(context, self.folder) | {"take": self._take}
         self._answer = Path(params.setdefault("out", str(self.folder / "result")))
         return params
@@ -32,10 +34,14 @@ class EstimateRun(EngineRun):
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         from ..scene import results
 
-        # Only now: a run that was cancelled or failed leaves the scene's take as it was.
         scene = bpy.data.scenes[self.scene_name]
+        found = {name: probe.find(bpy.data.objects) for name, probe in self._probes.items()}
+        answers = [entry | {"name": found[entry["name"]].name} for entry in result["probes"] if found[entry["name"]]]
+        lit = results.load_results(scene, self._answer, result | {"probes": answers})
+        if not lit:
+            raise RuntimeError("the probes are gone")
+        # Only now: a run that was cancelled or failed leaves the scene's take as it was.
         scene.limelight.take = self._take
-        lit = results.load_results(scene, self._answer, result)
-        for answer in result.get("probes", []):
+        for answer in answers:
             previews.show_file(f"probe:{answer['name']}", str(self._answer / answer.get("preview", "")))
         return f"Estimated the light of {', '.join(probe.name for probe in lit)}"

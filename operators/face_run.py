@@ -8,6 +8,7 @@ from typing import Any
 
 import bpy
 
+from ..scene.handle import Handle
 from . import previews
 from .engine_run import EngineRun
 
@@ -15,10 +16,10 @@ from .engine_run import EngineRun
 PROBE_NAME = "Face light"
 
 
-def _image(name: str) -> bpy.types.Image:
-    image = bpy.data.images.get(name)
+def _image(portrait: Handle) -> bpy.types.Image:
+    image: bpy.types.Image | None = portrait.find(bpy.data.images)
     if image is None:
-        raise RuntimeError(f"the portrait “{name}” is gone")
+        raise RuntimeError(f"the portrait “{portrait.name}” is gone")
     return image
 
 
@@ -42,7 +43,7 @@ class FindFacesRun(EngineRun):
 
     def __init__(self, context: bpy.types.Context, picture: str) -> None:
         super().__init__(context)
-        self._picture = picture
+        self._picture = Handle.of(bpy.data.images[picture])
 
     def params(self, context: bpy.types.Context) -> dict[str, Any]:
         from ..scene import face
@@ -67,7 +68,7 @@ class FaceRun(EngineRun):
 
     def __init__(self, context: bpy.types.Context, picture: str, seed: int) -> None:
         super().__init__(context)
-        self._picture, self._seed = picture, seed
+        self._picture, self._seed = Handle.of(bpy.data.images[picture]), seed
 
     def params(self, context: bpy.types.Context) -> dict[str, Any]:
         from ..scene import face
@@ -110,13 +111,13 @@ class FaceLightRun(EngineRun):
 
     def __init__(self, context: bpy.types.Context, head: str) -> None:
         super().__init__(context)
-        self._head = head
+        self._head = Handle.of(bpy.data.objects[head])
 
     def params(self, context: bpy.types.Context) -> dict[str, Any]:
         from ..scene import camera as cameras
         from ..scene import capture, head_place
 
-        scene, head = context.scene, bpy.data.objects[self._head]
+        scene, head = context.scene, self._head.find(bpy.data.objects)
         if scene.camera is None:
             raise ValueError("the scene has no camera")
         unit = cameras.metres(scene)
@@ -133,9 +134,9 @@ class FaceLightRun(EngineRun):
         from ..scene import camera as cameras
         from ..scene import head_light, head_place, probes, results, world
 
-        scene, head = bpy.data.scenes[self.scene_name], bpy.data.objects.get(self._head)
+        scene, head = bpy.data.scenes[self.scene_name], self._head.find(bpy.data.objects)
         if head is None:
-            raise RuntimeError(f"the head “{self._head}” is gone")
+            raise RuntimeError(f"the head “{self._head.name}” is gone")
         memory = head.limelight.head
         if memory.probe is None or memory.probe.name not in scene.objects:
             radius = head_place.PROBE_RADIUS / cameras.metres(scene)

@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from ..scene.handle import Handle
 from .engine_run import EngineRun
 
 
@@ -18,7 +19,7 @@ class RelightRun(EngineRun):
 
     def __init__(self, context: bpy.types.Context, source: str, take: int) -> None:
         super().__init__(context)
-        self._source, self._take = source, take
+        self._source, self._take = Handle.of(bpy.data.images[source]), take
         self._made: dict[str, Any] = {}
         if context.scene.limelight.relight.reference_type == "LAMPS":
             self.first_stage = "Rendering the scene's light"
@@ -29,24 +30,23 @@ class RelightRun(EngineRun):
         settings = context.scene.limelight.relight
         self._made = {name: getattr(settings, name) for name in relit.REMEMBERED if name not in {"reference", "probe"}}
         self._made |= {"take": self._take, "reference_name": relight.reference_name(context.scene)}
-        # Names only: undo may free what a reference points to while the engine works.
-        picture = settings.reference_type in {"IMAGE", "HDRI"}
-        self._reference = settings.reference.name if picture and settings.reference is not None else ""
+        picture = settings.reference if settings.reference_type in {"IMAGE", "HDRI"} else None
         probe = relight.lit_probe(context.scene) if settings.reference_type == "PROBE" else None
-        self._probe = probe.name if probe is not None else ""
-        return relight.request(context, self.folder, bpy.data.images[self._source], self._take)
+        self._reference = Handle.of(picture) if picture is not None else None
+        self._probe = Handle.of(probe) if probe is not None else None
+        return relight.request(context, self.folder, self._source.find(bpy.data.images), self._take)
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         from ..scene import relit
 
-        source = bpy.data.images.get(self._source)
+        source = self._source.find(bpy.data.images)
         if source is None:
-            raise RuntimeError(f"the picture “{self._source}” is gone")
+            raise RuntimeError(f"the picture “{self._source.name}” is gone")
         # Only now: a run that was cancelled or failed leaves the scene's take as it was.
         bpy.data.scenes[self.scene_name].limelight.relight.take = self._take
         references = {
-            "reference": bpy.data.images.get(self._reference),
-            "probe": bpy.data.objects.get(self._probe),
+            "reference": self._reference.find(bpy.data.images) if self._reference is not None else None,
+            "probe": self._probe.find(bpy.data.objects) if self._probe is not None else None,
         }
         image = relit.load(source, result, self._made | references)
         relit.show(image)

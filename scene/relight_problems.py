@@ -36,7 +36,7 @@ def still_problem(image: bpy.types.Image, operator: str) -> Problem:
 def lit_probe(scene: bpy.types.Scene) -> bpy.types.Object | None:
     """The probe whose light is meant: the chosen one, else the highlighted one, else the first that holds light."""
     chosen, there = scene.limelight.relight.probe, probes.probes(scene)
-    if chosen is not None and chosen.limelight.environment is not None:
+    if chosen in there and chosen.limelight.environment is not None:
         return chosen
     active = there[scene.limelight.active_probe : scene.limelight.active_probe + 1]
     return next((probe for probe in [*active, *there] if probe.limelight.environment is not None), None)
@@ -82,8 +82,15 @@ def _lamps(scene: bpy.types.Scene) -> Iterator[Problem]:
 
 
 def _probe(scene: bpy.types.Scene) -> Iterator[Problem]:
-    if not probes.probes(scene):
+    chosen, there = scene.limelight.relight.probe, probes.probes(scene)
+    if not there:
         yield _switch("There is no probe yet", "Use a picture instead", "IMAGE", "Take the light from a picture")
+    elif chosen is not None and chosen not in there:
+        # The setting alone keeps it in the file.
+        arguments = {"path": "scene.limelight.relight.probe", "value": json.dumps(None)}
+        tip = "Take the light of the active probe, or of the first that holds any"
+        text = f"The probe “{chosen.name}” is not in this scene any more"
+        yield Problem(text, "limelight.repair", "Use another probe", arguments | {"tip": tip})
     elif lit_probe(scene) is None:
         yield Problem("No probe holds estimated light", "limelight.estimate", "Estimate the light")
 

@@ -174,6 +174,16 @@ def test_every_problem_has_its_button(scene, picture, camera):
     assert found()[0][1] == "limelight.estimate"
     scene.objects["Probe"].limelight.environment = panorama(0.0)
     assert found() == []
+    bpy.ops.limelight.add_probe(location=(1.0, 2.0, 0.0), radius=0.1)
+    settings.probe = scene.objects["Probe.001"]
+    settings.probe.limelight.environment = panorama(0.0)
+    for collection in settings.probe.users_collection:
+        collection.objects.unlink(settings.probe)
+    assert relight_problems.lit_probe(scene).name == "Probe", "not what the artist has deleted"
+    (problem,) = relight_problems.find_problems(scene, picture)
+    assert "“Probe.001” is not in this scene" in problem.text
+    bpy.ops.limelight.repair(**problem.properties)
+    assert settings.probe is None and found() == []
     gone = bpy.data.images.new("gone", 4, 4)
     gone.source, gone.filepath = "FILE", "//nowhere.png"
     assert found(gone)[0][1] == "image.open"

@@ -51,6 +51,25 @@ def test_the_light_goes_to_the_scene_it_was_estimated_in(engine, scene):
     assert environment_of().max() > 1
 
 
+def test_a_probe_may_get_another_name_meanwhile(engine, scene):
+    run = EstimateRun(bpy.context)
+    run.capture(bpy.context)
+    scene.objects["Probe"].name = "Key"
+    run.wait()
+    assert run.load(bpy.context) == "Estimated the light of Key" and environment_of("Key").max() > 1
+    run.close()
+
+
+def test_a_probe_that_is_gone_meanwhile_is_told(engine, scene):
+    run = EstimateRun(bpy.context)
+    run.capture(bpy.context)
+    bpy.data.objects.remove(scene.objects["Probe"])
+    run.wait()
+    with pytest.raises(RuntimeError, match="the probes are gone"):
+        run.load(bpy.context)
+    run.close()
+
+
 def test_the_result_survives_without_the_engines_files(engine, scene):
     bpy.ops.limelight.estimate()
     image = bpy.data.objects["Probe"].limelight.environment

@@ -165,6 +165,21 @@ def test_a_click_shows_progress_and_escape_ends_it(pictures, engine, scene):
     assert [image for image in bpy.data.images if relit.is_relit(image)] == [] and not run.folder.exists()
 
 
+def test_new_names_meanwhile_lose_nothing(pictures, scene):
+    source, reference = pictures
+    run = relight_run.RelightRun(bpy.context, source.name, 0)
+    engine_session.begin(run)
+    run.capture(bpy.context)
+    source.name, reference.name, scene.name = "hero", "dusk", "Shot 7"
+    bpy.data.images.new("photo.jpg", 4, 4)
+    run.wait()
+    engine_session.end(run)
+    assert "hero relit" in run.load(bpy.context)
+    result = bpy.data.images["hero relit"]
+    assert (result.limelight.source, result.limelight.reference) == (source, reference)
+    run.close()
+
+
 def test_the_history_shows_restores_and_removes(pictures, scene, draw):
     source, reference = pictures
     settings = scene.limelight.relight
