@@ -39,3 +39,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+elif __name__ == "__mp_main__":
+    # A process that multiprocessing started afresh runs this file by its path, before it unpickles anything of ours.
+    bind_package()

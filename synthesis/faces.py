@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import json
+import runpy
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -26,7 +27,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from ..backend.batch.farm import each
+from ..backend.batch.farm import LAUNCH, each
 from ..backend.errors import BadInput
 from ..backend.optics.exposure import srgb_oetf
 from ..backend.relightify.maps import F0_SCALE, RESOLUTION
@@ -192,7 +193,9 @@ def _made(
         yield from (make_face(seed, hdris, skins) for seed in seeds)
         return
     # A process each, since much of the work holds Python's lock; started afresh, since torch does not like forks.
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    # Such a process does not know this package, whose folder may have any name, before the launcher has bound it.
+    bind = (str(LAUNCH), None, "__mp_main__")
+    with ProcessPoolExecutor(workers, get_context("spawn"), runpy.run_path, bind) as pool:
         every = len(list(seeds))
         yield from pool.map(make_face, seeds, [hdris] * every, [skins] * every)
 

@@ -117,6 +117,12 @@ def test_synthesize_keeps_what_is_there_and_prints_one_object(tmp_path: Path) ->
     assert (tmp_path / "sample_5.npz").stat().st_size == 0
 
 
+def test_several_processes_make_faces_in_a_clone_of_any_name(tmp_path: Path) -> None:
+    done = limelight("synthesize", "faces", "--out", tmp_path, "--count", 2, "--workers", 2, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["faces"] == 2
+
+
 def test_doctor_prints_one_object() -> None:
     done = limelight("doctor", "--device", "cpu", "--json")
     answer = json.loads(done.stdout)
