@@ -52,6 +52,8 @@ class Case:
 def read_set(folder: Path) -> Iterator[Case]:
     """All probes of a set, scene by scene. Raises :class:`BadInput` for folders of another form."""
     scenes = sorted(path.parent for path in folder.glob("**/meta.json"))
+    # Hidden folders are a broken run's unfinished samples.
+    scenes = [path for path in scenes if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     if not scenes:
         raise BadInput(f"{folder} holds no probe set.", "Name a folder of scenes with meta.json, image, depth, env_ID.")
     for scene in scenes:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...backend.errors import BadInput
+from ...backend.limo.job import placement
 from ...backend.optics import exr
 from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
@@ -49,28 +50,43 @@ def sample_shot(path: Path) -> Shot:
 
 
 def scene_shot(folder: Path) -> Shot:
-    """A scene in the probe-set format: image.exr or .png, depth.exr, meta.json."""
+    """A scene in the probe-set format: image.exr or .png, depth.exr, meta.json; upright where that tells no placement."""
     from ...backend.optics.photo import read_photo
 
-    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"meta.json cannot be read as JSON ({error}).", "Write the set again.") from error
+    if not isinstance(meta, dict):
+        raise BadInput("meta.json holds no object.", "Write the set again.")
     image = next((folder / name for name in ("image.exr", "image.png") if (folder / name).is_file()), None)
     if image is None:
-        raise BadInput(f"{folder} holds no image.exr or image.png.", "Give a folder in the probe-set format.")
+        raise BadInput("There is no image.exr or image.png.", "Give a folder in the probe-set format.")
     radiance = read_photo(image).radiance
     depth = exr.read_depth(folder / "depth.exr")
     height, width = radiance.shape[:2]
-    camera = Camera.from_dict({"width": width, "height": height, **meta.get("camera", meta)}).resized(width, height)
-    to_world = torch.tensor(meta.get("camera_to_world", torch.eye(4).tolist()), dtype=torch.float32)
-    return Shot(radiance, depth, camera, to_world[2, :3])
+    camera = Camera.from_dict({"width": width, "height": height, **(meta.get("camera") or meta)}).resized(width, height)
+    to_world = meta.get("camera_to_world")
+    up = torch.tensor([0.0, 1.0, 0.0]) if to_world is None else placement(to_world)[2, :3]
+    return Shot(radiance, depth, camera, up)
 
 
 def find_shots(folder: Path) -> Iterator[tuple[str, Shot]]:
-    """Every view below ``folder``, by name: traced samples and scenes in the probe-set format."""
+    """Every view below ``folder``, by name: traced samples, and scenes in the probe-set format by their path below it.
+
+    Raises :class:`BadInput` that names the scene.
+    """
     for path in sorted(folder.glob("sample_*.npz"), key=lambda p: int(p.stem.split("_")[1])):
         yield path.stem, sample_shot(path)
     for meta in sorted(folder.rglob("meta.json")):
-        if (meta.parent / "depth.exr").is_file():
-            yield meta.parent.name, scene_shot(meta.parent)
+        name = meta.parent.relative_to(folder).as_posix()
+        # Hidden folders are a broken run's unfinished samples.
+        if (meta.parent / "depth.exr").is_file() and not any(part.startswith(".") for part in name.split("/")):
+            try:
+                yield name, scene_shot(meta.parent)
+            except BadInput as error:
+                # Files are called alike in all scenes: say in which one.
+                raise BadInput(f"Scene {name}: {error.text}", error.remedy) from error
 
 
 def crop_shots(hdris: Path, count: int, seed: int) -> Iterator[tuple[str, Shot]]:

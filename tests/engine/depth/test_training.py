@@ -13,9 +13,11 @@ import pytest
 import torch
 from limelight.backend.depth.network import FOCAL_BINS, Answer, DepthConfig, DepthNet
 from limelight.backend.errors import BadInput
+from limelight.backend.optics import exr
 from limelight.backend.optics.camera import Camera
 from limelight.benchmarks.depth.run import run_bench
 from limelight.benchmarks.depth.score import score
+from limelight.benchmarks.limo.probe_set import write_crops
 from limelight.synthesis.samples import save_sample
 from limelight.training import augment
 from limelight.training.depth import train as training
@@ -157,3 +159,18 @@ def test_the_benchmark_scores_a_folder(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "worst.png").stat().st_size > 1000 and "AbsRel" in answer["table"]
     with pytest.raises(BadInput, match="no views"):
         run_bench(tmp_path / "none", tmp_path / "out")
+
+
+def test_the_benchmark_scores_every_scene_of_a_set_that_knows_no_placement(tmp_path: Path) -> None:
+    exr.write_panorama(tmp_path / "courtyard.exr", torch.rand(64, 128, 3), frame="world")
+    for part in ("a", "b"):
+        write_crops([tmp_path / "courtyard.exr"], tmp_path / "set" / part, 1)
+    (tmp_path / "set" / "a").rename(tmp_path / "set" / ".a-unfinished")
+    write_crops([tmp_path / "courtyard.exr"], tmp_path / "set" / "a", 1)
+    run_bench(tmp_path / "set", tmp_path / "out", models=("guess",))
+    scored = json.loads((tmp_path / "out" / "scores.json").read_text())["pictures"]
+    assert scored.keys() == {"a/courtyard_000", "b/courtyard_000"}
+    assert [shot.up.tolist() for _, shot in find_shots(tmp_path / "set")] == [[0, 1, 0]] * 2
+    (tmp_path / "set" / "b" / "courtyard_000" / "meta.json").write_text("[]")
+    with pytest.raises(BadInput, match="Scene b/courtyard_000: meta.json holds no object"):
+        run_bench(tmp_path / "set", tmp_path / "out", models=("guess",))
