@@ -57,17 +57,28 @@ def write_splat_set(
         raise BadInput(f"{count} objects were asked for.", f"There are {', '.join(OBJECTS)}.")
     made_with = {**SETTINGS, **settings}
     for number, name in enumerate(OBJECTS[:count]):
-        told = out / name / "object.json"
-        if told.is_file():
-            if any(json.loads(told.read_text(encoding="utf-8"))[key] != value for key, value in made_with.items()):
-                raise BadInput(
-                    f"{told.parent} was made with other settings.", "Name another folder, or the same settings."
-                )
+        own, *others = [maps[(3 * number + k) % len(maps)] for k in range(RELIT + 1)]
+        told = {**made_with, "light": own.stem, "relit": [path.stem for path in others]}
+        if _is_there(out / name, told):
             continue
         progress(number / count, f"Object {number + 1} of {count}, {name}")
-        turn = [maps[(3 * number + k) % len(maps)] for k in range(RELIT + 1)]
-        _write_object(out / name, name, turn, blender, threads, made_with)
+        _write_object(out / name, name, [own, *others], blender, threads, made_with)
     return {"objects": list(OBJECTS[:count]), **made_with}
+
+
+def _is_there(folder: Path, told: dict[str, Any]) -> bool:
+    """Whether an object is finished; raises :class:`BadInput` if it was made, or only begun, with other settings."""
+    for path in (folder / "object.json", folder / "raw" / "job.json"):
+        if path.is_file():
+            made = json.loads(path.read_text(encoding="utf-8"))
+            made["relit"] = list(made["relit"])  # a job has their files, too
+            other = [key for key, value in told.items() if key in made and made[key] != value]
+            if other:
+                raise BadInput(
+                    f"{folder} was made with another {', '.join(other)}.", "Name another folder, or the same settings."
+                )
+            return path.name == "object.json"
+    return False
 
 
 def _write_object(folder: Path, name: str, maps: list[Path], blender: Path, threads: int, made: dict[str, Any]) -> None:
@@ -80,7 +91,7 @@ def _write_object(folder: Path, name: str, maps: list[Path], blender: Path, thre
         _write_light(path, folder / "relit" / f"{path.stem}.exr")
     poses = {"train": orbit(made["views"], 0.0), "test": orbit(made["tests"], 0.5)}
     task = {
-        **made, "object": name, "blender": os.path.abspath(blender), "threads": threads, "assets": None, "seed": name,
+        **made, "light": own.stem, "object": name, "blender": os.path.abspath(blender), "threads": threads, "assets": None, "seed": name,
         "fov_deg": _FOV, "environment": str((folder / "environment.exr").resolve()),
         "relit": {path.stem: str((folder / "relit" / f"{path.stem}.exr").resolve()) for path in others},
         **{split: [pose.tolist() for pose in found] for split, found in poses.items()},

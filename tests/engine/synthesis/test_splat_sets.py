@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -43,6 +44,31 @@ def test_too_few_lights_and_too_many_objects_are_refused(tmp_path: Path) -> None
         (tmp_path / f"{k}.exr").touch()
     with pytest.raises(BadInput, match="9 objects"):
         splat_sets.write_splat_set(tmp_path / "set", 9, tmp_path, Path("python"))
+
+
+def test_an_object_that_was_begun_takes_no_pictures_of_other_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for k in range(7):
+        exr.write_panorama(tmp_path / "maps" / f"{k}.exr", torch.rand(8, 16, 3), frame="world")
+
+    def broken(task: dict[str, object], raw: Path, stage: str) -> None:
+        (raw / "job.json").write_text(json.dumps(task))
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(splat_sets, "render", broken)
+
+    def make(size: int = 32, views: int = 100) -> None:
+        splat_sets.write_splat_set(tmp_path / "set", 1, tmp_path / "maps", Path("python"), size=size, views=views)
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="killed"):
+            make()
+    with pytest.raises(BadInput, match="another size, views"):
+        make(size=64, views=3)
+    (tmp_path / "maps" / "0.exr").unlink()
+    with pytest.raises(BadInput, match="another light, relit"):
+        make()
 
 
 def test_both_sides_know_the_same_objects() -> None:
