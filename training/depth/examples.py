@@ -50,7 +50,7 @@ def sample_shot(path: Path) -> Shot:
 
 
 def scene_shot(folder: Path) -> Shot:
-    """A scene in the probe-set format: image.exr or .png, depth.exr, meta.json; upright where that tells no placement."""
+    """A scene in the probe-set format: image.exr or .png, depth.exr, meta.json; upright where no placement is told."""
     from ...backend.optics.photo import read_photo
 
     try:

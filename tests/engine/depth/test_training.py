@@ -172,5 +172,5 @@ def test_the_benchmark_scores_every_scene_of_a_set_that_knows_no_placement(tmp_p
     assert scored.keys() == {"a/courtyard_000", "b/courtyard_000"}
     assert [shot.up.tolist() for _, shot in find_shots(tmp_path / "set")] == [[0, 1, 0]] * 2
     (tmp_path / "set" / "b" / "courtyard_000" / "meta.json").write_text("[]")
-    with pytest.raises(BadInput, match="Scene b/courtyard_000: meta.json holds no object"):
+    with pytest.raises(BadInput, match="Scene b/courtyard_000"):
         run_bench(tmp_path / "set", tmp_path / "out", models=("guess",))
