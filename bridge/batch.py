@@ -8,6 +8,7 @@ may work on one list at once, also on several computers.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -24,6 +25,11 @@ LOST = ("failed", "cancelled", "missing")
 _TOLD_EVERY = 1.0
 #: Jobs that wait for others are looked at this often, in seconds.
 _PAUSE = 0.5
+#: What decides a light, besides picture and probes, and how the engine takes what a request leaves out.
+USUAL: dict[str, Any] = {
+    **dict.fromkeys(("fov_deg", "depth", "camera", "camera_to_world", "radius")),
+    **{"frame": "camera", "model": "embedded", "quality": "normal", "size": 512, "seed": 0, "take": 0, "front": True},
+}
 #: What of a result the list keeps, besides numbers of the first probe.
 _KEPT = ("warnings", "model", "quality", "estimated", "kept", "code_distance", "reprojection", "fov_x_deg")
 
@@ -222,20 +228,42 @@ def is_there(kind: str, params: dict[str, Any]) -> bool:
         if not out.is_dir():
             return out.is_file() and out.stat().st_mtime >= _newest(params)
         result = json.loads((out / "result.json").read_text(encoding="utf-8"))
-        same = {name: value for name, value in params.items() if name not in ("probes", "images", "device")}
-        if "images" in params:
-            same["image"] = params["images"][0]
-        if any(name in result and result[name] != value for name, value in same.items()):
+        # A sequence keeps the frames that are there by itself, and knows which.
+        if "frames" in result or params.get("track"):
+            return False
+        if kind == "light":
+            same = _same_light(params, result["settings"])
+        else:
+            same = all(result.get(name, value) == value for name, value in params.items() if name != "device")
+        if not same:
             return False
         entries = result.get("probes", [])
-        # A sequence keeps the frames that are there by itself, and knows which.
-        if "frames" in result or (kind == "light" and len(entries) != len(params.get("probes", []))):
-            return False
         files = [entry["environment"] for entry in entries if "environment" in entry]
         written = (out / "result.json").stat().st_mtime
         return all((out / name).is_file() for name in files) and written >= _newest(params)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
+
+
+def _same_light(params: dict[str, Any], settings: dict[str, Any]) -> bool:
+    """Whether a result that was made with ``settings`` is what ``params`` ask for."""
+    asked = {name: usual if params.get(name) is None else params[name] for name, usual in USUAL.items()}
+    asked["image"], asked["probes"] = str(Path(params["images"][0]).resolve()), params.get("probes") or []
+    if asked["depth"] is not None:
+        asked["depth"] = str(Path(asked["depth"]).resolve())
+    asked["probes"] = [{"name": f"probe_{i}", **probe} for i, probe in enumerate(asked["probes"])]
+    return all(_alike(value, settings[name]) for name, value in asked.items())
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two values of JSON say the same: numbers as far as single precision, objects but for their nulls."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(_alike(one.get(name), other.get(name)) for name in one.keys() | other.keys())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, float) or isinstance(other, float):
+        return one is not None and other is not None and math.isclose(one, other, rel_tol=1e-5, abs_tol=1e-6)
+    return bool(one == other)
 
 
 def _newest(params: dict[str, Any]) -> float:

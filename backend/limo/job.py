@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ SIZES = (128, 256, 512, 1024, 2048)
 MEMORY = ("auto", "whole", "8bit", "offload", "offload-8bit")
 #: The model that ships with the engine; any other name is a backbone's folder.
 EMBEDDED = "embedded"
+#: What of a job does not change its result, or is a frame's own.
+FREE = {"images", "out", "depth", "device", "range", "overwrite", "track", "memory"}
 
 
 @dataclass
@@ -149,6 +153,17 @@ class LightJob:
         if "camera_to_world" in values:
             values["camera_to_world"] = placement(values["camera_to_world"])
         return cls(**values)
+
+
+def settings_of(part: LightJob) -> dict[str, Any]:
+    """What decides the result for a picture or a frame, as JSON gives it back."""
+    values = {k: v for k, v in vars(part).items() if k not in FREE}
+    values["probes"] = [dataclasses.asdict(probe) for probe in part.probes]
+    if part.camera_to_world is not None:
+        values["camera_to_world"] = part.camera_to_world.tolist()
+    values["depth"] = None if part.depth is None else str(part.depth.resolve())
+    values["image"] = str(part.images[0].resolve())
+    return json.loads(json.dumps(values))  # type: ignore[no-any-return]
 
 
 def placement(rows: Any) -> Tensor:

@@ -23,7 +23,7 @@ from ...bridge.holding import hold
 from ..errors import BadInput
 from ..optics import exr
 from ..optics import panorama as pano
-from .job import LightJob
+from .job import LightJob, settings_of
 from .lamps import extract_lamps
 from .painter import Spheres
 from .view import Probe, View
@@ -112,6 +112,7 @@ def describe(
         "warnings": view.warnings,
         "seconds": seconds,
         "probes": entries,
+        "settings": settings_of(job),
     }
 
 

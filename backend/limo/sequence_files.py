@@ -29,7 +29,7 @@ from ..optics.sphere import SphereView
 from .energy import Gains
 from .fit_frames import Carry
 from .frames import Frames
-from .job import LightJob
+from .job import LightJob, settings_of
 from .output import works_beside, write_json, write_preview, write_spheres
 from .painter import Spheres, Spread
 from .sources import Sources
@@ -38,21 +38,8 @@ from .view import Probe
 #: The folder of what only a broken run needs.
 UNFINISHED = "unfinished"
 _KINDS = ("environment", "fill", "spheres", "preview")
-#: What of a job does not change its result, or is a frame's own.
-_FREE = {"images", "out", "depth", "device", "range", "overwrite", "track", "memory"}
 #: What a track gives each frame of its own.
 MOVES = {"camera", "camera_to_world", "probes"}
-
-
-def settings_of(part: LightJob) -> dict[str, Any]:
-    """What decides a frame's result, as JSON gives it back."""
-    values = {k: v for k, v in vars(part).items() if k not in _FREE}
-    values["probes"] = [dataclasses.asdict(probe) for probe in part.probes]
-    if part.camera_to_world is not None:
-        values["camera_to_world"] = part.camera_to_world.tolist()
-    values["depth"] = None if part.depth is None else str(part.depth.resolve())
-    values["image"] = str(part.images[0].resolve())
-    return json.loads(json.dumps(values))  # type: ignore[no-any-return]
 
 
 class SequenceFolder:

@@ -14,9 +14,9 @@ from torch import Tensor
 from ..errors import LimelightError
 from ..optics import panorama as pano
 from .intake import place_probe, read_view
-from .job import LightJob
+from .job import LightJob, settings_of
 from .painter import SpherePainter, Spheres
-from .sequence_files import MOVES, settings_of
+from .sequence_files import MOVES
 from .view import Probe, View
 
 #: Frames are worked on at no more than so many pixels across: a map of 512 sees no more of a photo, and some forty

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from limelight.bridge import Engine, messages
-from limelight.bridge.batch import Batch
+from limelight.bridge.batch import USUAL, Batch
 from limelight.bridge.joblist import JobList, JobListError
 from limelight.bridge.jobs import Job
 from limelight.tests.bridge.driving import make_root
@@ -204,9 +204,11 @@ def test_results_that_are_there_are_passed_over(tmp_path: Path) -> None:
     photo.write_bytes(b"x")
     out.mkdir()
     (out / "probe_0.exr").write_bytes(b"x")
-    result = {"image": str(photo), "quality": "draft", "seed": 1, "probes": [{"environment": "probe_0.exr"}]}
-    (out / "result.json").write_text(json.dumps(result))
     base = {"images": [str(photo)], "out": str(out), "probes": [{"u": 0.5, "v": 0.5}], "quality": "draft", "seed": 1}
+    made = {"name": "probe_0", "u": 0.5, "v": 0.5, "depth": None}
+    settings = {**USUAL, "image": str(photo.resolve()), "probes": [made], "quality": "draft", "seed": 1}
+    result = {"probes": [{"environment": "probe_0.exr"}], "settings": settings}
+    (out / "result.json").write_text(json.dumps(result))
 
     def state(**changed: Any) -> str:
         made = listed(tmp_path / str(time.monotonic_ns()), one={**base, **changed})
@@ -216,6 +218,9 @@ def test_results_that_are_there_are_passed_over(tmp_path: Path) -> None:
     assert state() == "skipped"
     assert state(seed=2) == "done", "another seed"
     assert state(probes=base["probes"] * 2) == "done", "another probe"
+    for asked in ({"probes": [{"u": 0.2, "v": 0.5}]}, {"probes": [{"u": 0.5, "v": 0.5, "depth": 2}]}, {"fov_deg": 80},
+                  {"size": 256}, {"quality": None}, {"front": False}, {"camera": {"fov_x_deg": 80}}):  # fmt: skip
+        assert state(**asked) == "done", asked
     (out / "probe_0.exr").unlink()
     assert state() == "done", "a file is missing"
     (out / "result.json").write_text(json.dumps({**result, "frames": [{}]}))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from limelight.backend.batch.light_jobs import find_sources
 from limelight.backend.batch.report import COLUMNS, write_report
 from limelight.backend.batch.seats import spread
 from limelight.backend.errors import BadInput
+from limelight.backend.limo.job import FREE, LightJob, settings_of
+from limelight.bridge.batch import USUAL, is_there
 from limelight.bridge.joblist import JobList
 from limelight.tests.engine.limo.test_sequence import shoot
 from typer.testing import CliRunner
@@ -149,6 +152,21 @@ def test_a_report_has_a_line_a_job(tmp_path: Path) -> None:
     assert told["counts"]["done"] == 1 and told["failed"][0]["text"] == "It ended." and len(told["rows"]) == 2
     with pytest.raises(BadInput, match="report"):
         write_report(made, tmp_path / "r.xls")
+
+
+def test_a_result_is_taken_for_what_it_was_asked_for_alone(photos: Path, tmp_path: Path) -> None:
+    defaults = {field.name: field.default for field in dataclasses.fields(LightJob) if field.name not in FREE}
+    assert {**defaults, "depth": None} == {**USUAL, "probes": dataclasses.MISSING}
+    picture, out = next(path for path in photos.rglob("*.png")), tmp_path / "light"
+    matrix = [[1, 0, 0, 0.1], [0, 1, 0, 0.2], [0, 0, 1, 0.3], [0, 0, 0, 1]]
+    asked = {"images": [str(picture)], "out": str(out), "probes": [{"u": 0.3, "v": 0.6, "depth": 2}], "radius": 0.1,
+             "depth": str(tmp_path / "depth.exr"), "camera": {"fov_x_deg": 50}, "camera_to_world": matrix}  # fmt: skip
+    out.mkdir()
+    result = {"settings": settings_of(LightJob.from_params(asked)), "probes": []}
+    (out / "result.json").write_text(json.dumps(result))
+    assert is_there("light", asked) and is_there("light", {**asked, "quality": "normal", "fov_deg": None})
+    for name in ("depth", "radius", "camera", "camera_to_world"):
+        assert not is_there("light", {key: value for key, value in asked.items() if key != name}), name
 
 
 def test_a_list_is_run_and_shown(tmp_path: Path) -> None:
