@@ -7,6 +7,9 @@
 from __future__ import annotations
 
 import argparse
+import inspect
+import json
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,6 +20,7 @@ import numpy as np
 
 from ..backend.batch.farm import each
 from ..backend.console import TerminalReport
+from ..backend.errors import BadInput
 from . import tracer
 from .denoise import denoise
 from .outdoors import make_outdoors
@@ -30,6 +34,8 @@ EVALUATION_SEEDS = 10_000_000
 #: Indirect light of one path is clamped to this many display whites.
 FIREFLY = 12.0
 HALF_MAX = 6e4
+#: What changes nothing in a sample but who makes it.
+_FREE = ("threads", "device", "blender")
 
 
 def make_scene(seed: int | list[int], hdris: list[Path]) -> tuple[Scene, np.random.Generator]:
@@ -195,6 +201,7 @@ def write_seeds(
     ``ray``: the address of a cluster that makes them instead; its machines need ``folder`` under the same path.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _keep_to_settings(folder, make, options)
     if workers > 1 or ray is not None:
         options["threads"] = 1
     missing = [s for s in seeds if not (folder / f"sample_{s}.npz").exists()]
@@ -216,6 +223,29 @@ def write_seeds(
             # Ctrl-C or an error: scenes that wait are not begun.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _keep_to_settings(folder: Path, make: Callable[..., dict[str, Any]], options: dict[str, Any]) -> None:
+    """Note in ``manifest.json`` what a new set is made with; raises :class:`BadInput` where that was something else."""
+    taken = inspect.signature(make).parameters.values()
+    settings = {one.name: one.default for one in taken if one.default is not one.empty} | options
+    hdris = settings.pop("hdris", None) or hdri_files(settings.pop("hdri_folder", None))
+    settings = {name: value for name, value in settings.items() if name not in _FREE}
+    settings |= {"maker": make.__module__.rpartition(".")[2], "hdris": [path.stem for path in hdris]}
+    path = folder / "manifest.json"
+    if path.is_file():
+        known = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        other = [name for name in settings if known.get(name) != settings[name]]
+        if other:
+            raise BadInput(
+                f"{folder} was made with another {', '.join(other)}.",
+                "Go on with the same settings, or use another folder.",
+            )
+    elif not any(folder.glob("sample_*.npz")):
+        # Several processes may begin a set at once; they write the same.
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        partial.write_text(json.dumps({"format": 1, "settings": settings}, indent=1), encoding="utf-8")
+        partial.replace(path)
 
 
 def _write_seed(seed: int, folder: Path, make: Callable[..., dict[str, Any]], options: dict[str, Any]) -> None:

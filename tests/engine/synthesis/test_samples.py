@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,7 +143,7 @@ def test_files_hold_the_sample_and_a_second_run_keeps_them(tmp_path: Path, sampl
     before = path.stat().st_mtime_ns
     samples.write_samples(tmp_path, 7, 2, 2, **TINY)
     assert path.stat().st_mtime_ns == before
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["sample_7.npz", "sample_8.npz"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["manifest.json", "sample_7.npz", "sample_8.npz"]
 
 
 def test_a_probe_set_is_complete_and_refuses_training_seeds(tmp_path: Path) -> None:
@@ -158,3 +159,25 @@ def test_a_probe_set_is_complete_and_refuses_training_seeds(tmp_path: Path) -> N
         assert uv.tolist() == pytest.approx(probe["uv"], abs=1e-5)
     with pytest.raises(BadInput, match="evaluation"):
         write_probe_set(tmp_path, [5])
+
+
+def test_a_set_takes_no_samples_of_other_settings(tmp_path: Path) -> None:
+    made = []
+
+    def make(seed: int, *, size: int = 8, threads: int = 2, hdri_folder: Path | None = None) -> dict[str, Any]:
+        made.append((seed, size))
+        return {"lights": np.zeros((size, size)), "camera": Camera.from_fov(size, size, 60).to_dict()}
+
+    def write(folder: str, seed: int, **options: Any) -> None:
+        samples.write_seeds(tmp_path / folder, range(seed), make, 1, lambda done, stage: None, **options)
+
+    write("set", 1)
+    write("set", 2, size=8, threads=1)
+    with pytest.raises(BadInput, match="set was made with another size"):
+        write("set", 3, size=16)
+    (tmp_path / "meadow.exr").touch()
+    with pytest.raises(BadInput, match="another hdris"):
+        write("set", 3, hdri_folder=tmp_path)
+    (tmp_path / "set" / "manifest.json").unlink()  # as in sets of before
+    write("set", 3, size=16)
+    assert made == [(0, 8), (1, 8), (2, 16)] and not (tmp_path / "set" / "manifest.json").exists()
