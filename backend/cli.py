@@ -215,7 +215,10 @@ def relight(
     source: Annotated[Path, typer.Argument(help="The picture to relight, or a folder of pictures")],
     reference: Annotated[Path, typer.Argument(help="Whose light it gets: a picture, or an HDRI (.exr, .hdr, 2:1)")],
     out: Annotated[
-        Path, typer.Option(help="The result: .png or .tif (16 bit), .jpg, .exr (linear); or a folder for it")
+        str,
+        typer.Option(
+            metavar="PATH", help="The result: .png or .tif (16 bit), .jpg, .exr (linear); or a folder for it"
+        ),
     ],
     strength: Annotated[float, typer.Option(help="0 changes nothing, 1 is the reference's light, up to 1.5")] = 1.0,
     ratio: Annotated[Path | None, typer.Option(help="Write the light alone too: relit over source (.exr)")] = None,
@@ -235,7 +238,7 @@ def relight(
         from .luminet.job import RelightJob, run_relight
 
         params = {
-            **{"source": str(source), "reference": str(reference), "out": str(out), "strength": strength},
+            **{"source": str(source), "reference": str(reference), "out": out, "strength": strength},
             **{"ratio": None if ratio is None else str(ratio), "reference_kind": reference_kind, "model": model},
             **{"quality": quality, "take": take, "overwrite": overwrite, "device": device, "seed": seed},
         }

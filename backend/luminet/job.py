@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -40,8 +41,9 @@ _KINDS = _FILES | {"seed": int, "take": int, "strength": float, "overwrite": boo
 class RelightJob:
     """A source picture, or a folder of them, and the reference whose light it is to get.
 
-    ``out`` is the picture to write, or a folder to name it in; of a folder of sources always a folder, as is ``ratio``
-    then. ``strength`` 0 changes nothing, 1 brings the reference's light, up to :data:`STRONGEST` exaggerates it.
+    ``out`` is the picture to write, or a folder to name it in: one that is there or, in a request, ends in a slash; of
+    a folder of sources always a folder, as is ``ratio`` then. ``strength`` 0 changes nothing, 1 brings the reference's
+    light, up to :data:`STRONGEST` exaggerates it.
     ``take`` n is the n-th candidate, 0 the best by its light code. Results of a folder that are there already are kept
     unless ``overwrite``.
     """
@@ -74,7 +76,9 @@ class RelightJob:
     def from_params(cls, params: Mapping[str, Any]) -> RelightJob:
         """Read the parameters of a ``relight`` request; unknown names are errors."""
         remedy = "Name a source, a reference and an out."
-        return read_job(cls, params, _KINDS, ("source", "reference", "out"), remedy)
+        job = read_job(cls, params, _KINDS, ("source", "reference", "out"), remedy)
+        # A slash at the end means a folder, which need not be there yet; a path forgets it.
+        return _inside(job) if str(params["out"]).endswith(("/", os.sep)) and not job.source.is_dir() else job
 
 
 def run_relight(job: RelightJob, report: Report) -> dict[str, Any]:
@@ -99,6 +103,10 @@ def placed(job: RelightJob) -> RelightJob:
     """
     if not job.out.is_dir() and (job.out.suffix or job.out.exists()):
         return job
+    return _inside(job)
+
+
+def _inside(job: RelightJob) -> RelightJob:
     return dataclasses.replace(job, out=job.out / result_name(job.source))
 
 

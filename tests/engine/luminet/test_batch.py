@@ -135,7 +135,10 @@ def test_the_command_line_tells_all_and_ends_with_two(sources, relighter, capsys
         else:
             assert "0 new, 3 kept, 1 failed" in out and "broken.png" in err
     words[1] = str(sources / "a.jpg")
-    monkeypatch.setattr(sys, "argv", ["limelight", *words, "--strength", "0.5"])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 0 and "a.png" in capsys.readouterr().out
+    for place in ("out", "new/take.2/"):
+        words[4] = f"{folder}/{place}"
+        monkeypatch.setattr(sys, "argv", ["limelight", *words, "--strength", "0.5"])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert ended.value.code == 0 and "a.png" in capsys.readouterr().out
+    assert (folder / "new/take.2/a.png").is_file()
