@@ -36,6 +36,13 @@ def standing(splats: Splats, y_up: bool) -> Splats:
     return replace(turned(splats, QUARTER_TURN.T if y_up else QUARTER_TURN), z_up=True)
 
 
+def as_cameras_see(splats: Splats, y_up: bool, cameras_z_up: bool) -> Splats:
+    """The cloud in the axes of a scene's cameras, as it was before it was written to a kind of file that has y up."""
+    if not y_up:
+        return splats
+    return standing(splats, True) if cameras_z_up else turned(splats, HALF_TURN)
+
+
 def placed(splats: Splats, matrix: Array) -> Splats:
     """The cloud under an affine ``matrix`` (4, 4); if it shears or mirrors, harmonics follow its rotation alone."""
     linear, shift = np.asarray(matrix, float)[:3, :3], np.asarray(matrix, float)[:3, 3]

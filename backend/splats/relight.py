@@ -22,7 +22,7 @@ from ..optics.camera import Camera
 from . import render
 from .files import formats
 from .inputs import has_z_up, read_poses
-from .place import HALF_TURN, standing, turned
+from .place import as_cameras_see, standing
 from .raster import SplatCamera
 from .raster.dense import rotations
 from .shading.environment import Light, from_panorama
@@ -78,9 +78,8 @@ def run_relighting(job: Relighting, report: Report) -> dict[str, Any]:
     splats = loaded.splats
     if job.cameras is None:
         splats = standing(splats, loaded.format.y_up)
-    elif loaded.format.y_up:
-        # Its axes were turned when it was written; cameras are where they were.
-        splats = standing(splats, True) if has_z_up(job.cameras) else turned(splats, HALF_TURN)
+    else:
+        splats = as_cameras_see(splats, loaded.format.y_up, has_z_up(job.cameras))
     cloud = splats.tensors(device)
     cameras = scene_cameras(job.cameras, job.size) if job.cameras else orbit(cloud["means"].cpu(), job.views, job.size)
     try:
