@@ -85,7 +85,7 @@ class LIMELIGHT_OT_reveal_probe(Operator):
             self.report({"ERROR"}, "There is no perspective camera to show the probe to: add one first")
             return {"CANCELLED"}
         place, where = sight.into_picture(context.scene, probe), "in the picture"
-        if place is None and (cover := sight.cover(context, probe)) is not None:
+        if place is None and (cover := sight.covers(context, [probe]).get(probe)) is not None:
             place, where = cover.free, f"in front of {cover.what}"
         if place is None:
             self.report({"INFO"}, f"Nothing hides {probe.name} from the camera")

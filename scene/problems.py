@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +61,8 @@ def find_problems(context: bpy.types.Context, *, quick: bool = False) -> list[Pr
 
         found += shot_problems.find(scene)
     elif perspective:
-        found += [p for probe in wanted if (p := misplaced(context, probe, quick)) is not None]
+        hidden = {} if quick else sight.covers(context, wanted)
+        found += [p for probe in wanted if (p := misplaced(scene, probe) or _hidden(probe, hidden)) is not None]
     return found
 
 
@@ -115,9 +116,8 @@ def _plate(context: bpy.types.Context, quick: bool) -> Iterator[Problem]:
         yield _setting(text, "Estimate the depth", "scene.limelight.depth_source", "ESTIMATE", tip)
 
 
-def misplaced(context: bpy.types.Context, probe: bpy.types.Object, quick: bool) -> Problem | None:
-    """What is wrong with where a probe stands; ``quick`` leaves out whether something hides it."""
-    scene = context.scene
+def misplaced(scene: bpy.types.Scene, probe: bpy.types.Object) -> Problem | None:
+    """What is wrong with where a probe stands, whether or not something hides it."""
     assert scene.camera is not None
     u, v, depth = cameras.project(scene, scene.camera, probe.matrix_world.translation)
     move = ("limelight.reveal_probe", "Move it into the picture", {"name": probe.name})
@@ -131,8 +131,11 @@ def misplaced(context: bpy.types.Context, probe: bpy.types.Object, quick: bool) 
         fitting = probe.limelight.radius * _LARGEST / 2 / share
         tip = f"Make {probe.name} as small as its distance from the camera needs"
         return _setting(text, "Make it smaller", _path(probe, "radius"), fitting, tip)
-    cover = None if quick else sight.cover(context, probe)
-    if cover is not None:
-        text = f"{probe.name} is hidden from the camera by {cover.what}"
-        return Problem(text, "limelight.reveal_probe", "Move it in front", {"name": probe.name})
     return None
+
+
+def _hidden(probe: bpy.types.Object, covers: Mapping[bpy.types.Object, sight.Cover]) -> Problem | None:
+    if probe not in covers:
+        return None
+    text = f"{probe.name} is hidden from the camera by {covers[probe].what}"
+    return Problem(text, "limelight.reveal_probe", "Move it in front", {"name": probe.name})

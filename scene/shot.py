@@ -147,7 +147,7 @@ class Shot:
             raise ValueError(f"the scene has no camera at frame {frame}")
         wanted = probes.used(scene)
         for probe in wanted:
-            problem = problems.misplaced(context, probe, True)
+            problem = problems.misplaced(scene, probe)
             if problem is not None:
                 self._wrong.setdefault(problem.text, []).append(frame)
         self._size = self._size or capture.seen_size(scene)

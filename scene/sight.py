@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import bpy
 from mathutils import Vector
 
 from . import camera as cameras
-from . import probes, rays, visible
+from . import frames, probes, rays, visible
 
 if TYPE_CHECKING:
     # Only a depth file needs it, so the panels' first look at a scene stays quick.
@@ -36,17 +37,21 @@ class Cover:
     free: Vector
 
 
-def cover(context: bpy.types.Context, probe: bpy.types.Object) -> Cover | None:
-    """What hides the probe's centre in the depth that the engine will be given; None if nothing does.
+def covers(context: bpy.types.Context, wanted: Sequence[bpy.types.Object]) -> dict[bpy.types.Object, Cover]:
+    """What hides the centres of probes in the depth that the engine will be given, of those that something hides.
 
     A photo whose depth the engine estimates hides nothing: what stands in the scene is not in the photo.
     """
     scene, settings = context.scene, context.scene.limelight
     if settings.source == "SCENE" or settings.depth_source == "GEOMETRY":
-        return _behind_geometry(context, probe)
-    if settings.depth_source == "FILE":
-        return _behind_depth_file(scene, probe)
-    return None
+        # The same for all probes, and slow in large scenes.
+        unseen = visible.unseen(context.view_layer) if settings.source == "SCENE" else None
+        found = {probe: _behind_geometry(context, probe, unseen) for probe in wanted}
+    elif settings.depth_source == "FILE":
+        found = {probe: _behind_depth_file(scene, probe) for probe in wanted}
+    else:
+        found = {}
+    return {probe: cover for probe, cover in found.items() if cover is not None}
 
 
 def into_picture(scene: bpy.types.Scene, probe: bpy.types.Object) -> Vector | None:
@@ -63,13 +68,14 @@ def into_picture(scene: bpy.types.Scene, probe: bpy.types.Object) -> Vector | No
     return cameras.unproject(scene, scene.camera, u, v, depth)
 
 
-def _behind_geometry(context: bpy.types.Context, probe: bpy.types.Object) -> Cover | None:
+def _behind_geometry(
+    context: bpy.types.Context, probe: bpy.types.Object, unseen: set[bpy.types.Object] | None
+) -> Cover | None:
     scene = context.scene
     assert scene.camera is not None
     eye = scene.camera.matrix_world.translation
     line = probe.matrix_world.translation - eye
     direction = line.normalized()
-    unseen = visible.unseen(context.view_layer) if scene.limelight.source == "SCENE" else None
     hit = rays.first_hit(scene, context.evaluated_depsgraph_get(), eye, direction, unseen=unseen)
     if hit is None or (hit.point - eye).length >= line.length * (1 - 1e-4):
         return None
@@ -80,7 +86,7 @@ def _behind_geometry(context: bpy.types.Context, probe: bpy.types.Object) -> Cov
 
 
 def _behind_depth_file(scene: bpy.types.Scene, probe: bpy.types.Object) -> Cover | None:
-    depths = depth_file(Path(bpy.path.abspath(scene.limelight.depth_file)))
+    depths = depth_file(frames.numbered(scene.limelight.depth_file, scene.frame_current))
     if depths is None:
         return None
     assert scene.camera is not None

@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 import pytest
 from limelight.scene import camera as cameras
-from limelight.scene import capture, face_problems, probes, problems, relight_problems
+from limelight.scene import capture, face_problems, probes, problems, relight_problems, visible
 from limelight.tests.addon.lit_scene import add_cube
 
 
@@ -61,17 +61,29 @@ def test_a_probe_behind_geometry_is_told_where_geometry_is_what_the_engine_sees(
     assert bpy.ops.limelight.reveal_probe(name=probe.name) == {"CANCELLED"}
 
 
-def test_a_probe_behind_the_depth_file_is_told(scene, tmp_path, add_camera):
+def test_what_geometry_counts_is_found_once_for_all_probes(scene, monkeypatch, add_camera):
+    camera = add_camera(scene)
+    camera.location, camera.rotation_euler = (0, -6, 0), (math.pi / 2, 0, 0)
+    cube, asked, unseen = add_cube(scene), [], visible.unseen
+    monkeypatch.setattr(visible, "unseen", lambda layer: asked.append(layer) or unseen(layer))
+    for place in (-0.3, 0.0, 0.3):
+        probes.add_probe(scene, (place, 3, 0), 0.1)
+    assert len(hidden(scene)) == 3 and len(asked) == 1 and cube not in unseen(asked[0])
+
+
+@pytest.mark.parametrize("name", ["depth.exr", "depth_####.exr"])
+def test_a_probe_behind_the_depth_file_is_told(scene, tmp_path, add_camera, name):
     camera = add_camera(scene)
     camera.rotation_euler = (math.pi / 2, 0, 0)
     probe = probes.add_probe(scene, (0.5, 4, 0), 0.2)
     # The right half of the picture is a wall at three metres, the left half is far away.
     values = np.full((32, 48), 50, np.float32)
     values[:, 24:] = 3.0
-    capture._write_depth(tmp_path / "depth.exr", values)
+    capture._write_depth(tmp_path / name.replace("####", "0007"), values)
+    scene.frame_set(7)
     settings = scene.limelight
     settings.source, settings.plate = "PLATE", bpy.data.images.new("photo", 48, 32)
-    settings.depth_source, settings.depth_file = "FILE", str(tmp_path / "depth.exr")
+    settings.depth_source, settings.depth_file = "FILE", str(tmp_path / name)
     assert hidden(scene) == [f"{probe.name} is hidden from the camera by what the depth file shows"]
     probe.location.x = -0.5
     assert hidden(scene) == []
