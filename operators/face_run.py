@@ -138,13 +138,13 @@ class FaceLightRun(EngineRun):
         if head is None:
             raise RuntimeError(f"the head “{self._head.name}” is gone")
         memory = head.limelight.head
-        if memory.probe is None or memory.probe.name not in scene.objects:
+        if memory.probe not in probes.probes(scene):
             radius = head_place.PROBE_RADIUS / cameras.metres(scene)
             memory.probe = probes.add_probe(scene, self._place, radius, name=PROBE_NAME)
         memory.probe.location = self._place
         # It stands between camera and face; in the list of probes it is still there. A view layer sees it from now on.
         context.view_layer.update()
-        if memory.probe.name in context.view_layer.objects:
+        if memory.probe in set(context.view_layer.objects):
             memory.probe.hide_set(True)
         entries = [entry | {"name": memory.probe.name} for entry in result["probes"]]
         results.load_results(scene, self._answer, result | {"probes": entries})

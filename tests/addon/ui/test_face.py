@@ -271,6 +271,24 @@ def test_a_head_that_the_artist_placed_is_updated_there(portrait, scene, draw):
     assert "limelight.face_take" not in panel(draw).operators(), "the selected head is of another portrait"
 
 
+def test_a_deleted_probe_is_made_anew_though_a_linked_object_has_its_name(portrait, scene, tmp_path):
+    namesake = bpy.data.objects.new("Face light", None)
+    bpy.data.libraries.write(str(tmp_path / "set.blend"), {namesake})
+    bpy.data.objects.remove(namesake)
+    bpy.ops.limelight.face_make()
+    bpy.ops.limelight.face_light()
+    memory = heads.heads(scene)[0].limelight.head
+    old = memory.probe
+    for holder in old.users_collection:
+        holder.objects.unlink(old)
+    with bpy.data.libraries.load(str(tmp_path / "set.blend"), link=True) as (_there, wanted):
+        wanted.objects = ["Face light"]
+    scene.collection.objects.link(wanted.objects[0])
+    assert wanted.objects[0].name == old.name
+    assert bpy.ops.limelight.face_light() == {"FINISHED"}
+    assert memory.probe != old and memory.probe in set(scene.objects)
+
+
 def test_a_head_goes_back_into_its_photo_before_it_is_lit(portrait, scene):
     bpy.ops.limelight.face_make()
     head = heads.heads(scene)[0]
