@@ -75,9 +75,14 @@ def _node_group(scene: bpy.types.Scene, name: str) -> bpy.types.NodeTree:
     return bpy.data.node_groups.new(name, "CompositorNodeTree")
 
 
+def compositor_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
+    """The tree of the scene's compositor, if it has one; since 5.0 other scenes may have the same."""
+    return scene.compositing_node_group if hasattr(scene, "compositing_node_group") else scene.node_tree
+
+
 def compositor_nodes(scene: bpy.types.Scene) -> list[bpy.types.Node]:
     """The nodes of the scene's compositor; none if it has no tree."""
-    tree = scene.compositing_node_group if hasattr(scene, "compositing_node_group") else scene.node_tree
+    tree = compositor_tree(scene)
     return [] if tree is None else list(tree.nodes)
 
 

@@ -12,6 +12,8 @@ from . import compat, light_frames, origin, own
 
 NAME = "Limelight"
 _LIGHT, _BACKGROUND = "Limelight light", "Limelight background"
+#: What stands behind these in the names of the nodes before each shader.
+_PARTS = (" rotation", " image", " tint")
 
 
 def apply_world(scene: bpy.types.Scene, probe: bpy.types.Object, *, fill: bool = False) -> bpy.types.World:
@@ -54,8 +56,19 @@ def clear_other_light(scene: bpy.types.Scene) -> None:
 
 
 def show(world: bpy.types.World, image: bpy.types.Image) -> None:
-    """Build (anew) the world's nodes around an image; its settings are kept."""
+    """Let the world show an image; its settings are kept, and what the artist added to its nodes, too."""
     tree = compat.node_tree(world)
+    made = [tree.nodes.get(f"{name}{part}") for name in (_LIGHT, _BACKGROUND) for part in ("", *_PARTS)]
+    if not all(made):
+        _build(tree)
+    for name in (_LIGHT, _BACKGROUND):
+        texture = tree.nodes[f"{name} image"]
+        texture.image = image  # type: ignore[attr-defined]
+        light_frames.count(texture)
+    update(world)
+
+
+def _build(tree: bpy.types.NodeTree) -> None:
     tree.nodes.clear()
     output = tree.nodes.new("ShaderNodeOutputWorld")
     choose = tree.nodes.new("ShaderNodeMixShader")
@@ -68,8 +81,7 @@ def show(world: bpy.types.World, image: bpy.types.Image) -> None:
         # Type Texture turns the picture, not the lookup: positive is counter-clockwise seen from above.
         turn.vector_type = "TEXTURE"
         texture = tree.nodes.new("ShaderNodeTexEnvironment")
-        texture.name, texture.image = f"{name} image", image
-        light_frames.count(texture)
+        texture.name = f"{name} image"
         tint = tree.nodes.new("ShaderNodeVectorMath")
         tint.name, tint.operation = f"{name} tint", "MULTIPLY"
         shader = tree.nodes.new("ShaderNodeBackground")
@@ -83,7 +95,6 @@ def show(world: bpy.types.World, image: bpy.types.Image) -> None:
             node.location = (-900 + 220 * column, 200 - 320 * row)
     place.location, path.location, choose.location, output.location = (-1120, 60), (-20, 420), (220, 200), (440, 200)
     tree.links.new(choose.outputs["Shader"], output.inputs["Surface"])
-    update(world)
 
 
 def update(world: bpy.types.World) -> None:

@@ -367,3 +367,16 @@ def test_what_the_artist_composited_stays(scene):
         composite.setup_composite(scene)
     assert "my blur" in tree.nodes and (tree == getattr(scene, "node_tree", None) or tree.use_fake_user)
     assert sum(n.type == "R_LAYERS" and own.NODE in n for n in compat.compositor_nodes(scene)) == 1
+
+
+def test_what_the_artist_did_with_the_composite_stays(scene):
+    scene.limelight.plate = bpy.data.images.new("photo", 8, 8)
+    tree = composite.setup_composite(scene)
+    over = next(node for node in tree.nodes if node.type == "ALPHAOVER")
+    mine, link = tree.nodes.new("CompositorNodeBlur"), over.outputs[0].links[0]
+    output = link.to_socket
+    tree.links.new(over.outputs[0], mine.inputs[0])
+    tree.links.new(mine.outputs[0], output)
+    scene.limelight.plate = bpy.data.images.new("another", 8, 8)
+    assert composite.setup_composite(scene) == tree and output.links[0].from_node == mine
+    assert [node.image for node in tree.nodes if node.type == "IMAGE"] == [scene.limelight.plate]

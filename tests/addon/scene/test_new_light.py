@@ -71,14 +71,16 @@ def test_the_world_follows_from_the_truth_to_a_new_estimate(scene, tmp_path):
     assert shown_by(made) == 3 and probe.limelight.truth == truth
 
 
+SUN = {"kind": "sun", "direction": [0, 0, 1], "irradiance": [3.0] * 3, "angle_deg": 1}
+
+
 def test_lamps_and_fill_follow_a_new_estimate_together(scene, tmp_path):
     probe = probes.add_probe(scene, (0, 0, 0), 0.1)
-    entry = {"kind": "sun", "direction": [0, 0, 1], "irradiance": [3.0] * 3, "angle_deg": 1}
-    estimate(tmp_path, {probe: 1}, [entry])
+    estimate(tmp_path, {probe: 1}, [SUN])
     lamps.apply_lamps(scene, probe)
     made = scene.world
     made.limelight.strength_ev = 1.0
-    estimate(tmp_path, {probe: 2}, [entry | {"direction": [1, 0, 0], "irradiance": [7.0] * 3}])
+    estimate(tmp_path, {probe: 2}, [SUN | {"direction": [1, 0, 0], "irradiance": [7.0] * 3}])
     (lamp,) = [o for o in scene.objects if o.type == "LIGHT"]
     bpy.context.view_layer.update()
     assert scene.world == made and shown_by(made) == 1 and lamp.data.energy == pytest.approx(14)
@@ -87,11 +89,30 @@ def test_lamps_and_fill_follow_a_new_estimate_together(scene, tmp_path):
     estimate(tmp_path, {probe: 4})
     assert shown_by(made) == 4 and not bpy.data.lights
     # What the artist put in the World's place, with the lamps left on, stays.
-    estimate(tmp_path, {probe: 1}, [entry])
+    estimate(tmp_path, {probe: 1}, [SUN])
     lamps.apply_lamps(scene, probe)
     mine = scene.world = bpy.data.worlds.new("Mine")
-    estimate(tmp_path, {probe: 2}, [entry])
+    estimate(tmp_path, {probe: 2}, [SUN])
     assert scene.world == mine and len(bpy.data.lights) == 1
+
+
+def test_nodes_that_the_artist_added_to_the_world_stay(scene, tmp_path):
+    probe = probes.add_probe(scene, (0, 0, 0), 0.1)
+    estimate(tmp_path, {probe: 1}, [SUN])
+    lamps.apply_lamps(scene, probe)
+    tree = scene.world.node_tree
+    shader = tree.nodes["Limelight light"]
+    mine = tree.nodes.new("ShaderNodeHueSaturation")
+    tree.links.new(shader.inputs["Color"].links[0].from_socket, mine.inputs["Color"])
+    tree.links.new(mine.outputs[0], shader.inputs["Color"])
+    estimate(tmp_path, {probe: 2}, [SUN])
+    assert shader.inputs["Color"].links[0].from_node == mine and shown_by(scene.world) == 1
+    world.apply_world(scene, probe)
+    assert shader.inputs["Color"].links[0].from_node == mine and shown_by(scene.world) == 2
+    # Where one of the nodes that it needs is gone, the World is made anew.
+    tree.nodes.remove(tree.nodes["Limelight light tint"])
+    world.apply_world(scene, probe)
+    assert shown_by(scene.world) == 2 and "Limelight light tint" in tree.nodes
 
 
 def test_an_asset_keeps_its_light_until_it_is_marked_again(scene, tmp_path):
