@@ -104,7 +104,7 @@ def _dome(scene: bpy.types.Scene, probe: bpy.types.Object, radius: float) -> bpy
     dome.is_shadow_catcher = True
     dome.hide_select = True
     dome.display_type = "BOUNDS"
-    probes.collection(scene).objects.link(dome)
+    probes.light_collection(scene).objects.link(dome)
     return dome
 
 

@@ -30,7 +30,7 @@ def add(scene: bpy.types.Scene, probe: bpy.types.Object, track: Track, distance:
     centre = bpy.data.objects.new(f"{probe.name} lamps", None)
     centre.empty_display_type, centre.empty_display_size = "SINGLE_ARROW", probe.limelight.radius
     centre[own.LAMP] = origin.token(scene, probe)
-    probes.collection(scene).objects.link(centre)
+    probes.light_collection(scene).objects.link(centre)
     keys.animate(centre, "location", track.frames, track.places)
     return [
         _lamp(scene, centre, one, track.frames, distance, f"{probe.name} {one.kind} {number}")
@@ -64,7 +64,7 @@ def _lamp(
     lamp[own.LAMP] = centre[own.LAMP]
     lamp.parent = centre
     lamp.rotation_mode = "QUATERNION"
-    probes.collection(scene).objects.link(lamp)
+    probes.light_collection(scene).objects.link(lamp)
     keys.animate(lamp, "rotation_quaternion", frames, _rotations(directions))
     keys.animate(lamp, "location", frames, [list(d * (0.1 if sun else 1.0) * distance) for d in directions])
     return lamp

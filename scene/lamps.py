@@ -73,8 +73,12 @@ def follow(scene: bpy.types.Scene) -> None:
 
 
 def remove_lamps(scene: bpy.types.Scene) -> None:
-    """Delete the lamps that were made from probes of this file."""
+    """Delete the lamps that were made from probes of this file.
+
+    A linked copy of the scene loses them, too: its World shows the whole map then.
+    """
     made = _made(scene)
+    copies = [other for other in bpy.data.scenes if other != scene and any(o in made for o in other.objects)]
     for lamp in made:
         keys.forget(lamp)
     # Linked duplicates share their light, and all go with it.
@@ -84,6 +88,10 @@ def remove_lamps(scene: bpy.types.Scene) -> None:
     for centre in lamp_frames.centres(scene):
         keys.forget(centre)
         bpy.data.objects.remove(centre)
+    for shown in {copy.world for copy in copies}:
+        probe = origin.probe_of(shown) if shown is not None and own.is_own_world(shown) else None
+        if shown is not None and probe is not None and probe.limelight.environment is not None:
+            world.show(shown, probe.limelight.environment)
 
 
 def _made(scene: bpy.types.Scene) -> list[bpy.types.Object]:
@@ -109,7 +117,7 @@ def _lamp(scene: bpy.types.Scene, probe: bpy.types.Object, entry: dict, name: st
     data[_COLOUR], lamp[_CENTRE] = list(data.color), list(probe.matrix_world.translation)
     lamp.rotation_euler = direction.to_track_quat("Z", "Y").to_euler()
     lamp.location = probe.matrix_world.translation + direction * (0.1 if sun else 1.0) * distance
-    probes.collection(scene).objects.link(lamp)
+    probes.light_collection(scene).objects.link(lamp)
     return lamp
 
 

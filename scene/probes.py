@@ -22,6 +22,20 @@ def collection(scene: bpy.types.Scene) -> bpy.types.Collection:
     return found
 
 
+def light_collection(scene: bpy.types.Scene) -> bpy.types.Collection:
+    """As :func:`collection`, but no other scene's too, as in a linked copy: what shines in it would light both."""
+    others = {c for other in bpy.data.scenes if other != scene for c in other.collection.children_recursive}
+    ours = collection(scene)
+    if ours not in others:
+        return ours
+    there = (c for c in scene.collection.children_recursive if c.name.split(".")[0] == COLLECTION and c.library is None)
+    private = next((c for c in there if c not in others), None)
+    if private is None:
+        private = bpy.data.collections.new(COLLECTION)
+        scene.collection.children.link(private)
+    return private
+
+
 def _include(layer: bpy.types.LayerCollection, wanted: bpy.types.Collection) -> None:
     for child in layer.children:
         if child.collection == wanted and child.exclude:

@@ -117,3 +117,19 @@ def test_an_appended_world_brings_no_probe_and_follows_no_namesake(scene, probe,
     estimate(tmp_path, {mine: 2})
     assert shown_by(scene.world) == 1
     assert world.apply_world(scene, mine) == scene.world and shown_by(scene.world) == 2
+
+
+def test_a_linked_copy_of_a_scene_counts_no_light_twice_and_loses_none(scene, probe):
+    def shining(of):
+        return shown_by(of.world), len([o for o in of.objects if o.type == "LIGHT"])
+
+    lamps.apply_lamps(scene, probe)
+    bpy.ops.scene.new(type="LINK_COPY")
+    copied = bpy.context.scene
+    world.apply_world(copied, probe)
+    # The lamps were objects of both scenes.
+    assert shining(scene) == shining(copied) == (1, 0)
+    lamps.apply_lamps(copied, probe)
+    assert (shining(scene), shining(copied)) == ((1, 0), (0.5, 1))
+    domes.apply_domes(copied, [probe])
+    assert shining(scene) == (1, 0) and not [o for o in scene.objects if o.name.endswith("dome")]
