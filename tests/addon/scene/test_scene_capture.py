@@ -3,12 +3,13 @@
 
 import json
 import math
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import capture, catcher, compat, domes, lamps, probes, world
+from limelight.scene import capture, catcher, compat, domes, lamps, probes, visible, world
 from limelight.tests.addon.lit_scene import add_cube, read_picture
 
 
@@ -191,6 +192,28 @@ def test_depth_shows_what_the_render_does_and_the_viewport_does_not(scene, tmp_p
     assert shown.min() < 10 and np.array_equal(shown, hidden)
     assert states == (cube.hide_viewport, cube.hide_get(), part.hide_viewport, branch.hide_viewport)
     assert sum(states) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "seen"),
+    [("SCENE", "hide_render", [True, False, True]), ("SCENE", "hide_viewport", [True, True, True]),
+     ("PLATE", "hide_render", [True, True, True]), ("PLATE", "hide_viewport", [True, False, True])],
+)  # fmt: skip
+def test_depth_shows_what_each_frame_does(scene, lit_probe, source, name, seen):
+    scene.limelight.source = source
+    if source == "PLATE":
+        # Meshes that stand for a photo count as the viewport shows them.
+        scene.limelight.plate, scene.limelight.depth_source = bpy.data.images.new("photo", 48, 32), "GEOMETRY"
+    cube = scene.objects["Cube"]
+    for frame, hidden in ((1, False), (10, True), (20, False)):
+        setattr(cube, name, hidden)
+        cube.keyframe_insert(name, frame=frame)
+    found = []
+    for frame in (1, 10, 20):
+        scene.frame_set(frame)
+        with visible.as_rendered(bpy.context.view_layer) if source == "SCENE" else nullcontext():
+            found.append(bool(np.isfinite(capture.cast_depth(bpy.context, 12, (48, 32))).any()))
+    assert found == seen
 
 
 def test_depth_leaves_out_a_collection_that_is_off_in_renders(scene, lit_probe):
