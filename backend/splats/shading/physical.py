@@ -43,12 +43,23 @@ class Shaded(NamedTuple):
 
 def irradiance(light: Tensor, normals: Tensor, visibility: Tensor | None = None) -> Tensor:
     """∫ V(ω) L(ω) max(n·ω, 0) dω, (P, 3), at least 0: ``light`` (16, 3), ``normals`` (P, 3), ``visibility`` (P, 16)."""
+    return _reaching(light, normals, visibility).clamp(min=0)
+
+
+def transfer(normals: Tensor, visibility: Tensor | None = None) -> Tensor:
+    """(P, 16): what each harmonic of the light brings to a surface, so that ``transfer @ light`` is its irradiance
+    (Sloan et al. 2002)."""
+    return _reaching(torch.eye(expansion.COUNT).to(normals), normals, visibility)
+
+
+def _reaching(light: Tensor, normals: Tensor, visibility: Tensor | None) -> Tensor:
+    """(P, C) of lights (16, C)."""
     cosine = expansion.basis(normals, 2) * normals.new_tensor(_COSINE)
     if visibility is None:
-        return (cosine @ light[:9]).clamp(min=0)
+        return cosine @ light[:9]
     product = torch.einsum("ijk,jc->ikc", expansion.triple_products().to(light), light)
-    hidden = (visibility @ product.reshape(expansion.COUNT, -1)).reshape(-1, 9, 3)
-    return (hidden * cosine[..., None]).sum(1).clamp(min=0)
+    hidden = (visibility @ product.reshape(expansion.COUNT, -1)).reshape(-1, 9, light.shape[1])
+    return (hidden * cosine[..., None]).sum(1)
 
 
 def shade(surface: Surface, light: Light, diffuse: bool = True) -> Shaded:

@@ -29,6 +29,8 @@ _FACING, _BEHIND, _INSIDE = 0.35, 0.02, 0.99
 _DULL, _BETWEEN, _SURE = 0.2, 0.66, 0.04
 #: Views that are enough to tell; neighbours that decide together; metallic where there are not enough.
 _ENOUGH, _NEIGHBOURS, UNKNOWN = 5, 16, 0.3
+#: The part of its views in which a Gaussian shows no highlight.
+_PLAIN = 0.3
 #: Looks at mirrors that are used, texels of the light that they make, and how narrow a look is (1/σ²).
 _LOOKS, _COARSE, _NARROW = 20_000, 32, 100.0
 
@@ -79,6 +81,14 @@ def metallic(found: Evidence, means: Tensor) -> Tensor:
         return torch.full_like(share, UNKNOWN)
     share = share[known][_nearest(means, known)].median(-1).values
     return torch.sigmoid((_BETWEEN - share) / _SURE)
+
+
+@torch.no_grad()
+def dull(found: Evidence) -> tuple[Tensor, Tensor]:
+    """(N, 3) linear: what each Gaussian shows without its highlights; and (N,) whether photos are enough to tell."""
+    seen = torch.where(found.seen[..., None], found.colour, torch.nan)
+    pieces = [torch.nanquantile(piece, _PLAIN, 0) for piece in seen.split(max(1, 2**23 // (3 * len(seen))), 1)]
+    return torch.cat(pieces).nan_to_num(0), found.seen.sum(0) >= _ENOUGH
 
 
 @torch.no_grad()

@@ -18,10 +18,10 @@ from ...optics.exposure import srgb_eotf
 from ..cloud import DC
 from ..inputs import Scene
 from ..raster.dense import rotations
-from ..shading import expansion, physical
+from ..shading import cubemap, expansion, physical
 from ..shading.environment import Light
 from ..shading.visibility import Visibility
-from . import evidence
+from . import evidence, parsimony
 from .learnt import Learnt
 from .parameters import logit
 
@@ -33,6 +33,10 @@ _ROUGHNESS, _PROGRESS, _BRIGHT = 0.5, 0.8, 0.7
 #: least this part of all. Metallic keeps off its ends, where it could not move.
 _TINT, _SMOOTH, _DISTILLED, _FEW, _METALLIC = 0.95, 0.3, 0.9, 0.05, (0.05, 0.95)
 _ALBEDO = (0.02, 0.98)
+#: Of their mean: the least light that a surface is taken to get, and the least that comes from anywhere.
+_DARKEST, _FAINTEST = 0.05, 0.1
+#: The part of what is seen that metals must be to show the light better than shading does: a few are mistaken.
+_MIRRORS = 0.15
 
 
 @torch.no_grad()
@@ -66,28 +70,41 @@ def _set(learnt: Learnt, chosen: Tensor, found: dict[str, Tensor]) -> None:
 
 
 @torch.no_grad()
-def hand_over(learnt: Learnt, visibility: Visibility | None) -> int:
-    """Set material and progress of the undecided, and the light's level; returns how many they are.
+def hand_over(learnt: Learnt, visibility: Visibility | None, scene: Scene, extent: float) -> int:
+    """Set material and progress of the undecided, and the light; returns how many they are.
 
     What is no metal is among them whatever its progress: to the specular stage all was mirrors. Metallic stays, if
-    anything was told of it.
+    anything was told of it. Where most are undecided, masks tell the object from its surroundings, and too few metals
+    mirrored the light, it becomes the one under which they have the fewest colours (:mod:`.parsimony`), with the
+    details it had.
     """
     cloud = learnt.cloud()
     undecided = (cloud["progress"] < _UNDECIDED) | (cloud["metallic"] < 0.5)
     count = int(undecided.sum())
     if count == 0:
         return 0
+    solid = undecided & (cloud["opacity"] > 0.3)
+    solid = solid if bool(solid.any()) else undecided
     normals = outward(cloud, visibility)
     seen = None if visibility is None else visibility.at(cloud["means"], normals)
     light = Light(learnt.radiance()).harmonics()
-    reaching = physical.irradiance(light, normals, seen).clamp(min=1e-3)
-    shown = srgb_eotf((0.5 + DC * cloud["sh"][:, 0]).clamp(0, 1))
-    albedo = math.pi * shown / reaching
-    solid = undecided & (cloud["opacity"] > 0.3)
-    brightest = albedo[solid if bool(solid.any()) else undecided].amax(-1)
-    gain = float(torch.quantile(brightest[: 2**24], 0.9)) / _BRIGHT
-    if count > 0.5 * learnt.count:
+    shown, known = srgb_eotf((0.5 + DC * cloud["sh"][:, 0]).clamp(0, 1)), torch.zeros_like(solid)
+    if scene.masked:
+        dull, known = evidence.dull(evidence.gather(scene, cloud, extent))
+        shown = torch.where(known[:, None], dull, shown)
+    metal = cloud["metallic"] > 0.5
+    told = solid & known & ~metal
+    mostly = count > 0.5 * learnt.count
+    if mostly and int(told.sum()) > _FEW * learnt.count and int((metal & known).sum()) < _MIRRORS * int(known.sum()):
+        hidden = None if seen is None else seen[told]
+        fitted = light[:1].mean() * parsimony.light(shown[told], normals[told], hidden)
         # The light's level is free; what the specular stage found is not to be upset for a few.
+        learnt.put("environment", (learnt.radiance() * _smooth(learnt, fitted) / _smooth(learnt, light)).log())
+        light = fitted
+    reaching = physical.irradiance(light, normals, seen)
+    albedo = math.pi * shown / reaching.clamp(min=_DARKEST * float(reaching.mean()))
+    if mostly:
+        gain = float(torch.quantile(albedo[solid].amax(-1)[: 2**24], 0.9)) / _BRIGHT
         learnt.put("environment", learnt.values["environment"].detach() + math.log(max(gain, 1e-3)))
         albedo = albedo / max(gain, 1e-3)
     untold = undecided & (cloud["metallic"] > _METALLIC[1] + 0.01)
@@ -96,6 +113,13 @@ def hand_over(learnt: Learnt, visibility: Visibility | None) -> int:
                              "roughness": torch.full_like(cloud["roughness"], _ROUGHNESS),
                              "progress": torch.full_like(cloud["progress"], _PROGRESS)})  # fmt: skip
     return count
+
+
+def _smooth(learnt: Learnt, light: Tensor) -> Tensor:
+    """(6, R, R, 3): radiance of harmonics (16, 3) up to degree 2 in the texels of what is learnt, nowhere near 0."""
+    around = expansion.basis(cubemap.directions(learnt.values["environment"].shape[1]).to(light), 2)
+    found = around @ light[:9]
+    return found.clamp(min=_FAINTEST * float(found.mean()))
 
 
 def outward(cloud: dict[str, Tensor], visibility: Visibility | None) -> Tensor:

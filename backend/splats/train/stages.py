@@ -78,7 +78,7 @@ class Variant:
 VARIANTS = {
     "full": Variant(),
     "plain": Variant(shares=(1.0, 0.0, 0.0, 0.0), slope=False, told=False, over=False, even=False),
-    "undistilled": Variant(progress=1.0, over=False),
+    "undistilled": Variant(progress=1.0),
     "no specular stage": Variant(shares=(30.0, 0.0, 50.0, 20.0)),
     "no spreading": Variant(spread=False),
     "no visibility": Variant(hidden=False),

@@ -99,7 +99,8 @@ class Trainer(Loop):
             begin(self.learnt, self.scene, self.extent)
             self._hold_progress()
         if schedule.short and self.variant.over and self.step == schedule.bounds[2]:
-            hand_over(self.learnt, self.visibility)
+            hand_over(self.learnt, self.visibility, self.scene, self.extent)
+            self._hold_progress()
 
     def _hold_progress(self) -> None:
         """A variant may have it at one value for all."""

@@ -84,9 +84,12 @@ def sky(size: int = 16) -> Tensor:
     return up * torch.tensor([0.4, 0.6, 0.9]) + (1 - up) * torch.tensor([0.4, 0.25, 0.15]) + 5 * lamp
 
 
-def write_scene(folder: Path, views: int = 12, tests: int = 2, size: int = 40) -> Path:
-    """Pictures with alpha and transforms_train.json, transforms_test.json, as NeRF's Blender scenes are."""
-    lens, light, cloud = Camera.from_fov(size, size, FOV), environment.Light(sky()), ball()
+def write_scene(
+    folder: Path, views: int = 12, tests: int = 2, size: int = 40, cloud: dict[str, Tensor] | None = None
+) -> Path:
+    """Pictures of ``cloud``, or of the ball, with alpha, transforms_train.json and transforms_test.json, as NeRF's
+    Blender scenes are."""
+    lens, light, cloud = Camera.from_fov(size, size, FOV), environment.Light(sky()), cloud or ball()
     for name, places in (("train", eyes(views)), ("test", eyes(2 * tests)[1::2])):
         (folder / name).mkdir(parents=True)
         frames = []

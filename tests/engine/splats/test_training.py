@@ -22,15 +22,16 @@ from limelight.backend.splats.inputs import read_scene
 from limelight.backend.splats.raster import SplatCamera
 from limelight.backend.splats.raster.dense import rotations
 from limelight.backend.splats.shading import visibility
-from limelight.backend.splats.train import checkpoint, density, losses
+from limelight.backend.splats.shading.environment import Light
+from limelight.backend.splats.shading.physical import irradiance
+from limelight.backend.splats.train import checkpoint, density, evidence, losses
 from limelight.backend.splats.train.distillation import work_folder
-from limelight.backend.splats.train.evidence import UNKNOWN
 from limelight.backend.splats.train.handover import hand_over
 from limelight.backend.splats.train.job import TrainJob, run_train
 from limelight.backend.splats.train.learnt import GAUSSIANS, START, Learnt, raw
 from limelight.backend.splats.train.stages import STAGES, VARIANTS, Schedule
 from limelight.backend.splats.train.start import first_gaussians
-from limelight.tests.engine.splats.scenes import Stopping, ball, look_at, write_scene
+from limelight.tests.engine.splats.scenes import Stopping, ball, look_at, sky, write_scene
 
 SETTINGS = {"iterations": 100, "gaussians": 400, "size": 40, "tone": "srgb", "device": "cpu"}
 
@@ -207,7 +208,7 @@ def test_normals_are_held_to_the_slope_of_the_depth() -> None:
     assert float(losses.slope(-normal.expand(16, 24, 3), depth, 0.5 * whole, camera)) == 0
 
 
-def test_undecided_colours_are_handed_over_and_decided_materials_stay() -> None:
+def test_undecided_colours_are_handed_over_and_decided_materials_stay(scene: Path) -> None:
     truth = ball(200)
     colour = torch.where(truth["means"][:, 2:] > 0, torch.tensor([0.6, 0.3, 0.2]), torch.tensor([0.2, 0.5, 0.4]))
     truth["sh"][:, 0] = (srgb_oetf(0.5 * colour) - 0.5) / DC
@@ -218,7 +219,9 @@ def test_undecided_colours_are_handed_over_and_decided_materials_stay() -> None:
     truth["metallic"][20:40] = 0.1
     truth["metallic"][-1] = START["metallic"]
     learnt = Learnt(raw(truth), torch.full((6, 8, 8, 3), 2.0).log())
-    assert hand_over(learnt, None) == 180
+    views = read_scene(scene, 40)
+    bare = replace(views, train=[replace(view, cover=None) for view in views.train])
+    assert hand_over(learnt, None, bare, 1.0) == 180
     cloud = learnt.cloud()
     torch.testing.assert_close(cloud["albedo"][:20], truth["albedo"][:20].clamp(1e-4, 1 - 1e-4), atol=1e-4, rtol=0)
     # Under even light albedo is proportional to the colour, whatever the light's level.
@@ -228,7 +231,22 @@ def test_undecided_colours_are_handed_over_and_decided_materials_stay() -> None:
     torch.testing.assert_close(sent_back, 0.5 * colour[20:], rtol=0.03, atol=0)
     assert float(cloud["progress"].detach()[20:].min()) > 0.3
     torch.testing.assert_close(cloud["metallic"][:-1], truth["metallic"][:-1], atol=1e-3, rtol=0)
-    assert float(cloud["metallic"][-1].detach()) == pytest.approx(UNKNOWN, abs=1e-3)
+    assert float(cloud["metallic"][-1].detach()) == pytest.approx(evidence.UNKNOWN, abs=1e-3)
+
+
+def test_light_is_told_from_paint_where_no_metal_mirrors_it(tmp_path: Path) -> None:
+    dull = ball(600) | {"metallic": torch.full((600,), 0.02), "roughness": torch.full((600,), 0.9)}
+    views = read_scene(write_scene(tmp_path / "dull", cloud=dull, views=40), 40)
+    extent = views.middle_and_extent()[1]
+    learnt = Learnt(raw(dull | {"progress": torch.full((600,), 0.01)}), torch.zeros(6, 16, 16, 3))
+    assert hand_over(learnt, None, views, extent) == 600
+    towards = [Light(light).harmonics()[1:4].mean(-1) for light in (learnt.radiance().detach(), sky(16))]
+    assert float(torch.cosine_similarity(*towards, dim=0)) > 0.9
+    _, known = evidence.dull(evidence.gather(views, dull, extent))
+    for half in (dull["means"][:, 2] > 0.1, dull["means"][:, 2] < -0.1):
+        lit = irradiance(Light(sky(16)).harmonics(), dull["means"][half & known]).mean(-1).log()
+        found = learnt.cloud()["albedo"].detach()[half & known].mean(-1).log()
+        assert float(found.std()) < 0.5 * float(lit.std())
 
 
 def test_variants_lack_what_they_are_named_for() -> None:
