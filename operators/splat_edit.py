@@ -178,6 +178,7 @@ class LIMELIGHT_OT_merge_splats(Operator):
         except _FAULTS as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        splat_drawing.let_rays_through(context.scene)
         watch.redraw(context)
         self.report({"INFO"}, f"“{into.name}” has {splat_drawing.count(into)} Gaussians now")
         return {"FINISHED"}

@@ -32,12 +32,13 @@ class ProxyRun(EngineRun):
         return {"file": str(file), "out": str(self.folder / "proxy.ply"), "cells": self._cells}
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        from ..scene import splat_proxy
+        from ..scene import splat_drawing, splat_proxy
 
         thing = bpy.data.objects.get(self._name)
         if thing is None:
             raise RuntimeError(f"“{self._name}” is gone, so its mesh could not be stored")
         proxy = splat_proxy.add(thing, Path(result["out"]))
+        splat_drawing.let_rays_through(bpy.data.scenes[self.scene_name])
         return f"“{proxy.name}” with {len(proxy.data.polygons)} faces casts the shadows of “{self._name}”"
 
 
@@ -93,6 +94,8 @@ class LIMELIGHT_OT_relight_splats(Operator):
         lit = splat_drawing.value(found[0], "Relight") > 0
         for thing in found:
             splat_drawing.relight(thing, 0.0 if lit else 1.0)
+        # Linked, appended or copied splats may be in a scene that never saw an import.
+        splat_drawing.let_rays_through(context.scene)
         watch.redraw(context)
         self.report({"INFO"}, "They shine as photographed" if lit else "This scene's light falls on them")
         return {"FINISHED"}

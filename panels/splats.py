@@ -5,6 +5,7 @@ from bpy.types import Context, Object, Panel, UILayout
 
 from . import wording
 from .estimate import draw_running
+from .problems import draw_problem
 
 _DRAWING = ("Most in Viewport", "View-Dependent", "Exposure", "Size", "Least Opacity", "Crop Box")
 _LIGHT = ("Relight", "Blend by Progress", "Albedo Gain", "Roughness Bias", "Smooth Normals", "Learnt Material")
@@ -32,6 +33,9 @@ class LIMELIGHT_PT_splats(Panel):
                 wording.wrapped(layout, context, "The engine is busy with something else.", icon="SORTTIME")
             return
         layout.operator("limelight.import_splats", icon="IMPORT")
+        found = splat_drawing.stopped_rays(context.scene)
+        if found is not None:
+            draw_problem(layout, context, found.text, found.operator_idname, found.operator_label, found.properties)
         thing = context.view_layer.objects.active
         if thing is None or not splat_drawing.is_splats(thing):
             wording.wrapped(layout, context, "PLY, compressed PLY, .splat, .spz, .ksplat or glTF.")

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import bpy
 
 from . import compat, splat_nodes
+from .problems import Problem
 
 #: Marks our objects; its value is the file that they came from.
 MARK = "limelight_splats"
@@ -34,6 +36,19 @@ def let_rays_through(scene: bpy.types.Scene) -> None:
     cycles = getattr(scene, "cycles", None)
     if cycles is not None:
         cycles.transparent_max_bounces = max(cycles.transparent_max_bounces, _LAYERS)
+
+
+def stopped_rays(scene: bpy.types.Scene) -> Problem | None:
+    """That Cycles draws a scene's splats black, as it does in one that they were linked, appended or copied into."""
+    cycles = getattr(scene, "cycles", None)
+    if cycles is None or scene.render.engine != "CYCLES" or cycles.transparent_max_bounces >= _LAYERS:
+        return None
+    if not any(map(is_splats, scene.objects)):
+        return None
+    given = {"path": "scene.cycles.transparent_max_bounces", "value": json.dumps(_LAYERS),
+             "tip": "Let Cycles follow rays through all Gaussians behind one another"}  # fmt: skip
+    text = f"Splats turn black in Cycles: rays end after {cycles.transparent_max_bounces} of them"
+    return Problem(text, "limelight.repair", "Let rays through", given)
 
 
 def inputs(thing: bpy.types.Object) -> dict[str, tuple[Any, str]]:

@@ -82,11 +82,20 @@ def put(scene: bpy.types.Scene, answer: dict[str, Any]) -> bpy.types.Object:
     data.color = irradiance / strength if strength > 0 else (1.0, 1.0, 1.0)
     data.energy = strength
     data.angle = math.radians(min(max(entry["angular_size_deg"], _SMALLEST), _LARGEST))
-    towards = Vector(entry["direction_world"]).to_track_quat("Z", "Y")
-    # In the world: the artist may have given the lamp a parent.
-    lamp.matrix_world = Matrix.LocRotScale(lamp.matrix_world.translation, towards, None)
+    _turn(lamp, Vector(entry["direction_world"]))
     lamp[SPREAD], lamp[RATIO] = float(entry["spread_deg"]), float(entry["key_to_fill"])
     return lamp
+
+
+def _turn(lamp: bpy.types.Object, towards: Vector) -> None:
+    """Let a lamp's z axis point ``towards`` a direction in the world, whatever parent the artist has given it.
+
+    Below an uneven scale a turn in the world is none in the lamp's own frame, so it is sought there.
+    """
+    basis = lamp.matrix_basis
+    frame = lamp.matrix_world @ basis.inverted_safe()
+    turn = (frame.to_3x3().inverted_safe() @ towards).to_track_quat("Z", "Y")
+    lamp.matrix_world = frame @ Matrix.LocRotScale(basis.translation, turn, None)
 
 
 def told(lamp: bpy.types.Object) -> str:

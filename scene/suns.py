@@ -42,7 +42,8 @@ def _disc(stage: bpy.types.Scene, lamp: bpy.types.Object, place: Vector, least: 
     Irradiance E under a disc of radius a is radiance E / (π sin² a).
     """
     radius = max(lamp.data.angle / 2, least)
-    turn = lamp.matrix_world.to_quaternion()
+    # Below an uneven scale a lamp's axes are not at right angles; it shines along z.
+    turn = lamp.matrix_world.col[2].xyz.to_track_quat("Z", "Y")
     mesh = bpy.data.meshes.new("Limelight sun")
     around = [2 * math.pi * i / 64 for i in range(64)]
     edge = min(math.tan(min(radius, 1.5)), 10.0) * _DISTANCE

@@ -43,6 +43,36 @@ def test_relight_switches_the_light_on_and_off(scan, draw):
     assert splat_drawing.value(scan, "Relight") == 0 and scan.visible_shadow and scan.visible_diffuse
 
 
+@pytest.fixture
+def elsewhere(scan):
+    """Two clouds in a second scene of Cycles, whose rays end after eight surfaces."""
+    other = bpy.data.scenes.new("Other")
+    for thing in (scan, scan.copy()):
+        other.collection.objects.link(thing)
+    bpy.context.window.scene = other
+    other.render.engine, other.cycles.transparent_max_bounces = "CYCLES", 8
+    for thing in other.objects:
+        thing.select_set(True)
+    bpy.context.view_layer.objects.active = scan
+    return other
+
+
+@pytest.mark.parametrize("name", ["relight_splats", "merge_splats", "splat_proxy"])
+def test_rays_reach_through_splats_in_the_scene_that_uses_them(pyramid, elsewhere, name):
+    assert getattr(bpy.ops.limelight, name)() == {"FINISHED"}
+    assert elsewhere.cycles.transparent_max_bounces == 1024
+
+
+def test_black_splats_are_told_with_the_button_that_mends_them(elsewhere, draw):
+    assert "limelight.repair" in draw(panels.LIMELIGHT_PT_splats).operators()
+    found = splat_drawing.stopped_rays(elsewhere)
+    assert bpy.ops.limelight.repair(**found.properties) == {"FINISHED"}
+    assert elsewhere.cycles.transparent_max_bounces == 1024
+    assert "limelight.repair" not in draw(panels.LIMELIGHT_PT_splats).operators()
+    elsewhere.render.engine, elsewhere.cycles.transparent_max_bounces = "BLENDER_WORKBENCH", 8
+    assert splat_drawing.stopped_rays(elsewhere) is None
+
+
 def test_the_engine_finds_the_mesh_of_what_is_left(scan, pyramid, draw):
     bpy.ops.limelight.delete_splats(what="FAINT")
     scan.location.x = 5

@@ -13,6 +13,7 @@ from limelight import preferences
 from limelight.operators import engine_session
 from limelight.panels import light
 from limelight.scene import own, sun
+from limelight.scene import suns as far_suns
 from mathutils import Vector
 
 ANSWER = {
@@ -54,6 +55,19 @@ def shines_from(lamp):
     """Unit vector towards a lamp's light, in the world."""
     bpy.context.view_layer.update()
     return lamp.matrix_world.to_3x3() @ Vector((0.0, 0.0, 1.0))
+
+
+def test_the_lamp_is_right_under_a_turned_parent_of_uneven_scale(engine, scene):
+    bpy.ops.limelight.sun_from_photo()
+    (lamp,) = suns(scene)
+    lamp.parent = parent = bpy.data.objects.new("Rig", None)
+    scene.collection.objects.link(parent)
+    parent.location, parent.rotation_euler, parent.scale = (1.0, 2.0, 3.0), (0.3, 0.7, 0.4), (3.0, 1.0, -0.2)
+    bpy.context.view_layer.update()
+    place = lamp.matrix_world.translation.copy()
+    bpy.ops.limelight.sun_from_photo()
+    assert (shines_from(lamp).normalized() - Vector(ANSWER["direction_world"])).length < 1e-5
+    assert (lamp.matrix_world.translation - place).length < 1e-5
 
 
 def test_the_lamp_is_what_the_engine_says_in_the_world(engine, scene):
@@ -141,3 +155,13 @@ def test_the_panel_offers_it_and_says_how_sure_it_is(engine, scene, draw):
     assert not any("±" in text for text in drawn.texts())
     sun.put(scene, {"directions": [ANSWER]})
     assert "± 18°" in " ".join(draw(light.LIMELIGHT_PT_light).texts())
+
+
+def test_the_disc_of_a_sheared_lamp_stands_where_it_shines_from(scene):
+    lamp, parent = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN")), bpy.data.objects.new("Rig", None)
+    for thing in (lamp, parent):
+        scene.collection.objects.link(thing)
+    lamp.parent, lamp.rotation_euler, parent.scale = parent, (0.5, 0.6, 0.7), (3.0, 1.0, 0.2)
+    bpy.context.view_layer.update()
+    with far_suns.discs(scene, Vector(), 0.01) as (disc,):
+        assert (disc.location.normalized() - shines_from(lamp).normalized()).length < 1e-5
