@@ -28,7 +28,7 @@ from .parameters import logit
 #: Gaussians whose progress is below are undecided.
 _UNDECIDED = 0.1
 #: What they become; and the albedo that nine in ten of them are below, which sets the light's level.
-_ROUGHNESS, _PROGRESS, _BRIGHT = 0.5, 0.8, 0.7
+_ROUGHNESS, _PROGRESS, _BRIGHT = 0.3, 0.8, 0.7
 #: Of metals before anything is learnt: the brightest channel, roughness and progress. They tell of light if they are at
 #: least this part of all. Metallic keeps off its ends, where it could not move.
 _TINT, _SMOOTH, _DISTILLED, _FEW, _METALLIC = 0.95, 0.3, 0.9, 0.05, (0.05, 0.95)
