@@ -125,7 +125,7 @@ class Engine:
         """Queue a job; starts the process if need be. A failure to start is the job's error."""
         job = Job(uuid.uuid4().hex, kind, params)
         if not self.alive:
-            self._fail(list(self._jobs.values()), "The engine ended unexpectedly.")
+            self._tell_end(list(self._jobs.values()))
         self._jobs[job.id] = job
         try:
             line = messages.encode(messages.Request(job.id, kind, params))
@@ -151,7 +151,7 @@ class Engine:
                 changed |= self._take(self._answers.get_nowait())
         waiting = [job for job in self._jobs.values() if not job.over]
         if waiting and self._process is not None and not self.alive and self._said_all(now):
-            self._fail(waiting, "The engine ended unexpectedly.")
+            self._tell_end(waiting)
             changed = True
         elif waiting and self.alive and now - self._heard > (SILENCE if self._settled else START_SILENCE):
             self.kill()
@@ -230,6 +230,15 @@ class Engine:
             return False
         job.take(message)
         return True
+
+    def _tell_end(self, jobs: list[Job]) -> None:
+        """Fail jobs whose process ended by itself; one that never got ready may have had the wrong Python."""
+        from .setup import misfit
+
+        told = misfit(self.python) if jobs and not self.ready else ""
+        for job in jobs if told else ():
+            job.take(messages.Error(job.id, "missing_part", told))
+        self._fail([job for job in jobs if not job.over], "The engine ended unexpectedly.")
 
     def _fail(self, jobs: list[Job], text: str) -> None:
         code, words = "died", [line.strip() for line in list(self._tail)[-3:] if line.strip()]

@@ -55,6 +55,22 @@ def ask_version(python: Path) -> str | None:
     return None if answer is None else answer[0]
 
 
+def misfit(python: Path) -> str:
+    """Why no engine runs by an interpreter, whatever packages it has, in an artist's sentence; empty if one may."""
+    # Python 2 knows no -I.
+    question = [str(python), "-E", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    try:
+        answer = subprocess.run(question, capture_output=True, stdin=subprocess.DEVNULL, timeout=5, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        answer = b""
+    version = re.fullmatch(r"\d+\.\d+", answer.decode("ascii", "replace").strip())
+    if version and _numbers(version[0]) >= OLDEST:
+        return ""
+    what = f"Python {version[0]}" if version else "no Python that starts"
+    oldest, newest = (".".join(map(str, numbers)) for numbers in (OLDEST, NEWEST))
+    return f"{python} is {what}: choose another one, from {oldest} to {newest}, in Limelight's preferences."
+
+
 def _ask(python: Path) -> tuple[str, Path] | None:
     """Version and real path of the interpreter that a path starts; None if it doesn't, or cannot make environments."""
     if not python.is_file():

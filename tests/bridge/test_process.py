@@ -151,6 +151,20 @@ def test_a_python_without_the_engines_packages_is_told_by_name(tmp_path: Path) -
     bare.stop()
 
 
+@posix
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [("echo 2.7", "Python 2.7"), ("echo 3.6", "Python 3.6"), ("echo Hi", "no Python"), ("exit 1", "no Python")],
+)
+def test_a_python_too_old_or_none_is_to_be_changed(tmp_path: Path, answer: str, what: str) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ncase "$*" in *version_info*) {answer};; *) echo "no -I" >&2; exit 2;; esac\n')
+    python.chmod(0o755)
+    error = run(Engine(python, make_root(tmp_path / "root")), "doctor").error
+    assert error is not None and error.code == "missing_part" and not error.remedy
+    assert error.text.startswith(f"{python} is {what}") and "choose another one, from 3.11 to 3.13" in error.text
+
+
 def test_parameters_that_json_cannot_hold_are_an_error_of_the_job(engine: Engine) -> None:
     job = engine.submit("echo", {"depth": float("inf")})
     assert job.error and job.error.code == "bad_input"
