@@ -33,8 +33,9 @@ _ROUGHNESS, _PROGRESS, _BRIGHT = 0.3, 0.8, 0.7
 #: least this part of all. Metallic keeps off its ends, where it could not move.
 _TINT, _SMOOTH, _DISTILLED, _FEW, _METALLIC = 0.95, 0.3, 0.9, 0.05, (0.05, 0.95)
 _ALBEDO = (0.02, 0.98)
-#: Of their mean: the least light that a surface is taken to get, and the least that comes from anywhere.
-_DARKEST, _FAINTEST = 0.05, 0.1
+#: Of their mean: the least light that a surface is taken to get, that from which on it tells of the light's level, and
+#: the least that comes from anywhere.
+_DARKEST, _LIT, _FAINTEST = 0.05, 0.5, 0.1
 #: The part of what is seen that metals must be to show the light better than shading does: a few are mistaken.
 _MIRRORS = 0.15
 
@@ -104,7 +105,9 @@ def hand_over(learnt: Learnt, visibility: Visibility | None, scene: Scene, exten
     reaching = physical.irradiance(light, normals, seen)
     albedo = math.pi * shown / reaching.clamp(min=_DARKEST * float(reaching.mean()))
     if mostly:
-        gain = float(torch.quantile(albedo[solid].amax(-1)[: 2**24], 0.9)) / _BRIGHT
+        # Where hardly any light is said to reach, albedo is anything.
+        lit = solid & (reaching.mean(-1) > _LIT * reaching.mean())
+        gain = float(torch.quantile(albedo[lit if bool(lit.any()) else solid].amax(-1)[: 2**24], 0.9)) / _BRIGHT
         learnt.put("environment", learnt.values["environment"].detach() + math.log(max(gain, 1e-3)))
         albedo = albedo / max(gain, 1e-3)
     untold = undecided & (cloud["metallic"] > _METALLIC[1] + 0.01)
