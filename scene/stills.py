@@ -19,6 +19,8 @@ def take(
     ``counted`` says how the frames of a movie or sequence are counted. Raises ``ValueError`` if it shows nothing.
     """
     if image.type in {"RENDER_RESULT", "MULTILAYER"} and not frames.is_animated(image):
+        if image.type == "MULTILAYER" and not compat.SAVES_FINISHED:
+            raise ValueError("Blender 5.0 and 5.1 save another of its passes")
         path = folder / "still.exr"
         with compat.output_kept(scene.render):
             settings = scene.render.image_settings
