@@ -23,7 +23,7 @@ FOUR_FLOATS = "FLOAT4" if bpy.app.version >= (5, 2, 0) else "FLOAT_COLOR"
 #: The switch of a scene's white balance, where there is one.
 WHITE_BALANCE = ("use_white_balance",) if bpy.app.version >= (4, 3, 0) else ()
 
-#: Whether saving a file with layers as a plain picture saves the finished one; 5.0 saves another pass, and 5.1 is taken to.
+#: Whether saving a file with layers as a plain picture saves the finished one; 5.0 saves another pass, 5.1 may well.
 SAVES_FINISHED = not (5, 0, 0) <= bpy.app.version < (5, 2, 0)
 
 #: Whether the nodes are there that draw splats, and whether Blender draws splats itself when it imports their PLY.
