@@ -73,9 +73,7 @@ def metallic(found: Evidence, means: Tensor) -> Tensor:
     """(N,): 1 where what a Gaussian shows at its dullest is little of its mean, 0 where it is most of it; the middle of
     its neighbours decides. Where photos are too few to tell, :data:`UNKNOWN`."""
     light = torch.where(found.seen, found.colour.mean(-1), torch.nan)
-    # Quantiles take no more than 2^24 numbers.
-    pieces = [torch.nanquantile(piece, _DULL, 0) for piece in light.split(max(1, 2**23 // len(light)), 1)]
-    share = torch.cat(pieces) / light.nanmean(0).clamp(min=1e-4)
+    share = _quantile(light, _DULL) / light.nanmean(0).clamp(min=1e-4)
     known = found.seen.sum(0) >= _ENOUGH
     if int(known.sum()) < _NEIGHBOURS:
         return torch.full_like(share, UNKNOWN)
@@ -87,8 +85,7 @@ def metallic(found: Evidence, means: Tensor) -> Tensor:
 def dull(found: Evidence) -> tuple[Tensor, Tensor]:
     """(N, 3) linear: what each Gaussian shows without its highlights; and (N,) whether photos are enough to tell."""
     seen = torch.where(found.seen[..., None], found.colour, torch.nan)
-    pieces = [torch.nanquantile(piece, _PLAIN, 0) for piece in seen.split(max(1, 2**23 // (3 * len(seen))), 1)]
-    return torch.cat(pieces).nan_to_num(0), found.seen.sum(0) >= _ENOUGH
+    return _quantile(seen, _PLAIN).nan_to_num(0), found.seen.sum(0) >= _ENOUGH
 
 
 @torch.no_grad()
@@ -114,6 +111,12 @@ def mirrored_light(found: Evidence, tints: Tensor, metal: Tensor, texels: int) -
     weight = torch.exp(_NARROW * (around @ towards.T - 1))
     sky = (weight @ shown + shown.mean(0)) / (weight.sum(-1, keepdim=True) + 1)
     return cubemap.sample(sky.reshape(6, size, size, 3), cubemap.directions(texels).to(shown))
+
+
+def _quantile(values: Tensor, part: float) -> Tensor:
+    """(N, …): of (V, N, …), over views, NaN left out. Torch's takes no more than 2^24 numbers at once."""
+    pieces = values.split(max(1, 2**23 // values[:, 0].numel()), 1)
+    return torch.cat([torch.nanquantile(piece, part, 0) for piece in pieces])
 
 
 def _nearest(means: Tensor, known: Tensor) -> Tensor:
