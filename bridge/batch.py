@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from .joblist import GOOD, Entry, JobList, Writer
 from .jobs import Job
+from .messages import NOTE
 
 #: Errors that may not come again: the process died, memory or disk ran short, something unforeseen.
 PASSING = ("died", "memory", "disk", "failed")
@@ -30,6 +31,10 @@ USUAL: dict[str, Any] = {
     **dict.fromkeys(("fov_deg", "depth", "camera", "camera_to_world", "radius")),
     **{"frame": "camera", "model": "embedded", "quality": "normal", "size": 512, "seed": 0, "take": 0, "front": True},
 }
+#: The same of a relit picture, besides source and reference.
+USUAL_RELIT: dict[str, Any] = {
+    "reference_kind": "auto", "strength": 1.0, "model": "embedded", "quality": "normal", "seed": 0, "take": 0,
+}  # fmt: skip
 #: What of a result the list keeps, besides numbers of the first probe.
 _KEPT = ("warnings", "model", "quality", "estimated", "kept", "code_distance", "reprojection", "fov_x_deg")
 
@@ -226,7 +231,8 @@ def is_there(kind: str, params: dict[str, Any]) -> bool:
         return False
     try:
         if not out.is_dir():
-            return out.is_file() and out.stat().st_mtime >= _newest(params)
+            whole = out.is_file() and out.stat().st_mtime >= _newest(params)
+            return whole and (kind != "relight" or _same_relit(params, out))
         result = json.loads((out / "result.json").read_text(encoding="utf-8"))
         # A sequence keeps the frames that are there by itself, and knows which.
         if "frames" in result or params.get("track"):
@@ -253,6 +259,17 @@ def _same_light(params: dict[str, Any], settings: dict[str, Any]) -> bool:
         asked["depth"] = str(Path(asked["depth"]).resolve())
     asked["probes"] = [{"name": f"probe_{i}", **probe} for i, probe in enumerate(asked["probes"])]
     return all(_alike(value, settings[name]) for name, value in asked.items())
+
+
+def _same_relit(params: dict[str, Any], out: Path) -> bool:
+    """Whether the relit picture ``out`` is what ``params`` ask for, by its preview's note."""
+    png = out.with_name(f"{out.stem}_preview.png").read_bytes()
+    mark = b"tEXt" + NOTE.encode() + b"\0"
+    start = png.index(mark)
+    text = png[start + len(mark) : start + 4 + int.from_bytes(png[start - 4 : start], "big")]
+    asked = {name: usual if params.get(name) is None else params[name] for name, usual in USUAL_RELIT.items()}
+    asked |= {name: str(Path(params[name]).resolve()) for name in ("source", "reference")}
+    return _alike(asked, json.loads(text)) and (not params.get("ratio") or Path(params["ratio"]).is_file())
 
 
 def _alike(one: Any, other: Any) -> bool:

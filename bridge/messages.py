@@ -15,6 +15,8 @@ from typing import Any, ClassVar, Union
 VERSION = 1
 #: Longer lines are refused: big arrays travel as files.
 LONGEST_LINE = 8 * 1024 * 1024
+#: Under this name the preview beside a relit picture tells what that was made with: a PNG's text, of JSON.
+NOTE = "limelight"
 
 
 class MessageError(ValueError):

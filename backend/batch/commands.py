@@ -78,7 +78,8 @@ def work(
     again: Annotated[str | None, typer.Option(help="Do jobs again that are failed, cancelled, skipped, done")] = None,
     only: Annotated[str | None, typer.Option(help="Jobs FIRST-LAST by number from 1, or names with * and ?")] = None,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Pass over results that are there and newer than their pictures")
+        bool,
+        typer.Option("--skip-existing", help="Pass over results of these settings, newer than their pictures"),
     ] = False,
     table: Annotated[Path | None, typer.Option("--report", help="Write a .csv or .json report at the end")] = None,
     device: Device = "auto",

@@ -16,14 +16,12 @@ from ..limo.frames import PICTURES
 from ..limo.output import write_json
 from ..limo.report import PartReport, Report
 from ..serve import explain
-from .job import RelightJob, check_paths, preview_of, relight_picture, result_name
+from .job import RelightJob, check_paths, preview_of, relight_picture, result_name, settings_of
 from .load import load_relighter
 from .reference import reference_code
 
 #: What the results in a folder were made with.
 _RECORD = "relight.json"
-#: What of a job does not change its results.
-_FREE = {"source", "out", "ratio", "device", "overwrite"}
 
 
 def run_batch(job: RelightJob, report: Report) -> dict[str, Any]:
@@ -56,10 +54,10 @@ def run_batch(job: RelightJob, report: Report) -> dict[str, Any]:
             report.log(f"{part.source.name}: {told.text}")
             continue
         if not result["relit"]:
-            if _recorded(job) != _settings(job):
+            if _recorded(job) != settings_of(job):
                 # They are next to be made anew; should this run not come to it, nobody takes them for the new ones.
                 _remove_results(other for other in todo if other is not part)
-            write_json(job.out / _RECORD, _settings(job))
+            write_json(job.out / _RECORD, settings_of(job))
         result["relit"].append(entry)
     report.progress(1.0, "Done")
     return result
@@ -92,12 +90,6 @@ def _parts(job: RelightJob) -> list[RelightJob]:
     return parts
 
 
-def _settings(job: RelightJob) -> dict[str, Any]:
-    """What decides the results, as JSON gives it back."""
-    values = {key: value for key, value in vars(job).items() if key not in _FREE}
-    return {**values, "reference": str(job.reference.resolve())}
-
-
 def _recorded(job: RelightJob) -> Any:
     """The settings that the results in the folder were made with; None if nothing readable tells."""
     try:
@@ -117,7 +109,7 @@ def _check_record(job: RelightJob) -> None:
     """Refuse to go on in a folder whose results were made with other settings."""
     if job.overwrite or not (job.out / _RECORD).is_file():
         return
-    if _recorded(job) != _settings(job):
+    if _recorded(job) != settings_of(job):
         raise BadInput(
             f"The results in {job.out} were made with other settings.",
             "Choose another folder, or add --overwrite to make them anew.",

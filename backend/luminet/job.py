@@ -34,6 +34,8 @@ from .relighter import Relighter
 STRONGEST = 1.5
 
 _FILES = {"source": Path, "reference": Path, "out": Path, "ratio": Path}
+#: What of a job does not change its results, or is another for each.
+FREE = {"source", "out", "ratio", "device", "overwrite"}
 _KINDS = _FILES | {"seed": int, "take": int, "strength": float, "overwrite": bool}
 
 
@@ -214,7 +216,7 @@ def _write(job: RelightJob, photo: Photo, light: Tensor | None, gain: float, lin
     with ExitStack() as stack:
         work = stack.enter_context(staged(job.out.parent))
         preview = work / preview_of(job.out).name
-        write_preview(preview, photo.radiance, gain)
+        write_preview(preview, photo.radiance, gain, {"source": str(job.source.resolve()), **settings_of(job)})
         report.preview(preview)
         report.progress(0.88, "Writing the picture")
         if job.ratio is not None and light is not None:
@@ -223,6 +225,12 @@ def _write(job: RelightJob, photo: Photo, light: Tensor | None, gain: float, lin
         notes = write_picture(work / job.out.name, photo.radiance, photo.alpha, associated=linear)
         report.check()
     return notes
+
+
+def settings_of(job: RelightJob) -> dict[str, Any]:
+    """What decides the results besides the source, as JSON gives it back."""
+    values = {key: value for key, value in vars(job).items() if key not in FREE}
+    return {**values, "reference": str(job.reference.resolve())}
 
 
 def preview_of(out: Path) -> Path:

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from ...bridge.messages import NOTE
 from ..errors import BadInput
 from ..optics import exr
 from ..optics.exposure import srgb_oetf
@@ -62,12 +66,17 @@ def write_ratio(path: Path, ratio: Tensor) -> None:
     exr.write_image(path, ratio, header={"limelightRatio": "relit / source radiance, linear Rec.709"})
 
 
-def write_preview(path: Path, radiance: Tensor, gain: float) -> None:
-    """A small picture of radiance (H, W, 3), as it is shown with ``gain``."""
+def write_preview(path: Path, radiance: Tensor, gain: float, settings: dict[str, Any]) -> None:
+    """A small picture of radiance (H, W, 3), as it is shown with ``gain``.
+
+    It holds, as the text :data:`NOTE`, the ``settings`` that the result was made with: not every format could.
+    """
     height, width = radiance.shape[:2]
     share = min(1.0, _PREVIEW / max(height, width))
     small = shown(radiance, (max(1, round(height * share)), max(1, round(width * share))), gain)
-    Image.fromarray((small.permute(1, 2, 0).numpy() * 255 + 0.5).astype(np.uint8)).save(path)
+    note = PngInfo()
+    note.add_text(NOTE, json.dumps(settings))
+    Image.fromarray((small.permute(1, 2, 0).numpy() * 255 + 0.5).astype(np.uint8)).save(path, pnginfo=note)
 
 
 def _display(radiance: Tensor, alpha: Tensor | None, associated: bool, bits: int) -> tuple[np.ndarray, float]:

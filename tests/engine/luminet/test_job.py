@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -18,11 +19,12 @@ from limelight.backend.errors import BadInput, Cancelled
 from limelight.backend.limo.report import SilentReport
 from limelight.backend.luminet import embedded
 from limelight.backend.luminet.estimate import CANDIDATES
-from limelight.backend.luminet.job import RelightJob, run_relight
+from limelight.backend.luminet.job import FREE, RelightJob, run_relight
 from limelight.backend.optics import exr
 from limelight.backend.optics.exposure import srgb_eotf
 from limelight.backend.optics.photo import read_photo
 from limelight.bridge import messages
+from limelight.bridge.batch import USUAL_RELIT, is_there
 from limelight.tests.engine.luminet.fake import Fake
 from PIL import Image
 
@@ -265,3 +267,19 @@ def test_sixteen_bits_come_back_as_they_were(tmp_path, relighter, name) -> None:
         tifffile.imwrite(tmp_path / name, pixels, photometric="rgb", compression="lzw", extrasamples=["unassalpha"])
     relight(tmp_path / name, tmp_path, strength=0)
     assert (imagecodecs.png_decode((tmp_path / "relit.png").read_bytes()) == pixels).all()
+
+
+def test_a_batch_takes_a_relit_picture_for_what_it_was_asked_for_alone(tmp_path, relighter) -> None:
+    usual = {field.name: field.default for field in dataclasses.fields(RelightJob) if field.name not in FREE}
+    assert usual == {**USUAL_RELIT, "reference": dataclasses.MISSING}
+    relighter(RED)
+    for name in ("relit.png", "relit.jpg"):
+        relight(photo(tmp_path), tmp_path, name, strength=0.8)
+        asked = {"source": str(tmp_path / "photo.png"), "reference": str(tmp_path / "other.png"), "quality": "draft",
+                 "strength": 0.8, "out": str(tmp_path / name)}  # fmt: skip
+        assert is_there("relight", asked) and is_there("relight", {**asked, "take": None})
+        for changed in ({"strength": 0.5}, {"reference": asked["source"]}, {"source": asked["reference"]}, {"seed": 1},
+                        {"quality": None}, {"ratio": str(tmp_path / "light.exr")}):  # fmt: skip
+            assert not is_there("relight", {**asked, **changed}), changed
+    (tmp_path / "relit_preview.png").unlink()
+    assert not is_there("relight", asked), "nothing tells what it was made with"
