@@ -65,7 +65,7 @@ def synthesize(
         if kind == "crops" and ray is not None:
             raise BadInput("Crops are not made on a cluster: they are cut in no time.", "Leave --ray out.")
         if kind == "crops":
-            return synthesize_crops(out, count, hdris, blender)
+            return synthesize_crops(out, seed, count, hdris, blender)
         if kind == "faces":
             from ..synthesis.faces import write_faces
 
@@ -301,15 +301,19 @@ def synthesize_splats(
     return {"out": str(out), **made}
 
 
-def synthesize_crops(out: Path, count: int, hdris: Path | None, blender: Path | None) -> dict[str, Any]:
+def synthesize_crops(
+    out: Path, first: int | None, count: int, hdris: Path | None, blender: Path | None
+) -> dict[str, Any]:
     """A probe set of perspective crops of captured panoramas, by default of Blender's studio lights."""
     from ..benchmarks.demo.photo import studio_lights
     from ..benchmarks.limo.probe_set import kept_maps, write_crops
+    from ..synthesis.samples import EVALUATION_SEEDS
 
     if hdris is None and blender is None:
         raise BadInput("Crops need panoramas.", "Give --hdris FOLDER, or --blender for Blender's studio lights.")
     folder = hdris if blender is None or hdris is not None else studio_lights(blender)
     assert folder is not None
     maps = kept_maps(folder)
-    write_crops(maps, out, count)
-    return {"out": str(out), "count": count, "maps": [path.stem for path in maps]}
+    first = EVALUATION_SEEDS if first is None else first
+    write_crops(maps, out, count, first)
+    return {"out": str(out), "first": first, "count": count, "maps": [path.stem for path in maps]}

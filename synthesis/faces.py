@@ -31,7 +31,7 @@ from ..backend.batch.farm import LAUNCH, each
 from ..backend.errors import BadInput
 from ..backend.optics.exposure import srgb_oetf
 from ..backend.relightify.maps import F0_SCALE, RESOLUTION
-from .samples import EVALUATION_SEEDS
+from .samples import EVALUATION_SEEDS, refuse_others
 from .skin import hair, illumination, layout, painted, person, photograph, pigment, relief
 from .sky import hdri_files
 
@@ -136,7 +136,8 @@ def write_faces(
 
     ``skin_folder``: free skins in MakeHuman's layout, which half of the faces then wear. ``ray``: the address of a
     cluster whose cores make the faces.
-    A shard appears whole; one that is shorter than now asked for is made again.
+    A shard appears whole; one that is shorter than now asked for is made again. Raises :class:`BadInput` where there is
+    something to make in a folder of other ``hdri_folder`` or ``skin_folder``.
     """
     if first < EVALUATION_SEEDS < first + count:
         raise BadInput(
@@ -148,6 +149,12 @@ def write_faces(
     out.mkdir(parents=True, exist_ok=True)
     shards = [range(s, min(s + SHARD, first + count)) for s in range(first, first + count, SHARD)]
     missing = [seeds for seeds in shards if not _is_there(out, seeds)]
+    settings, manifest = {"hdris": [p.stem for p in hdris], "skins": [p.stem for p in skins]}, out / "manifest.json"
+    if manifest.is_file():
+        known = json.loads(manifest.read_text(encoding="utf-8"))
+        if missing:
+            refuse_others(out, known, settings)
+        settings = {name: known[name] for name in settings}
     done = count - sum(map(len, missing))
     for seeds in missing:
         faces = []
@@ -159,12 +166,12 @@ def write_faces(
         partial = out / f".{seeds.start}.partial"
         save_file({key: np.stack([face[key] for face in faces]) for key in faces[0]}, partial)
         partial.replace(_shard(out, seeds))
-        write_manifest(out, hdris, skins)
-    return write_manifest(out, hdris, skins)
+        write_manifest(out, settings)
+    return write_manifest(out, settings)
 
 
-def write_manifest(out: Path, hdris: list[Path], skins: list[Path]) -> dict[str, Any]:
-    """Describe all shards of a folder in ``manifest.json``."""
+def write_manifest(out: Path, settings: dict[str, list[str]]) -> dict[str, Any]:
+    """Describe all shards of a folder in ``manifest.json``, with the ``settings`` that all faces were made with."""
     shards, tones = [], np.zeros(len(person.TONES), int)
     for path in sorted(out.glob("faces_*.safetensors")):
         with safe_open(path, "np") as file:
@@ -173,8 +180,7 @@ def write_manifest(out: Path, hdris: list[Path], skins: list[Path]) -> dict[str,
         tones += np.bincount(tone, minlength=len(tones))
     manifest = {
         "format": 1, "resolution": RESOLUTION, "faces": int(tones.sum()), "shards": shards,
-        "tones": dict(zip(person.TONES, tones.tolist(), strict=True)), "hdris": [path.stem for path in hdris],
-        "skins": [path.stem for path in skins],
+        "tones": dict(zip(person.TONES, tones.tolist(), strict=True)), **settings,
     }  # fmt: skip
     partial = out / "manifest.json.partial"
     partial.write_text(json.dumps(manifest, indent=1), encoding="utf-8")

@@ -10,7 +10,7 @@ import argparse
 import inspect
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -234,18 +234,31 @@ def _keep_to_settings(folder: Path, make: Callable[..., dict[str, Any]], options
     settings |= {"maker": make.__module__.rpartition(".")[2], "hdris": [path.stem for path in hdris]}
     path = folder / "manifest.json"
     if path.is_file():
-        known = json.loads(path.read_text(encoding="utf-8"))["settings"]
-        other = [name for name in settings if known.get(name) != settings[name]]
-        if other:
-            raise BadInput(
-                f"{folder} was made with another {', '.join(other)}.",
-                "Go on with the same settings, or use another folder.",
-            )
+        refuse_others(folder, json.loads(path.read_text(encoding="utf-8"))["settings"], settings)
     elif not any(folder.glob("sample_*.npz")):
         # Several processes may begin a set at once; they write the same.
         partial = path.with_suffix(f".{os.getpid()}.partial")
         partial.write_text(json.dumps({"format": 1, "settings": settings}, indent=1), encoding="utf-8")
         partial.replace(path)
+
+
+def refuse_others(folder: Path, known: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Raise :class:`BadInput` if what is in a folder was made with other settings: ``known`` tells."""
+    other = [name for name in settings if known.get(name) != settings[name]]
+    if other:
+        raise BadInput(
+            f"{folder} was made with another {', '.join(other)}.",
+            "Go on with the same settings, or use another folder.",
+        )
+
+
+def refuse_training_seeds(first: int) -> None:
+    """Raise :class:`BadInput` if a set for evaluation would begin among the seeds of training."""
+    if first < EVALUATION_SEEDS:
+        raise BadInput(
+            f"Seed {first} may have been used for training; evaluation needs {EVALUATION_SEEDS} or more.",
+            f"Use --first {EVALUATION_SEEDS + first}.",
+        )
 
 
 def _write_seed(seed: int, folder: Path, make: Callable[..., dict[str, Any]], options: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..backend.batch.farm import each
 from ..backend.errors import BadInput
-from .samples import EVALUATION_SEEDS
+from .samples import refuse_training_seeds
 from .sphere_sample import folder_of, make_sample
 
 FAMILIES = ("still", "sphere", "camera", "light", "sun")
@@ -85,11 +85,8 @@ def _check(out: Path, settings: dict[str, Any], first: int, blender: Path | None
         raise BadInput(f"There is no family '{settings['family']}'.", f"Known: {', '.join(FAMILIES)}.")
     if settings["kind"] == "sequences" and settings["family"] == "still":
         raise BadInput("Sequences need something that moves.", "Give --family sphere, camera, light or sun.")
-    if settings["kind"] in EVALUATED and first < EVALUATION_SEEDS:
-        raise BadInput(
-            f"Seed {first} may have been used for training; evaluation needs {EVALUATION_SEEDS} or more.",
-            f"Use --first {EVALUATION_SEEDS + first}.",
-        )
+    if settings["kind"] in EVALUATED:
+        refuse_training_seeds(first)
     assets = settings["assets"]
     if assets not in (None, "libraries") and not Path(assets).is_dir():
         raise BadInput(f"There is no folder {assets}.", "Name a folder of models, or 'libraries' for Blender's own.")

@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from ...backend.errors import BadInput
+from ...backend.limo.output import write_json
 from ...backend.limo.view import Probe, View
 from ...backend.optics import exr
 from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
 from ...backend.optics.photo import read_photo
-from ...synthesis.samples import EVALUATION_SEEDS
+from ...synthesis.samples import EVALUATION_SEEDS, refuse_others, refuse_training_seeds
 from ...synthesis.sky import HELD_OUT
 from ...training.limo.crops import random_crop
 
@@ -129,11 +130,20 @@ def kept_maps(folder: Path) -> list[Path]:
     return maps
 
 
-def write_crops(maps: list[Path], folder: Path, count: int, seed: int = EVALUATION_SEEDS) -> None:
-    """Write a set of ``count`` perspective crops of captured panoramas (world frame); those that are there are kept."""
+def write_crops(maps: list[Path], folder: Path, count: int, first: int = EVALUATION_SEEDS) -> None:
+    """Write a set of ``count`` perspective crops of captured panoramas (world frame); those that are there are kept.
+
+    ``first``: seed of the first one. Raises :class:`BadInput` for a seed of training and a folder of other panoramas.
+    """
+    refuse_training_seeds(first)
+    settings, known = {"maps": [path.stem for path in maps]}, folder / "manifest.json"
+    if known.is_file():
+        refuse_others(folder, json.loads(known.read_text(encoding="utf-8")), settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(known, settings)
     panoramas = [pano.resize(exr.read_image(path)[..., :3].clamp(min=0), 256) for path in maps]
-    for index in range(count):
-        rng = np.random.default_rng([seed, index])
+    for index in range(first - EVALUATION_SEEDS, first - EVALUATION_SEEDS + count):
+        rng = np.random.default_rng([EVALUATION_SEEDS, index])
         which = index % len(maps)
         view, probe, truth = random_crop(panoramas[which], rng, HEIGHT)
         scene = folder / f"{maps[which].stem}_{index:03d}"

@@ -21,6 +21,7 @@ from limelight.benchmarks.limo import baselines, run, sheet, spheres, statistics
 from limelight.benchmarks.limo import score as scoring
 from limelight.benchmarks.limo.probe_set import HEIGHT, Case, kept_maps, read_set, write_crops
 from limelight.benchmarks.limo.score import TRUTH, energies, score
+from limelight.synthesis.samples import EVALUATION_SEEDS
 from PIL import Image
 
 
@@ -170,6 +171,13 @@ def test_crops_are_cut_from_kept_panoramas_alone_and_once(tmp_path: Path) -> Non
     first = (tmp_path / "set" / "courtyard_000" / "image.exr").stat().st_mtime_ns
     write_crops(maps, tmp_path / "set", 2)
     assert (tmp_path / "set" / "courtyard_000" / "image.exr").stat().st_mtime_ns == first
+    write_crops(maps, tmp_path / "more", 1, EVALUATION_SEEDS + 1)
+    one, other = (tmp_path / part / "courtyard_001" / "env_0.exr" for part in ("set", "more"))
+    assert torch.equal(exr.read_image(one), exr.read_image(other)), "a seed is a crop"
+    with pytest.raises(BadInput, match="Seed 5 may have been used for training"):
+        write_crops(maps, tmp_path / "set", 1, 5)
+    with pytest.raises(BadInput, match="another maps"):
+        write_crops([*maps, *maps], tmp_path / "set", 3)
     for case in read_set(tmp_path / "set"):
         shown = pano.sample(case.truth, case.view.camera.rays()).clamp(0, 1)
         assert float((shown - case.view.radiance).abs().mean()) < 0.03

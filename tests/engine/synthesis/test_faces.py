@@ -101,6 +101,17 @@ def test_a_shard_that_is_no_shard_is_made_again(tmp_path: Path, quick: list[int]
         assert file.get_tensor("seed").tolist() == [0, 1]
 
 
+def test_faces_under_other_light_do_not_go_into_one_folder(tmp_path: Path, quick: list[int]) -> None:
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps" / "meadow.exr").touch()
+    faces.write_faces(tmp_path / "set", 0, 2)
+    with pytest.raises(BadInput, match="another hdris"):
+        faces.write_faces(tmp_path / "set", 0, 3, hdri_folder=tmp_path / "maps")
+    # A training takes what is there as it is.
+    faces.write_faces(tmp_path / "set", 0, 2, hdri_folder=tmp_path / "maps")
+    assert quick == [0, 1] and json.loads((tmp_path / "set" / "manifest.json").read_text())["hdris"] == []
+
+
 def test_training_and_evaluation_do_not_mix(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="partly for training"):
         faces.write_faces(tmp_path, 9_999_990, 20)
