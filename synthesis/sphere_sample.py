@@ -66,10 +66,16 @@ def render(task: dict[str, Any], raw: Path, stage: str = "sphere_stage") -> None
     environment = {**os.environ}
     if task["assets"] != "libraries":
         environment["BLENDER_USER_RESOURCES"] = str(raw / "user")
-    done = subprocess.run(
-        [task["blender"], str(LAUNCH), f"synthesis.blender.{stage}", str(job)],
-        check=False, capture_output=True, text=True, env=environment, cwd=LAUNCH.parent.parent,
-    )  # fmt: skip
+    # Nothing is ever written there: the end of its stdin tells Blender that this process is gone.
+    stdin, held = os.pipe()
+    try:
+        done = subprocess.run(
+            [task["blender"], str(LAUNCH), f"synthesis.blender.{stage}", str(job)],
+            check=False, stdin=stdin, capture_output=True, text=True, env=environment, cwd=LAUNCH.parent.parent,
+        )  # fmt: skip
+    finally:
+        os.close(stdin)
+        os.close(held)
     if done.returncode or not (raw / "raw.json").is_file():
         last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-1:] or ["nothing was said"]
         raise LimelightError(

@@ -21,7 +21,7 @@ from mathutils import Vector
 
 from ...scene import compat
 from . import assets, cycles, materials, places, shapes
-from .leaving import leave
+from .leaving import leave, leave_with_owner
 from .lights import Lighting
 
 #: Metres from the camera to the middle at most, and from there to a lamp, as for the ray tracer's rooms.
@@ -154,5 +154,6 @@ def render_surfaces(scene: bpy.types.Scene, path: Path, samples: int) -> None:
 
 
 if __name__ == "__main__":
+    leave_with_owner()
     main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     leave()

@@ -20,7 +20,7 @@ import numpy as np
 from ..sphere_grid import place_grid
 from . import assets, cycles, motion, places, probe_spots
 from .cycles import Sphere
-from .leaving import leave
+from .leaving import leave, leave_with_owner
 from .places import Place
 
 #: Indirect light of one path is clamped to this many display whites.
@@ -116,5 +116,6 @@ def describe_sun(scene: bpy.types.Scene, place: Place, spheres: Sequence[Sphere]
 
 
 if __name__ == "__main__":
+    leave_with_owner()
     main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     leave()

@@ -18,7 +18,7 @@ from mathutils import Matrix
 
 from ...scene import compat
 from . import cycles
-from .leaving import leave
+from .leaving import leave, leave_with_owner
 from .splat_objects import ALBEDO, OBJECTS, SURFACE
 
 #: Samples a pixel of the passes that tell the truth, which have no noise but edges.
@@ -91,5 +91,6 @@ def tell(scene: bpy.types.Scene, path: Path) -> None:
 
 
 if __name__ == "__main__":
+    leave_with_owner()
     main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     leave()

@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +193,44 @@ def test_a_killed_ray_worker_loses_nothing_and_doubles_nothing(blender: Path, tm
     assert sphere_sets.folder_of({"set": tmp_path / "set", "family": "still", "seed": 3}).is_dir()
     # A first Blender may outlive its killed worker; both write apart, and one of them is kept.
     assert sorted(set(runs(tmp_path))) == [0, 1, 2, 3]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
+def test_no_blender_outlives_the_process_that_started_it(tmp_path: Path) -> None:
+    launch = Path(__file__).resolve().parents[3] / "bridge" / "launch.py"
+    program = tmp_path / "python-with-bpy"
+    blender = f"""#!{sys.executable}
+import os, runpy, time
+leaving = runpy.run_path({str(launch.parents[1] / "synthesis" / "blender" / "leaving.py")!r})
+leaving["leave_with_owner"]()
+print(os.getpid(), file=open({str(tmp_path / "pid.part")!r}, "w"), flush=True)
+os.rename({str(tmp_path / "pid.part")!r}, {str(tmp_path / "pid")!r})
+time.sleep(60)
+"""
+    program.write_text(blender)
+    program.chmod(0o755)
+    command = [sys.executable, str(launch), "synthesis.sphere_sample"]
+    task = {"set": str(tmp_path / "set"), "family": "still", "seed": 1, "assets": None, "blender": str(program)}
+    with subprocess.Popen([*command, json.dumps(task)]) as maker:
+        until(lambda: (tmp_path / "pid").exists())
+        maker.kill()
+    child = int((tmp_path / "pid").read_text())
+    until(lambda: not alive(child))
+
+
+def until(happens: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait; a test that waits in vain fails."""
+    end = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A container may have nobody who buries what ended.
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
