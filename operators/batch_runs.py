@@ -46,9 +46,8 @@ class AddShotsRun(EngineRun):
         from ..bridge import JobList
 
         listed = JobList.make(self._path)
-        scene = bpy.data.scenes[self.scene_name]
         for shot in self._shots:
-            params = shot.request(scene)
+            params = shot.request()
             name = f"{shot.folder.name} {params['range']}"
             listed.add("light", params, name)
             if listed.entries[name].over:

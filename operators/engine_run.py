@@ -6,7 +6,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ class EngineRun:
         raise NotImplementedError
 
     def __init__(self, context: bpy.types.Context) -> None:
-        self._scene = Handle.of(context.scene)
+        self._scene, self._layer = Handle.of(context.scene), context.view_layer.name
         self.folder = Path(tempfile.mkdtemp(prefix="limelight-", dir=bpy.app.tempdir or None))
         self.started = time.monotonic()
         self._job: Job | None = None
@@ -69,6 +70,21 @@ class EngineRun:
         """What the scene that the run began in is called by now; an empty string if it is gone."""
         scene = self._scene.find(bpy.data.scenes)
         return scene.name if scene is not None else ""
+
+    @contextmanager
+    def at_home(self, context: bpy.types.Context) -> Iterator[None]:
+        """The context in the scene and view layer that the run began in, whichever the artist looks at by now.
+
+        Raises ``RuntimeError`` if that scene is gone.
+        """
+        scene = self._scene.find(bpy.data.scenes)
+        if scene is None:
+            raise RuntimeError(f"the scene “{self._scene.name}” is gone")
+        if scene == context.scene:
+            yield
+            return
+        with context.temp_override(scene=scene, view_layer=scene.view_layers.get(self._layer, scene.view_layers[0])):
+            yield
 
     def capture(self, context: bpy.types.Context) -> None:
         """Write down what the camera sees and hand it to the engine.
@@ -149,10 +165,9 @@ class EngineRun:
 
         Raises ``RuntimeError`` if that scene is gone.
         """
-        if not self.scene_name:
-            raise RuntimeError(f"The scene “{self._scene.name}” is gone, so the result could not be stored")
         assert self._job is not None and self._job.result is not None
-        return self.store(context, self._job.result)
+        with self.at_home(context):
+            return self.store(context, self._job.result)
 
     def close(self) -> None:
         """Remove the job's folder; the results were packed into the file."""

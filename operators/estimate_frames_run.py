@@ -35,7 +35,7 @@ class EstimateFramesRun(EngineRun):
         return self._shot.ready
 
     def params(self, context: bpy.types.Context) -> dict[str, Any]:
-        return self._shot.request(bpy.data.scenes[self.scene_name]) | {"take": self._take}
+        return self._shot.request() | {"take": self._take}
 
     @property
     def fraction(self) -> float:
@@ -51,8 +51,10 @@ class EstimateFramesRun(EngineRun):
         from ..scene import results_frames, shot_folder
 
         scene, folder = bpy.data.scenes[self.scene_name], self._shot.folder
+        lit = results_frames.load_shot(scene, folder, self._shot.numbers, self._shot.lit())
+        if not lit:
+            raise RuntimeError("the probes are gone")
         scene.limelight.take = self._take
-        lit = results_frames.load_shot(scene, folder, self._shot.numbers)
         shot_folder.forget_pictures(folder)
         for entry in result.get("probes", []):
             previews.show_file(f"probe:{entry['name']}", _first(folder, entry["preview"], self._shot.numbers))

@@ -23,18 +23,6 @@ def _image(portrait: Handle) -> bpy.types.Image:
     return image
 
 
-def _select(context: bpy.types.Context, thing: bpy.types.Object) -> None:
-    """Make an object the only selected one, unless the artist looks at another scene or is at work in a mode."""
-    # A view layer sees what is new from now on.
-    context.view_layer.update()
-    if thing.name not in context.view_layer.objects or context.mode != "OBJECT":
-        return
-    for other in context.selected_objects:
-        other.select_set(False)
-    thing.select_set(True)
-    context.view_layer.objects.active = thing
-
-
 class FindFacesRun(EngineRun):
     """Writes down a picture; the faces that the engine finds are kept in its image."""
 
@@ -81,7 +69,7 @@ class FaceRun(EngineRun):
         return params
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        from ..scene import head, head_place, heads
+        from ..scene import head, head_place, heads, selection
 
         scene, image = bpy.data.scenes[self.scene_name], _image(self._picture)
         note = {"quality": self._quality, "seed": self._seed, "reprojection": float(result.get("reprojection", -1.0))}
@@ -96,7 +84,7 @@ class FaceRun(EngineRun):
             told = f"“{thing.name}” stands in front of {head_place.place(scene, thing).name}"
         # Only now: a run that was cancelled or failed leaves the scene's seed as it was.
         scene.limelight.face.seed = self._seed
-        _select(context, thing)
+        selection.select_alone(context, thing)
         overlay = self._answer / result.get("files", {}).get("overlay", "overlay.png")
         previews.show_file(f"head:{thing.name}", str(overlay))
         self.notes = result.get("warnings", [])[:1]

@@ -15,13 +15,10 @@ _PASSED_ON = {"MIDDLEMOUSE", "TRACKPADPAN", "TRACKPADZOOM", "HOME", "NUMPAD_0", 
 def _place(operator: Operator, context: bpy.types.Context, location: Vector, radius: float) -> set[str]:
     """What both operators do in the end: one probe with its centre at ``location``, selected and active."""
     from ..scene import camera as cameras
-    from ..scene import probes
+    from ..scene import probes, selection
 
     probe = probes.add_probe(context.scene, tuple(location), radius, name=operator.name or "Probe")
-    for other in context.selected_objects:
-        other.select_set(False)
-    probe.select_set(True)
-    context.view_layer.objects.active = probe
+    selection.select_alone(context, probe)
     watch.refresh(context)
     watch.redraw(context)
     operator.report({"INFO"}, f"Placed {probe.name}, radius {radius * cameras.metres(context.scene):.2f} m")

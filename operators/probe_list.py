@@ -30,16 +30,15 @@ class LIMELIGHT_OT_select_probe(Operator):
     name: StringProperty(name="Name", description="Name of the probe to select")
 
     def execute(self, context: Context):
+        from ..scene import selection
+
         probe = _named_probe(self, context)
         if probe is None:
             return {"CANCELLED"}
         if context.mode != "OBJECT":
             self.report({"ERROR"}, "Leave edit mode first: probes are selected in Object Mode")
             return {"CANCELLED"}
-        for other in context.selected_objects:
-            other.select_set(False)
-        probe.select_set(True)
-        context.view_layer.objects.active = probe
+        selection.select_alone(context, probe)
         watch.refresh(context)
         return {"FINISHED"}
 

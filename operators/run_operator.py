@@ -67,9 +67,10 @@ def _begin(operator: RunOperator, context: bpy.types.Context) -> EngineRun | Non
 def _capture(operator: Operator, context: bpy.types.Context, run: EngineRun) -> bool | None:
     """Hand the run to the engine: True if that worked, None while there is more to write down for it."""
     try:
-        if not run.gather(context):
-            return None
-        run.capture(context)
+        with run.at_home(context):
+            if not run.gather(context):
+                return None
+            run.capture(context)
     except (OSError, RuntimeError, ValueError) as error:
         engine_session.abandon()
         _show_end(context, str(error))

@@ -54,7 +54,8 @@ class CaptureRun(EngineRun):
         if self._capture is None or self.over:
             return False
         try:
-            self._capture.step()
+            with self.at_home(bpy.context):
+                self._capture.step()
         except (OSError, RuntimeError, ValueError) as error:
             self._error = str(error).removeprefix("Error: ").strip()
         return True

@@ -46,7 +46,7 @@ def bring_in(context: bpy.types.Context, plain: Path, name: str, axes: str) -> s
     if splat_drawing.modifier(thing) is None:
         return told
     # Blender outlines each Gaussian of a selected cloud, which hides them all; it stays active, for the panel.
-    thing.select_set(False)
+    thing.select_set(False, view_layer=context.view_layer)
     return f"{told}; Material Preview and Rendered show their colours"
 
 

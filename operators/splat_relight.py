@@ -8,6 +8,7 @@ import bpy
 from bpy.props import IntProperty
 from bpy.types import Context, Operator
 
+from ..scene.handle import Handle
 from . import engine_session, watch
 from .engine_run import EngineRun
 from .run_operator import RunOperator
@@ -22,24 +23,28 @@ class ProxyRun(EngineRun):
 
     def __init__(self, context: bpy.types.Context, name: str, cells: int) -> None:
         super().__init__(context)
-        self._name, self._cells = name, cells
+        self._cloud, self._cells = Handle.of(bpy.data.objects[name]), cells
 
     def params(self, context: bpy.types.Context) -> dict[str, Any]:
         from ..scene import splat_data, splat_file
 
         file = self.folder / "splats.ply"
-        splat_file.write(file, splat_data.read(bpy.data.objects[self._name]))
+        splat_file.write(file, splat_data.read(self._find()))
         return {"file": str(file), "out": str(self.folder / "proxy.ply"), "cells": self._cells}
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         from ..scene import splat_drawing, splat_proxy
 
-        thing = bpy.data.objects.get(self._name)
-        if thing is None:
-            raise RuntimeError(f"“{self._name}” is gone, so its mesh could not be stored")
+        thing = self._find()
         proxy = splat_proxy.add(thing, Path(result["out"]))
         splat_drawing.let_rays_through(bpy.data.scenes[self.scene_name])
-        return f"“{proxy.name}” with {len(proxy.data.polygons)} faces casts the shadows of “{self._name}”"
+        return f"“{proxy.name}” with {len(proxy.data.polygons)} faces casts the shadows of “{thing.name}”"
+
+    def _find(self) -> bpy.types.Object:
+        thing: bpy.types.Object | None = self._cloud.find(bpy.data.objects)
+        if thing is None:
+            raise RuntimeError(f"the splats “{self._cloud.name}” are gone")
+        return thing
 
 
 class LIMELIGHT_OT_splat_proxy(RunOperator):

@@ -168,7 +168,7 @@ def estimate_frames(
         with tempfile.TemporaryDirectory(prefix="limelight-") as folder:
             while not taken.ready:
                 taken.step(context, Path(folder))
-        job = engine.wait(engine.submit("light", taken.request(scene)), tell)
+        job = engine.wait(engine.submit("light", taken.request()), tell)
         if job.state != "done":
             return job, []
         lit = results_frames.load_shot(scene, taken.folder, taken.numbers)

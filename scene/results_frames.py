@@ -17,18 +17,28 @@ from . import lamps, light_frames, probes, results, shot_folder
 _MAPS = ("environment", "fill")
 
 
-def load_shot(scene: bpy.types.Scene, folder: Path, frames: Mapping[int, int]) -> list[bpy.types.Object]:
+def load_shot(
+    scene: bpy.types.Scene,
+    folder: Path,
+    frames: Mapping[int, int],
+    known: Mapping[str, bpy.types.Object | None] | None = None,
+) -> list[bpy.types.Object]:
     """:func:`load_results` of what the engine left in ``folder``: the whole of a long sequence is not on the wire."""
     whole = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    return load_results(scene, folder, whole, frames)
+    return load_results(scene, folder, whole, frames, known)
 
 
 def load_results(
-    scene: bpy.types.Scene, folder: Path, result: Mapping[str, Any], frames: Mapping[int, int]
+    scene: bpy.types.Scene,
+    folder: Path,
+    result: Mapping[str, Any],
+    frames: Mapping[int, int],
+    known: Mapping[str, bpy.types.Object | None] | None = None,
 ) -> list[bpy.types.Object]:
     """Store the light of every probe at the frames of the scene whose numbers in files are ``frames``' values.
 
-    The files stay in ``folder``. Returns the probes that got light. Raises ``ValueError`` if a frame is missing.
+    The files stay in ``folder``. ``known`` are the probes by their names in the answer, None for one that is gone;
+    without it the scene's of these names. Returns those that got light. Raises ``ValueError`` if a frame is missing.
     """
     lit = []
     by_number = {int(record["number"]): record for record in result["frames"]}
@@ -36,7 +46,7 @@ def load_results(
     if missing:
         raise ValueError(f"the engine's answer lacks frame {missing[0]}")
     for name in [entry["name"] for entry in by_number[next(iter(frames.values()))]["probes"]]:
-        probe = probes.named(scene, name)
+        probe = probes.named(scene, name) if known is None else known.get(name)
         if probe is None:
             continue
         found = {f: _entry(by_number[number], name) for f, number in sorted(frames.items())}

@@ -20,6 +20,7 @@ import bpy
 
 from . import camera as cameras
 from . import capture, frames, pixels, probes, problems, shot_folder
+from .handle import Handle
 
 #: Pictures of these kinds are given to the engine as they are; all others as Blender shows them.
 _PLAIN = {".png", ".jpg", ".jpeg"}
@@ -45,8 +46,10 @@ class Shot:
         self.frames = list(wanted)
         self.folder = base
         self.ready = False
-        self._scene, self._camera, self._base, self._anew = scene.name, camera, base, anew
-        self._listed = listed
+        self._scene, self._base, self._anew, self._listed = Handle.of(scene), base, anew, listed
+        self._camera = Handle.of(scene.objects[camera]) if camera else None
+        # The artist may go on working meanwhile: what is asked for stays as it was.
+        self._probes, self._wishes = [Handle.of(probe) for probe in probes.used(scene)], capture.wishes(scene)
         # Files have no negative numbers, and the one before the first is needed, see light_frames.complete.
         self._shift = 0 if self.frames[0] >= 1 else 1 - self.frames[0]
         self._entries: dict[int, dict[str, Any]] = {}
@@ -80,7 +83,7 @@ class Shot:
 
         Raises ``ValueError`` or ``OSError`` with a sentence for the artist.
         """
-        scene = bpy.data.scenes[self._scene]
+        scene = _find(self._scene, bpy.data.scenes, "scene")
         if self._todo is None:
             self._look(context, scene)
             if len(self._entries) == len(self.frames):
@@ -91,7 +94,11 @@ class Shot:
             self._todo.pop(0)
         self.ready = self._todo == []
 
-    def request(self, scene: bpy.types.Scene) -> dict[str, Any]:
+    def lit(self) -> dict[str, bpy.types.Object | None]:
+        """The probes by the names that the engine knows; None for one that is gone."""
+        return {probe.name: probe.find(bpy.data.objects) for probe in self._probes}
+
+    def request(self) -> dict[str, Any]:
         """The parameters of the ``light`` request."""
         first, last = self.numbers[self.frames[0]], self.numbers[self.frames[-1]]
         step = self.frames[1] - self.frames[0] if len(self.frames) > 1 else 1
@@ -107,7 +114,7 @@ class Shot:
             "depth": depth,
             "track": str(self._track),
             "probes": [{"name": name} for name in entry["probes"]],
-            **capture.wishes(scene),
+            **self._wishes,
             "out": str(self.folder),
         }
 
@@ -121,7 +128,8 @@ class Shot:
         now, part, camera = scene.frame_current, scene.frame_subframe, scene.camera
         try:
             scene.frame_set(frame)
-            with cameras.only(scene, bpy.data.objects[self._camera]) if self._camera else nullcontext():
+            eye = _find(self._camera, bpy.data.objects, "camera") if self._camera is not None else None
+            with cameras.only(scene, eye) if eye is not None else nullcontext():
                 yield
         finally:
             # Markers change the camera with the frame; the artist's comes back last.
@@ -145,8 +153,8 @@ class Shot:
         camera, unit = scene.camera, cameras.metres(scene)
         if camera is None:
             raise ValueError(f"the scene has no camera at frame {frame}")
-        wanted = probes.used(scene)
-        for probe in wanted:
+        wanted = {handle.name: _find(handle, bpy.data.objects, "probe") for handle in self._probes}
+        for probe in wanted.values():
             problem = problems.misplaced(scene, probe)
             if problem is not None:
                 self._wrong.setdefault(problem.text, []).append(frame)
@@ -156,11 +164,11 @@ class Shot:
             "camera": {name: round(value, 4) for name, value in view.items()},
             "camera_to_world": [[round(x, 7) for x in row] for row in cameras.placement(camera, unit)],
             "probes": {
-                probe.name: {
+                name: {
                     "position_world": [round(x * unit, 6) for x in probe.matrix_world.translation],
                     "radius": round(probes.radius_in_world(probe) * unit, 6),
                 }
-                for probe in wanted
+                for name, probe in wanted.items()
             },
             "source": self._source(scene),
             **({"depth": depth} if depth else {}),
@@ -181,19 +189,19 @@ class Shot:
 
     def _begin(self, scene: bpy.types.Scene) -> None:
         """Choose the folder, write what is known by now, and see which pictures are still to be made."""
-        settings = scene.limelight
+        settings, camera = scene.limelight, self._camera.name if self._camera is not None else ""
         told = {
-            **capture.wishes(scene),
+            **self._wishes,
             "source": settings.source,
             "depth": settings.depth_file if settings.depth_source == "FILE" else settings.depth_source,
-            "camera": self._camera,
+            "camera": camera,
             "scene": scene.name,
             "shift": self._shift,
         }
         if self._listed and shot_folder.of_scene(told):
             told["listed"] = True
         entries = {self.numbers[frame]: entry for frame, entry in self._entries.items()}
-        name = bpy.path.clean_name(f"{scene.name}_{self._camera}" if self._camera else scene.name)
+        name = bpy.path.clean_name(f"{scene.name}_{camera}" if camera else scene.name)
         self.folder = shot_folder.choose(self._base, name, told, entries, self._anew)
         self._track = shot_folder.write_track(self.folder, entries)
         # The engine keeps the frames that are there; a scene that was rendered whole is rendered again by the next run.
@@ -216,6 +224,14 @@ class Shot:
                 continue
             (self.folder / folder).mkdir(exist_ok=True)
             _hand_over(path, self.folder / folder / f"{number}{path.suffix.lower()}", keep=path.parent != work)
+
+
+def _find(handle: Handle, blocks: Any, kind: str) -> Any:
+    """What a handle stands for; ``ValueError`` with a sentence if it is gone."""
+    found = handle.find(blocks)
+    if found is None:
+        raise ValueError(f"the {kind} “{handle.name}” is gone, so its frames could not be written down")
+    return found
 
 
 def _depth(scene: bpy.types.Scene) -> list[Any]:

@@ -20,6 +20,7 @@ from mathutils import Matrix, Vector
 
 from . import camera as cameras
 from . import capture
+from .handle import Handle
 
 #: Horizontal field of view, and how much of it the object's bounding ball may fill.
 FOV, _FILLED = math.radians(40.0), 0.95
@@ -109,7 +110,8 @@ class Capture:
 
     plan: Plan
     folder: Path
-    scene_name: str
+    scene: Handle
+    things: list[Handle]
     waiting: list[tuple[str, list[list[float]]]] = field(default_factory=list)
     newest: Path | None = None
 
@@ -131,8 +133,8 @@ class Capture:
     def step(self) -> Path:
         """Render the next view; its picture. ``ValueError`` or ``RuntimeError`` with a sentence if that fails."""
         name, pose = self.waiting[0]
-        scene = bpy.data.scenes.get(self.scene_name)
-        things = [bpy.data.objects.get(thing) for thing in self.plan.objects]
+        scene = self.scene.find(bpy.data.scenes)
+        things = [thing.find(bpy.data.objects) for thing in self.things]
         if scene is None or any(thing is None for thing in things):
             raise ValueError("an object that is being captured is gone")
         path = self.folder / f"{name}.png"
@@ -190,7 +192,8 @@ def begin(context: bpy.types.Context, planned: Plan, folder: Path) -> Capture:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _PLAN).write_text(json.dumps(asdict(planned)), encoding="utf-8")
     waiting = [entry for entry in names if not (folder / f"{entry[0]}.png").is_file()]
-    return Capture(planned, folder, context.scene.name, waiting)
+    things = [Handle.of(bpy.data.objects[name]) for name in planned.objects]
+    return Capture(planned, folder, Handle.of(context.scene), things, waiting)
 
 
 def folder_for(base: Path, planned: Plan) -> Path:

@@ -82,13 +82,13 @@ def join(into: bpy.types.Object, others: list[bpy.types.Object]) -> None:
 
 def _imported(path: Path) -> bpy.types.Object:
     before, view = set(bpy.data.objects), bpy.context.view_layer
-    selected, active = list(bpy.context.selected_objects), view.objects.active
+    selected, active = list(view.objects.selected), view.objects.active
     bpy.ops.wm.ply_import(filepath=str(path), forward_axis="Y", up_axis="Z", import_colors="SRGB")
     made = [thing for thing in bpy.data.objects if thing not in before]
     for thing in made:
-        thing.select_set(False)
+        thing.select_set(False, view_layer=view)
     for thing in selected:
-        thing.select_set(True)
+        thing.select_set(True, view_layer=view)
     view.objects.active = active
     if len(made) != 1 or made[0].type != "MESH" or not len(made[0].data.polygons):
         for thing in made:

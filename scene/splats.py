@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
-from . import compat, splat_data, splat_drawing, splat_file, splat_nodes
+from . import compat, selection, splat_data, splat_drawing, splat_file, splat_nodes
 
 #: Turns about x that bring a file's axes into Blender's.
 TURNS = {"Y_DOWN": -math.pi / 2, "Y_UP": math.pi / 2, "Z_UP": 0.0}
@@ -33,7 +33,7 @@ def add(context: bpy.types.Context, path: Path, name: str, axes: str = "AUTO") -
     thing.name = name
     thing[splat_drawing.MARK], thing[splat_drawing.AXES] = path.name, axes
     thing.rotation_euler.x = TURNS[axes]
-    select_alone(context, thing)
+    selection.select_alone(context, thing)
     splat_drawing.let_rays_through(context.scene)
     return thing, cloud.left_out
 
@@ -50,16 +50,8 @@ def add_crop_box(context: bpy.types.Context, thing: bpy.types.Object) -> bpy.typ
     half = np.maximum((high - low) / 2, 1e-3)
     box.matrix_world = thing.matrix_world @ Matrix.LocRotScale(Vector((low + high) / 2), None, Vector(half))
     splat_drawing.set_input(thing, "Crop Box", box)
-    select_alone(context, box)
+    selection.select_alone(context, box)
     return box
-
-
-def select_alone(context: bpy.types.Context, thing: bpy.types.Object) -> None:
-    """Make an object the only selected one, and the active one."""
-    for other in context.selected_objects:
-        other.select_set(False)
-    thing.select_set(True)
-    context.view_layer.objects.active = thing
 
 
 def _native(context: bpy.types.Context, path: Path, cloud: splat_file.Cloud) -> bpy.types.Object | None:

@@ -168,7 +168,7 @@ def written(scene, base, wanted, **of):
     made = shot.Shot(scene, base, wanted, **of)
     while not made.ready:
         made.step(bpy.context, base)
-    params, greys = made.request(scene), []
+    params, greys = made.request(), []
     for number in made.numbers.values():
         path = params["images"][0].replace("####", f"{number:04d}")
         image = bpy.data.images.load(path, check_existing=False)

@@ -83,7 +83,7 @@ def test_material_is_drawn_by_our_nodes_where_blender_has_splats_of_its_own(scen
     for material, drawn in (([[0.5] * 6], True), (None, False)):
         names, values = splat_files.rows([[0, 0, 0]], [[0.5] * 3], 0.5, 0.1, material=material)
         path = splat_files.write(tmp_path / "a.ply", names, values)
-        monkeypatch.setattr(splats, "select_alone", lambda *_: None)
+        monkeypatch.setattr(splats.selection, "select_alone", lambda *_: None)
         thing, _ = splats.add(bpy.context, path, "a", "Z_UP")
         assert bool(splat_drawing.inputs(thing)) == drawn
 

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs belongs to the scene and the objects that it began with, wherever the artist looks and works meanwhile."""
+
+import json
+import time
+from types import SimpleNamespace
+
+import bpy
+import numpy as np
+import pytest
+from limelight import preferences
+from limelight.operators import engine_session, run_operator
+from limelight.operators.batch_runs import AddShotsRun
+from limelight.operators.estimate_frames_run import EstimateFramesRun
+from limelight.operators.splat_capture import CaptureRun
+from limelight.operators.splat_import import SplatRun
+from limelight.operators.splat_relight import ProxyRun
+from limelight.scene import compat, pixels, splat_drawing
+from limelight.tests.addon import splat_files
+
+TELL = SimpleNamespace(report=lambda *_: None)
+
+
+def sky(scene, red):
+    """Light a scene by one colour."""
+    scene.world = bpy.data.worlds.new("Sky")
+    tree = compat.node_tree(scene.world)
+    tree.nodes.clear()
+    shown, out = tree.nodes.new("ShaderNodeBackground"), tree.nodes.new("ShaderNodeOutputWorld")
+    shown.inputs["Color"].default_value = (red, 0, 0, 1)
+    tree.links.new(shown.outputs[0], out.inputs["Surface"])
+
+
+@pytest.fixture
+def other(engine, scene, camera, tmp_path):
+    """The scene saved, rendered quickly in red light, and another one, green: ``other()`` opens that in the window."""
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "two.blend"))
+    scene.limelight.source, scene.frame_end = "SCENE", 2
+    scene.limelight.frames.use = True
+    sky(scene, 0.5)
+    second = bpy.data.scenes.new("Second")
+    second.render.resolution_x, second.render.resolution_y = 64, 36
+    second.camera = bpy.data.objects.new("Eye", camera.data)
+    second.collection.objects.link(second.camera)
+    sky(second, 0.0)
+
+    def show(name="Second"):
+        bpy.context.window_manager.windows[0].scene = bpy.data.scenes[name]
+        assert bpy.context.scene.name == name
+
+    return show
+
+
+def message():
+    """What the panels tell of the last run."""
+    return bpy.context.window_manager.limelight.message
+
+
+def finish(run, captured=None):
+    """Play a run on to its end, as the window does."""
+    while captured is None:
+        captured = run_operator._capture(TELL, bpy.context, run)
+    if not captured:
+        return {"CANCELLED"}
+    while not run.over:
+        run.step()
+        time.sleep(0.01)
+    return run_operator._finish(TELL, bpy.context, run)
+
+
+@pytest.mark.parametrize("kind", [EstimateFramesRun, lambda context: AddShotsRun(context, ["Camera"])])
+def test_frames_are_those_of_the_scene_that_the_run_began_in(other, kind, tmp_path):
+    scene = bpy.context.scene
+    run = kind(bpy.context)
+    engine_session.begin(run)
+    assert run_operator._capture(TELL, bpy.context, run) is None
+    other()
+    scene.name, scene.camera.name = "Renamed", "Renamed eye"
+    while run_operator._capture(TELL, bpy.context, run) is None:
+        assert bpy.context.scene.name == "Second"
+    engine_session.abandon()
+    pictures = sorted((tmp_path / "limelight").rglob("pictures/*.exr"))
+    assert [path.stem for path in pictures] == ["0001", "0002"]
+    assert all(pixels.read(path)[..., 0].max() > 0.1 for path in pictures), "the scene's own red light"
+
+
+def test_probes_are_found_by_their_new_names_and_settings_are_those_of_the_start(other):
+    scene, probe = bpy.context.scene, bpy.data.objects["Probe"]
+    scene.limelight.quality = "DRAFT"
+    run = EstimateFramesRun(bpy.context)
+    engine_session.begin(run)
+    assert run_operator._capture(TELL, bpy.context, run) is None
+    probe.name, scene.limelight.quality = "Table", "HIGH"
+    assert finish(run) == {"FINISHED"}
+    assert probe.limelight.environment.name == "Table light" and "light of Table" in message()
+    asked = json.loads((preferences.ROOT / "asked.json").read_text())
+    assert (asked["quality"], asked["probes"]) == ("draft", [{"name": "Probe"}])
+
+
+@pytest.mark.parametrize(("blocks", "told"), [("objects", "the probes are gone"), ("scenes", "“Scene” is gone")])
+def test_probes_or_a_scene_that_are_gone_are_a_sentence(other, blocks, told):
+    gone = {"objects": bpy.data.objects["Probe"], "scenes": bpy.context.scene}[blocks]
+    run = EstimateFramesRun(bpy.context)
+    engine_session.begin(run)
+    assert run_operator._capture(TELL, bpy.context, run) is None
+    other()
+    getattr(bpy.data, blocks).remove(gone)
+    assert finish(run) == {"CANCELLED"}
+    assert told in message() and engine_session.running_run() is None
+
+
+@pytest.fixture
+def packed(other, tmp_path):
+    """Splats that only the engine reads, with the stand-in's answers about splats."""
+    names, values = splat_files.rows(np.eye(3), np.full((3, 3), 0.5), 0.5, 0.1)
+    splat_files.write(preferences.ROOT / "answer" / "splats.ply", names, values)
+    points, faces = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)], [(0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3)]
+    splat_files.write_mesh(preferences.ROOT / "answer" / "proxy.ply", points, faces)
+    (tmp_path / "packed.spz").write_bytes(b"packed")
+    return tmp_path / "packed.spz"
+
+
+def edit(name):
+    """Add a cube to the scene of the window and go into its Edit Mode."""
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.context.object.name = name
+    bpy.ops.object.mode_set(mode="EDIT")
+    return bpy.context.object
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_splats_come_into_their_scene_and_leave_an_edited_object_in_its_mode(packed, other, elsewhere):
+    scene = bpy.context.scene
+    run = SplatRun(bpy.context, packed, "AUTO")
+    engine_session.begin(run)
+    if elsewhere:
+        other()
+    cube = edit("Edited")
+    assert finish(run) == {"FINISHED"}
+    (thing,) = (found for found in bpy.data.objects if splat_drawing.is_splats(found))
+    assert list(thing.users_scene) == [scene] and scene.cycles.transparent_max_bounces >= 1024
+    assert bpy.context.mode == "EDIT_MESH" and bpy.context.view_layer.objects.active == cube
+    assert scene.view_layers[0].objects.active == (thing if elsewhere else cube)
+
+
+def test_a_shadow_mesh_finds_splats_with_a_new_name_in_another_scene(packed, other):
+    scene = bpy.context.scene
+    assert bpy.ops.limelight.import_splats(filepath=str(packed)) == {"FINISHED"}
+    thing = bpy.context.view_layer.objects.active
+    run = ProxyRun(bpy.context, thing.name, 16)
+    engine_session.begin(run)
+    thing.name = "Vase"
+    other()
+    cube = edit("Edited")
+    assert finish(run) == {"FINISHED"} and "shadows of “Vase”" in message()
+    (proxy,) = thing.children
+    assert list(proxy.users_scene) == [scene]
+    assert bpy.context.mode == "EDIT_MESH" and bpy.context.view_layer.objects.active == cube
+
+
+def test_a_capture_goes_on_with_what_got_another_name(other, tmp_path):
+    scene, settings = bpy.context.scene, bpy.context.scene.limelight.capture
+    settings.folder, settings.views, settings.size, settings.samples = str(tmp_path / "captures"), 8, 32, 1
+    bpy.ops.mesh.primitive_cube_add(size=1)
+    cube = bpy.context.object
+    run = CaptureRun(bpy.context, [cube.name])
+    engine_session.begin(run)
+    assert run_operator._capture(TELL, bpy.context, run) is True
+    scene.name, cube.name = "Renamed", "Vase"
+    other()
+    assert finish(run, captured=True) == {"FINISHED"}
+    assert scene.limelight.capture.source == str(tmp_path / "captures" / "Cube")
+
+
+def test_a_crop_box_leaves_edited_splats_in_reach(packed):
+    assert bpy.ops.limelight.import_splats(filepath=str(packed)) == {"FINISHED"}
+    thing = bpy.context.view_layer.objects.active
+    bpy.ops.object.mode_set(mode="EDIT")
+    assert bpy.ops.limelight.crop_splats() == {"FINISHED"}
+    assert bpy.context.mode == "EDIT_MESH" and bpy.context.view_layer.objects.active == thing
