@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
 import json
 import os
 import re
@@ -33,16 +34,16 @@ def choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict[
 
 
 def _choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict[str, Any]], anew: bool) -> Path:
-    newest_one = newest(base, name)
-    if newest_one is not None and not anew:
-        known = _read(newest_one / SHOT)
+    there, now = _all(base, name), json.loads(json.dumps({"told": told, "entries": entries}))
+    # Files that lie side by side have their shots here in turn. Of renders only the last may be gone on with.
+    for folder in [] if anew else there[:1] if of_scene(told) else there:
+        known = _read(folder / SHOT)
         before = known.get("entries", {})
-        now = json.loads(json.dumps({"told": told, "entries": entries}))
         same = all(before[number] == entry for number, entry in now["entries"].items() if number in before)
-        if known.get("told") == now["told"] and same and not _is_over(newest_one, told):
-            _write(newest_one / SHOT, {"told": told, "entries": {**before, **now["entries"]}})
-            return newest_one
-    folder = base / f"{name}_{_count(newest_one) + 1:03d}"
+        if known.get("told") == now["told"] and same and not _is_over(folder, told):
+            _write(folder / SHOT, {"told": told, "entries": {**before, **now["entries"]}})
+            return folder
+    folder = base / f"{name}_{_count(there[0]) + 1 if there else 1:03d}"
     folder.mkdir(parents=True)
     _write(folder / SHOT, {"told": told, "entries": entries})
     return folder
@@ -107,14 +108,27 @@ def forget_pictures(folder: Path) -> None:
 
 
 def newest(base: Path, name: str) -> Path | None:
-    """The last folder of this name."""
-    folders = base.glob(f"{name}_*") if base.is_dir() else ()
+    """The folder of this name that was asked for last."""
+    return max(_all(base, name), key=_asked_at, default=None)
+
+
+def _all(base: Path, name: str) -> list[Path]:
+    """The folders of this name, the last made first."""
+    folders = base.glob(f"{glob.escape(name)}_*") if base.is_dir() else ()
     there = (path for path in folders if re.fullmatch(r"\d{3,}", path.name[len(name) + 1 :]))
-    return max(there, key=_count, default=None)
+    return sorted(there, key=_count, reverse=True)
 
 
-def _count(folder: Path | None) -> int:
-    return 0 if folder is None else int(folder.name.rpartition("_")[2])
+def _asked_at(folder: Path) -> tuple[int, int]:
+    """Orders folders by when they were asked for; one that cannot be read comes first."""
+    try:
+        return (folder / SHOT).stat().st_mtime_ns, _count(folder)
+    except OSError:
+        return 0, _count(folder)
+
+
+def _count(folder: Path) -> int:
+    return int(folder.name.rpartition("_")[2])
 
 
 def _read(path: Path) -> dict[str, Any]:

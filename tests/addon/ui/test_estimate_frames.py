@@ -145,6 +145,21 @@ def test_a_picture_that_changed_makes_another_shot(moving, tmp_path):
     assert Path(asked()["out"]).name == "Scene_002"
 
 
+def test_files_in_one_folder_go_on_with_their_own_shots(moving, tmp_path):
+    """Two .blend files side by side, as artists keep shots, share the folder and the scene's usual name."""
+    camera, out = moving.camera.data, []
+    for angle in (0.9, 1.1, 0.9, 1.1):
+        camera.angle = angle
+        bpy.ops.limelight.estimate()
+        out.append(Path(asked()["out"]).name)
+        watch.refresh(bpy.context)
+    assert out == ["Scene_001", "Scene_002"] * 2
+    camera.angle, moving.frame_end = 0.9, 5
+    bpy.ops.limelight.estimate()
+    (tmp_path / "limelight" / "Scene_001" / "frames" / "0003.json").unlink()
+    assert shot_range.progress(moving, tmp_path / "limelight") == (3, 0, 4)
+
+
 def test_a_render_of_the_scene_is_taken_anew_each_time(moving):
     moving.limelight.source = "SCENE"
     moving.world = bpy.data.worlds.new("Sky")
