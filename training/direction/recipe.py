@@ -43,6 +43,8 @@ def reproduce(
     """
     if scenes == 0 and hdris is None:
         raise BadInput("There is nothing to train on.", "Give --scenes above 0, or --hdris.")
+    if scenes == 1 and hdris is None:
+        raise BadInput("One scene leaves nothing to train on.", "Use at least 2 scenes, or give --hdris.")
     data, samples = out / "data", out / "scenes"
     if scenes:
         from ...synthesis.samples import write_samples

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from ...backend.devices import pick_device
-from .examples import LightSets
+from ...backend.errors import BadInput
+from .examples import VALIDATION, LightSets
 from .train import Recipe, read_sets, train
 
 #: Which seed the first room has; evaluation rooms are of ten million and more.
@@ -55,6 +56,9 @@ def reproduce(
     """
     from ...synthesis.light_sets import grey_room, write_light_sets
 
+    # Two rooms to validate on; with none asked for, those that are there are taken.
+    if 0 < scenes <= VALIDATION:
+        raise BadInput(f"{scenes} rooms leave too few to validate on.", f"Use more than {VALIDATION} scenes.")
     data = out / "scenes"
     report(f"Ray tracing {scenes} rooms, each once per light source, into {data}")
     write_light_sets(data, FIRST_SCENE, scenes, workers, hdri_folder=hdris)

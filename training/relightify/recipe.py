@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...backend.devices import pick_device
-from .train import Recipe, train
+from ...backend.errors import BadInput
+from .train import LEAST, Recipe, train
 
 #: Seed of the first head; evaluation has seeds of ten million and more.
 FIRST_HEAD = 0
@@ -30,6 +31,8 @@ def reproduce(
     """
     from ...synthesis.faces import write_faces
 
+    if 0 < scenes < LEAST:
+        raise BadInput(f"{scenes} heads are too few to train on.", f"Use at least {LEAST} scenes.")
     data = out / "heads"
     report(f"Making {scenes} heads in {data}")
     write_faces(data, FIRST_HEAD, scenes, workers, hdri_folder=hdris)

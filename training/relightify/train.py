@@ -30,6 +30,8 @@ from .examples import Batch, Draw, Heads, Units, error_weight, find_heads, stati
 WEIGHTS = "prior_embedded.safetensors"
 #: Heads that are not trained on, the last of the shards.
 HELD = 20
+#: Heads without which none would be held back.
+LEAST = 10
 
 
 @dataclass(frozen=True)
@@ -114,11 +116,11 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
     weights; in the end with them as they ship, too. Heads that are added before a run goes on are learnt from.
     """
     heads = find_heads(recipe.data)
-    held = min(HELD, len(heads) // 10)
+    held = min(HELD, len(heads) // LEAST)
     numbers, last = list(range(len(heads) - held)), list(range(len(heads) - held, len(heads)))
     if not held:
         raise BadInput(
-            f"{recipe.data} holds {len(heads)} heads.", "Make at least 10 with 'limelight synthesize faces'."
+            f"{recipe.data} holds {len(heads)} heads.", f"Make at least {LEAST} with 'limelight synthesize faces'."
         )
     units = units_of(recipe, heads, numbers)
     cases, draw = hidden_half(heads, last), Draw(heads, numbers, units, recipe.seed)

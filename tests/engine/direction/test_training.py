@@ -230,6 +230,8 @@ def test_unknown_forms_and_empty_recipes_are_refused(tmp_path):
         network_of("none", None)
     with pytest.raises(BadInput, match="nothing to train on"):
         reproduce(tmp_path, scenes=0)
+    with pytest.raises(BadInput, match="at least 2 scenes"):
+        reproduce(tmp_path, scenes=1)
     with pytest.raises(BadInput, match="no panoramas"):
         reproduce(tmp_path, scenes=0, hdris=tmp_path / "none")
     with pytest.raises(BadInput, match="no training shards"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from limelight.backend.errors import BadInput
 from limelight.backend.luminet.embedded import load_relighter
 from limelight.backend.luminet.network import LumiNet
 from limelight.synthesis.light_mixtures import SLOTS, draw_lightings, read_light_set
@@ -80,3 +81,9 @@ def test_data_and_training_at_once_leave_weights_that_load(tmp_path: Path, monke
     log = [json.loads(line) for line in (tmp_path / "run" / "phase_4" / "log.jsonl").read_text().splitlines()]
     assert log[-1]["rooms"] == 22 and log[-2]["steps"] == log[-2]["step"]
     assert sum("Phase" in line for line in lines) == 4
+
+
+def test_too_few_rooms_are_told_before_any_is_traced(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="Use more than 20 scenes"):
+        recipe.reproduce(tmp_path, scenes=1)
+    assert not any(tmp_path.iterdir())

@@ -14,7 +14,7 @@ from limelight.backend.relightify.network import PATCH, PriorConfig, PriorNet, f
 from limelight.backend.relightify.prior import load_prior
 from limelight.backend.relightify.quantised import unpack
 from limelight.synthesis.face_masks import draw_mask
-from limelight.training.relightify import examples
+from limelight.training.relightify import examples, recipe
 from limelight.training.relightify.train import PriorTrainer, Recipe, train
 from safetensors.torch import load_file, save_file
 
@@ -146,3 +146,9 @@ def test_too_few_heads_are_refused(tmp_path, small):
     write_heads(tmp_path, 5)
     with pytest.raises(BadInput, match="5 heads"):
         train(Recipe(tmp_path, tmp_path / "out"))
+
+
+def test_too_few_heads_are_told_before_any_is_made(tmp_path):
+    with pytest.raises(BadInput, match="at least 10 scenes"):
+        recipe.reproduce(tmp_path, scenes=9)
+    assert not any(tmp_path.iterdir())
