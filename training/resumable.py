@@ -14,15 +14,18 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from ..backend.errors import BadInput
 from .pace import Pace
 
 #: Optimiser steps between lines of the log.
 LOG_EVERY = 20
+#: What helps where data are damaged.
+MADE_ANEW = "Remove it and run the same again, which makes it anew."
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 #: What a line of the log tells beside step and seconds, by name.
 Entry = Mapping[str, object]
@@ -109,7 +112,12 @@ class Resumable:
 
     def _restore(self) -> None:
         device = next(iter(self.trained.values())).device
-        with safe_open(self.checkpoint, "pt", device=str(device)) as file, torch.no_grad():
+        remedy = "Remove it to begin this training anew, or put a whole one of the same recipe there."
+        with (
+            whole(self.checkpoint, remedy),
+            safe_open(self.checkpoint, "pt", device=str(device)) as file,
+            torch.no_grad(),
+        ):
             self.step = int(file.metadata()["step"])
             for name, parameter in self.trained.items():
                 parameter.copy_(file.get_tensor(f"net.{name}"))
@@ -175,6 +183,26 @@ class Resumable:
                         for entry in validate():
                             tell(entry)
         self.accelerator.wait_for_everyone()
+
+
+@contextmanager
+def whole(path: Path, remedy: str = MADE_ANEW) -> Iterator[None]:
+    """Raises :class:`BadInput` with the ``remedy`` if a safetensors file is damaged, or is not what its reader expects.
+
+    What is read inside may be in the memory of a device; running short of that is no fault of the file.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise BadInput(f"{path} is damaged or of another kind ({type(error).__name__}).", remedy) from error
+
+
+def read_shard(path: Path) -> dict[str, Tensor]:
+    """A file of training data; raises :class:`BadInput` if it is damaged."""
+    with whole(path):
+        return load_file(path)
 
 
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:

@@ -15,7 +15,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..backend.devices import half_precision
-from .resumable import Entry, Resumable, write
+from .resumable import Entry, Resumable, whole, write
+
+#: What helps where the weights to begin from are damaged.
+OTHER_START = "Give other weights to begin from, or remove these where a training made them."
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ class Trainer(Resumable):
         half = half_precision(recipe.device) == torch.bfloat16
         accelerator = Accelerator(mixed_precision="bf16" if half else "no", cpu=recipe.device == "cpu")
         if recipe.start is not None:
-            net.load_state_dict(self.exported(recipe.start), strict=False)
+            with whole(recipe.start, OTHER_START):
+                net.load_state_dict(self.exported(recipe.start), strict=False)
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net = accelerator.prepare(net)
         self.plain = accelerator.unwrap_model(self.net)

@@ -11,17 +11,19 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
 from ...backend.errors import BadInput
 from ...backend.limo.job import placement
+from ...backend.limo.output import write_json
 from ...backend.optics import exr
 from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
 from ...backend.optics.exposure import auto_exposure_gain
 from ..limo.crops import load_panoramas, rotation
+from ..resumable import read_shard
 
 SHARD = 128
 #: Stored views have no more pixels than this: somewhat more than the network looks at.
@@ -115,8 +117,13 @@ def smaller(shot: Shot) -> Shot:
 
 
 def write_shards(shots: Iterator[tuple[str, Shot]], folder: Path, prefix: str) -> int:
-    """Write the views as shards ``PREFIX_WxH_NNNN.safetensors``; returns how many views there were."""
+    """Write the views as shards ``PREFIX_WxH_NNNN.safetensors``; returns how many views there were.
+
+    Shards of a broken run are removed first; ``PREFIX.json`` tells in the end which there are (:func:`are_whole`).
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    for path in (folder / f"{prefix}.json", *folder.glob(f"{prefix}_*.safetensors")):
+        path.unlink(missing_ok=True)
     waiting: dict[tuple[int, int], list[Shot]] = {}
     numbers: dict[tuple[int, int], int] = {}
 
@@ -143,14 +150,26 @@ def write_shards(shots: Iterator[tuple[str, Shot]], folder: Path, prefix: str) -
             flush(size)
     for size in list(waiting):
         flush(size)
+    if total:
+        names = [path.name for path in sorted(folder.glob(f"{prefix}_*.safetensors"))]
+        write_json(folder / f"{prefix}.json", {"shards": names})
     return total
+
+
+def are_whole(folder: Path, prefix: str) -> bool:
+    """Whether all shards that :func:`write_shards` was to write are there."""
+    try:
+        told = json.loads((folder / f"{prefix}.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    return all((folder / name).is_file() for name in told["shards"])
 
 
 class Shards:
     """All views of some shards, memory-mapped."""
 
     def __init__(self, paths: list[Path]) -> None:
-        self._shards = [load_file(path) for path in paths]
+        self._shards = [read_shard(path) for path in paths]
         self._ends = np.cumsum([len(shard["focal"]) for shard in self._shards])
 
     def __len__(self) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from ...backend.devices import pick_device
 from ...backend.errors import BadInput
-from .examples import Shot, crop_shots, find_shots, write_shards
+from .examples import Shot, are_whole, crop_shots, find_shots, write_shards
 from .train import Recipe, train
 
 #: Seeds of the traced views: the first ones are for validation; LIMO's scenes begin at 0, evaluation at ten million.
@@ -43,14 +44,16 @@ def reproduce(
 
         report(f"Ray tracing {scenes} views into {out / 'views'}")
         write_views(out / "views", FIRST_VIEW, scenes, hdri_folder=hdris, samples=6)
+    folders = {"views": out / "views", "rooms": out / "rooms", "blender": views}
     sources: dict[str, Callable[[], Iterator[tuple[str, Shot]]]] = {
-        "views": lambda: find_shots(out / "views"),
-        "rooms": lambda: find_shots(out / "rooms"),
-        "blender": lambda: find_shots(views or out / "none"),
-        "crops": lambda: crop_shots(hdris, CROPS, 5) if hdris else iter(()),
+        kind: partial(find_shots, folder) for kind, folder in folders.items() if folder is not None and folder.is_dir()
     }
+    if hdris is not None:
+        sources["crops"] = partial(crop_shots, hdris, CROPS, 5)
+    # Shards whose source is not given, or gone, are used as they are.
     for kind, make in sources.items():
-        if not list(data.glob(f"{kind}_*.safetensors")):
+        kept = (kind, "validation") if kind == "views" else (kind,)
+        if not all(are_whole(data, name) for name in kept):
             shots = make()
             if kind == "views":
                 held = list(itertools.islice(shots, VALIDATION))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,6 +25,7 @@ from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
 from ...backend.optics.exposure import auto_exposure_gain
 from ..limo.crops import ASPECTS, load_panoramas, rotation
+from ..resumable import read_shard
 
 Example = dict[str, Tensor]
 SHARD = 256
@@ -113,7 +114,7 @@ class Shards:
     """All examples of some shards, memory-mapped where they lie."""
 
     def __init__(self, paths: list[Path]) -> None:
-        self._shards = [load_file(path) for path in paths]
+        self._shards = [read_shard(path) for path in paths]
         self._ends = np.cumsum([len(shard["lens"]) for shard in self._shards])
 
     def __len__(self) -> int:

@@ -24,6 +24,7 @@ from ...backend.optics.exposure import srgb_eotf
 from ...backend.optics.sphere import SphereView
 from ...synthesis.samples import EVALUATION_SEEDS
 from ..augment import develop, haze
+from ..resumable import whole
 from .crops import load_panoramas, random_crop
 
 SHARD = 256
@@ -181,7 +182,8 @@ class Shards:
         self._weights = torch.tensor([float(self._shares.get(name, 1)) for name in sources])
 
     def _read(self, path: Path) -> Example:
-        return {name: value for name, value in load_file(path, self._device).items() if name in LEARNT}
+        with whole(path):
+            return {name: value for name, value in load_file(path, self._device).items() if name in LEARNT}
 
     def _rows(self, shards: list[int]) -> Tensor:
         starts = np.concatenate([[0], self._ends])
@@ -213,7 +215,8 @@ def mean_environment(folder: Path) -> Tensor:
     """
     total, count = torch.zeros(32, 64, 3), 0
     for path in sorted(folder.glob("*.safetensors")):
-        environments = load_file(path)["environment"].float()
+        with whole(path):
+            environments = load_file(path)["environment"].float()
         total += encode_radiance(environments).sum(0)
         count += len(environments)
     return decode_radiance(total / count)

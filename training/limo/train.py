@@ -23,9 +23,9 @@ from ...backend.devices import autocast
 from ...backend.limo.embedded.encode import flip, to_code
 from ...backend.limo.embedded.model import PainterConfig, SphereUNet
 from ...backend.limo.embedded.paint import shifted
-from ..resumable import Entry, Resumable, write, write_recipe
+from ..resumable import Entry, Resumable, whole, write, write_recipe
+from ..trainer import OTHER_START, warm_cosine
 from ..trainer import Recipe as BaseRecipe
-from ..trainer import warm_cosine
 from .examples import Example, Shards, by_source
 
 #: Weights of the code's channels in the loss: brightness matters more than colour, and has the same spread.
@@ -59,7 +59,8 @@ class Trainer(Resumable):
         self.net = SphereUNet(recipe.network).to(self.device, memory_format=layout)  # type: ignore[call-overload]
         self.flow_loss = accelerator.prepare_model(FlowLoss(self.net), device_placement=False)
         if recipe.start is not None:
-            self.net.load_state_dict(load_file(recipe.start))
+            with whole(recipe.start, OTHER_START):
+                self.net.load_state_dict(load_file(recipe.start))
         learnt, checkpoint = dict(self.net.named_parameters()), recipe.out / "checkpoint.safetensors"
         adam: dict[str, Any] = {"betas": (0.9, 0.98), "weight_decay": 0.01}
         super().__init__(accelerator, learnt, recipe.learning_rate, checkpoint, recipe.ema, **adam)

@@ -15,9 +15,9 @@ from torch import nn
 
 from ...backend.luminet.embedded import apply_ratio
 from ...backend.luminet.network import LARGEST_RATIO, RATIO_SCALE, SIZE, LumiNet
-from ..resumable import Entry, write_recipe
+from ..resumable import Entry, whole, write_recipe
+from ..trainer import OTHER_START, Trainer
 from ..trainer import Recipe as BaseRecipe
-from ..trainer import Trainer
 from .examples import Batch, LightSets
 from .losses import IntrinsicsLoss, RatioLoss
 
@@ -53,7 +53,8 @@ class LumiNetTrainer(Trainer):
     def __init__(self, recipe: Recipe) -> None:
         net = LumiNet()
         if recipe.start is not None:
-            net.load_state_dict({k: v.float() for k, v in load_file(recipe.start).items()})
+            with whole(recipe.start, OTHER_START):
+                net.load_state_dict({k: v.float() for k, v in load_file(recipe.start).items()})
         names, loss = STAGES[recipe.stage]
         for name, parameter in net.named_parameters():
             parameter.requires_grad_(name.startswith(names))

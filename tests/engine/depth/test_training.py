@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from limelight.benchmarks.depth.score import score
 from limelight.benchmarks.limo.probe_set import write_crops
 from limelight.synthesis.samples import save_sample
 from limelight.training import augment
+from limelight.training.depth import examples, recipe
 from limelight.training.depth import train as training
 from limelight.training.depth.batch import Batch, mirrored, small_turn, turned
 from limelight.training.depth.examples import Shards, Shot, find_shots, write_shards
@@ -119,6 +122,47 @@ def test_a_broken_run_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: p
     assert any(float(whole[name].float().std()) > 0 for name in whole)
     with pytest.raises(BadInput, match="no training shards"):
         training.train(replace(base, data=tmp_path / "none"), lambda text: None)
+
+
+def test_shards_of_a_broken_run_are_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examples, "SHARD", 2)
+    samples(tmp_path / "views", 5)
+
+    def broken() -> Iterator[tuple[str, Shot]]:
+        yield from itertools.islice(find_shots(tmp_path / "views"), 3)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(broken(), tmp_path / "run" / "data", "blender")
+    monkeypatch.setattr(recipe, "train", lambda made, report: made.data)
+    for _ in range(2):
+        told: list[str] = []
+        data = recipe.reproduce(tmp_path / "run", scenes=0, views=tmp_path / "views", device="cpu", report=told.append)
+        shards = sorted(data.glob("blender_*.safetensors"))
+        assert len(Shards(shards)) == 5
+    assert not told, "what is whole is kept"
+    shards[1].write_bytes(shards[1].read_bytes()[:-9])
+    with pytest.raises(BadInput, match=r"damaged.*Remove it and run the same again"):
+        Shards(shards)
+    shards[1].unlink()
+    recipe.reproduce(tmp_path / "run", scenes=0, views=tmp_path / "views", device="cpu", report=told.append)
+    assert told == ["blender: 5 views"] and len(Shards(shards)) == 5
+
+
+def test_a_damaged_checkpoint_is_told_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples(tmp_path / "scenes", 5)
+    write_shards(find_shots(tmp_path / "scenes"), tmp_path / "data", "views")
+    monkeypatch.setattr(training, "DepthNet", lambda: DepthNet(DepthConfig((8, 12, 12, 24), (1, 1, 1), 2)))
+    run = training.Recipe(data=tmp_path / "data", out=tmp_path / "out", steps=1, batch=2, warmup=1)
+    weights = training.train(run, lambda text: None)
+    checkpoint = tmp_path / "out" / "checkpoint.safetensors"
+    for damaged in (checkpoint.read_bytes()[:-100], b"", weights.read_bytes()):
+        checkpoint.write_bytes(damaged)
+        with pytest.raises(BadInput, match=r"checkpoint.safetensors is damaged.*Remove it to begin this training anew"):
+            training.train(run, lambda text: None)
+    (tmp_path / "start.safetensors").write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(BadInput, match=r"start.safetensors is damaged"):
+        training.train(replace(run, out=tmp_path / "new", start=tmp_path / "start.safetensors"), lambda text: None)
 
 
 def test_photographs_stay_pictures_and_haze_knows_depth() -> None:
