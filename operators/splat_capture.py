@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 def base_folder(scene: bpy.types.Scene, name: str) -> Path:
     """Where a capture of something of this name goes."""
+    from ..scene import paths
+
     chosen = scene.limelight.capture.folder
     if chosen:
-        return Path(bpy.path.abspath(chosen)) / bpy.path.clean_name(name)
+        return paths.of_setting(chosen) / bpy.path.clean_name(name)
     home = Path(bpy.data.filepath).parent if bpy.data.filepath else preferences.user_folder()
     return home / "captures" / bpy.path.clean_name(name)
 

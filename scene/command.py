@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import bpy
 
 from . import camera as cameras
-from . import capture, compat, domes, lamps, probes, problems, results, shot_range, splat_command, world
+from . import capture, compat, domes, lamps, paths, probes, problems, results, shot_range, splat_command, world
 
 if TYPE_CHECKING:
     from ..bridge import Engine, Job
@@ -79,7 +79,7 @@ def _light(context: bpy.types.Context, options: argparse.Namespace) -> int:
                 context.scene.frame_set(frame)
                 render_to(context.scene, options.render)
     if options.save:
-        bpy.ops.wm.save_as_mainfile(filepath=str(Path(options.save).resolve()), copy=True)
+        bpy.ops.wm.save_as_mainfile(filepath=str(paths.of_argument(options.save)), copy=True)
     return 0
 
 

@@ -29,7 +29,10 @@ def choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict[
     for _ in range(3):
         # Two computers that take parts of one shot may meet here; the second goes on in the first's folder.
         with contextlib.suppress(FileExistsError):
-            return _choose(base, name, told, entries, anew)
+            try:
+                return _choose(base, name, told, entries, anew)
+            except (NotADirectoryError, FileNotFoundError, PermissionError) as error:
+                raise OSError(f"the folder {base} cannot be written to ({error.strerror}): choose another") from error
     raise OSError(f"no folder can be made in {base}; choose another")
 
 

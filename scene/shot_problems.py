@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 
 import bpy
 
-from . import frames, shot_range
+from . import frames, paths, shot_range
 from .problems import Problem
 
 _SETTINGS = "scene.limelight.frames"
@@ -28,9 +29,21 @@ def find(scene: bpy.types.Scene) -> Iterator[Problem]:
 
 def folder(scene: bpy.types.Scene) -> Iterator[Problem]:
     """Whether there is a place for files that Blender does not pack."""
-    if scene.limelight.frames.folder.startswith("//") and not bpy.data.filepath:
+    chosen = scene.limelight.frames.folder
+    if paths.is_foreign(chosen):
+        yield _elsewhere(f"The folder “{chosen}” is one of Windows")
+        return
+    base = shot_range.base(scene)
+    if not base.is_absolute() and not bpy.data.filepath:
         text = "The light of the frames is kept beside the file, and that is not saved yet"
         yield Problem(text, "wm.save_as_mainfile", "Save the file")
+    elif any(os.path.isfile(part) for part in (base, *base.parents)):
+        yield _elsewhere(f"The folder “{chosen}” cannot be made: a file of that name is in its way")
+
+
+def _elsewhere(text: str) -> Problem:
+    tip = "Keep the light of the frames in a folder beside the file"
+    return _setting(text, "Keep it beside the file", f"{_SETTINGS}.folder", shot_range.USUAL, tip)
 
 
 def _plate(scene: bpy.types.Scene, wanted: list[int]) -> Iterator[Problem]:

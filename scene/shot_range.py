@@ -9,7 +9,10 @@ from typing import Any
 
 import bpy
 
-from . import shot_folder
+from . import paths, shot_folder
+
+#: Where light over frames is kept if nothing else was chosen.
+USUAL = "//limelight"
 
 
 def wanted_frames(scene: bpy.types.Scene) -> list[int]:
@@ -21,7 +24,7 @@ def wanted_frames(scene: bpy.types.Scene) -> list[int]:
 
 def base(scene: bpy.types.Scene) -> Path:
     """The folder of all light over frames."""
-    return Path(bpy.path.abspath(scene.limelight.frames.folder))
+    return paths.of_setting(scene.limelight.frames.folder.strip() or USUAL)
 
 
 def ask(settings: Any, text: str, folder: str | None = None) -> None:
@@ -33,7 +36,7 @@ def ask(settings: Any, text: str, folder: str | None = None) -> None:
     settings.own_range = True
     settings.first, settings.last, settings.step = asked.start, asked.stop - 1, asked.step
     if folder:
-        settings.folder = folder
+        settings.folder = str(paths.of_argument(folder))
 
 
 def numbers(text: str) -> range:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bpy
 
-from . import splat_capture
+from . import paths, splat_capture
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,7 +48,7 @@ def run(context: bpy.types.Context, options: argparse.Namespace) -> int:
     python = command.engine_python(context, options.engine)
     if options.train and python is None:
         return command.refuse(command.NO_ENGINE, 3)
-    folder = Path(options.out).resolve()
+    folder = paths.of_argument(options.out)
     _capture(context, options, folder)
     print(folder, flush=True)
     if not options.train:
@@ -76,7 +76,7 @@ def _train(context: bpy.types.Context, options: argparse.Namespace, folder: Path
     from ..bridge.messages import TrainSplats
     from . import command, splats
 
-    out = str(Path(options.train).resolve())
+    out = str(paths.of_argument(options.train))
     asked = TrainSplats(
         str(folder), out, options.iterations, options.resolution, options.gaussians, tone="srgb", device=options.device
     )
@@ -91,5 +91,5 @@ def _train(context: bpy.types.Context, options: argparse.Namespace, folder: Path
     print(f"{out}  ({job.result['gaussians']} Gaussians; PSNR in dB after each stage: {levels})", flush=True)
     if options.save:
         splats.add(context, Path(out), Path(out).stem, "Z_UP")
-        bpy.ops.wm.save_as_mainfile(filepath=str(Path(options.save).resolve()), copy=True)
+        bpy.ops.wm.save_as_mainfile(filepath=str(paths.of_argument(options.save)), copy=True)
     return 0

@@ -200,6 +200,30 @@ def test_ranges_that_cannot_be_are_repaired_by_a_button(moving):
     assert told() == [] and not settings.own_range
 
 
+@pytest.mark.parametrize(("folder", "place"), [("", "limelight"), ("//light\\v2", "light/v2"), ("maps", "maps")])
+def test_a_folder_that_is_no_whole_path_starts_at_the_file(moving, tmp_path, monkeypatch, folder, place):
+    monkeypatch.chdir("/")
+    moving.limelight.frames.folder = folder
+    bpy.ops.limelight.estimate()
+    assert asked()["out"] == str(tmp_path / place / "Scene_001")
+
+
+@pytest.mark.parametrize("folder", ["C:\\shots\\light", "//photo.txt/light"])
+def test_a_folder_that_cannot_be_is_told_with_a_button(moving, tmp_path, folder):
+    (tmp_path / "photo.txt").write_text("")
+    moving.limelight.frames.folder = folder
+    ((text, _name, repair),) = told()
+    assert f"“{folder}”" in text
+    bpy.ops.limelight.repair(**repair)
+    assert told() == [] and moving.limelight.frames.folder == "//limelight"
+
+
+def test_a_folder_that_cannot_be_written_to_is_a_sentence(moving):
+    moving.limelight.frames.folder = "/proc/light"
+    with pytest.raises(RuntimeError, match=r"the folder /proc/light cannot be written to .*: choose another"):
+        bpy.ops.limelight.estimate()
+
+
 def test_an_unsaved_file_has_no_place_for_sequences(engine, scene):
     scene.limelight.frames.use = True
     ((text, operator, _),) = told()

@@ -149,7 +149,8 @@ def test_the_panel_offers_both_and_shows_progress(cube, scene, draw):
 
 def test_the_command_captures_trains_and_saves(photos, cube, scene, tmp_path, capfd):
     out, saved = tmp_path / "seen", tmp_path / "with splats.blend"
-    line = ["capture", "--object", "Cube", "--out", str(out), "--views", "8", "--size", "32", "--samples", "1"]
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    line = ["capture", "--object", "Cube", "--out", "//seen", "--views", "8", "--size", "32", "--samples", "1"]
     assert command.main(line) == 0 and (out / "transforms_train.json").is_file()
     when = (out / "train" / "view_0000.png").stat().st_mtime_ns
     engine = ["--engine", preferences.addon_preferences(bpy.context).existing_python]
