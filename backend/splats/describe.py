@@ -56,5 +56,7 @@ def converted(
         cloud = cloud[cloud.opacity >= least_opacity]
         if not len(cloud):
             raise BadInput(f"No Gaussian has an opacity of {least_opacity} or more.", "Use a smaller --least-opacity.")
-    notes = loaded.notes + formats.write(cloud, out, loaded.format if axes == "turn" else None)
+    notes = loaded.notes + formats.write(
+        cloud, out, loaded.format if axes == "turn" else None, y_up=loaded.format.y_up
+    )
     return {"out": str(out), "count": len(cloud), "bytes": out.stat().st_size, "notes": notes}

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..cloud import DC, Splats
 from .checks import Notes, Source, damaged, degree_of
-from .ply_table import Header, columns, header_text, read_table
+from .ply_table import Y_UP, Header, columns, header_text, read_table
 
 Array = np.ndarray[Any, Any]
 
@@ -98,8 +98,11 @@ def _rotation(words: Array) -> Array:
     return quats
 
 
-def write(splats: Splats, file: BinaryIO, notes: Notes) -> None:
-    """Write the form with bounds of colours, Gaussians along a Morton curve so that chunks are compact."""
+def write(splats: Splats, file: BinaryIO, notes: Notes, y_up: bool = False) -> None:
+    """Write the form with bounds of colours, Gaussians along a Morton curve so that chunks are compact.
+
+    ``y_up``: its axes are glTF's.
+    """
     if splats.material is not None:
         notes.add("Compressed PLY holds no material; write plain PLY or GLB to keep it.")
     order = morton_order(splats.means)
@@ -129,7 +132,7 @@ def write(splats: Splats, file: BinaryIO, notes: Notes) -> None:
         rest = splats.sh[:, 1:].transpose(0, 2, 1).reshape(len(splats), -1)
         packed = np.clip(np.floor((rest / 8 + 0.5) * 256), 0, 255).astype(np.uint8)
         tables.append(("sh", packed.view([(f"f_rest_{index}", "u1") for index in range(packed.shape[1])])[:, 0]))
-    file.write(header_text(tables, []))
+    file.write(header_text(tables, [Y_UP] if y_up else []))
     for _, table in tables:
         file.write(table.tobytes())
 

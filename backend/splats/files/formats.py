@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,6 +19,7 @@ from ..cloud import HIGHEST_DEGREE, Splats
 from ..place import turned, uprighting
 from . import compressed_ply, gltf, ksplat, ply, splat, spz
 from .checks import Notes, Source, damaged, tidied
+from .ply_table import Y_UP
 
 Array = np.ndarray[Any, Any]
 
@@ -91,7 +93,7 @@ def recognised(source: Source) -> Format:
     if start.startswith(b"ply"):
         head = data[:4096].tobytes().partition(b"end_header")[0]
         row = _BY_NAME["compressed-ply" if b"packed_position" in head else "ply"]
-        return replace(row, y_up=f"comment {ply.Y_UP}".encode() in head.splitlines())
+        return replace(row, y_up=f"comment {Y_UP}".encode() in head.splitlines())
     if start == spz.MAGIC or start.startswith(b"\x1f\x8b"):
         return _BY_NAME["spz"]
     if start == b"glTF" or (suffix == ".gltf" and data[:64].tobytes().lstrip().startswith(b"{")):
@@ -124,11 +126,11 @@ def encode(splats: Splats, row: Format, notes: Notes) -> bytes:
     return file.getvalue()
 
 
-def write(splats: Splats, path: Path, turn_from: Format | None = None) -> list[str]:
+def write(splats: Splats, path: Path, turn_from: Format | None = None, *, y_up: bool = False) -> list[str]:
     """Write a cloud; notes say what was left out. The file appears whole or not at all.
 
     ``turn_from`` is the format whose axes the cloud has: it is turned about x so that viewers of both show it upright,
-    but for a cloud with z up in a PLY, which says so. Without it axes stay as they are.
+    but for a cloud with z up in a PLY, which says so. Without it axes stay; ``y_up``: a PLY is to say so of them.
     """
     row, notes = format_for(path), Notes()
     says_so = splats.z_up and row.write is ply.write
@@ -136,6 +138,8 @@ def write(splats: Splats, path: Path, turn_from: Format | None = None) -> list[s
     if turn is not None:
         notes.add(f"Turned about x: {'y is up' if row.y_up else 'y is down'} in this format.")
         splats = turned(splats, turn)
+    if y_up and turn_from is None and row.write in (ply.write, compressed_ply.write):
+        row = replace(row, write=partial(row.write, y_up=True))
     data = encode(splats, row, notes)
     half = path.with_name(path.name + ".part")
     try:

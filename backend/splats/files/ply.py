@@ -17,15 +17,13 @@ from ...errors import BadInput
 from ..cloud import Material, Splats
 from . import compressed_ply
 from .checks import Notes, Source, check_count, degree_of, logit, sigmoid
-from .ply_table import columns, header_text, read_header, read_table
+from .ply_table import Y_UP, Z_UP, columns, header_text, read_header, read_table
 
 Array = np.ndarray[Any, Any]
 
 _BASE = ["x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity"]
 _SCALES = ["scale_0", "scale_1", "scale_2"]
 _ROTATIONS = ["rot_0", "rot_1", "rot_2", "rot_3"]
-#: The header's comments on a cloud whose z is up, or y.
-Z_UP, Y_UP = "z up", "y up"
 #: Names of the material's columns, in a file and as documented.
 MATERIAL = ["albedo_0", "albedo_1", "albedo_2", "metallic", "roughness", "progress"]
 
@@ -86,12 +84,12 @@ def _material(table: Array, names: set[str], notes: Notes) -> Material | None:
     return Material(values[:, :3].copy(), *(values[:, index].copy() for index in (3, 4, 5)))
 
 
-def write(splats: Splats, file: BinaryIO, notes: Notes) -> None:
-    """Write binary PLY with everything that the cloud has."""
+def write(splats: Splats, file: BinaryIO, notes: Notes, y_up: bool = False) -> None:
+    """Write binary PLY with everything that the cloud has; ``y_up``: its axes are glTF's."""
     rest = splats.sh[:, 1:].transpose(0, 2, 1).reshape(len(splats), -1)
     names = [*_BASE[:6], *(f"f_rest_{index}" for index in range(rest.shape[1])), "opacity", *_SCALES, *_ROTATIONS]
     parts = [splats.means, splats.sh[:, 0], rest, logit(splats.opacity)[:, None], np.log(splats.scales), splats.quats]
-    comments = ["Gaussian splats", *([Z_UP] if splats.z_up else [])]
+    comments = ["Gaussian splats", *([Z_UP] if splats.z_up else [Y_UP] if y_up else [])]
     if splats.material is not None:
         material = splats.material
         names += MATERIAL

@@ -17,6 +17,8 @@ from .checks import Source, cut_short, damaged
 
 Array = np.ndarray[Any, Any]
 
+#: The header's comments on a cloud whose z is up, or y.
+Z_UP, Y_UP = "z up", "y up"
 #: A header longer than this is none.
 _LONGEST_HEADER = 1 << 16
 _TYPES = {

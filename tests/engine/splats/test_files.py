@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from limelight.backend.errors import BadInput
 from limelight.backend.splats import place
 from limelight.backend.splats.cloud import Splats
-from limelight.backend.splats.describe import described
+from limelight.backend.splats.describe import converted, described
 from limelight.backend.splats.files import formats
 from limelight.tests.engine.splats import other_files
 from limelight.tests.engine.splats.other_files import cloud, decoded, encoded
@@ -213,6 +214,16 @@ def test_a_ply_that_says_y_up_is_taken_at_its_word(tmp_path: Path) -> None:
         found = formats.read(tmp_path / name).splats.means
         np.testing.assert_allclose(found, read.splats.means @ turn.T, atol=1e-6)
     assert described(tmp_path / "b.ply")["axes"] == "y down by custom"
+
+
+def test_kept_axes_that_have_y_up_are_told_in_ply(tmp_path: Path) -> None:
+    formats.write(cloud(40, 3), tmp_path / "a.glb")
+    chain = ["a.glb", "b.ply", "c.compressed.ply", "d.ply"]
+    for source, out in pairwise(chain):
+        converted(tmp_path / source, tmp_path / out, None, 0.0, "keep", overwrite=False)
+        assert described(tmp_path / out)["axes"] == "y up", out
+    converted(tmp_path / "d.ply", tmp_path / "e.ply", None, 0.0, "turn", overwrite=False)
+    assert described(tmp_path / "e.ply")["axes"] == "y down by custom"
 
 
 def test_turning_between_formats_is_undone_on_the_way_back(tmp_path: Path) -> None:
