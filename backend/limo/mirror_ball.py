@@ -222,7 +222,7 @@ def _find_circle(photo: Photo, name: str, circle: Circle | None) -> Circle:
     if width != height:
         raise BadInput(
             f"{name} is {width}×{height} pixels, not square.",
-            "Crop it to a square that the ball touches on all sides, or say where the ball is.",
+            "Crop it to a square that the ball touches on all sides, or make all around the ball transparent.",
         )
     return Circle(width / 2, height / 2, width / 2)
 

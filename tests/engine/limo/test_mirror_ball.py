@@ -171,7 +171,7 @@ def _bad_cases(folder):
         "no file": ([Shot(folder / "missing.png", 0)], []),
         "different sizes": ([good, small], []),
         "same exposure": ([good, Shot(good.path, 0)], []),
-        "not square": ([wide], []),
+        "transparent": ([wide], []),
         "black": ([black], []),
         "overexposed": ([], [white]),
         "broken.png": ([Shot(folder / "broken.png", 0)], []),
@@ -180,7 +180,7 @@ def _bad_cases(folder):
 
 @pytest.mark.parametrize(
     "says",
-    ["No picture", "no file", "different sizes", "same exposure", "not square", "black", "overexposed", "broken.png"],
+    ["No picture", "no file", "different sizes", "same exposure", "transparent", "black", "overexposed", "broken.png"],
 )
 def test_pictures_that_cannot_be_used_are_refused_with_a_remedy(tmp_path, says):
     mirror, diffuse = _bad_cases(tmp_path)[says]
