@@ -13,7 +13,7 @@ from .batch.commands import app as batch_app
 from .console import fail, run
 from .devices import pick_device
 from .errors import BadInput, LimelightError
-from .options import AsJson, Device, Ray, Seed, parse_probe, read_camera, read_object
+from .options import AsJson, Device, Ray, Seed, camera_params, parse_probe, read_camera, read_object
 from .splats.commands import app as splat_app
 from .workshop import app as workshop_app
 
@@ -23,8 +23,6 @@ app.add_typer(models_app, name="models")
 app.add_typer(splat_app, name="splat")
 app.add_typer(batch_app, name="batch")
 app.add_typer(workshop_app)
-#: What in a camera file is not about its lens.
-_NO_LENS = ("camera_to_world", "frames", "version")
 # Typer names the children of this class in public, not the class itself.
 _WrongUse: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]
 
@@ -68,17 +66,16 @@ def light(
         from .limo.estimate import run_light
         from .limo.job import LightJob
 
-        given = read_camera(camera)
-        tracks = [str(path) for path in ([camera] if camera and "frames" in given else []) + (track or [])]
+        given = camera_params(camera)
+        tracks = [*(given["track"] or []), *map(str, track or [])]
         params = {
             "images": [str(path) for path in images],
             "probes": [parse_probe(text, i) for i, text in enumerate(probe or [])],
+            **given,
             "track": tracks or None,
             "out": str(out),
             "fov_deg": fov,
             "depth": None if depth is None else str(depth),
-            "camera": {k: v for k, v in given.items() if k not in _NO_LENS} or None,
-            "camera_to_world": given.get("camera_to_world"),
             **{"frame": frame, "radius": radius, "model": model, "quality": quality, "size": size, "seed": seed},
             **{"take": take, "front": front, "device": device, "range": span, "overwrite": overwrite},
             "memory": memory,

@@ -14,6 +14,8 @@ from .errors import BadInput
 # What runs on the processor alone, or leaves nothing to chance, takes them too and refuses the same values.
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda[:N]")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result")]
+#: What in a camera file is not about its lens.
+_NO_LENS = ("camera_to_world", "frames", "version")
 #: Of what can be spread over a cluster; its machines choose among their own devices.
 Ray = Annotated[str | None, typer.Option(help="Ray cluster that does the work: auto or an address")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, progress on stderr")]
@@ -36,6 +38,16 @@ def parse_probe(text: str, index: int) -> dict[str, Any]:
 def read_camera(path: Path | None) -> dict[str, Any]:
     """A camera file: an object with fx, fy, cx, cy or fov_x_deg, and camera_to_world; empty without a path."""
     return {} if path is None else read_object(path, "fov_x_deg", "camera ")
+
+
+def camera_params(path: Path | None) -> dict[str, Any]:
+    """What a camera file tells a light job: ``camera``, ``camera_to_world``, and itself as ``track`` if it has frames."""
+    given = read_camera(path)
+    return {
+        "camera": {name: value for name, value in given.items() if name not in _NO_LENS} or None,
+        "camera_to_world": given.get("camera_to_world"),
+        "track": [str(path)] if "frames" in given else None,
+    }
 
 
 def read_object(path: Path, name: str, kind: str = "") -> dict[str, Any]:

@@ -14,7 +14,8 @@ from ...bridge.joblist import Entry, JobList, JobListError
 from ..errors import BadInput
 from ..limo.frames import PICTURES, find_frames, list_frames
 from ..limo.job import LightJob
-from ..options import read_camera
+from ..optics.photo import is_video
+from ..options import camera_params
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,17 @@ class Beside:
         names = (source.id, source.folder, source.image.name, source.image.stem)
         own = next((self.probes_of[name] for name in names if name in self.probes_of), None) if self.probes_of else None
         probes = own if own is not None else list(self.probes)
-        if not probes:
+        given = camera_params(_of(self.camera, source, (".json",), "camera"))
+        if given["track"] and list_frames([source.image]) is None and not is_video(source.image):
+            raise BadInput(
+                f"The camera file has frames, but {source.image.name} is one picture.",
+                "Give the pictures as a sequence: shot_####.png, or a folder with --sequences.",
+            )
+        if not probes and not given["track"]:
             raise BadInput(f"{source.image} has no probe.", "Give --probe U,V, or name it in the file of --probes.")
         probes = [{"name": f"probe_{i}", **probe} for i, probe in enumerate(probes)]
         depth = _of(self.depth, source, (".exr",), "depth map")
-        given = read_camera(_of(self.camera, source, (".json",), "camera"))
-        return {
-            "probes": probes, "depth": None if depth is None else str(depth),
-            "camera": {k: v for k, v in given.items() if k != "camera_to_world"} or None,
-            "camera_to_world": given.get("camera_to_world"),
-        }  # fmt: skip
+        return {"probes": probes, "depth": None if depth is None else str(depth), **given}
 
 
 def find_sources(

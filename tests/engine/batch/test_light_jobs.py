@@ -86,6 +86,18 @@ def test_a_take_and_no_front_are_asked_for_where_they_are_wanted(photos: Path, t
     assert (other["take"], other["front"]) == (2, False)
 
 
+def test_a_camera_file_with_frames_is_a_track(photos: Path, tmp_path: Path) -> None:
+    shots, track = shoot(tmp_path / "shots", [1, 2]), tmp_path / "track.json"
+    entry = {"camera": {"fov_x_deg": 50}, "probes": {"Table": {"u": 0.5, "v": 0.6}}}
+    track.write_text(json.dumps({"version": 1, "frames": {"1": entry, "2": entry}}))
+    listed = tmp_path / "all.jobs"
+    assert add(listed, shots / "shot_####.png", "--out", tmp_path / "light", "--camera", track)["added"] == 1
+    params = JobList(listed).entries["shot"].params
+    assert params["track"] == ["track.json"] and "camera" not in params and params["probes"] == []
+    refused = add(listed, photos, "--out", tmp_path / "light", "--camera", track, "--probe", "0.5,0.6")
+    assert isinstance(refused, SystemExit) and len(JobList(listed).entries) == 1
+
+
 def test_a_sequence_in_parts_is_gathered_after_them(tmp_path: Path) -> None:
     shots = shoot(tmp_path / "shots", [1, 2, 3])
     listed = tmp_path / "all.jobs"
