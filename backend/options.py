@@ -41,7 +41,7 @@ def read_camera(path: Path | None) -> dict[str, Any]:
 
 
 def camera_params(path: Path | None) -> dict[str, Any]:
-    """What a camera file tells a light job: ``camera``, ``camera_to_world``, and itself as ``track`` if it has frames."""
+    """What a camera file tells a light job: ``camera``, ``camera_to_world``, and itself as ``track`` if with frames."""
     given = read_camera(path)
     return {
         "camera": {name: value for name, value in given.items() if name not in _NO_LENS} or None,
