@@ -94,8 +94,10 @@ class LIMELIGHT_PT_estimate_settings(Panel):
         column = self.layout.column()
         column.use_property_split = True
         column.use_property_decorate = False
-        for name in ("size", "use_front", "seed", "take", "model"):
+        for name in ("size", "seed", "take", "model"):
             column.prop(settings, name)
+        # Behind the others' names there is no room for this one in a narrow sidebar.
+        self.layout.prop(settings, "use_front")
 
 
 CLASSES = (LIMELIGHT_PT_estimate, LIMELIGHT_PT_estimate_settings)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # Mean width of a letter of Blender's interface font at a scale of 1, in pixels, measured generously.
 _LETTER = 6.6
 _MARGIN = 50
+# What an icon takes from its line, with the frame of the box that such a sentence mostly stands in.
+_ICON = 24
 # A number and its unit stay on one line.
 _UNIT = re.compile(r"(?<=\d) (?=(?:s|min|h|m|mm|cm|GB|MB|stops?)\b|%)")
 
@@ -25,7 +27,8 @@ def wrapped(
     """Draw ``text`` as labels no wider than the region; ``icon`` stands before the first line."""
     scale = context.preferences.system.ui_scale or 1.0
     width = context.region.width if context.region is not None else 300
-    letters = max(int((width / scale - _MARGIN) / _LETTER), 16)
+    room = width / scale - _MARGIN - (_ICON if icon != "NONE" else 0)
+    letters = max(int(room / _LETTER), 16)
     column = layout.column(align=True)
     column.alert = alert
     column.scale_y = 0.85

@@ -137,3 +137,11 @@ def test_sentences_are_wrapped_not_cut(draw, scene):
     lines = draw(Narrow, region=SimpleNamespace(width=220)).texts()[1:]
     assert len(lines) > 3 and " ".join(lines) == text
     assert max(len(line) for line in lines) <= 32
+
+
+def test_a_sentence_with_an_icon_has_less_room(draw, scene):
+    class Problem:
+        def draw(self, context):
+            wording.wrapped(self.layout, context, "The scene has no camera", icon="ERROR")
+
+    assert draw(Problem, region=SimpleNamespace(width=215)).texts()[1:] == ["The scene has no", "camera"]
