@@ -14,12 +14,15 @@ import pytest
 
 @pytest.fixture(scope="session")
 def registered():
-    """Limelight registered for the whole session."""
+    """Limelight registered and enabled as Blender would, for the whole session."""
     import limelight
 
+    entry = bpy.context.preferences.addons.new()
+    entry.module = "limelight"
     limelight.register()
     yield limelight
     limelight.unregister()
+    bpy.context.preferences.addons.remove(entry)
 
 
 @pytest.fixture

@@ -8,24 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import bpy
-import limelight
 import numpy as np
 import pytest
 from limelight import preferences
 from limelight.operators import engine_session
 from limelight.scene import compat
-
-
-@pytest.fixture(scope="session")
-def registered():
-    """The add-on, registered and enabled as Blender would, for the whole session."""
-    entry = bpy.context.preferences.addons.new()
-    entry.module = "limelight"
-    if not hasattr(bpy.types.WindowManager, "limelight_interface"):
-        limelight.register()
-    yield limelight
-    limelight.unregister()
-    bpy.context.preferences.addons.remove(entry)
 
 
 @pytest.fixture
