@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import struct
 import tempfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import bpy
 
@@ -19,6 +20,8 @@ _ORIENTATION, _FOCAL_35MM, _EXIF_IFD = 0x0112, 0xA405, 0x8769
 _TURNED = {5, 6, 7, 8}
 #: Of which file an image is, where it was turned upright or lost its layers and thus is not linked to it any more.
 FILE = "limelight_file"
+#: What that file held then, or when :func:`load_once` last looked, as a hash: it may be written over.
+CONTENT = "limelight_file_content"
 
 
 def set_plate(scene: bpy.types.Scene, filepath: str, fov_deg: float | None = None) -> bpy.types.Object:
@@ -49,7 +52,7 @@ def load_photo(filepath: str) -> tuple[bpy.types.Image, float | None]:
         raise RuntimeError("it is damaged or of a kind that Blender does not read; save it as PNG or JPEG")
     if orientation != 1:
         image = _upright(image, orientation)
-        image[FILE] = filepath
+        image[FILE], image[CONTENT] = filepath, _content(filepath)
     elif bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
         # As Blender's own file browser does, so that file and photo can be moved together.
         image.filepath = _relative(filepath)
@@ -57,22 +60,41 @@ def load_photo(filepath: str) -> tuple[bpy.types.Image, float | None]:
 
 
 def load_once(filepath: str) -> bpy.types.Image:
-    """A picture's file as an upright image, the same one at every call; ``RuntimeError`` if Blender cannot read it."""
-    orientation, _focal = read_exif(Path(filepath))
-    image = next((i for i in bpy.data.images if _shows(i, filepath, orientation)), None)
+    """A picture's file as an upright image, the same one at every call as long as the file is the same.
+
+    Raises ``RuntimeError`` if Blender cannot read it.
+    """
+    content, (orientation, _focal) = _content(filepath), read_exif(Path(filepath))
+    image = next((i for i in bpy.data.images if _shows(i, filepath, orientation, content)), None)
     if image is None:
         image, _focal = load_photo(filepath)
         image.name = Path(filepath).name
+    elif image.packed_file is None and image.get(CONTENT) != content:
+        image.reload()
+        if CONTENT in image:
+            # They were found in the earlier picture.
+            image.limelight.faces.clear()
+    image[CONTENT] = content
     return image
 
 
-def _shows(image: bpy.types.Image, filepath: str, orientation: int) -> bool:
+def _content(filepath: str) -> str:
+    with open(filepath, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _shows(image: bpy.types.Image, filepath: str, orientation: int, content: str) -> bool:
+    """Whether an image is the picture of a file that holds this now, or would be once it is read again."""
+    if image.library is not None or image.is_dirty:
+        return False
     if image.get(FILE) == filepath:
-        return True
+        return bool(image.get(CONTENT) == content)
     # What Blender itself loaded lies as the file does, and shows its layers.
     same = bool(image.filepath) and Path(bpy.path.abspath(image.filepath)) == Path(filepath)
-    plain = image.source == "FILE" and image.type != "MULTILAYER" and image.library is None
-    return same and orientation == 1 and plain
+    plain = image.source == "FILE" and image.type != "MULTILAYER"
+    packed: Any = image.packed_file
+    kept = packed is None or hashlib.sha256(packed.data).hexdigest() == content
+    return same and orientation == 1 and plain and kept
 
 
 def likely_fov(image: bpy.types.Image, focal_35mm: float | None) -> float:
@@ -209,7 +231,7 @@ def _flat(layered: bpy.types.Image, filepath: str) -> bpy.types.Image:
         raise RuntimeError(f"its layers cannot be read ({error}); save it as a plain EXR or PNG") from error
     finally:
         bpy.data.images.remove(layered)
-    image[FILE] = filepath
+    image[FILE], image[CONTENT] = filepath, _content(filepath)
     return image
 
 

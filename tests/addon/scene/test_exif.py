@@ -60,10 +60,11 @@ def test_turning_puts_the_top_on_top():
 
 @pytest.fixture
 def save(scene, tmp_path):
-    """``save(name, focal)``: a JPEG of 40 × 60 pixels, upright, of a lens as long as that."""
+    """``save(name, focal)``: a JPEG of 40 × 60 pixels, upright, of a lens as long as that, of one grey."""
 
-    def write(name, focal, orientation=1):
+    def write(name, focal, orientation=1, grey=0.0):
         picture = bpy.data.images.new("out", 40, 60)
+        picture.pixels[:] = (grey, grey, grey, 1.0) * 2400
         picture.filepath_raw, picture.file_format = str(tmp_path / name), "JPEG"
         picture.save()
         bpy.data.images.remove(picture)
@@ -86,3 +87,32 @@ def test_the_view_angle_is_that_of_the_chosen_portrait_however_it_was_chosen(sce
     assert tuple(turned.size) == (60, 40) and settings.fov == pytest.approx(2 * math.atan(18 / 85), abs=1e-4)
     settings.picture = None
     assert settings.fov == 0
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_file_that_was_written_over_shows_what_it_holds_now(scene, save, packed, orientation):
+    def look(image):
+        return round(image.pixels[0], 1)
+
+    earlier = plate.load_once(save("ä.jpg", 85, orientation, 0.2))
+    earlier.limelight.faces.add()
+    if packed and not earlier.packed_file:
+        earlier.pack()
+    assert look(earlier) == 0.2 and plate.load_once(save("ä.jpg", 85, orientation, 0.2)) == earlier
+    assert len(earlier.limelight.faces) == 1
+    now = plate.load_once(save("ä.jpg", 85, orientation, 0.8))
+    assert look(now) == 0.8 and not now.limelight.faces
+    if packed or orientation > 1:
+        assert now != earlier and look(earlier) == 0.2, "what the file keeps is not lost"
+        assert len(earlier.limelight.faces) == 1
+    else:
+        assert now == earlier
+    assert plate.load_once(save("ä.jpg", 85, orientation, 0.8)) == now
+
+
+def test_what_was_painted_is_not_taken_for_the_file(scene, save):
+    painted = plate.load_once(save("ä.jpg", 85))
+    painted.pixels[0] = 0.5
+    again = plate.load_once(save("ä.jpg", 85))
+    assert again != painted and painted.is_dirty and not again.is_dirty
