@@ -82,7 +82,8 @@ def _setting(text: str, label: str, path: str, value: object, tip: str) -> Probl
 
 
 def _path(probe: bpy.types.Object, name: str) -> str:
-    return f'scene.objects["{bpy.utils.escape_identifier(probe.name)}"].limelight.{name}'
+    # Of the scene's objects another file's namesake may be the first, of all objects it is this file's.
+    return f'blend_data.objects["{bpy.utils.escape_identifier(probe.name)}"].limelight.{name}'
 
 
 def _may_be_seen(thing: bpy.types.Object) -> bool:

@@ -7,7 +7,19 @@ import bpy
 import numpy as np
 import pytest
 from limelight.operators import watch
-from limelight.scene import catcher, depth_mesh, lamps, pixels, plate, probes, results, results_frames, sun, world
+from limelight.scene import (
+    catcher,
+    depth_mesh,
+    lamps,
+    pixels,
+    plate,
+    probes,
+    problems,
+    results,
+    results_frames,
+    sun,
+    world,
+)
 
 ENTRY = {"kind": "sun", "direction": [0, 0, 1], "irradiance": [1.0] * 3, "angle_deg": 1}
 DIRECTION = {"irradiance": [1.0] * 3, "angular_size_deg": 1, "direction_world": [0, 0, 1]}
@@ -102,6 +114,17 @@ def test_the_list_and_its_buttons_mean_the_probe_of_this_file(namesake):
     assert bpy.context.selected_objects == [namesake]
     bpy.ops.limelight.delete_probe(name="Probe")
     assert bpy.context.scene.objects["Probe"] == theirs and probes.probes(bpy.context.scene) == []
+
+
+def test_a_repair_mends_the_probe_of_this_file(namesake, add_camera):
+    scene = bpy.context.scene
+    theirs, camera = scene.objects["Probe"], add_camera(scene)
+    camera.location, namesake.limelight.use = (0, 0, 6), False
+    bpy.context.view_layer.update()
+    theirs.limelight.use = False
+    (problem,) = [p for p in problems.find_problems(bpy.context) if "switched off" in p.text]
+    assert bpy.ops.limelight.repair(**problem.properties) == {"FINISHED"}
+    assert namesake.limelight.use and not theirs.limelight.use
 
 
 def test_a_linked_sun_catcher_and_depth_mesh_are_another_files(namesake):
