@@ -97,7 +97,7 @@ def _dome(scene: bpy.types.Scene, probe: bpy.types.Object, radius: float) -> bpy
     dome.location = probe.matrix_world.translation
     track = light_frames.track(probe)
     if track is not None:
-        keys.animate(dome, "location", track.frames, track.places)
+        keys.animate(dome, "location", keys.times(scene, track.frames), track.places)
     dome.visible_camera = dome.visible_shadow = False
     # What a shadow catcher would get without the objects, Cycles learns from rays that meet catchers alone: if they did
     # not meet the dome, too, shadows would come out too weak.

@@ -32,6 +32,12 @@ def animate(thing: Any, path: str, frames: Sequence[float], values: Sequence[Seq
             _write(thing, path, place, frames, column)
 
 
+def times(scene: bpy.types.Scene, frames: Sequence[float]) -> list[float]:
+    """Where the keys of a scene's frames lie: elsewhere if the scene stretches time, which images do not follow."""
+    render = scene.render
+    return [frame * render.frame_map_old / render.frame_map_new for frame in frames]
+
+
 def _write(thing: Any, path: str, index: int, frames: Sequence[float], values: Sequence[float]) -> None:
     if thing.animation_data is None:
         thing.animation_data_create()

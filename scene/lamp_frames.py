@@ -31,15 +31,16 @@ def add(scene: bpy.types.Scene, probe: bpy.types.Object, track: Track, distance:
     centre.empty_display_type, centre.empty_display_size = "SINGLE_ARROW", probe.limelight.radius
     centre[own.LAMP] = origin.token(scene, probe)
     probes.light_collection(scene).objects.link(centre)
-    keys.animate(centre, "location", track.frames, track.places)
+    times = keys.times(scene, track.frames)
+    keys.animate(centre, "location", times, track.places)
     return [
-        _lamp(scene, centre, one, track.frames, distance, f"{probe.name} {one.kind} {number}")
+        _lamp(scene, centre, one, times, distance, f"{probe.name} {one.kind} {number}")
         for number, one in enumerate(found, start=1)
     ]
 
 
 def _lamp(
-    scene: bpy.types.Scene, centre: bpy.types.Object, one: LampTrack, frames: list[int], distance: float, name: str
+    scene: bpy.types.Scene, centre: bpy.types.Object, one: LampTrack, frames: list[float], distance: float, name: str
 ) -> bpy.types.Object:
     from .lamps import disc_power
 

@@ -66,6 +66,15 @@ def test_cycles_shows_each_map_at_its_frame_and_holds_first_and_last(seen, tmp_p
         assert rendered(seen, frame, tmp_path / "out.exr") == pytest.approx((value, value), abs=0.004)
 
 
+def test_lamps_keep_step_with_the_world_where_time_is_stretched(scene, tmp_path):
+    scene.render.frame_map_old, scene.render.frame_map_new = 100, 200
+    (lamp,) = lamps.apply_lamps(scene, lit(scene, tmp_path, [10, 20, 30], lights=lambda n: [sun((0, 0, 1), (n, n, n))]))
+    for number in (10, 20, 30):
+        scene.frame_set(number)
+        graph = bpy.context.evaluated_depsgraph_get()
+        assert lamp.data.evaluated_get(graph).energy == pytest.approx(number)
+
+
 def test_frames_below_one_and_steps_are_filled_up(scene, tmp_path):
     probe = lit(scene, tmp_path, [-3, 1, 5], shift=4)
     image = probe.limelight.environment
