@@ -86,6 +86,15 @@ def _on_change(*_args: object) -> None:
 
 
 @persistent
+def _on_objects(scene: bpy.types.Scene, graph: bpy.types.Depsgraph) -> None:
+    # A scene changes when objects come or go. Renders update it in a thread of their own.
+    if graph.id_type_updated("SCENE") and not bpy.app.is_job_running("RENDER"):
+        from ..scene import splat_drawing
+
+        splat_drawing.forget_deleted_boxes(scene)
+
+
+@persistent
 def _on_frame(scene: bpy.types.Scene, *_args: object) -> None:
     from ..scene import frames
 
@@ -110,6 +119,7 @@ def _on_loaded(*_args: object) -> None:
 
 _HANDLERS = (
     ("depsgraph_update_post", _on_change),
+    ("depsgraph_update_post", _on_objects),
     ("undo_pre", relight_undo.remember),
     ("undo_post", relight_undo.mend),
     ("undo_post", _on_change),

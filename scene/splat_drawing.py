@@ -108,3 +108,13 @@ def set_input(thing: bpy.types.Object, name: str, value: Any) -> None:
     else:
         owner[member[2:-2]] = value
     thing.update_tag()
+
+
+def forget_deleted_boxes(scene: bpy.types.Scene) -> None:
+    """Stop cropping by boxes that the artist deleted: Blender keeps what a modifier still points to."""
+    for thing in scene.objects:
+        if not is_splats(thing) or thing.library or "Crop Box" not in inputs(thing):
+            continue
+        box = value(thing, "Crop Box")
+        if box is not None and not box.users_scene:
+            set_input(thing, "Crop Box", None)

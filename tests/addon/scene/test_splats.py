@@ -204,6 +204,29 @@ def test_a_crop_box_leaves_out_what_is_outside(scene, tmp_path):
     assert instances() == 4
 
 
+def test_a_deleted_crop_box_crops_no_more(scene, tmp_path):
+    names, values = splat_files.rows([[x, 0, 0] for x in range(10)], np.full((10, 3), 0.5), 0.5, 0.1)
+    thing, _ = splats.add(bpy.context, splat_files.write(tmp_path / "a.ply", names, values), "row", "Y_DOWN")
+    splats.add_crop_box(bpy.context, thing)
+    bpy.context.view_layer.update()
+    assert instances() == 8
+    bpy.ops.object.delete()
+    bpy.context.view_layer.update()
+    bpy.context.view_layer.update()
+    assert splat_drawing.value(thing, "Crop Box") is None and instances() == 10
+
+
+def test_an_appended_cloud_keeps_its_crop_box(scene, tmp_path):
+    names, values = splat_files.rows([[x, 0, 0] for x in range(10)], np.full((10, 3), 0.5), 0.5, 0.1)
+    thing, _ = splats.add(bpy.context, splat_files.write(tmp_path / "a.ply", names, values), "row", "Y_DOWN")
+    splats.add_crop_box(bpy.context, thing)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "set.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.wm.append(directory=str(tmp_path / "set.blend" / "Object"), filename="row")
+    bpy.context.view_layer.update()
+    assert splat_drawing.value(bpy.data.objects["row"], "Crop Box") == bpy.data.objects["row crop"] and instances() == 8
+
+
 def test_joined_clouds_are_one(scene, tmp_path):
     first, _ = splats.add(bpy.context, many(10, tmp_path / "a.ply"), "a", "Y_DOWN")
     second, _ = splats.add(bpy.context, many(7, tmp_path / "b.ply"), "b", "Y_DOWN")
