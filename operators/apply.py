@@ -113,8 +113,12 @@ class LIMELIGHT_OT_setup_composite(Operator):
         probe, before = watch.active_probe(context), context.scene.render.engine
         if probe is not None:
             catcher.add_shadow_catcher(context.scene, probe)
+        cropped = context.scene.render.use_border and context.scene.render.use_crop_to_border
         composite.setup_composite(context.scene)
-        return _finish(self, context, "Renders now appear over the photo, with their shadows", before)
+        told = "Renders now appear over the photo, with their shadows"
+        if cropped:
+            told += "; Crop to Render Region is off, because it would squeeze the photo"
+        return _finish(self, context, told, before)
 
 
 CLASSES = (

@@ -4,8 +4,9 @@
 from bpy.types import Context, Panel, UILayout
 
 from ..operators import state
-from ..scene import sun
+from ..scene import composite, sun
 from . import wording
+from .problems import draw_problem
 from .world import draw_world
 
 
@@ -39,6 +40,9 @@ class LIMELIGHT_PT_light(Panel):
         column.operator("limelight.apply_domes", icon="SHADING_RENDERED")
         draw_sun(layout, context)
         layout.operator("limelight.setup_composite", icon="NODE_COMPOSITING")
+        wrong = composite.squeezed(context.scene)
+        if wrong is not None:
+            draw_problem(layout, context, wrong.text, wrong.operator_idname, wrong.operator_label, wrong.properties)
         world = context.scene.world
         if world is not None and world.limelight.probe:
             draw_world(layout.box(), world)

@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from . import compat, frames, own
+from . import compat, frames, own, problems
 
 NAME = "Limelight composite"
 
@@ -15,13 +15,14 @@ NAME = "Limelight composite"
 def setup_composite(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     """Lay the render over the plate in the compositor: transparent film, the photo's own colours kept.
 
-    The view transform becomes Standard, without curves or white balance: all else would change the photo. Raises
-    ``ValueError`` without a plate.
+    The view transform becomes Standard, without curves or white balance: all else would change the photo. Renders are
+    not cropped to the region, see :func:`squeezed`. Raises ``ValueError`` without a plate.
     """
     plate = scene.limelight.plate
     if plate is None:
         raise ValueError("there is no photo to composite over")
     scene.render.film_transparent = True
+    scene.render.use_crop_to_border = False
     scene.view_settings.view_transform = "Standard"
     scene.view_settings.look = "None"
     scene.view_settings.exposure, scene.view_settings.gamma = 0.0, 1.0
@@ -35,6 +36,17 @@ def setup_composite(scene: bpy.types.Scene) -> bpy.types.NodeTree:
         photo.image = plate  # type: ignore[attr-defined]
         frames.count(scene, plate, photo)
     return tree
+
+
+def squeezed(scene: bpy.types.Scene) -> problems.Problem | None:
+    """That the photo of a composite would be squeezed into the render region, as nodes know of no part of a frame."""
+    render = scene.render
+    if not (render.use_border and render.use_crop_to_border and render.use_compositing) or _made_before(scene) is None:
+        return None
+    given = {"path": "scene.render.use_crop_to_border", "value": "false",
+             "tip": "Switch Crop to Render Region off; only the region is rendered all the same"}  # fmt: skip
+    text = "Crop to Render Region squeezes the photo of the composite into the region"
+    return problems.Problem(text, "limelight.repair", "Do not crop", given)
 
 
 def _made_before(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
@@ -57,7 +69,9 @@ def _build(scene: bpy.types.Scene, plate: bpy.types.Image) -> bpy.types.NodeTree
     render = tree.nodes.new("CompositorNodeRLayers")
     render.scene = scene
     over = tree.nodes.new("CompositorNodeAlphaOver")
-    tree.links.new(photo.outputs["Image"], fit.inputs[0])
+    # Of a picture with layers the finished one.
+    shown = next((s for s in map(photo.outputs.get, ("Image", "Combined")) if s is not None), photo.outputs[0])
+    tree.links.new(shown, fit.inputs[0])
     pictures = [s for s in over.inputs if s.type == "RGBA"]
     tree.links.new(fit.outputs[0], pictures[0])
     tree.links.new(render.outputs["Image"], pictures[1])

@@ -187,6 +187,27 @@ def test_the_composite_keeps_the_photos_pixels(scene, tmp_path):
     assert np.abs(pixels - values).max() < 2.5 / 255
 
 
+def test_a_render_region_does_not_squeeze_the_photo_of_the_composite(scene, tmp_path):
+    photo = bpy.data.images.new("photo", 48, 32)
+    photo.pixels[:] = [value for x in range(48 * 32) for value in (x % 48 / 48, 0.5, 0.5, 1.0)]
+    photo.pack()
+    scene.limelight.plate = photo
+    camera_towards(scene, (0, 1, 0))
+    composite.setup_composite(scene)
+    whole = render(scene, tmp_path)
+    border = scene.render
+    border.use_border = border.use_crop_to_border = True
+    border.border_min_x, border.border_max_x, border.border_min_y, border.border_max_y = 0.25, 0.5, 0.25, 0.5
+    composite.setup_composite(scene)
+    assert composite.squeezed(scene) is None
+    region = render(scene, tmp_path)
+    assert region.shape == whole.shape and region[20, 14:22] == pytest.approx(whole[20, 14:22], abs=1e-3)
+    assert region[20, 22, 0] > region[20, 14, 0] > 0
+    border.use_crop_to_border = True
+    problem = composite.squeezed(scene)
+    assert bpy.ops.limelight.repair(**problem.properties) == {"FINISHED"} and not border.use_crop_to_border
+
+
 def test_a_shadow_catcher_with_a_parent_lies_under_the_probe(scene):
     probe = lit_probe(scene, location=(1, 2, 3))
     plane = catcher.add_shadow_catcher(scene, probe)
