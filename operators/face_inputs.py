@@ -73,15 +73,17 @@ class LIMELIGHT_OT_face_still(Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: Context):
-        from ..scene import stills
+        from ..scene import relit, stills
 
         settings = context.scene.limelight.face
         if settings.picture is None:
             self.report({"ERROR"}, "No portrait is chosen: choose one first")
             return {"CANCELLED"}
+        # What the artist sees of it, counted as there.
+        counted = next((editor.image_user for editor in relit.editors() if editor.image == settings.picture), None)
         try:
             with tempfile.TemporaryDirectory(prefix="limelight-") as folder:
-                still = stills.take(context.scene, settings.picture, Path(folder))
+                still = stills.take(context.scene, settings.picture, Path(folder), counted)
         except (OSError, RuntimeError, ValueError) as error:
             self.report({"ERROR"}, f"No still could be taken: {error}")
             return {"CANCELLED"}

@@ -84,26 +84,14 @@ def save_still(
         path = folder / "plate.png"
         _render_movie_frame(scene, image, _number(scene, image, counted), path)
         return path, tuple(image.size)
-    if image.source != "SEQUENCE" and not shows_file(image):
-        # Only a panel's look at the frames comes up without numpy.
-        from . import relight
+    # Only a panel's look at the frames comes up without numpy.
+    from . import relight
 
+    if image.source != "SEQUENCE":
         return relight.save_picture(image, folder, "plate"), (image.size[0], image.size[1])
-    still = _sequence_file(scene, image, counted) if image.source == "SEQUENCE" else image.copy()
+    still = _sequence_file(scene, image, counted)
     try:
-        if not still.has_data and len(still.pixels) == 0:
-            raise ValueError(f"the photo “{image.name}” cannot be read any more")
-        size = (still.size[0], still.size[1])
-        if still.is_float:
-            from . import pixels
-
-            path = folder / "plate.exr"
-            pixels.write(path, pixels.of(still)[::-1])
-            return path, size
-        path = folder / "plate.png"
-        still.filepath_raw, still.file_format = str(path), "PNG"
-        still.save()
-        return path, size
+        return relight.save_picture(still, folder, "plate"), (still.size[0], still.size[1])
     finally:
         bpy.data.images.remove(still)
 
@@ -195,8 +183,12 @@ def _sequence_file(
     path = _path(image, _number(scene, image, counted))
     try:
         still = bpy.data.images.load(str(path), check_existing=False)
+        if min(still.size) < 1 and still.type == "MULTILAYER":
+            from . import plate
+
+            return plate.flat(still, str(path))
     except RuntimeError as error:
-        raise ValueError(f"“{path.name}” of the photo's sequence cannot be read") from error
+        raise ValueError(f"“{path.name}” of the photo's sequence cannot be read: {error}") from error
     still.colorspace_settings.name = image.colorspace_settings.name
     still.alpha_mode = image.alpha_mode
     return still

@@ -46,7 +46,7 @@ def load_photo(filepath: str) -> tuple[bpy.types.Image, float | None]:
     orientation, focal_35mm = read_exif(Path(filepath))
     image = bpy.data.images.load(filepath, check_existing=False)
     if min(image.size) < 1 and image.type == "MULTILAYER":
-        return _flat(image, filepath), focal_35mm
+        return flat(image, filepath), focal_35mm
     if min(image.size) < 1:
         bpy.data.images.remove(image)
         raise RuntimeError("it is damaged or of a kind that Blender does not read; save it as PNG or JPEG")
@@ -85,7 +85,7 @@ def _content(filepath: str) -> str:
 
 def _shows(image: bpy.types.Image, filepath: str, orientation: int, content: str) -> bool:
     """Whether an image is the picture of a file that holds this now, or would be once it is read again."""
-    if image.library is not None or image.is_dirty:
+    if bool(image.library) or image.is_dirty:
         return False
     if image.get(FILE) == filepath:
         return bool(image.get(CONTENT) == content)
@@ -220,7 +220,7 @@ def _show_behind(data: bpy.types.Camera, image: bpy.types.Image) -> None:
     data.show_background_images = True
 
 
-def _flat(layered: bpy.types.Image, filepath: str) -> bpy.types.Image:
+def flat(layered: bpy.types.Image, filepath: str) -> bpy.types.Image:
     """A packed image in place of one that has layers."""
     from . import stills
 

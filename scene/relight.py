@@ -78,16 +78,7 @@ def save_picture(image: bpy.types.Image, folder: Path, stem: str) -> Path:
         pixels.write(path, values[::-1])
         return path
     path = folder / f"{stem}.png"
-    height, width, channels = values.shape
-    copy = bpy.data.images.new("limelight", width, height, alpha=True)
-    try:
-        grid = np.ones((height, width, 4), np.float32)
-        grid[..., :channels] = values
-        copy.pixels.foreach_set(grid.ravel())
-        copy.filepath_raw, copy.file_format = str(path), "PNG"
-        copy.save()
-    finally:
-        bpy.data.images.remove(copy)
+    pixels.write_png(path, values[::-1])
     return path
 
 

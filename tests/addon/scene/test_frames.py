@@ -19,6 +19,7 @@ from limelight.scene import (
     problems,
     shot,
     shot_folder,
+    stills,
 )
 from mathutils import Vector
 
@@ -106,6 +107,33 @@ def test_a_sequence_counts_as_the_background_does(sequence, tmp_path):
     tree = composite.setup_composite(sequence)
     (photo,) = [node for node in tree.nodes if node.type == "IMAGE"]
     assert (photo.frame_start, photo.frame_duration, photo.frame_offset, photo.use_cyclic) == (101, 4, 2, True)
+
+
+def test_a_sequence_with_layers_gives_the_finished_picture_of_the_current_frame(scene, add_camera, tmp_path):
+    camera, world = add_camera(scene), bpy.data.worlds.new("Bright")
+    scene.world, scene.cycles.samples = world, 1
+    scene.view_layers[0].use_pass_normal = True
+    if hasattr(scene.render.image_settings, "media_type"):
+        scene.render.image_settings.media_type = "MULTI_LAYER_IMAGE"
+    scene.render.image_settings.file_format = "OPEN_EXR_MULTILAYER"
+    for number in (3, 4):
+        compat.node_tree(world).nodes["Background"].inputs[0].default_value = number, 2.0, 1.0, 1.0
+        scene.render.filepath = str(tmp_path / f"shot_{number:04d}.exr")
+        bpy.ops.render.render(write_still=True)
+    image = bpy.data.images.load(str(tmp_path / "shot_0003.exr"))
+    image.source = "SEQUENCE"
+    plate.use_image(scene, image)
+    assert camera.data.background_images[0].image == image
+    scene.frame_set(4)
+    if not compat.SAVES_FINISHED:
+        with pytest.raises(ValueError, match="another of its passes"):
+            frames.save_still(scene, tmp_path)
+        return
+    path, size = frames.save_still(scene, tmp_path)
+    assert size == frames.size(scene) == (48, 32) and pixels.read(path)[5, 5, 0] == pytest.approx(4, rel=1e-3)
+    still = stills.take(scene, image, tmp_path)
+    assert "frame 4" in still.name and pixels.of(still)[5, 5, 0] == pytest.approx(4, rel=1e-3)
+    composite.setup_composite(scene)
 
 
 def composited(scene, frame, folder):
@@ -275,6 +303,6 @@ def test_a_shot_of_another_camera_sees_by_it_whatever_the_cuts_say(wall, scene, 
     scene.camera, marker = first, scene.timeline_markers.new("cut", frame=1)
     marker.camera = first
     bpy.context.view_layer.update()
-    assert written(scene, tmp_path, [1], camera=other.name)[1] == [20 * 0.05]
+    assert written(scene, tmp_path, [1], camera=other)[1] == [20 * 0.05]
     assert marker.camera == scene.camera == first
     assert written(scene, tmp_path, [1])[1] == [20 * 0.5], "a shot of no camera of its own goes by the cuts"

@@ -2,6 +2,7 @@
 """What the engine is given to relight a picture, exact to the bit, and light that comes from the right side."""
 
 import math
+import time
 
 import bpy
 import numpy as np
@@ -187,6 +188,22 @@ def test_every_problem_has_its_button(scene, picture, camera):
     gone = bpy.data.images.new("gone", 4, 4)
     gone.source, gone.filepath = "FILE", "//nowhere.png"
     assert found(gone)[0][1] == "image.open"
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_a_picture_is_written_bit_for_bit_and_without_delay(scene, tmp_path, alpha):
+    values = np.random.default_rng(0).integers(0, 256, (70, 9, 4))
+    values[..., 3] = values[..., 3] if alpha else 255
+    image = bpy.data.images.new("ä", 9, 70, alpha=alpha)
+    image.pixels.foreach_set((values / 255).astype(np.float32).ravel())
+    image.pack()
+    written = pixels.read(relight.save_picture(image, tmp_path, "a"))[::-1]
+    assert (np.rint(written * 255) == values).all()
+    large = bpy.data.images.new("large", 4000, 3000)
+    large.pixels.foreach_set(np.random.default_rng(1).random(48_000_000, np.float32))
+    began = time.process_time()
+    relight.save_picture(large, tmp_path, "b")
+    assert time.process_time() - began < 2, "to compress it takes longer"
 
 
 def test_a_sequence_and_a_render_need_a_still(scene, camera, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from limelight import preferences
 from limelight.operators import engine_session, face_run, previews, run_operator, state, watch
 from limelight.scene import face, face_lines, head_eyes, head_light, heads, relit
+from limelight.tests.addon.conftest import write_picture
 
 PANELS = ("LIMELIGHT_PT_face", "LIMELIGHT_PT_face_settings", "LIMELIGHT_PT_face_image",
           "LIMELIGHT_PT_face_image_settings")  # fmt: skip
@@ -198,7 +199,7 @@ def test_failing_and_cancelling_change_nothing(portrait, engine, scene):
         with pytest.raises(RuntimeError, match=r"No face was found\. Use a photo"):
             getattr(bpy.ops.limelight, name)()
     engine(seconds=3.0)
-    run = face_run.FaceRun(bpy.context, "Ada.png", 3)
+    run = face_run.FaceRun(bpy.context, bpy.data.images["Ada.png"], 3)
     engine_session.begin(run)
     operator = SimpleNamespace(_run=run, _captured=False, _ticks=0, report=lambda *_args: None)
     seen = set()
@@ -463,3 +464,20 @@ def test_landmarks_are_for_the_open_portrait_only(portrait, scene):
     assert state.get(bpy.context).show_landmarks
     editor.image = bpy.data.images.new("other", 8, 8)
     assert face_landmarks.portrait_here(context) is None
+
+
+def test_the_still_of_a_portrait_that_moves_is_what_the_editor_shows(scene, tmp_path):
+    for number in (101, 102, 103):
+        write_picture(tmp_path / f"shot_{number}.png", (number / 400, 0.0, 0.0))
+    moving = bpy.data.images.load(str(tmp_path / "shot_101.png"))
+    moving.source, scene.limelight.face.picture = "SEQUENCE", moving
+    editor = relit.editors()[0]
+    editor.image = moving
+    counted = editor.image_user
+    counted.frame_start, counted.frame_offset, counted.frame_duration = 1, 100, 3
+    for frame in (1, 3):
+        scene.limelight.face.picture = moving
+        editor.image = moving
+        scene.frame_set(frame)
+        assert bpy.ops.limelight.face_still() == {"FINISHED"}
+        assert scene.limelight.face.picture.pixels[0] == pytest.approx((100 + frame) / 400, abs=3e-3)
