@@ -87,10 +87,12 @@ class WorkListRun(EngineRun):
         self._batch: Batch | None = None
         self._loaded: set[str] = set()
         self._failed: list[str] = []
+        self._held: shot_list.Held = {}
 
     def capture(self, context: bpy.types.Context) -> None:
         from ..bridge import Batch, JobList
 
+        self._held = shot_list.held()
         listed = JobList(self._path)
         self._loaded = {entry.id for entry in listed.entries.values() if entry.over}
         self._batch = Batch(listed, [engine_session.engine(context)])
@@ -113,7 +115,7 @@ class WorkListRun(EngineRun):
             self._failed.append(name)
         elif entry.state == "done":
             try:
-                shot_list.load(self._batch.listed.params(entry))
+                shot_list.load(self._batch.listed.params(entry), self._held)
             except (OSError, RuntimeError, ValueError):
                 self._failed.append(name)
 

@@ -57,7 +57,7 @@ class LIMELIGHT_OT_face_find(_PortraitOperator):
     def make_run(self, context: Context):
         picture = context.scene.limelight.face.picture
         show_in_editor(context, picture)
-        return FindFacesRun(context, picture.name)
+        return FindFacesRun(context, picture)
 
 
 class LIMELIGHT_OT_face_make(_PortraitOperator):
@@ -81,7 +81,7 @@ class LIMELIGHT_OT_face_make(_PortraitOperator):
 
     def make_run(self, context: Context):
         settings = context.scene.limelight.face
-        return FaceRun(context, settings.picture.name, settings.seed if self.take < 0 else self.take)
+        return FaceRun(context, settings.picture, settings.seed if self.take < 0 else self.take)
 
 
 class LIMELIGHT_OT_face_take(AnotherTake):

@@ -19,8 +19,7 @@ def _named(name: str, context: bpy.types.Context) -> bpy.types.Object | None:
     """The head that a button names, else the one that buttons work on."""
     from ..scene import heads
 
-    thing = context.scene.objects.get(name) if name else heads.shown(context)
-    return thing if heads.is_head(thing) else None
+    return heads.named(context.scene, name) if name else heads.shown(context)
 
 
 def _name(what: str):
@@ -70,7 +69,7 @@ class LIMELIGHT_OT_face_light(RunOperator):
     def make_run(self, context: Context):
         head = _named(self.name, context)
         assert head is not None, "problems() sees to it"
-        return FaceLightRun(context, head.name)
+        return FaceLightRun(context, head)
 
     def problems(self, context: Context):
         from ..scene import face_problems

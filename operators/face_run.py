@@ -29,9 +29,9 @@ class FindFacesRun(EngineRun):
     kind = "landmarks"
     first_stage = "Writing down the portrait"
 
-    def __init__(self, context: bpy.types.Context, picture: str) -> None:
+    def __init__(self, context: bpy.types.Context, picture: bpy.types.Image) -> None:
         super().__init__(context)
-        self._picture = Handle.of(bpy.data.images[picture])
+        self._picture = Handle.of(picture)
 
     def params(self, context: bpy.types.Context) -> dict[str, Any]:
         from ..scene import face
@@ -54,9 +54,9 @@ class FaceRun(EngineRun):
     kind = "face"
     first_stage = "Writing down the portrait"
 
-    def __init__(self, context: bpy.types.Context, picture: str, seed: int) -> None:
+    def __init__(self, context: bpy.types.Context, picture: bpy.types.Image, seed: int) -> None:
         super().__init__(context)
-        self._picture, self._seed = Handle.of(bpy.data.images[picture]), seed
+        self._picture, self._seed = Handle.of(picture), seed
 
     def params(self, context: bpy.types.Context) -> dict[str, Any]:
         from ..scene import face
@@ -97,15 +97,17 @@ class FaceLightRun(EngineRun):
     kind = "light"
     first_stage = "Writing down the photo"
 
-    def __init__(self, context: bpy.types.Context, head: str) -> None:
+    def __init__(self, context: bpy.types.Context, head: bpy.types.Object) -> None:
         super().__init__(context)
-        self._head = Handle.of(bpy.data.objects[head])
+        self._head = Handle.of(head)
 
     def params(self, context: bpy.types.Context) -> dict[str, Any]:
         from ..scene import camera as cameras
         from ..scene import capture, head_place
 
         scene, head = context.scene, self._head.find(bpy.data.objects)
+        if head is None:
+            raise ValueError(f"the head “{self._head.name}” is gone")
         if scene.camera is None:
             raise ValueError("the scene has no camera")
         unit = cameras.metres(scene)

@@ -49,7 +49,7 @@ class LIMELIGHT_OT_relight(RunOperator):
 
     def make_run(self, context: Context):
         take = context.scene.limelight.relight.take if self.take < 0 else self.take
-        return RelightRun(context, self._picture(context).name, take)
+        return RelightRun(context, self._picture(context), take)
 
     def problems(self, context: Context):
         from ..scene import relight_problems

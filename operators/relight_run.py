@@ -17,9 +17,9 @@ class RelightRun(EngineRun):
     kind = "relight"
     first_stage = "Writing down the picture"
 
-    def __init__(self, context: bpy.types.Context, source: str, take: int) -> None:
+    def __init__(self, context: bpy.types.Context, source: bpy.types.Image, take: int) -> None:
         super().__init__(context)
-        self._source, self._take = Handle.of(bpy.data.images[source]), take
+        self._source, self._take = Handle.of(source), take
         self._made: dict[str, Any] = {}
         if context.scene.limelight.relight.reference_type == "LAMPS":
             self.first_stage = "Rendering the scene's light"
@@ -34,14 +34,19 @@ class RelightRun(EngineRun):
         probe = relight.lit_probe(context.scene) if settings.reference_type == "PROBE" else None
         self._reference = Handle.of(picture) if picture is not None else None
         self._probe = Handle.of(probe) if probe is not None else None
-        return relight.request(context, self.folder, self._source.find(bpy.data.images), self._take)
+        return relight.request(context, self.folder, self._image, self._take)
+
+    @property
+    def _image(self) -> bpy.types.Image:
+        source: bpy.types.Image | None = self._source.find(bpy.data.images)
+        if source is None:
+            raise RuntimeError(f"the picture “{self._source.name}” is gone")
+        return source
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         from ..scene import relit
 
-        source = self._source.find(bpy.data.images)
-        if source is None:
-            raise RuntimeError(f"the picture “{self._source.name}” is gone")
+        source = self._image
         # Only now: a run that was cancelled or failed leaves the scene's take as it was.
         bpy.data.scenes[self.scene_name].limelight.relight.take = self._take
         references = {

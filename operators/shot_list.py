@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
+from ..scene.handle import Handle
 from . import state
 
 if TYPE_CHECKING:
     from ..bridge import JobList
 
 NAME = "shots.jobs"
+#: Scenes by name, each with its probes by name.
+Held = dict[str, tuple[Handle, dict[str, Handle]]]
 #: The list that was read last, and its file's time and size, so that looking again costs little.
 _known: JobList | None = None
 
@@ -61,17 +64,34 @@ def refresh(context: bpy.types.Context) -> bool:
     return True
 
 
-def load(params: Mapping[str, Any]) -> list[bpy.types.Object]:
+def held() -> Held:
+    """The scenes of this file and their probes as they are called now, to be found again under other names."""
+    from ..scene import probes
+
+    return {
+        scene.name: (Handle.of(scene), {probe.name: Handle.of(probe) for probe in probes.probes(scene)})
+        for scene in bpy.data.scenes
+    }
+
+
+def load(params: Mapping[str, Any], held: Held | None = None) -> list[bpy.types.Object]:
     """Load what the engine made of a shot's request into the scene that it is of; the probes that got light.
 
-    Raises ``ValueError`` or ``OSError`` with a sentence if something is gone.
+    ``held`` knows what was called differently when the list was begun. Raises ``ValueError`` or ``OSError`` with a
+    sentence if something is gone.
     """
     from ..scene import results_frames, shot_folder, shot_range
 
     folder = Path(params["out"])
     told = shot_folder.told(folder)
-    scene = bpy.data.scenes.get(told.get("scene", ""))
+    name = told.get("scene", "")
+    known, probes = (held or {}).get(name, (None, {}))
+    scene = bpy.data.scenes.get(name) if known is None else known.find(bpy.data.scenes)
     if scene is None:
-        raise ValueError(f"“{folder.name}” is of the scene “{told.get('scene', '')}”, which is not in this file")
+        raise ValueError(f"“{folder.name}” is of the scene “{name}”, which is not in this file")
     frames = {number - told["shift"]: number for number in shot_range.numbers(params["range"])}
-    return results_frames.load_shot(scene, folder, frames)
+    found = {name: thing for name, probe in probes.items() if (thing := probe.find(scene.objects)) is not None}
+    lit = results_frames.load_shot(scene, folder, frames, found if known is not None else None)
+    if not lit:
+        raise ValueError(f"no probe of “{folder.name}” is in this scene: call one as it was called when it was listed")
+    return lit

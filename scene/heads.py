@@ -16,6 +16,12 @@ def heads(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     return sorted((o for o in scene.objects if is_head(o) and o.library is None), key=lambda o: o.name)
 
 
+def named(scene: bpy.types.Scene, name: str) -> bpy.types.Object | None:
+    """The scene's head of this name; another file's only if this one has none."""
+    made = [thing for thing in scene.objects if thing.name == name and is_head(thing)]
+    return min(made, key=lambda thing: thing.library is not None, default=None)
+
+
 def find(scene: bpy.types.Scene, picture: bpy.types.Image | None, face: int) -> bpy.types.Object | None:
     """The head that was made of a face of a picture; of several copies the active one, else the first."""
     made = [o for o in heads(scene) if o.limelight.head.picture == picture and o.limelight.head.face == face]

@@ -303,6 +303,6 @@ def test_a_shot_of_another_camera_sees_by_it_whatever_the_cuts_say(wall, scene, 
     scene.camera, marker = first, scene.timeline_markers.new("cut", frame=1)
     marker.camera = first
     bpy.context.view_layer.update()
-    assert written(scene, tmp_path, [1], camera=other)[1] == [20 * 0.05]
+    assert written(scene, tmp_path, [1], camera=other.name)[1] == [20 * 0.05]
     assert marker.camera == scene.camera == first
     assert written(scene, tmp_path, [1])[1] == [20 * 0.5], "a shot of no camera of its own goes by the cuts"

@@ -10,6 +10,7 @@ from limelight.operators import watch
 from limelight.scene import (
     catcher,
     depth_mesh,
+    heads,
     lamps,
     pixels,
     plate,
@@ -125,6 +126,24 @@ def test_a_repair_mends_the_probe_of_this_file(namesake, add_camera):
     (problem,) = [p for p in problems.find_problems(bpy.context) if "switched off" in p.text]
     assert bpy.ops.limelight.repair(**problem.properties) == {"FINISHED"}
     assert namesake.limelight.use and not theirs.limelight.use
+
+
+def test_a_button_of_a_head_means_the_head_of_this_file(scene, tmp_path):
+    def head():
+        made = bpy.data.objects.new("Ada head", bpy.data.meshes.new("Ada head"))
+        made.limelight.head.is_head = True
+        bpy.context.scene.collection.objects.link(made)
+        return made
+
+    head()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "set.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "set.blend"), link=True) as (_there, wanted):
+        wanted.objects = ["Ada head"]
+    scene = bpy.context.scene
+    scene.collection.objects.link(wanted.objects[0])
+    assert heads.named(scene, "Ada head") == wanted.objects[0]
+    assert heads.named(scene, head().name).library is None
 
 
 def test_a_linked_sun_catcher_and_depth_mesh_are_another_files(namesake):

@@ -166,3 +166,16 @@ def test_the_panel_offers_what_each_state_needs(file, draw):
                 batch_panel.LIMELIGHT_UL_jobs.draw_item(None, context, self.layout, None, row, 0, None, "")
 
         assert draw(Line).operators() == [f"limelight.{name}" for name in buttons]
+
+
+def test_new_names_while_the_list_is_worked_off_lose_nothing(file):
+    assert bpy.ops.limelight.batch_add() == {"FINISHED"}
+    run, probe = WorkListRun(bpy.context), bpy.data.objects["Probe"]
+    engine_session.begin(run)
+    run.capture(bpy.context)
+    probe.name, file.name = "Vase", "Shot 7"
+    run.wait()
+    engine_session.end(run)
+    assert "1 of 1 shots are done" in run.load(bpy.context)
+    run.close()
+    assert probe.limelight.environment is not None

@@ -148,7 +148,7 @@ class Clicked:
 def test_a_click_shows_progress_and_escape_ends_it(pictures, engine, scene):
     source, _ = pictures
     engine(seconds=3.0)
-    run = relight_run.RelightRun(bpy.context, source.name, 0)
+    run = relight_run.RelightRun(bpy.context, source, 0)
     engine_session.begin(run)
     operator = Clicked(run)
     seen = set()
@@ -167,7 +167,7 @@ def test_a_click_shows_progress_and_escape_ends_it(pictures, engine, scene):
 
 def test_new_names_meanwhile_lose_nothing(pictures, scene):
     source, reference = pictures
-    run = relight_run.RelightRun(bpy.context, source.name, 0)
+    run = relight_run.RelightRun(bpy.context, source, 0)
     engine_session.begin(run)
     run.capture(bpy.context)
     source.name, reference.name, scene.name = "hero", "dusk", "Shot 7"
