@@ -46,8 +46,9 @@ def write_image(
     except (OSError, RuntimeError) as error:
         with suppress(OSError):
             partial.unlink()
+        told = str(error).rstrip(".")
         raise BadInput(
-            f"Could not write {path.name}: {error}.", "Check that the folder exists, is writable and has space."
+            f"Could not write {path.name}: {told}.", "Check that the folder exists, is writable and has space."
         ) from error
 
 

@@ -2,6 +2,7 @@
 """Exposure, the pinhole camera, spheres and their shading, EXR files."""
 
 import math
+import os
 
 import numpy as np
 import OpenEXR
@@ -129,6 +130,13 @@ def test_a_file_where_the_folder_should_be_is_told(tmp_path):
         with pytest.raises(BadInput, match=r"Could not write depth\.exr"):
             exr.write_depth(tmp_path / name, torch.ones(8, 12))
     assert (tmp_path / "text.png").read_text() == "none"
+
+
+@pytest.mark.skipif(not hasattr(os, "pathconf"), reason="asks POSIX how long a name may be")
+def test_what_cannot_be_written_is_told_in_one_sentence(tmp_path):
+    name = "x" * (os.pathconf(tmp_path, "PC_NAME_MAX") - 4) + ".exr"
+    with pytest.raises(BadInput, match=r"[^.]\. Check that the folder"):
+        exr.write_depth(tmp_path / name, torch.ones(8, 12))
 
 
 def test_depth_round_trips_with_sky(tmp_path):
