@@ -24,8 +24,9 @@ _SPREAD, _LAMP_SPREAD, _COLOUR_SPREAD = 0.1, 0.1, 0.2
 #: A cell counts as lamp from about this many times the mean radiance.
 _LAMP_CONTRAST = 8.0
 #: Prior spread for spheres that a network painted: of what EV 0 shows as dark, and additionally as white, whose
-#: radiance their mirror tells to about a factor of three.
-_PAINTED_SPREAD, _WHITE_SPREAD = 0.05, 1.0
+#: radiance their mirror tells to about a factor of three. The power makes one of the other just below white: what is
+#: seen in a mirror hardly changes.
+_PAINTED_SPREAD, _WHITE_SPREAD, _WHITE_POWER = 0.02, 1.0, 4
 #: Share by which a pixel of a painted sphere is off, so that its two spheres need not agree to the last bit.
 PAINTED = 0.1
 #: Noise of a diffuse pixel of radiance 1: 8 bits of a display curve and as much of the rest. It grows with the root of
@@ -53,9 +54,14 @@ class Gains:
         """Their sum at ``rows`` rows: (rows, 2·rows, 3)."""
         return torch.stack([pano.resize(common + colour, rows) for common, colour in self.grids]).sum(0)
 
-    def applied(self, panorama: Tensor) -> Tensor:
-        """The map (N, 2N, 3) with these gains."""
-        return panorama * self.total(panorama.shape[0]).exp()
+    def applied(self, panorama: Tensor, free: Tensor | None = None) -> Tensor:
+        """The map (N, 2N, 3) with these gains, as far as each texel is ``free`` (N, 2N)."""
+        return panorama * _changes(self.total(panorama.shape[0]), free)
+
+
+def _changes(gains: Tensor, free: Tensor | None) -> Tensor:
+    """Log-gains (N, 2N, 1 or 3) as factors, none where a texel is not ``free`` (N, 2N)."""
+    return (gains if free is None else gains * free[..., None]).exp()
 
 
 def find_gains(
@@ -69,6 +75,7 @@ def find_gains(
     rounds: int = 6,
     start: Gains | None = None,
     error: float = 0.0,
+    free: Tensor | None = None,
 ) -> Gains:
     """Smooth gains for a panorama (N, 2N, 3) so that a diffuse sphere under it looks as the given one.
 
@@ -77,7 +84,8 @@ def find_gains(
     each, from those of ``start``. Pixels clipped in every exposure are left out. ``largest`` bounds each log-gain
     (twice, once a grid). Sources kept ``apart`` from the map light the sphere too, and stay as they are. ``error`` is
     the share by which the sphere's pixels are off: 0 of photographs and renders, :data:`PAINTED` of a network's. Then
-    light that is missing goes where the map is white at EV 0, rather than into bright patches anywhere.
+    light that is missing goes where the map is white at EV 0, rather than into bright patches anywhere. ``free``
+    (N, 2N), in [0, 1], tells how far each texel may change at all: one that a photo shows is known.
     """
     start = start or Gains.none()
     target, clipped = merge_bracket(bracket, evs)
@@ -87,7 +95,7 @@ def find_gains(
     if normals.shape[0] < 16:
         return start
     base = apart.diffuse(normals) if apart else torch.zeros_like(target)
-    ball = _Ball(normals, target, base, error)
+    ball = _Ball(normals, target, base, error, free)
     found = []
     for gains in start.grids:
         panorama, best = _refine(panorama, ball, gains, rounds, largest)
@@ -97,12 +105,16 @@ def find_gains(
 
 @dataclass(frozen=True, eq=False)
 class _Ball:
-    """Pixels of a diffuse sphere: normals, radiance and what of it sources kept apart give (P, 3); ``error``: share."""
+    """Pixels of a diffuse sphere: normals, radiance and what of it sources kept apart give (P, 3); ``error``: share.
+
+    ``free``: (N, 2N), how far each texel of the map that lights it may change; None is all.
+    """
 
     normals: Tensor
     radiance: Tensor
     base: Tensor
     error: float
+    free: Tensor | None
 
     def noise_of(self, radiance: Tensor) -> Tensor:
         """Standard deviation of what is known of pixels of this radiance, any shape."""
@@ -112,10 +124,12 @@ class _Ball:
         """Prior spread of each cell's log-gain, (2·cells²)."""
         cell = luminance(pano.resize(panorama, cells)).reshape(-1)
         if self.error:
-            white = cell.square()
-            return _PAINTED_SPREAD + _WHITE_SPREAD * white / (white + 1)
-        contrast = cell / luminance(pano.mean_radiance(panorama)).clamp(min=1e-9)
-        return _SPREAD + _LAMP_SPREAD * contrast / (contrast + _LAMP_CONTRAST)
+            white = cell**_WHITE_POWER
+            spreads = _PAINTED_SPREAD + _WHITE_SPREAD * white / (white + 1)
+        else:
+            contrast = cell / luminance(pano.mean_radiance(panorama)).clamp(min=1e-9)
+            spreads = _SPREAD + _LAMP_SPREAD * contrast / (contrast + _LAMP_CONTRAST)
+        return spreads if self.free is None else spreads * pano.resize(self.free[..., None], cells).reshape(-1)
 
 
 def noise_of(radiance: Tensor) -> Tensor:
@@ -130,7 +144,7 @@ def _refine(
 
     def lit(gains: tuple[Tensor, Tensor]) -> _Lit:
         total = pano.resize(gains[0] + gains[1], panorama.shape[0])
-        return _Lit(panorama * torch.exp(total), ball)
+        return _Lit(panorama * _changes(total, ball.free), ball)
 
     scene = best = lit(gains)
     kept = gains

@@ -24,7 +24,7 @@ from .energy import PAINTED
 from .estimate_frames import FrameEstimator
 from .fit import fit
 from .frames import find_frames
-from .front import blend_front
+from .front import blend_front, front_of
 from .intake import place_probe, read_view
 from .job import EMBEDDED, LightJob
 from .movies import unpack
@@ -124,7 +124,9 @@ def estimate(
             progress=painting,
         )
         on_spheres(index, spheres)
-        fitted = fit(spheres, height=min(effort.fit_height, height), error=PAINTED, progress=fitting)
+        rows = min(effort.fit_height, height)
+        photo = front_of(view, probe, rows) if front else None
+        fitted = fit(spheres, height=rows, error=PAINTED, front=photo, progress=fitting)
         environment = blend_front(fitted, view, probe, height) if front else pano.resize(fitted, height)
         found.append(Estimate(probe, environment, spheres))
         tell(1.0, "Finished")

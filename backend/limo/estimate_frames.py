@@ -15,7 +15,7 @@ from torch import Tensor
 from ..optics import panorama as pano
 from .energy import PAINTED
 from .fit_frames import Carry, fit_frames
-from .front import blend_front
+from .front import Front, blend_front, front_of
 from .job import LightJob
 from .output import describe, write_probe
 from .painter import SequencePainter, SpherePainter, Spheres
@@ -85,6 +85,7 @@ class FrameEstimator(Shot):
 
             # What the chunk before looked at past its end is known.
             first, known = self._found.get(index, (None, []))
+            fronts = [self._front(number, index) for number in numbers[:keep] if self.parts[number].front]
             fitted = fit_frames(
                 [turned(each[index], self.turn(number)) for number, each in spheres.items()],
                 height=self.rows,
@@ -92,6 +93,7 @@ class FrameEstimator(Shot):
                 before=None if before is None else before[index],
                 found=known if first == numbers[0] else [],
                 error=PAINTED,
+                fronts=fronts,
                 progress=tell,
             )
             for number, environment in zip(numbers, fitted.environments, strict=False):
@@ -100,6 +102,11 @@ class FrameEstimator(Shot):
             self._found[index] = (numbers[keep] if keep < len(numbers) else None, fitted.found[keep:])
         self._seconds["fit"] = round((time.monotonic() - start) / keep, 3)
         return environments, carries
+
+    def _front(self, number: int, index: int) -> Front:
+        """What a frame's photo shows around one of its probes, to be laid over a fitted map."""
+        view, probe = self.view(number)[0], self.probes(number)[index]
+        return front_of(view, probe, self.rows, self.turn(number))
 
     def write(
         self,
@@ -152,6 +159,7 @@ def estimate_frames(
             before=before,
             found=looked,
             error=PAINTED,
+            fronts=[front_of(views[t], probes[t], rows, turns[t]) for t in range(start, end) if front],
         )
         before, looked = fitted.carries[-1], fitted.found[end - start :]
         for t, environment in zip(range(start, end), fitted.environments, strict=True):

@@ -16,6 +16,7 @@ from ..optics import panorama as pano
 from ..optics.exposure import srgb_oetf
 from ..optics.sphere import SphereView
 from .energy import find_gains
+from .front import Front
 from .merge import CLIPPED
 from .painter import Spheres
 from .pyramid import compose, decompose
@@ -33,8 +34,8 @@ _RATE, _POLISH_RATE = 0.02, 0.005
 FIT_HEIGHT = 128
 #: Steps of the optimiser: the start is good.
 ITERATIONS = 12
-#: How far the diffuse sphere may change the map's logarithm: a little, or much if the mirror's darkest is clipped. And
-#: at last, for what texels as large as theirs get wrong about the place of sources, hardly.
+#: How far the diffuse sphere may change the map's logarithm: a little, or much if the mirror's darkest is clipped or it
+#: is painted. And at last, for what texels as large as theirs get wrong about the place of sources, hardly.
 _SURE_GAIN, _UNSURE_GAIN, LAST_GAIN = 2.0, 3.0, 0.08
 LAST_ROUNDS = 2
 
@@ -55,6 +56,7 @@ def fit(
     mirror: bool = True,
     diffuse: bool = True,
     error: float = 0.0,
+    front: Front | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Tensor:
     """Environment (height, 2·height, 3), linear, camera frame, that explains the spheres; see :func:`fit_brackets`."""
@@ -65,6 +67,7 @@ def fit(
         height=height,
         iterations=iterations,
         error=error,
+        front=front,
         progress=progress,
     )
 
@@ -77,6 +80,7 @@ def fit_brackets(
     height: int,
     iterations: int | None = None,
     error: float = 0.0,
+    front: Front | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Tensor:
     """Environment (height, 2·height, 3), linear, camera frame, by differentiable rendering of the given spheres.
@@ -85,8 +89,8 @@ def fit_brackets(
     other unknown is log2 radiance on a Laplacian pyramid, started from the closed-form merge of the mirror's bracket
     without them, sharpened (grey without a mirror). All exposures count at once: squared error of display values,
     except where picture and render are both clipped, so that a clipped pixel only ever asks for more light. At the end
-    the diffuse sphere sets the energy, as far as ``error`` lets it (:func:`.energy.find_gains`). ``progress`` may raise
-    to cancel.
+    the diffuse sphere sets the energy, as far as ``error`` lets it (:func:`.energy.find_gains`): of the map with its
+    ``front``, if one is to be laid over it, and only where that leaves it free. ``progress`` may raise to cancel.
     """
     if mirror is None and diffuse is None:
         raise BadInput("Neither the mirror nor the diffuse sphere is to be fitted.", "Give at least one of them.")
@@ -100,26 +104,31 @@ def fit_brackets(
         found = optimise(renderer, start, iterations, mirror, diffuse, progress)
         if height != solve:
             found = lift(found, view, start.rest, height)
-        found = _with_sources(found, start, view, diffuse, error)
+        found = _with_sources(found, start, view, diffuse, error, front)
         return found.clamp(2**LOWEST, 2**HIGHEST)
 
 
-def _with_sources(found: Tensor, start: Start, view: SphereView, diffuse: Bracket | None, error: float) -> Tensor:
+def _with_sources(
+    found: Tensor, start: Start, view: SphereView, diffuse: Bracket | None, error: float, front: Front | None
+) -> Tensor:
     """The resolved light, its energy set by the diffuse sphere, and the sources laid into it."""
     laid = start.sources.laid(found.shape[0])
     if diffuse is None:
         return found + laid
     lit = (view.normals[view.mask], diffuse.pictures[:, view.mask], diffuse.evs)
-    gains = find_gains(found, *lit, apart=start.sources, largest=largest_gain(start), error=error)
-    whole = gains.applied(found) + laid
+    seen, free = front(found) if front else (found, None)
+    largest = largest_gain(start, error)
+    gains = find_gains(seen, *lit, apart=start.sources, largest=largest, error=error, free=free)
+    whole = gains.applied(found, free) + laid
     if not len(start.sources):
         return whole
-    return find_gains(whole, *lit, largest=LAST_GAIN, rounds=LAST_ROUNDS, error=error).applied(whole)
+    seen, free = front(whole) if front else (whole, None)
+    return find_gains(seen, *lit, largest=LAST_GAIN, rounds=LAST_ROUNDS, error=error, free=free).applied(whole, free)
 
 
-def largest_gain(start: Start) -> float:
+def largest_gain(start: Start, error: float) -> float:
     """How far the diffuse sphere may change the logarithm of the resolved light."""
-    return _UNSURE_GAIN if start.clipped else _SURE_GAIN
+    return _UNSURE_GAIN if start.clipped or error else _SURE_GAIN
 
 
 def _start(renderer: Renderer, mirror: Bracket | None, diffuse: Bracket | None) -> Start:

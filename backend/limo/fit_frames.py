@@ -22,6 +22,7 @@ from ..optics.exposure import expose
 from ..optics.sphere import SphereView
 from .energy import Gains, find_gains
 from .fit import FIT_HEIGHT, HIGHEST, ITERATIONS, LAST_GAIN, LOWEST, Bracket, largest_gain, lift, optimise
+from .front import Front
 from .merge import merge_bracket
 from .painter import Spheres
 from .renderer import Renderer
@@ -81,6 +82,7 @@ class _Frame:
     chosen: Tensor
     sources: Sources
     diffuse: Tensor
+    front: Front | None = None
     start: Start | None = None
     correction: Tensor | None = None
     gains: Gains | None = None
@@ -93,6 +95,10 @@ class _Frame:
         radiance = self.diffuse[view.mask].exp2()
         return view.normals[view.mask], torch.stack([expose(radiance, ev) for ev in evs]), evs
 
+    def seen(self, light: Tensor) -> tuple[Tensor, Tensor | None]:
+        """A map (N, 2N, 3) with the front over it, and how far each texel is free, (N, 2N), if there is one."""
+        return self.front(light) if self.front else (light, None)
+
 
 def fit_frames(
     spheres: Sequence[Spheres],
@@ -102,13 +108,15 @@ def fit_frames(
     before: Carry | None = None,
     found: Sequence[Found] = (),
     error: float = 0.0,
+    fronts: Sequence[Front] = (),
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> Fitted:
     """Environments that explain the spheres of frames in a row, steady over time. ``progress`` may raise to cancel.
 
     All spheres' views must have the same axes (:meth:`SphereView.turned`). The first ``keep`` frames are asked for, all
     without it; the others only tell how it goes on. ``before`` is of the frame before the first, which stays as it is.
-    ``found`` is known of the first frames. ``error`` is as in :func:`.fit.fit_brackets`.
+    ``found`` is known of the first frames. ``error`` and ``fronts``, of the frames asked for, if any are laid over
+    them, are as in :func:`.fit.fit_brackets`.
     """
     keep = len(spheres) if keep is None else keep
     with one_thread():
@@ -117,6 +125,8 @@ def fit_frames(
             looked.append(_look(spheres[index]))
             progress(0.2 * (index + 1) / len(spheres))
         frames = _choose(spheres, looked, before)
+        for frame, front in zip(frames, fronts, strict=False):
+            frame.front = front
         volume = _resolve(frames, keep, height, before, lambda f: progress(0.2 + 0.4 * f))
         return _light(frames[:keep], volume[:keep], before, looked, error, lambda f: progress(0.6 + 0.4 * f))
 
@@ -222,34 +232,45 @@ def _light(
     """Set the energy by the diffuse spheres, gains steadied too, and lay the sources into the maps."""
     resolved = [(row.permute(1, 2, 0).exp2() - _BLACK).clamp(min=2**LOWEST) for row in volume]
     gains, shown = (None, None) if before is None else (before.gains, before.diffuse)
+    frees: list[Tensor | None] = [None] * len(frames)
     for index, (frame, light) in enumerate(zip(frames, resolved, strict=True)):
         assert frame.start is not None
         now = frame.diffuse
         rounds = _rounds(shown, now, frame.spheres.view.mask)
-        largest = largest_gain(frame.start)
-        apart = frame.sources
-        gains = find_gains(light, *frame.lit, apart=apart, largest=largest, rounds=rounds, start=gains, error=error)
-        frame.gains, shown = gains, now
+        seen, frees[index] = frame.seen(light)
+        frame.gains = gains = find_gains(
+            seen,
+            *frame.lit,
+            apart=frame.sources,
+            largest=largest_gain(frame.start, error),
+            rounds=rounds,
+            start=gains,
+            error=error,
+            free=frees[index],
+        )
+        shown = now
         progress(0.6 * (index + 1) / len(frames))
     first = _steady_gains([frame.gains for frame in frames], None if before is None else before.steady[0])
     whole = [
-        light * _factor(gain, light.shape[0]) + frame.sources.laid(light.shape[0])
-        for frame, light, gain in zip(frames, resolved, first, strict=True)
+        light * _factor(gain, light.shape[0], free) + frame.sources.laid(light.shape[0])
+        for frame, light, gain, free in zip(frames, resolved, first, frees, strict=True)
     ]
     last = None if before is None else before.last
     for index, (frame, light) in enumerate(zip(frames, whole, strict=True)):
         # What texels as large as theirs get wrong about the place of sources.
         rounds = 0 if len(frame.sources) == 0 else 1 if last is not None else 2
         if rounds:
-            last = find_gains(light, *frame.lit, largest=LAST_GAIN, rounds=rounds, start=last, error=error)
+            seen, frees[index] = frame.seen(light)
+            free = frees[index]
+            last = find_gains(seen, *frame.lit, largest=LAST_GAIN, rounds=rounds, start=last, error=error, free=free)
         else:
             last = Gains.none()
         frame.last = last
         progress(0.6 + 0.4 * (index + 1) / len(frames))
     second = _steady_gains([frame.last for frame in frames], None if before is None else before.steady[1])
     done = [
-        (light * _factor(gain, light.shape[0])).clamp(2**LOWEST, 2**HIGHEST)
-        for light, gain in zip(whole, second, strict=True)
+        (light * _factor(gain, light.shape[0], free)).clamp(2**LOWEST, 2**HIGHEST)
+        for light, gain, free in zip(whole, second, frees, strict=True)
     ]
     carries = [
         Carry(row, frame.correction, frame.gains, frame.last, torch.stack(pair), frame.sources, frame.diffuse)
@@ -277,6 +298,7 @@ def _steady_gains(gains: Sequence[Gains | None], before: Tensor | None) -> Tenso
     return smooth_volume(volume, torch.ones_like(volume[:, :1]), pinned=known)[int(known) :]
 
 
-def _factor(stops: Tensor, height: int) -> Tensor:
-    """Gains (3, n, 2n) in stops as factors of a map (height, 2·height, 3)."""
-    return pano.resize(stops.permute(1, 2, 0), height).exp2()
+def _factor(stops: Tensor, height: int, free: Tensor | None) -> Tensor:
+    """Gains (3, n, 2n) in stops as factors of a map (height, 2·height, 3), as far as it is free, (height, 2·height)."""
+    large = pano.resize(stops.permute(1, 2, 0), height)
+    return (large if free is None else large * free[..., None]).exp2()

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ from ..optics import panorama as pano
 from .merge import CLIPPED
 from .view import Probe, View
 
+#: Lays what is known over a map (N, 2N, 3): what comes of it, and how far each texel is still free, (N, 2N) in [0, 1].
+Front = Callable[[Tensor], tuple[Tensor, Tensor]]
 #: The photo is read at no more pixels across than this many times the map's rows.
 _DENSITY = 6
 #: Gain matching: rows of its grid, how far a gain reaches (degrees), the share of seen light around a direction that
@@ -21,8 +24,22 @@ _GAIN_ROWS, _GAIN_REACH, _GAIN_TRUST, _GAIN_LIMIT = 32, 20.0, 0.15, 1.5
 
 
 def blend_front(panorama: Tensor, view: View, probe: Probe, height: int, turn: Tensor | None = None) -> Tensor:
-    """Lay the visible surroundings over a fitted map: (N, 2N, 3) to (height, 2·height, 3), linear, camera frame or
-    turned by ``turn`` (3, 3), as the map is.
+    """Lay the visible surroundings over a fitted map: (N, 2N, 3) to (height, 2·height, 3); see :func:`lay_front`."""
+    return lay_front(panorama, view, probe, height, turn)[0]
+
+
+def front_of(view: View, probe: Probe, height: int, turn: Tensor | None = None) -> Front:
+    """What a photo shows around a probe, to be laid over maps: :func:`lay_front` of all but the map."""
+    return partial(lay_front, view=view, probe=probe, height=height, turn=turn)
+
+
+def lay_front(
+    panorama: Tensor, view: View, probe: Probe, height: int, turn: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Lay the visible surroundings over a fitted map (N, 2N, 3), linear, camera frame or turned by ``turn`` (3, 3).
+
+    Returns the map (height, 2·height, 3) in the same frame, and what of each direction the photo left open, in [0, 1],
+    (height, 2·height): all that it did not see, and what it clipped.
 
     Where the photo was not clipped its radiance is the truth and replaces the fit; where it was clipped the fit's
     brighter value stays, so that lamps in view keep their power. Edges are feathered, hidden directions untouched.
@@ -36,14 +53,15 @@ def blend_front(panorama: Tensor, view: View, probe: Probe, height: int, turn: T
     told = torch.cat([seen.radiance.clamp(min=0), clipped.float()], -1)
     partial = pano.reproject(told, seen.depth, seen.camera, probe.position, height, turn)
     if float(partial.valid.sum()) == 0:
-        return base
+        return base, torch.ones(base.shape[:2])
     light, bright = partial.radiance.split((3, 1), -1)
     base = match_gain(base, light, partial.valid * (1 - bright[..., 0]))
     photo = torch.lerp(light, torch.maximum(light, base), bright)
     weight = feather(partial.valid, max(1, height // 48))[..., None]
     # Blended in the logarithm, a bright edge does not bleed into a dark wall.
     floor = 1e-4
-    return torch.exp(torch.lerp((base + floor).log(), (photo + floor).log(), weight)).sub(floor).clamp(min=0)
+    laid = torch.exp(torch.lerp((base + floor).log(), (photo + floor).log(), weight)).sub(floor).clamp(min=0)
+    return laid, 1 - (weight * (1 - bright))[..., 0]
 
 
 def match_gain(panorama: Tensor, seen: Tensor, valid: Tensor) -> Tensor:

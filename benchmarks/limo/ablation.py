@@ -23,7 +23,7 @@ from ...backend.limo.embedded.model import PainterConfig, SphereUNet
 from ...backend.limo.embedded.paint import mean_of_takes, sample_flow
 from ...backend.limo.energy import PAINTED
 from ...backend.limo.fit import fit
-from ...backend.limo.front import blend_front
+from ...backend.limo.front import blend_front, front_of
 from ...backend.limo.painter import Spheres
 from ...backend.optics import metrics
 from ...backend.optics.exposure import EVS, expose
@@ -124,7 +124,9 @@ def light(variant: Variant, network: SphereUNet, case: Case, seed: int = 0) -> T
     black = variant.target(to_code(torch.full((1, 6, CROP, CROP), -1.0)))
     painted = sample_flow(network, sphere.expand(TAKES, -1, -1, -1), context, steps=STEPS, noise=noise, black=black)
     close_up = SphereView(case.probe.position, case.probe.radius, CROP)
-    found = fit(variant.spheres(painted, close_up), height=HEIGHT, diffuse=variant.diffuse, error=PAINTED)
+    spheres = variant.spheres(painted, close_up)
+    front = front_of(case.view, case.probe, HEIGHT)
+    found = fit(spheres, height=HEIGHT, diffuse=variant.diffuse, error=PAINTED, front=front)
     return blend_front(found, case.view, case.probe, HEIGHT)
 
 

@@ -57,3 +57,27 @@ def test_the_mean_of_takes_keeps_a_lamp_that_half_of_them_have() -> None:
     assert (mirror > middle[:3]).all() and (mirror < 4.1).all()
     shown = (expose(torch.tensor(0.2), -4) + expose(torch.tensor(8.0), -4)) / 2
     assert float(expose(mirror, -4).mean()) == pytest.approx(float(shown), abs=0.03)
+
+
+def test_what_a_photo_shows_stays_and_its_light_counts() -> None:
+    """The window's height is known on one half of the map: the other half takes only what is still missing."""
+    truth, free = room(8.0), torch.ones(64, 128)
+    painted = room(1.1)
+    free[pano.directions(64)[..., 0] > WINDOW[0]] = 0
+    half = torch.where(free[..., None] > 0, painted, truth)
+    ball = shading.diffuse_sphere(truth, VIEW)
+    bracket = torch.stack([expose(ball[VIEW.mask], ev) for ev in EVS])
+    found = find_gains(half, NORMALS, bracket, EVS, largest=3.0, error=PAINTED, free=free).applied(half, free)
+    assert torch.equal(found[free == 0], half[free == 0])
+    lit, told = (pano.mean_radiance(each).mean() for each in (truth, found))
+    assert float(told / lit) == pytest.approx(1, abs=0.1)
+
+
+def test_near_white_is_left_as_seen() -> None:
+    """Light that is missing makes a wall of half display white, which a mirror shows, hardly any brighter."""
+    painted, truth = room(1.5), room(8.0)
+    wall = (pano.directions(64) @ torch.tensor([-1.0, 0.0, 0.0]) > 0.8)[..., None]
+    painted, truth = (torch.where(wall, 0.5, each) for each in (painted, truth))
+    factors = matched(painted, shading.diffuse_sphere(truth, VIEW), PAINTED)
+    assert factors[painted[..., 0] > 1].mean() > 2.5
+    assert factors[wall[..., 0]].mean() < 1.06

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from limelight.backend.limo.energy import PAINTED
 from limelight.backend.limo.fit import fit
 from limelight.backend.limo.fit_frames import fit_frames
 from limelight.backend.limo.painter import Spheres
@@ -129,3 +130,21 @@ def test_candidates_are_linked_and_do_not_blink() -> None:
     compact = [torch.tensor(each) for each in ([True, True], [True, True], [False], [True, True], [True, True])]
     chosen = decide(tracks, compact)
     assert [each.tolist() for each in chosen] == [[True, True], [True, True], [True], [True, True], [True, True]]
+
+
+def test_what_a_photo_shows_of_a_frame_counts_for_its_energy_and_stays() -> None:
+    """The diffuse spheres tell a brighter window than the mirrors. A bright front explains some of that."""
+    window = (pano.directions(32)[..., 2:] > 0.9).float()
+    told, whole = (painted(torch.full((32, 64, 3), 0.2) + window * level, 0, noise=0.0) for level in (1.0, 6.0))
+    spheres = [Spheres(VIEW, told.mirror, whole.diffuse)] * 2
+    known = (pano.directions(32)[..., 2:] < 0).float()
+
+    def front(light: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.lerp(light, torch.full_like(light, 0.6), known), 1 - known[..., 0]
+
+    alone = fit_frames(spheres, height=32, error=PAINTED).environments
+    laid = fit_frames(spheres, height=32, error=PAINTED, fronts=[front] * 2).environments
+    for before, after in zip(alone, laid, strict=True):
+        change = (after / before).log2().mean(-1)
+        assert change[window[..., 0] > 0].mean() < -0.3
+        assert change[known[..., 0] > 0].abs().mean() < 0.1
