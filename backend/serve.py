@@ -176,10 +176,9 @@ class Server:
 
 
 def explain(job: str, error: BaseException) -> messages.Error:
-    """Any exception as a sentence and a remedy; the traceback goes to the log."""
+    """Any exception as a sentence and a remedy; the traceback of what is unforeseen goes to the log."""
     if isinstance(error, LimelightError):
         return messages.Error(job, error.code, error.text, error.remedy)
-    traceback.print_exception(error)
     name = type(error).__name__
     if isinstance(error, MemoryError) or "OutOfMemory" in name or "out of memory" in str(error):
         remedy = "Close other programs, use the CPU, or choose a lower quality or a smaller map."
@@ -190,6 +189,7 @@ def explain(job: str, error: BaseException) -> messages.Error:
         return messages.Error(
             job, "disk", f"A file could not be used ({error}).", "Check the path and its permissions."
         )
+    traceback.print_exception(error)
     told = (str(error).strip().splitlines() or ["no message"])[0][:200].rstrip(".")
     return messages.Error(job, "failed", f"Something unforeseen happened ({name}: {told}).", "The log says more.")
 

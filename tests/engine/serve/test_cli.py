@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 from limelight.backend import cli, models
+from limelight.backend.serve import explain
 from limelight.bridge import Engine
 from typer.main import get_command
 
@@ -61,6 +64,12 @@ def test_bad_input_is_one_sentence_and_exit_2(arguments: tuple[str, ...], tmp_pa
     error = json.loads(done.stdout)["error"]
     assert error["text"].endswith(".") and error["remedy"]
     assert not (tmp_path / "out").exists()
+
+
+def test_only_what_nobody_foresaw_shows_where_it_happened(capsys: pytest.CaptureFixture[str]) -> None:
+    told = explain("", OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), "long.png"))
+    assert "long.png" in told.text and not capsys.readouterr().err
+    assert explain("", ZeroDivisionError()).code == "failed" and "Traceback" in capsys.readouterr().err
 
 
 def commands() -> dict[str, Any]:
