@@ -28,9 +28,11 @@ def is_colmap(source: Path) -> bool:
 
 def source_of(scene: bpy.types.Scene) -> Path | None:
     """The pictures to learn from; None if none were chosen."""
+    from ..scene import paths
+
     chosen = scene.limelight.capture.source
     # A folder's path may end in a slash, which would hide its name.
-    return Path(bpy.path.abspath(chosen)) if chosen else None
+    return paths.of_setting(chosen) if chosen else None
 
 
 class TrainRun(EngineRun):
@@ -48,6 +50,7 @@ class TrainRun(EngineRun):
 
     def params(self, context: Context) -> dict[str, Any]:
         from ..bridge.messages import TrainSplats
+        from ..scene import paths
 
         settings = context.scene.limelight.capture
         asked = TrainSplats(
@@ -56,7 +59,7 @@ class TrainRun(EngineRun):
             settings.iterations or None,
             settings.resolution or None,
             settings.gaussians or None,
-            bpy.path.abspath(settings.start) or None,
+            str(paths.of_setting(settings.start)) if settings.start else None,
             settings.tone.lower(),
             self._again,
         )

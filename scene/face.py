@@ -11,7 +11,7 @@ from typing import Any
 
 import bpy
 
-from . import face_lines
+from . import face_lines, paths
 
 #: How much of a face's width a dragged landmark takes along at about two thirds of its way.
 REACH = 0.05
@@ -132,6 +132,6 @@ def request(scene: bpy.types.Scene, image: bpy.types.Image, folder: Path, seed: 
         landmarks=[[u, v] for u, v in points(face)] if edited else None,
         fov_deg=math.degrees(settings.fov) if settings.fov > 0 else None,
         saturation=settings.saturation / 100 if settings.saturation != 100 else None,
-        head=bpy.path.abspath(settings.head_folder) if settings.head_folder else None,
+        head=str(paths.of_setting(settings.head_folder)) if settings.head_folder else None,
     )
     return dict(params.request("").params)

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import bpy
 
-from . import head_place
+from . import head_place, paths
 from .problems import Problem, working_space
 from .relight_problems import needs_still, still_problem
 
@@ -58,7 +57,7 @@ def _camera(scene: bpy.types.Scene) -> Iterator[Problem]:
 
 def _folder(scene: bpy.types.Scene) -> Iterator[Problem]:
     folder = scene.limelight.face.head_folder
-    if folder and not Path(bpy.path.abspath(folder)).is_dir():
+    if folder and not paths.of_setting(folder).is_dir():
         arguments = {"path": "scene.limelight.face.head_folder", "value": json.dumps("")}
         tip = "Fit the head that ships with Limelight"
         text = f"There is no folder “{folder}” with another head"

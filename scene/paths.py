@@ -14,13 +14,18 @@ def of_setting(text: str) -> Path:
     if text.startswith("//") and os.name != "nt":
         # Files that were saved by Windows.
         text = text.replace("\\", "/")
-    path = Path(bpy.path.abspath(text)).expanduser()
+    path = _at_home(text)
     return path if path.is_absolute() else Path(bpy.path.abspath("//")) / path
 
 
 def of_argument(text: str) -> Path:
     """A whole path from one on the command line: // starts at the .blend, others where the process works."""
-    return Path(bpy.path.abspath(text)).expanduser().resolve()
+    return _at_home(text).resolve()
+
+
+def _at_home(text: str) -> Path:
+    # What begins with ~ and is nobody's home is a name like any other; pathlib would raise.
+    return Path(os.path.expanduser(bpy.path.abspath(text)))
 
 
 def is_foreign(text: str) -> bool:

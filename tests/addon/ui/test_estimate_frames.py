@@ -200,7 +200,10 @@ def test_ranges_that_cannot_be_are_repaired_by_a_button(moving):
     assert told() == [] and not settings.own_range
 
 
-@pytest.mark.parametrize(("folder", "place"), [("", "limelight"), ("//light\\v2", "light/v2"), ("maps", "maps")])
+@pytest.mark.parametrize(
+    ("folder", "place"),
+    [("", "limelight"), ("//light\\v2", "light/v2"), ("maps", "maps"), ("~2/maps", "~2/maps")],
+)
 def test_a_folder_that_is_no_whole_path_starts_at_the_file(moving, tmp_path, monkeypatch, folder, place):
     monkeypatch.chdir("/")
     moving.limelight.frames.folder = folder

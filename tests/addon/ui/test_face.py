@@ -73,12 +73,14 @@ def test_a_script_gets_a_head_before_its_camera(portrait, scene):
 def test_settings_reach_the_engine(portrait, scene, tmp_path):
     settings = scene.limelight.face
     settings.fov, settings.quality, settings.seed = math.radians(24), "DRAFT", 5
-    settings.head_folder, settings.saturation = str(tmp_path), 140
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    (tmp_path / "FaceXModel").mkdir()
+    settings.head_folder, settings.saturation = "FaceXModel", 140
     bpy.ops.limelight.face_make()
     params = asked()
     assert params["saturation"] == pytest.approx(1.4)
     assert params["fov_deg"] == pytest.approx(24, abs=1e-4) and params["quality"] == "draft" and params["seed"] == 5
-    assert params["head"].rstrip("/") == str(tmp_path)
+    assert params["head"] == str(tmp_path / "FaceXModel")
 
 
 def test_another_run_updates_and_another_take_counts_on(portrait, scene):

@@ -138,6 +138,14 @@ def test_what_keeps_a_training_from_starting_is_a_sentence(engine, scene, tmp_pa
         bpy.ops.limelight.train_splats()
 
 
+def test_pictures_that_are_no_whole_path_start_at_the_file(photos, scene, tmp_path):
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    scene.limelight.capture.source, scene.limelight.capture.start = "photos", "start.ply"
+    assert bpy.ops.limelight.train_splats() == {"FINISHED"}
+    asked = json.loads((preferences.ROOT / "asked.json").read_text())
+    assert (asked["scene"], asked["start"]) == (str(photos), str(tmp_path / "start.ply"))
+
+
 def test_the_panel_offers_both_and_shows_progress(cube, scene, draw):
     shown = draw(LIMELIGHT_PT_splat_capture)
     assert shown.operators() == ["limelight.capture_object", "limelight.train_splats", "limelight.train_splats"]
