@@ -66,8 +66,7 @@ def run(
     except LimelightError as error:
         fail(error, as_json)
     except Exception as error:
-        # explain() leaves the traceback on stderr if the error is unforeseen.
-        told = explain("", error)
+        told = explain("", error, terse=True)
         kind = LimelightError if told.code == "failed" else BadInput
         fail(kind(told.text, told.remedy, told.code), as_json)
     if as_json:

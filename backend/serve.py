@@ -175,10 +175,12 @@ class Server:
         self.say(answer)
 
 
-def explain(job: str, error: BaseException) -> messages.Error:
-    """Any exception as a sentence and a remedy; the traceback of what is unforeseen goes to the log."""
+def explain(job: str, error: BaseException, *, terse: bool = False) -> messages.Error:
+    """Any exception as a sentence and a remedy; the traceback goes to stderr, ``terse`` only of what is unforeseen."""
     if isinstance(error, LimelightError):
         return messages.Error(job, error.code, error.text, error.remedy)
+    if not (terse and isinstance(error, OSError | MemoryError)):
+        traceback.print_exception(error)
     name = type(error).__name__
     if isinstance(error, MemoryError) or "OutOfMemory" in name or "out of memory" in str(error):
         remedy = "Close other programs, use the CPU, or choose a lower quality or a smaller map."
@@ -189,7 +191,6 @@ def explain(job: str, error: BaseException) -> messages.Error:
         return messages.Error(
             job, "disk", f"A file could not be used ({error}).", "Check the path and its permissions."
         )
-    traceback.print_exception(error)
     told = (str(error).strip().splitlines() or ["no message"])[0][:200].rstrip(".")
     return messages.Error(job, "failed", f"Something unforeseen happened ({name}: {told}).", "The log says more.")
 
