@@ -56,10 +56,10 @@ class Gains:
 
     def applied(self, panorama: Tensor, free: Tensor | None = None) -> Tensor:
         """The map (N, 2N, 3) with these gains, as far as each texel is ``free`` (N, 2N)."""
-        return panorama * _changes(self.total(panorama.shape[0]), free)
+        return panorama * factors(self.total(panorama.shape[0]), free)
 
 
-def _changes(gains: Tensor, free: Tensor | None) -> Tensor:
+def factors(gains: Tensor, free: Tensor | None) -> Tensor:
     """Log-gains (N, 2N, 1 or 3) as factors, none where a texel is not ``free`` (N, 2N)."""
     return (gains if free is None else gains * free[..., None]).exp()
 
@@ -144,7 +144,7 @@ def _refine(
 
     def lit(gains: tuple[Tensor, Tensor]) -> _Lit:
         total = pano.resize(gains[0] + gains[1], panorama.shape[0])
-        return _Lit(panorama * _changes(total, ball.free), ball)
+        return _Lit(panorama * factors(total, ball.free), ball)
 
     scene = best = lit(gains)
     kept = gains

@@ -20,7 +20,7 @@ from ..devices import one_thread
 from ..optics import panorama as pano
 from ..optics.exposure import expose
 from ..optics.sphere import SphereView
-from .energy import Gains, find_gains
+from .energy import Gains, factors, find_gains
 from .fit import FIT_HEIGHT, HIGHEST, ITERATIONS, LAST_GAIN, LOWEST, Bracket, largest_gain, lift, optimise
 from .front import Front
 from .merge import merge_bracket
@@ -300,5 +300,4 @@ def _steady_gains(gains: Sequence[Gains | None], before: Tensor | None) -> Tenso
 
 def _factor(stops: Tensor, height: int, free: Tensor | None) -> Tensor:
     """Gains (3, n, 2n) in stops as factors of a map (height, 2·height, 3), as far as it is free, (height, 2·height)."""
-    large = pano.resize(stops.permute(1, 2, 0), height)
-    return (large if free is None else large * free[..., None]).exp2()
+    return factors(pano.resize(stops.permute(1, 2, 0), height) * _LN2, free)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -24,27 +24,19 @@ _GAIN_ROWS, _GAIN_REACH, _GAIN_TRUST, _GAIN_LIMIT = 32, 20.0, 0.15, 1.5
 
 
 def blend_front(panorama: Tensor, view: View, probe: Probe, height: int, turn: Tensor | None = None) -> Tensor:
-    """Lay the visible surroundings over a fitted map: (N, 2N, 3) to (height, 2·height, 3); see :func:`lay_front`."""
-    return lay_front(panorama, view, probe, height, turn)[0]
+    """Lay the visible surroundings over a fitted map: (N, 2N, 3) to (height, 2·height, 3); see :func:`front_of`."""
+    return front_of(view, probe, height, turn)(panorama)[0]
 
 
 def front_of(view: View, probe: Probe, height: int, turn: Tensor | None = None) -> Front:
-    """What a photo shows around a probe, to be laid over maps: :func:`lay_front` of all but the map."""
-    return partial(lay_front, view=view, probe=probe, height=height, turn=turn)
+    """What a photo shows around a probe, reprojected once, to be laid over fitted maps (N, 2N, 3): linear, camera frame
+    or turned by ``turn`` (3, 3).
 
-
-def lay_front(
-    panorama: Tensor, view: View, probe: Probe, height: int, turn: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Lay the visible surroundings over a fitted map (N, 2N, 3), linear, camera frame or turned by ``turn`` (3, 3).
-
-    Returns the map (height, 2·height, 3) in the same frame, and what of each direction the photo left open, in [0, 1],
-    (height, 2·height): all that it did not see, and what it clipped.
-
-    Where the photo was not clipped its radiance is the truth and replaces the fit; where it was clipped the fit's
-    brighter value stays, so that lamps in view keep their power. Edges are feathered, hidden directions untouched.
+    It returns the map (height, 2·height, 3) in the same frame, and what of each direction the photo left open, in
+    [0, 1], (height, 2·height): all that it did not see, and what it clipped. Where the photo was not clipped its
+    radiance is the truth and replaces the fit; where it was clipped the fit's brighter value stays, so that lamps in
+    view keep their power. Edges are feathered, hidden directions untouched.
     """
-    base = pano.resize(panorama, height)
     width = min(view.camera.width, _DENSITY * height)
     rows = max(1, round(view.camera.height * width / view.camera.width))
     seen = view.resized(width, rows) if width < view.camera.width else view
@@ -52,16 +44,24 @@ def lay_front(
     clipped = (seen.radiance >= CLIPPED).any(-1, keepdim=True) & (seen.radiance.amax() <= 1)
     told = torch.cat([seen.radiance.clamp(min=0), clipped.float()], -1)
     partial = pano.reproject(told, seen.depth, seen.camera, probe.position, height, turn)
-    if float(partial.valid.sum()) == 0:
-        return base, torch.ones(base.shape[:2])
     light, bright = partial.radiance.split((3, 1), -1)
-    base = match_gain(base, light, partial.valid * (1 - bright[..., 0]))
-    photo = torch.lerp(light, torch.maximum(light, base), bright)
+    known = partial.valid * (1 - bright[..., 0])
     weight = feather(partial.valid, max(1, height // 48))[..., None]
-    # Blended in the logarithm, a bright edge does not bleed into a dark wall.
-    floor = 1e-4
-    laid = torch.exp(torch.lerp((base + floor).log(), (photo + floor).log(), weight)).sub(floor).clamp(min=0)
-    return laid, 1 - (weight * (1 - bright))[..., 0]
+    free = 1 - (weight * (1 - bright))[..., 0]
+    blind = float(partial.valid.sum()) == 0
+
+    def lay(panorama: Tensor) -> tuple[Tensor, Tensor]:
+        base = pano.resize(panorama, height)
+        if blind:
+            return base, torch.ones(base.shape[:2])
+        base = match_gain(base, light, known)
+        photo = torch.lerp(light, torch.maximum(light, base), bright)
+        # Blended in the logarithm, a bright edge does not bleed into a dark wall.
+        floor = 1e-4
+        laid = torch.exp(torch.lerp((base + floor).log(), (photo + floor).log(), weight)).sub(floor).clamp(min=0)
+        return laid, free
+
+    return lay
 
 
 def match_gain(panorama: Tensor, seen: Tensor, valid: Tensor) -> Tensor:

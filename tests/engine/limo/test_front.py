@@ -2,7 +2,7 @@
 """The front from the photo: the seen part is the photo's, and the painted part meets it without a seam."""
 
 import torch
-from limelight.backend.limo.front import blend_front, lay_front, match_gain
+from limelight.backend.limo.front import blend_front, front_of, match_gain
 from limelight.backend.limo.view import Probe, View
 from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.camera import Camera
@@ -61,7 +61,7 @@ def test_a_linear_picture_shows_what_is_brighter_than_white_and_a_clipped_one_hi
 def test_what_the_photo_shows_is_known_and_what_it_clips_or_does_not_see_is_free():
     view = grey_view(0.5)
     view.radiance[24:40, 40:56] = 1.0
-    free = lay_front(torch.full((64, 128, 3), 0.5), view, PROBE, 64)[1][..., None]
+    free = front_of(view, PROBE, 64)(torch.full((64, 128, 3), 0.5))[1][..., None]
     clipped, shown, hidden = (
         float(pano.sample(free, torch.nn.functional.normalize(torch.tensor(towards), dim=0)))
         for towards in ([0.0, 0.0, -1.0], [0.6, 0.0, -1.0], [0.0, 0.0, 1.0])
