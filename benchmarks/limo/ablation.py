@@ -23,7 +23,7 @@ from ...backend.limo.embedded.model import PainterConfig, SphereUNet
 from ...backend.limo.embedded.paint import mean_of_takes, sample_flow
 from ...backend.limo.energy import PAINTED
 from ...backend.limo.fit import fit
-from ...backend.limo.front import blend_front, front_of
+from ...backend.limo.front import front_of
 from ...backend.limo.painter import Spheres
 from ...backend.optics import metrics
 from ...backend.optics.exposure import EVS, expose
@@ -127,7 +127,7 @@ def light(variant: Variant, network: SphereUNet, case: Case, seed: int = 0) -> T
     spheres = variant.spheres(painted, close_up)
     front = front_of(case.view, case.probe, HEIGHT)
     found = fit(spheres, height=HEIGHT, diffuse=variant.diffuse, error=PAINTED, front=front)
-    return blend_front(found, case.view, case.probe, HEIGHT)
+    return front(found)[0]
 
 
 def measure(variant: Variant, network: SphereUNet, cases: list[Case]) -> dict[str, float]:
