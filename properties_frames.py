@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a .blend remembers of light over frames: which frames, and where the files go."""
 
-from bpy.props import BoolProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, CollectionProperty, IntProperty, StringProperty
 from bpy.types import PropertyGroup
 
 from .scene.compat import RELATIVE_PATH
+
+
+class ListedShot(PropertyGroup):
+    """A shot that this file put on its list, by the job's name; it stays this file's under another name of that"""
 
 
 class FrameSettings(PropertyGroup):
@@ -34,6 +38,7 @@ class FrameSettings(PropertyGroup):
         options=RELATIVE_PATH,
         default="//limelight",
     )
+    listed: CollectionProperty(type=ListedShot, name="Listed", description="The shots that were put on the list")
 
 
-CLASSES = (FrameSettings,)
+CLASSES = (ListedShot, FrameSettings)

@@ -14,7 +14,7 @@ class LIMELIGHT_OT_batch_add(RunOperator):
 
     bl_idname = "limelight.batch_add"
     bl_label = "Add to List"
-    bl_options = {"REGISTER"}
+    bl_options = {"REGISTER", "UNDO"}
 
     running_text = "Limelight writes frames down"
 
@@ -52,7 +52,7 @@ class LIMELIGHT_OT_batch_start(RunOperator):
         if engine is not None:
             return [engine.text]
         found = shot_list.listed(context.scene)
-        if found is None or not any(not entry.over for entry in found.entries.values()):
+        if found is None or not any(not entry.over for entry in shot_list.own(found)):
             return ["No shot on the list waits for light: add one first, or try one again"]
         return []
 

@@ -12,6 +12,7 @@ from .engine_run import EngineRun
 
 if TYPE_CHECKING:
     from ..bridge import Batch
+    from ..bridge.joblist import Entry
     from ..scene.shot import Shot
 
 
@@ -45,13 +46,15 @@ class AddShotsRun(EngineRun):
     def capture(self, context: bpy.types.Context) -> None:
         from ..bridge import JobList
 
-        listed = JobList.make(self._path)
+        listed, kept = JobList.make(self._path), context.scene.limelight.frames.listed
         for shot in self._shots:
             params = shot.request()
             name = f"{shot.folder.name} {params['range']}"
             listed.add("light", params, name)
             if listed.entries[name].over:
                 listed.requeue([name])
+            if name not in kept:
+                kept.add().name = name
             self._added.append(name)
 
     @property
@@ -85,22 +88,28 @@ class WorkListRun(EngineRun):
         super().__init__(context)
         self._path = shot_list.path(context.scene)
         self._batch: Batch | None = None
+        self._own: set[str] = set()
         self._loaded: set[str] = set()
         self._failed: list[str] = []
-        self._held: shot_list.Held = {}
 
     def capture(self, context: bpy.types.Context) -> None:
         from ..bridge import Batch, JobList
 
-        self._held = shot_list.held()
         listed = JobList(self._path)
+        self._own = {entry.id for entry in shot_list.own(listed)}
         self._loaded = {entry.id for entry in listed.entries.values() if entry.over}
-        self._batch = Batch(listed, [engine_session.engine(context)])
+        self._batch = Batch(listed, [engine_session.engine(context)], only=self._own)
+
+    @property
+    def _entries(self) -> list[Entry]:
+        """The shots of this file."""
+        there = {} if self._batch is None else self._batch.listed.entries
+        return [entry for entry in there.values() if entry.id in self._own]
 
     def step(self) -> bool:
         if self._batch is None or self._batch.over or not self._batch.step():
             return False
-        for entry in self._batch.listed.entries.values():
+        for entry in self._entries:
             if entry.over and entry.id not in self._loaded:
                 self._loaded.add(entry.id)
                 self._take(entry.id)
@@ -115,7 +124,7 @@ class WorkListRun(EngineRun):
             self._failed.append(name)
         elif entry.state == "done":
             try:
-                shot_list.load(self._batch.listed.params(entry), self._held)
+                shot_list.load(self._batch.listed.params(entry))
             except (OSError, RuntimeError, ValueError):
                 self._failed.append(name)
 
@@ -139,21 +148,19 @@ class WorkListRun(EngineRun):
 
     @property
     def fraction(self) -> float:
-        entries = [] if self._batch is None else list(self._batch.listed.entries.values())
+        entries = self._entries
         return sum(1.0 if entry.over else entry.fraction for entry in entries) / max(1, len(entries))
 
     @property
     def stage(self) -> str:
-        entries = [] if self._batch is None else self._batch.listed.entries.values()
-        running = next((entry for entry in entries if entry.state == "running"), None)
+        running = next((entry for entry in self._entries if entry.state == "running"), None)
         return self.first_stage if running is None else f"{running.id}: {running.stage}"
 
     def load(self, context: bpy.types.Context) -> str:
-        assert self._batch is not None
-        counts = self._batch.listed.counts
+        done = sum(entry.state in {"done", "skipped"} for entry in self._entries)
         failed = f"; {', '.join(self._failed)} failed, see the list" if self._failed else ""
         stopped = "Stopped: " if self._cancelled else ""
-        return f"{stopped}{counts['done'] + counts['skipped']} of {sum(counts.values())} shots are done{failed}"
+        return f"{stopped}{done} of {len(self._entries)} shots are done{failed}"
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         """Nothing is left to store: each shot was loaded when it was done."""

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The list of shots of a file: ``shots.jobs`` in the folder of its light; the command line can work it off too."""
+"""The list of shots of a file: ``shots.jobs`` in the folder of its light; the command line can work it off too.
+
+Files that lie side by side have one list, and each sees its own shots: those that it put there under the name that it
+has now, those that it remembers, and those of nobody.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..scene.handle import Handle
 from . import state
 
 if TYPE_CHECKING:
     from ..bridge import JobList
+    from ..bridge.joblist import Entry
+    from ..scene.shot_folder import Owners
 
 NAME = "shots.jobs"
-#: Scenes by name, each with its probes by name.
-Held = dict[str, tuple[Handle, dict[str, Handle]]]
 #: The list that was read last, and its file's time and size, so that looking again costs little.
 _known: JobList | None = None
 
@@ -48,12 +51,31 @@ def listed(scene: bpy.types.Scene) -> JobList | None:
     return _known
 
 
+def own(found: JobList) -> list[Entry]:
+    """The shots of this file on a list."""
+    scenes = [scene for scene in bpy.data.scenes if scene.library is None]
+    names = {shot.name for scene in scenes for shot in scene.limelight.frames.listed}
+    tokens = {token.name for scene in scenes for token in scene.limelight.tokens}
+    return [entry for entry in found.entries.values() if _is_own(found, entry, names, tokens)]
+
+
+def _is_own(found: JobList, entry: Entry, names: set[str], tokens: set[str]) -> bool:
+    from ..scene import shot_folder
+
+    params = found.params(entry)
+    owners = shot_folder.owners(Path(params["out"]), params["range"]) if {"out", "range"} <= params.keys() else None
+    if owners is None or Path(bpy.data.filepath) in owners.files:
+        return True
+    # Another list may have a shot of the same name.
+    return entry.id in names and not tokens.isdisjoint(owners.tokens)
+
+
 def refresh(context: bpy.types.Context) -> bool:
     """Show the list as it stands on disk; True if anything changed."""
     rows = state.get(context).job_rows
     found = listed(context.scene)
     fresh = [] if found is None else [
-        (e.id, e.state, e.fraction, f"{e.text} {e.remedy}".strip() or e.stage) for e in found.entries.values()
+        (e.id, e.state, e.fraction, f"{e.text} {e.remedy}".strip() or e.stage) for e in own(found)
     ]  # fmt: skip
     if fresh == [(row.name, row.state, row.fraction, row.text) for row in rows]:
         return False
@@ -64,34 +86,46 @@ def refresh(context: bpy.types.Context) -> bool:
     return True
 
 
-def held() -> Held:
-    """The scenes of this file and their probes as they are called now, to be found again under other names."""
-    from ..scene import probes
-
-    return {
-        scene.name: (Handle.of(scene), {probe.name: Handle.of(probe) for probe in probes.probes(scene)})
-        for scene in bpy.data.scenes
-    }
-
-
-def load(params: Mapping[str, Any], held: Held | None = None) -> list[bpy.types.Object]:
+def load(params: Mapping[str, Any]) -> list[bpy.types.Object]:
     """Load what the engine made of a shot's request into the scene that it is of; the probes that got light.
 
-    ``held`` knows what was called differently when the list was begun. Raises ``ValueError`` or ``OSError`` with a
-    sentence if something is gone.
+    Raises ``ValueError`` or ``OSError`` with a sentence if something is gone.
     """
     from ..scene import results_frames, shot_folder, shot_range
 
     folder = Path(params["out"])
     told = shot_folder.told(folder)
     name = told.get("scene", "")
-    known, probes = (held or {}).get(name, (None, {}))
-    scene = bpy.data.scenes.get(name) if known is None else known.find(bpy.data.scenes)
+    scene, known = _place(shot_folder.owners(folder, params["range"]), name)
     if scene is None:
         raise ValueError(f"“{folder.name}” is of the scene “{name}”, which is not in this file")
     frames = {number - told["shift"]: number for number in shot_range.numbers(params["range"])}
-    found = {name: thing for name, probe in probes.items() if (thing := probe.find(scene.objects)) is not None}
-    lit = results_frames.load_shot(scene, folder, frames, found if known is not None else None)
+    lit = results_frames.load_shot(scene, folder, frames, known)
     if not lit:
         raise ValueError(f"no probe of “{folder.name}” is in this scene: call one as it was called when it was listed")
     return lit
+
+
+def _place(
+    owners: Owners | None, name: str
+) -> tuple[bpy.types.Scene | None, dict[str, bpy.types.Object | None] | None]:
+    """The scene of a shot that was called ``name``, and its probes by their names then, whatever they are called by
+    now; what no token tells goes by those names, of probes all if they are None."""
+    from ..scene import origin, probes
+
+    found = {} if owners is None else {
+        scene: {called: probe for token, called in owners.tokens.items() if (probe := origin.held(scene, token))}
+        for scene in bpy.data.scenes
+        if scene.library is None
+    }  # fmt: skip
+
+    def likeness(scene: bpy.types.Scene) -> tuple[bool, int]:
+        # Copies of a scene hold the same tokens.
+        return scene.name == name, sum(probe.name == called for called, probe in found[scene].items())
+
+    scene = max((scene for scene, there in found.items() if there), key=likeness, default=None)
+    if owners is None or scene is None:
+        return bpy.data.scenes.get((name, None)), None
+    there = found[scene]
+    others = {called: probes.named(scene, called) for called in owners.tokens.values() if called not in there}
+    return scene, there | {called: probe for called, probe in others.items() if probe not in there.values()}

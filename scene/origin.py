@@ -28,6 +28,12 @@ def token(scene: bpy.types.Scene, probe: bpy.types.Object) -> str:
     return entry.name
 
 
+def held(scene: bpy.types.Scene, token: str) -> bpy.types.Object | None:
+    """The probe of a scene that a token stands for; None if it is not there or not known."""
+    entry = scene.limelight.tokens.get(token)
+    return None if entry is None or entry.probe is None or scene not in entry.probe.users_scene else entry.probe
+
+
 def probe_of(made: bpy.types.World | bpy.types.Object) -> bpy.types.Object | None:
     """The probe that a World, lamp or dome was made from; None if it is gone, or in another file."""
     if isinstance(made, bpy.types.World):

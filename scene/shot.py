@@ -19,7 +19,7 @@ from typing import Any
 import bpy
 
 from . import camera as cameras
-from . import capture, frames, pixels, probes, problems, shot_folder
+from . import capture, frames, origin, pixels, probes, problems, shot_folder
 from .handle import Handle
 
 #: Pictures of these kinds are given to the engine as they are; all others as Blender shows them.
@@ -50,6 +50,7 @@ class Shot:
         self._camera = Handle.of(scene.objects[camera]) if camera else None
         # The artist may go on working meanwhile: what is asked for stays as it was.
         self._probes, self._wishes = [Handle.of(probe) for probe in probes.used(scene)], capture.wishes(scene)
+        self._tokens = {origin.token(scene, probe): probe.name for probe in probes.used(scene) if listed}
         # Files have no negative numbers, and the one before the first is needed, see light_frames.complete.
         self._shift = 0 if self.frames[0] >= 1 else 1 - self.frames[0]
         self._entries: dict[int, dict[str, Any]] = {}
@@ -63,6 +64,13 @@ class Shot:
     def numbers(self) -> dict[int, int]:
         """The number in files of each frame of the scene."""
         return {frame: frame + self._shift for frame in self.frames}
+
+    @property
+    def span(self) -> str:
+        """The numbers in files, as FIRST-LAST or FIRST-LASTxSTEP."""
+        first, last = self.numbers[self.frames[0]], self.numbers[self.frames[-1]]
+        step = self.frames[1] - self.frames[0] if len(self.frames) > 1 else 1
+        return f"{first}-{last}" + (f"x{step}" if step > 1 else "")
 
     @property
     def fraction(self) -> float:
@@ -100,8 +108,6 @@ class Shot:
 
     def request(self) -> dict[str, Any]:
         """The parameters of the ``light`` request."""
-        first, last = self.numbers[self.frames[0]], self.numbers[self.frames[-1]]
-        step = self.frames[1] - self.frames[0] if len(self.frames) > 1 else 1
         depths = self.folder / shot_folder.DEPTHS
         there = depths.is_dir() and any(depths.iterdir())
         entry = self._entries[self.frames[0]]
@@ -110,7 +116,7 @@ class Shot:
         suffix = next(self._pictures.iterdir()).suffix
         return {
             "images": [str(self._pictures / f"####{suffix}")],
-            "range": f"{first}-{last}" + (f"x{step}" if step > 1 else ""),
+            "range": self.span,
             "depth": depth,
             "track": str(self._track),
             "probes": [{"name": name} for name in entry["probes"]],
@@ -203,7 +209,9 @@ class Shot:
         entries = {self.numbers[frame]: entry for frame, entry in self._entries.items()}
         name = bpy.path.clean_name(f"{scene.name}_{camera}" if camera else scene.name)
         self.folder = shot_folder.choose(self._base, name, told, entries, self._anew)
-        self._track = shot_folder.write_track(self.folder, entries)
+        if self._listed:
+            shot_folder.own(self.folder, self.span, bpy.data.filepath, self._tokens)
+        self._track = shot_folder.write_track(self.folder, self.span, entries)
         # The engine keeps the frames that are there; a scene that was rendered whole is rendered again by the next run.
         self._todo = [frame for frame in self.frames if not shot_folder.picture(self.folder, self.numbers[frame])]
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The folder of a shot's light: ``NAME_001``, ``NAME_002``, …, one for each shot that differs from those before.
 
-``pictures`` and ``depths`` hold what the engine is given, ``track_FIRST-LAST.json`` and ``shot.json`` what was asked
-for; its results lie beside them. A shot that is the same as one that is there goes on in its folder, with other frames
-too.
+``pictures`` and ``depths`` hold what the engine is given, ``track_FIRST-LASTxSTEP.json`` and ``shot.json`` what was
+asked for and by whom; its results lie beside them. A shot that is the same as one that is there goes on in its folder,
+with other frames too.
 """
 
 from __future__ import annotations
@@ -15,10 +15,20 @@ import json
 import os
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 PICTURES, DEPTHS, SHOT = "pictures", "depths", "shot.json"
+
+
+@dataclass(frozen=True)
+class Owners:
+    """Who put frames of a shot on a list: ``files`` are .blends, ``tokens`` stand for probes (``origin``) and hold what
+    they were called."""
+
+    files: list[Path]
+    tokens: dict[str, str]
 
 
 def choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict[str, Any]], anew: bool) -> Path:
@@ -44,7 +54,7 @@ def _choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict
         before = known.get("entries", {})
         same = all(before[number] == entry for number, entry in now["entries"].items() if number in before)
         if known.get("told") == now["told"] and same and not _is_over(folder, told):
-            _write(folder / SHOT, {"told": told, "entries": {**before, **now["entries"]}})
+            _write(folder / SHOT, {**known, "told": told, "entries": {**before, **now["entries"]}})
             return folder
     folder = base / f"{name}_{_count(there[0]) + 1 if there else 1:03d}"
     folder.mkdir(parents=True)
@@ -65,11 +75,11 @@ def _is_over(folder: Path, told: dict[str, Any]) -> bool:
     return "listed" in told or (not (folder / PICTURES).is_dir() and (folder / "frames").is_dir())
 
 
-def write_track(folder: Path, entries: dict[int, dict[str, Any]]) -> Path:
-    """Write the engine's track file: camera and probes of each frame."""
+def write_track(folder: Path, span: str, entries: dict[int, dict[str, Any]]) -> Path:
+    """Write the engine's track file of frames FIRST-LASTxSTEP: camera and probes of each."""
     kept = ("camera", "camera_to_world", "probes")
     rows = {str(number): {name: entry[name] for name in kept} for number, entry in sorted(entries.items())}
-    path = folder / f"track_{min(entries):04d}-{max(entries):04d}.json"
+    path = folder / f"track_{span}.json"
     _write(path, {"version": 1, "frames": rows})
     return path
 
@@ -97,6 +107,41 @@ def done(folder: Path, kept: str = "frames") -> set[int]:
 def told(folder: Path) -> dict[str, Any]:
     """The settings of a shot; empty if the folder is none."""
     return dict(_read(folder / SHOT).get("told", {}))
+
+
+def own(folder: Path, span: str, file: str, tokens: dict[str, str]) -> None:
+    """Let these frames of a shot (FIRST-LASTxSTEP) be of a .blend, whose path is empty before it is saved."""
+    known = _read(folder / SHOT)
+    owned = known.get("owners", {})
+    before = owned.get(span, {"files": [], "tokens": {}})
+    files = dict.fromkeys([*before["files"], *([_relative(file, folder)] if file else [])])
+    owned[span] = {"files": list(files), "tokens": {**before["tokens"], **tokens}}
+    _write(folder / SHOT, {**known, "owners": owned})
+
+
+def owners(folder: Path, span: str) -> Owners | None:
+    """Who put these frames of a shot on a list; None if that was no .blend."""
+    try:
+        return _owners(folder / SHOT, (folder / SHOT).stat().st_mtime_ns).get(span)
+    except OSError:
+        return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _owners(path: Path, _time: int) -> dict[str, Owners]:
+    """As :func:`_asked`, of every shot on a list."""
+    return {
+        span: Owners([Path(os.path.normpath(path.parent / file)) for file in owned["files"]], owned["tokens"])
+        for span, owned in _read(path).get("owners", {}).items()
+    }
+
+
+def _relative(file: str, folder: Path) -> str:
+    """A path from a folder, so that both can be moved together."""
+    try:
+        return Path(os.path.relpath(file, folder)).as_posix()
+    except ValueError:  # another drive
+        return file
 
 
 def picture(folder: Path, number: int) -> Path | None:

@@ -179,3 +179,80 @@ def test_new_names_while_the_list_is_worked_off_lose_nothing(file):
     assert "1 of 1 shots are done" in run.load(bpy.context)
     run.close()
     assert probe.limelight.environment is not None
+
+
+@pytest.fixture
+def neighbour(file, tmp_path):
+    """``neighbour(name)`` saves the file under another name beside it, without what it holds of the list, and goes on
+    there."""
+
+    def make(name="b.blend"):
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / name))
+        scene = bpy.context.scene
+        scene.limelight.frames.listed.clear()
+        scene.limelight.tokens.clear()
+        return scene
+
+    return make
+
+
+def test_files_side_by_side_work_off_their_own_shots(file, neighbour, tmp_path):
+    add(file, 1, 2)
+    theirs = neighbour()
+    assert shot_list.refresh(bpy.context) and rows() == []
+    with pytest.raises(RuntimeError, match="No shot on the list waits"):
+        bpy.ops.limelight.batch_start()
+    add(theirs, 5, 6)
+    assert bpy.ops.limelight.batch_start() == {"FINISHED"}
+    assert "1 of 1 shots are done" in bpy.context.window_manager.limelight.message
+    assert tuple(bpy.data.objects["Probe"].limelight.environment.limelight.light_frames) == (5, 6)
+    listed = JobList(tmp_path / "limelight" / "shots.jobs")
+    assert [entry.state for entry in listed.entries.values()] == ["queued", "done"]
+
+
+def test_a_file_under_another_name_keeps_its_list_and_sees_nothing_added_by_the_old_one(file, tmp_path):
+    add(file, 1, 2)
+    for name in ("version 2.blend", "a ä.blend"):
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / name))
+        assert rows() == [("Scene_001 1-2", "queued")]
+    add(bpy.context.scene, 5, 6)
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "version 2.blend"))
+    shot_list.refresh(bpy.context)
+    assert rows() == [("Scene_001 1-2", "queued")]
+
+
+def test_a_file_that_was_not_saved_since_finds_its_list_by_its_own_name(file, tmp_path):
+    add(file, 1, 2)
+    bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
+    shot_list.refresh(bpy.context)
+    assert rows() == [("Scene_001 1-2", "queued")] and bpy.ops.limelight.batch_start() == {"FINISHED"}
+    assert bpy.data.objects["Probe"].limelight.environment is not None
+
+
+def test_a_list_opened_later_finds_scene_and_probe_by_what_they_are(file):
+    add(file, 1, 2)
+    probe = bpy.data.objects["Probe"]
+    other = probe.copy()
+    file.collection.objects.link(other)
+    probe.name, other.name, file.name = "Vase", "Probe", "Shot 7"
+    probe.name, other.name = "Vase", "Probe"
+    bpy.ops.scene.new(type="FULL_COPY")
+    copy = bpy.context.scene
+    copy.name = "Scene"
+    copy.name = "Shot 8"
+    bpy.data.scenes.new("Scene")
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
+    assert bpy.ops.limelight.batch_start() == {"FINISHED"}
+    lit = [thing.name for thing in bpy.data.objects if thing.limelight.environment is not None]
+    assert lit == ["Vase"] and "1 of 1 shots are done" in bpy.context.window_manager.limelight.message
+
+
+def test_every_second_frame_leaves_the_shot_of_every_frame_whole(file):
+    add(file, 1, 3)
+    file.limelight.frames.step = 2
+    add(file, 1, 3)
+    assert bpy.ops.limelight.batch_start() == {"FINISHED"}
+    assert rows() == [("Scene_001 1-3", "done"), ("Scene_001 1-3x2", "done")]
+    frames = [json.loads(path.read_text())["frames"] for path in sorted(Path(bpy.path.abspath("//")).rglob("track_*"))]
+    assert [list(found) for found in frames] == [["1", "2", "3"], ["1", "3"]]
