@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from .joblist import GOOD, Entry, JobList, Writer
 from .jobs import Job
-from .messages import NOTE
+from .messages import NOTE, preview_of
 
 #: Errors that may not come again: the process died, memory or disk ran short, something unforeseen.
 PASSING = ("died", "memory", "disk", "failed")
@@ -263,7 +263,7 @@ def _same_light(params: dict[str, Any], settings: dict[str, Any]) -> bool:
 
 def _same_relit(params: dict[str, Any], out: Path) -> bool:
     """Whether the relit picture ``out`` is what ``params`` ask for, by its preview's note."""
-    png = out.with_name(f"{out.stem}_preview.png").read_bytes()
+    png = preview_of(out).read_bytes()
     mark = b"tEXt" + NOTE.encode() + b"\0"
     start = png.index(mark)
     text = png[start + len(mark) : start + 4 + int.from_bytes(png[start - 4 : start], "big")]

@@ -10,6 +10,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Union
 
 VERSION = 1
@@ -17,6 +18,11 @@ VERSION = 1
 LONGEST_LINE = 8 * 1024 * 1024
 #: Under this name the preview beside a relit picture tells what that was made with: a PNG's text, of JSON.
 NOTE = "limelight"
+
+
+def preview_of(relit: Path) -> Path:
+    """Where the preview of a relit picture goes; pictures of one name and several formats have one each."""
+    return relit.with_name(f"{relit.stem if relit.suffix.lower() == '.png' else relit.name}_preview.png")
 
 
 class MessageError(ValueError):

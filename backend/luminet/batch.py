@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ...bridge.messages import preview_of
 from ..devices import pick_device
 from ..errors import BadInput, Cancelled
 from ..limo.frames import PICTURES
 from ..limo.output import write_json
 from ..limo.report import PartReport, Report
 from ..serve import explain
-from .job import RelightJob, check_paths, preview_of, relight_picture, result_name, settings_of
+from .job import RelightJob, check_paths, relight_picture, result_name, settings_of
 from .load import load_relighter
 from .reference import reference_code
 

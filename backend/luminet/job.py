@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...bridge.messages import preview_of
 from ..devices import pick_device
 from ..errors import BadInput
 from ..limo.job import QUALITIES
@@ -231,11 +232,6 @@ def settings_of(job: RelightJob) -> dict[str, Any]:
     """What decides the results besides the source, as JSON gives it back."""
     values = {key: value for key, value in vars(job).items() if key not in FREE}
     return {**values, "reference": str(job.reference.resolve())}
-
-
-def preview_of(out: Path) -> Path:
-    """Where the small picture of a result goes."""
-    return out.with_name(f"{out.stem}_preview.png")
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:

@@ -251,9 +251,9 @@ def test_outputs_never_replace_inputs(tmp_path, relighter) -> None:
     content = source.read_bytes()
     with pytest.raises(BadInput, match="would replace"):
         relight(source, tmp_path, "photo.png")
-    photo(tmp_path, "photo_preview.png")
+    photo(tmp_path, "photo.tif_preview.png")
     with pytest.raises(BadInput, match="would replace"):
-        relight(tmp_path / "photo_preview.png", tmp_path, "photo.tif")
+        relight(tmp_path / "photo.tif_preview.png", tmp_path, "photo.tif")
     assert source.read_bytes() == content
 
 
@@ -281,5 +281,16 @@ def test_a_batch_takes_a_relit_picture_for_what_it_was_asked_for_alone(tmp_path,
         for changed in ({"strength": 0.5}, {"reference": asked["source"]}, {"source": asked["reference"]}, {"seed": 1},
                         {"quality": None}, {"ratio": str(tmp_path / "light.exr")}):  # fmt: skip
             assert not is_there("relight", {**asked, **changed}), changed
-    (tmp_path / "relit_preview.png").unlink()
+    (tmp_path / "relit.jpg_preview.png").unlink()
     assert not is_there("relight", asked), "nothing tells what it was made with"
+
+
+def test_results_that_differ_by_their_format_alone_have_a_preview_each(tmp_path, relighter) -> None:
+    relighter(RED)
+    source, strengths = photo(tmp_path), {"relit.png": 0.8, "relit.jpg": 0.3, "relit.exr": 0.5}
+    previews = {relight(source, tmp_path, name, strength=s)["preview"] for name, s in strengths.items()}
+    assert len(previews) == 3
+    for name, strength in strengths.items():
+        asked = {"source": str(source), "reference": str(tmp_path / "other.png"), "quality": "draft",
+                 "strength": strength, "out": str(tmp_path / name)}  # fmt: skip
+        assert is_there("relight", asked), name
