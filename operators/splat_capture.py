@@ -128,9 +128,11 @@ class LIMELIGHT_OT_capture_object(RunOperator):
         return CaptureRun(context, [thing.name for thing in things])
 
     def problems(self, context: Context):
-        from ..scene import splat_capture
+        from ..scene import paths, splat_capture
 
-        things = splat_capture.targets(context)
+        chosen, things = context.scene.limelight.capture.folder, splat_capture.targets(context)
+        if paths.is_foreign(chosen):
+            return [f"The folder “{chosen}” is one of Windows: choose one of this computer, or empty the field"]
         if not things:
             return ["Nothing is selected: select the object to capture"]
         try:

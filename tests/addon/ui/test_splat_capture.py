@@ -2,6 +2,7 @@
 """Capture This Object and Train as the artist meets them: progress, stop, going on, sentences."""
 
 import json
+import os
 import time
 from types import SimpleNamespace
 
@@ -179,3 +180,12 @@ def test_a_wrong_command_is_a_line(cube, tmp_path, capfd, changed):
     assert command.main(line) == 2
     told = capfd.readouterr().err.strip().splitlines()[-1]
     assert told.endswith(".") and "Traceback" not in told
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such folders are there")
+def test_a_folder_of_windows_is_a_sentence_elsewhere(cube, scene, tmp_path):
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    scene.limelight.capture.folder = "C:\\captures"
+    with pytest.raises(RuntimeError, match="is one of Windows: choose one"):
+        bpy.ops.limelight.capture_object()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.blend"]
