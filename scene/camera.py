@@ -6,9 +6,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import bpy
-from mathutils import Vector
+from mathutils import Matrix, Vector
+
+_LENS = ("lens", "sensor_width", "sensor_height", "sensor_fit", "shift_x", "shift_y", "clip_start", "clip_end")
 
 
 def metres(scene: bpy.types.Scene) -> float:
@@ -30,6 +34,41 @@ def only(scene: bpy.types.Scene, camera: bpy.types.Object) -> Iterator[None]:
         for marker, cut in cuts:
             marker.camera = cut
         scene.camera = before
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a camera stood, and its lens."""
+
+    to_world: Matrix
+    lens: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, camera: bpy.types.Object) -> Pose:
+        """The pose of a camera now."""
+        return cls(camera.matrix_world.copy().freeze(), tuple(getattr(camera.data, name) for name in _LENS))
+
+
+@contextmanager
+def posed(scene: bpy.types.Scene, pose: Pose) -> Iterator[None]:
+    """The scene seen as its camera stood then, wherever that was moved since, inside this block."""
+    assert scene.camera is not None
+    if Pose.of(scene.camera) == pose:
+        yield
+        return
+    data = scene.camera.data.copy()
+    data.animation_data_clear()
+    for name, value in zip(_LENS, pose.lens, strict=True):
+        setattr(data, name, value)
+    eye = bpy.data.objects.new("Limelight view", data)
+    try:
+        scene.collection.objects.link(eye)
+        eye.matrix_world = pose.to_world
+        with only(scene, eye):
+            yield
+    finally:
+        bpy.data.objects.remove(eye)
+        bpy.data.cameras.remove(data)
 
 
 def picture_size(scene: bpy.types.Scene) -> tuple[int, int]:

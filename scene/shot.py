@@ -54,6 +54,7 @@ class Shot:
         # Files have no negative numbers, and the one before the first is needed, see light_frames.complete.
         self._shift = 0 if self.frames[0] >= 1 else 1 - self.frames[0]
         self._entries: dict[int, dict[str, Any]] = {}
+        self._poses: dict[int, cameras.Pose] = {}
         self._wrong: dict[str, list[int]] = {}
         self._hash = ""
         self._todo: list[int] | None = None
@@ -165,6 +166,7 @@ class Shot:
             if problem is not None:
                 self._wrong.setdefault(problem.text, []).append(frame)
         self._size = self._size or capture.seen_size(scene)
+        self._poses[frame] = cameras.Pose.of(camera)
         view, depth = cameras.seen(scene, camera, *self._size), _depth(scene)
         return {
             "camera": {name: round(value, 4) for name, value in view.items()},
@@ -223,7 +225,8 @@ class Shot:
         if plain and scene.limelight.depth_source == "ESTIMATE":
             made: dict[str, Any] = {"image": source[0], "depth": None}
         else:
-            made = capture.view(context, work)
+            with cameras.posed(scene, self._poses[frame]):
+                made = capture.view(context, work)
         for name, folder in (("depth", shot_folder.DEPTHS), ("image", shot_folder.PICTURES)):
             path = None if made[name] is None else Path(made[name])
             if path is None:

@@ -84,6 +84,23 @@ def test_frames_are_those_of_the_scene_that_the_run_began_in(other, kind, tmp_pa
     assert all(pixels.read(path)[..., 0].max() > 0.1 for path in pictures), "the scene's own red light"
 
 
+def test_frames_are_seen_from_where_the_camera_stood(other, camera, tmp_path):
+    mesh = bpy.data.meshes.new("Wall")
+    mesh.from_pydata([(-9, 5, -9), (9, 5, -9), (9, 5, 9), (-9, 5, 9)], [], [(0, 1, 2, 3)])
+    bpy.context.scene.collection.objects.link(bpy.data.objects.new("Black wall", mesh))
+    run = EstimateFramesRun(bpy.context)
+    engine_session.begin(run)
+    assert run_operator._capture(TELL, bpy.context, run) is None
+    camera.rotation_euler.x, camera.data.lens = 3.0, 10.0
+    while run_operator._capture(TELL, bpy.context, run) is None:
+        pass
+    engine_session.abandon()
+    pictures = list(tmp_path.rglob("pictures/*.exr"))
+    assert len(pictures) == 2
+    assert all(pixels.read(path)[0, :, 0].max() < 0.45 for path in pictures), "the wall, which hides the sky"
+    assert (bpy.context.scene.camera, camera.data.lens) == (camera, 10.0) and len(bpy.data.cameras) == 1
+
+
 def test_probes_are_found_by_their_new_names_and_settings_are_those_of_the_start(other):
     scene, probe = bpy.context.scene, bpy.data.objects["Probe"]
     scene.limelight.quality = "DRAFT"
