@@ -12,7 +12,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import torch
 from ..backend.errors import LimelightError
 from ..backend.optics import exr
 from ..backend.optics.camera import Camera
+from ..backend.workplace import workplace
 from .samples import add_sun, exposure_gain
 
 LAUNCH = Path(__file__).resolve().parent.parent / "bridge" / "launch.py"
@@ -41,8 +41,8 @@ def make_sample(task: dict[str, Any]) -> bool:
     start = time.monotonic()
     target.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that the last step is a rename; hidden, so that no reader takes it for a sample.
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as work:
-        raw, done = Path(work) / "raw", Path(work) / "done"
+    with workplace(target.parent, f".{target.name}-") as work:
+        raw, done = work / "raw", work / "done"
         raw.mkdir()
         done.mkdir()
         render(task, raw)

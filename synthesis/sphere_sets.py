@@ -12,6 +12,7 @@ from typing import Any
 
 from ..backend.batch.farm import each
 from ..backend.errors import BadInput
+from ..backend.workplace import sweep
 from .samples import refuse_training_seeds
 from .sphere_sample import folder_of, make_sample
 
@@ -49,6 +50,8 @@ def write_set(
     tasks = [{**task, "seed": seed} for seed in range(first, first + count)]
     missing = [task for task in tasks if not (folder_of(task) / "sample.json").is_file()]
     out.mkdir(parents=True, exist_ok=True)
+    # What a killed run left, also of seeds that this one does not make.
+    sweep(out, f".{folder_of({**task, 'seed': ''}).name}")
     write_manifest(out, made_with)
     before = count - len(missing)
     # The manifest at the end, also of a broken run; what counts is the samples' own descriptions.

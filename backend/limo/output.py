@@ -6,11 +6,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,19 +16,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...bridge.holding import hold
 from ..errors import BadInput
 from ..optics import exr
 from ..optics import panorama as pano
+from ..workplace import LOCK, workplace
 from .job import LightJob, settings_of
 from .lamps import extract_lamps
 from .painter import Spheres
 from .view import Probe, View
 
-# A job's own folder is hidden inside its output folder; the file in it stays locked while the job's process lives.
-_STAGING, _LOCK = ".limelight-", ".lock"
-#: A folder without that file may be one that another process makes at this moment, if it is younger than this.
-_NEW_SECONDS = 60.0
+#: A job's own folder is hidden inside its output folder.
+_STAGING = ".limelight-"
 
 
 def write_preview(path: Path, spheres: Spheres) -> None:
@@ -125,42 +120,26 @@ def staged(out: Path) -> Iterator[Path]:
     """
     existed = out.exists()
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        _sweep(out)
-        work = Path(tempfile.mkdtemp(prefix=_STAGING, dir=out))
-        held = hold(work / _LOCK)
-    except OSError as error:
-        raise BadInput(f"The folder {out} cannot be written ({error.strerror}).", "Choose another folder.") from error
-    try:
-        yield work
-        for path in sorted(work.iterdir()):
-            if path.name != _LOCK:
-                os.replace(path, out / path.name)
+        with ExitStack() as stack:
+            try:
+                out.mkdir(parents=True, exist_ok=True)
+                work = stack.enter_context(workplace(out, _STAGING))
+            except OSError as error:
+                raise BadInput(
+                    f"The folder {out} cannot be written ({error.strerror}).", "Choose another folder."
+                ) from error
+            yield work
+            for path in sorted(work.iterdir()):
+                if path.name != LOCK:
+                    os.replace(path, out / path.name)
     finally:
-        if held is not None:
-            held.close()
-        shutil.rmtree(work, ignore_errors=True)
-        if not existed and not any(out.iterdir()):
+        if not existed and out.is_dir() and not any(out.iterdir()):
             out.rmdir()
 
 
 def works_beside(out: Path) -> bool:
     """Whether another job than the one that asks works in ``out`` too."""
     return sum(1 for folder in out.glob(f"{_STAGING}*")) > 1
-
-
-def _sweep(out: Path) -> None:
-    """Remove the staging folders that no living process works in; one that cannot be removed is left."""
-    for folder in out.glob(f"{_STAGING}*"):
-        with suppress(OSError):
-            if (folder / _LOCK).is_file():
-                held = hold(folder / _LOCK)
-                if held is None:
-                    continue
-                held.close()
-            elif time.time() - folder.stat().st_mtime < _NEW_SECONDS:
-                continue
-            shutil.rmtree(folder)
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:

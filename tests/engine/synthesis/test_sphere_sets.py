@@ -218,6 +218,22 @@ time.sleep(60)
     until(lambda: not alive(child))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
+def test_what_a_killed_run_left_goes_with_the_next_and_a_living_ones_stays(blender: Path, tmp_path: Path) -> None:
+    (tmp_path / "slow").touch()
+    launch = Path(__file__).resolve().parents[3] / "bridge" / "launch.py"
+    task = {"set": str(tmp_path / "set"), "family": "still", "seed": 7, "kind": "spheres", "assets": None}
+    command = [sys.executable, str(launch), "synthesis.sphere_sample", json.dumps({**task, "blender": str(blender)})]
+    with subprocess.Popen(command) as maker:
+        until(lambda: (tmp_path / "log").exists(), 120)
+        (tmp_path / "slow").unlink()
+        write_set(tmp_path / "set", "spheres", 0, 1, blender=blender, **SMALL)
+        (theirs,) = (tmp_path / "set").glob(".scene_7-*")
+        maker.kill()
+    write_set(tmp_path / "set", "spheres", 1, 1, blender=blender, **SMALL)
+    assert not theirs.exists()
+
+
 def until(happens: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait; a test that waits in vain fails."""
     end = time.monotonic() + seconds
