@@ -25,6 +25,7 @@ from torch import Tensor
 from ..backend.depth.perspective import GUESS, Perspective, guess_depth
 from ..backend.errors import BadInput
 from ..backend.optics.camera import Camera
+from ..synthesis.samples import read_sample
 
 FAR = 100.0
 #: What the search tries for each constant, one after the other.
@@ -50,9 +51,9 @@ class Picture:
 
 def read(path: Path, side: int) -> Picture:
     """A sample, reduced to every n-th pixel so that the longer side has at most about ``side``."""
-    with np.load(path) as stored:
-        radiance, depth = (torch.from_numpy(stored[key].astype(np.float32)) for key in ("radiance", "depth"))
-        width, height, *lens = stored["camera"].tolist()
+    stored = read_sample(path, "radiance", "depth", "camera")
+    radiance, depth = (torch.from_numpy(stored[key].astype(np.float32)) for key in ("radiance", "depth"))
+    width, height, *lens = stored["camera"].tolist()
     camera = Camera(int(width), int(height), *lens)
     step = max(1, round(max(depth.shape) / side))
     kept = torch.arange(step // 2, depth.shape[0], step)[:, None], torch.arange(step // 2, depth.shape[1], step)

@@ -21,6 +21,7 @@ from ..backend.luminet.rig import RIG
 from ..backend.optics.exposure import luminance, srgb_oetf
 from .blackbody import LUMINANCE, blackbody
 from .light_sets import SLOTS
+from .samples import read_sample
 
 #: Colour temperatures of lamps, from a candle's to a blue sky's, drawn evenly in reciprocal kelvin as the eye sees them.
 _KELVIN = (2200.0, 9000.0)
@@ -52,19 +53,15 @@ class LightSet:
 
 def read_light_set(path: Path) -> LightSet:
     """A file of :func:`.light_sets.write_light_sets`. Raises :class:`BadInput` for anything else."""
-    try:
-        with np.load(path) as stored:
-            lights, *maps = (torch.from_numpy(stored[key]) for key in ("lights", "albedo", "normal", "depth"))
-        seed = int(path.stem.removeprefix("sample_"))
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise BadInput(f"{path.name} is not a light set ({error}).", "Make it with 'synthesize lights'.") from error
+    stored = read_sample(path, "lights", "albedo", "normal", "depth")
+    lights, *maps = map(torch.from_numpy, stored.values())
     if lights.ndim != 4 or lights.shape[0] != len(SLOTS) or lights.shape[3] != 3:
         raise BadInput(
             f"{path.name} has lights of shape {tuple(lights.shape)}, expected ({len(SLOTS)}, S, S, 3).",
             "Make it with 'synthesize lights'.",
         )
     albedo, normal, depth = maps
-    return LightSet(seed, lights, albedo, normal, depth, lights.flatten(1).amax(1) > 0)
+    return LightSet(int(path.stem.removeprefix("sample_")), lights, albedo, normal, depth, lights.flatten(1).amax(1) > 0)
 
 
 def light_set_files(folder: Path) -> list[Path]:

@@ -10,6 +10,8 @@ import argparse
 import inspect
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -168,6 +170,18 @@ def save_sample(path: Path, sample: dict[str, Any]) -> None:
     with unfinished.open("wb") as file:
         np.savez_compressed(file, **stored)
     unfinished.replace(path)
+
+
+def read_sample(path: Path, *names: str) -> dict[str, np.ndarray]:
+    """Arrays of a file that :func:`save_sample` wrote, all of them or those named; raises :class:`BadInput`."""
+    try:
+        with np.load(path) as stored:
+            return {name: stored[name] for name in names or stored.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise BadInput(
+            f"{path} is damaged or of another kind ({type(error).__name__}).",
+            "Remove it and run what made it again, which makes it anew.",
+        ) from error
 
 
 def write_samples(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from .pace import Pace
 LOG_EVERY = 20
 #: What helps where data are damaged.
 MADE_ANEW = "Remove it and run the same again, which makes it anew."
+_DAMAGED = (SafetensorError, EOFError, UnpicklingError)
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 #: What a line of the log tells beside step and seconds, by name.
 Entry = Mapping[str, object]
@@ -187,7 +189,7 @@ class Resumable:
 
 @contextmanager
 def whole(path: Path, remedy: str = MADE_ANEW) -> Iterator[None]:
-    """Raises :class:`BadInput` with the ``remedy`` if a safetensors file is damaged, or is not what its reader expects.
+    """Raises :class:`BadInput` with the ``remedy`` if a file of training is damaged, or not what its reader expects.
 
     What is read inside may be in the memory of a device; running short of that is no fault of the file.
     """
@@ -195,7 +197,7 @@ def whole(path: Path, remedy: str = MADE_ANEW) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (*_DAMAGED, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadInput(f"{path} is damaged or of another kind ({type(error).__name__}).", remedy) from error
 
 

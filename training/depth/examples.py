@@ -22,6 +22,7 @@ from ...backend.optics import exr
 from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
 from ...backend.optics.exposure import auto_exposure_gain
+from ...synthesis.samples import read_sample
 from ..limo.crops import load_panoramas, rotation
 from ..resumable import read_shard
 
@@ -43,10 +44,11 @@ class Shot(NamedTuple):
 
 def sample_shot(path: Path) -> Shot:
     """A ray-traced sample or view (``sample_<seed>.npz``)."""
-    with np.load(path) as stored:
-        radiance, depth = (torch.from_numpy(stored[key].astype(np.float32)) for key in ("radiance", "depth"))
-        width, height, *lens = stored["camera"].tolist()
-        to_world = torch.from_numpy(stored["camera_to_world"].astype(np.float32))
+    stored = read_sample(path, "radiance", "depth", "camera", "camera_to_world")
+    radiance, depth, to_world = (
+        torch.from_numpy(stored[key].astype(np.float32)) for key in ("radiance", "depth", "camera_to_world")
+    )
+    width, height, *lens = stored["camera"].tolist()
     depth = torch.where(depth > 0, depth, torch.inf)
     return Shot(radiance, depth, Camera(int(width), int(height), *lens), to_world[2, :3])
 

@@ -24,6 +24,7 @@ from ...backend.direction.network import SIZE, lens_of
 from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
 from ...backend.optics.exposure import auto_exposure_gain
+from ...synthesis.samples import read_sample
 from ..limo.crops import ASPECTS, load_panoramas, rotation
 from ..resumable import read_shard
 
@@ -69,8 +70,7 @@ def sample_examples(files: Iterable[Path], *, validation: bool) -> Iterator[Exam
     for path in files:
         if (int(path.stem.split("_")[-1]) % VALIDATION_SCENES == 0) != validation:
             continue
-        with np.load(path) as data:
-            sample = {name: data[name] for name in data.files}
+        sample = read_sample(path, "radiance", "camera", "probe_positions", "probe_panoramas")
         width, height, *lens = sample["camera"].tolist()
         camera = Camera(int(width), int(height), *lens)
         maps = torch.from_numpy(sample["probe_panoramas"].astype(np.float32))[: ASKED - 1]

@@ -22,7 +22,7 @@ from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
 from ...backend.optics.exposure import srgb_eotf
 from ...backend.optics.sphere import SphereView
-from ...synthesis.samples import EVALUATION_SEEDS
+from ...synthesis.samples import EVALUATION_SEEDS, read_sample
 from ..augment import develop, haze
 from ..resumable import whole
 from .crops import load_panoramas, random_crop
@@ -76,8 +76,7 @@ def crop_examples(hdris: Path, seed: int) -> Iterator[Example]:
 
 def sample_examples(path: Path) -> Iterator[Example]:
     """The probes of one ray-traced sample file (synthesis.samples)."""
-    with np.load(path) as data:
-        sample = {name: data[name] for name in data.files}
+    sample = read_sample(path, "radiance", "depth", "camera", "probe_positions", "probe_radii", "probe_panoramas")
     yield from traced_examples(sample, sample_camera(sample), int(path.stem.split("_")[-1]))
 
 

@@ -228,6 +228,36 @@ def test_what_is_shared_out_learns_resumes_and_exports_as_what_is_not(bases, sph
     assert all(torch.allclose(kept[name], gathered[name], atol=1e-5) for name in kept)
 
 
+def test_a_checkpoint_of_many_devices_survives_a_kill_while_the_next_is_written(
+    bases, spheres, tmp_path, monkeypatch
+):  # fmt: skip
+    monkeypatch.setattr("limelight.training.limo.large.state.is_shared", lambda accelerator: True)
+    settings = recipe(bases, spheres, tmp_path / "run", "flux", rank=2)
+    trainer = Trainer(settings, Accelerator(cpu=True))
+    sets = SphereSets(spheres, 32)
+    trainer.update(sets)
+    trainer.state.save()
+    trainer.update(sets)
+
+    def killed(folder: str) -> None:
+        Path(folder).mkdir(exist_ok=True)
+        (Path(folder) / "optimizer.bin").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trainer.accelerator, "save_state", killed)
+        trainer.state.save()
+    again = Trainer(settings, Accelerator(cpu=True))
+    assert again.state.step == 1
+    again.update(sets)
+    again.state.save()
+    (kept,) = (tmp_path / "run").glob("checkpoint*")
+    for name in ("optimizer.bin", "step.json"):
+        (kept / name).write_bytes((kept / name).read_bytes()[:5])
+        with pytest.raises(BadInput, match=r"checkpoint-2.* is damaged .*Remove it to begin this training anew"):
+            Trainer(settings, Accelerator(cpu=True))
+
+
 @pytest.mark.parametrize("name, family", [("fsdp", "flux"), ("fsdp_wan", "wan"), ("deepspeed", "flux")])
 def test_the_configurations_are_accelerates_and_name_real_blocks(bases, name, family):
     path = Path(train.__code__.co_filename).parent / "configs" / f"{name}.yaml"

@@ -181,3 +181,28 @@ def test_a_set_takes_no_samples_of_other_settings(tmp_path: Path) -> None:
     (tmp_path / "set" / "manifest.json").unlink()  # as in sets of before
     write("set", 3, size=16)
     assert made == [(0, 8), (1, 8), (2, 16)] and not (tmp_path / "set" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("reader", ["depth", "limo", "direction", "luminet", "guess"])
+def test_a_torn_sample_is_told_with_its_name_and_what_helps(tmp_path: Path, reader: str) -> None:
+    from limelight.benchmarks.depth_guess import read
+    from limelight.synthesis.light_mixtures import read_light_set
+    from limelight.training.depth.examples import sample_shot
+    from limelight.training.direction.examples import sample_examples as directions
+    from limelight.training.limo.examples import sample_examples as spheres
+
+    read_by = {
+        "depth": sample_shot,
+        "limo": lambda path: list(spheres(path)),
+        "direction": lambda path: list(directions([path], validation=False)),
+        "luminet": read_light_set,
+        "guess": lambda path: read(path, 16),
+    }[reader]
+    path = tmp_path / "sample_5.npz"
+    kept = ("radiance", "depth", "camera_to_world", "probe_panoramas", "lights", "albedo", "normal")
+    samples.save_sample(path, {**dict.fromkeys(kept, np.ones((4, 4, 3))), "camera": dict.fromkeys(
+        ("width", "height", "fx", "fy", "cx", "cy"), 4)})  # fmt: skip
+    for torn in (path.read_bytes()[:-100], b""):
+        path.write_bytes(torn)
+        with pytest.raises(BadInput, match=r"sample_5.npz is damaged .*Remove it and run what made it again"):
+            read_by(path)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from accelerate.utils import DistributedType
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from ...resumable import Resumable
+from ...resumable import Resumable, whole
 
+_REMEDY = "Remove it to begin this training anew, or put a whole one of the same recipe there."
 Rate = Callable[..., float]
 
 
@@ -44,7 +46,10 @@ class Copied(Resumable):
 
 
 class Shared(Copied):
-    """The network, its gradients and moments in parts on many devices; its checkpoint is a folder of accelerate's."""
+    """The network, its gradients and moments in parts on many devices; its checkpoints are folders of accelerate's.
+
+    ``step.json`` comes last into a folder and so marks a whole one; only then the one before it goes.
+    """
 
     def __init__(
         self, accelerator: Accelerator, module: nn.Module, learnt: dict[str, nn.Parameter], rate: Rate, out: Path,
@@ -54,11 +59,15 @@ class Shared(Copied):
         make = adam.pop("optimiser", AdamW)
         optimiser = make(learnt.values(), lr=rate(step=0), **adam)
         self.module, self._optimiser = accelerator.prepare(module, optimiser)
-        self.checkpoint = out / "checkpoint" / "step.json"
-        if self.checkpoint.is_file():
-            accelerator.load_state(str(self.checkpoint.parent))
-            self.step = int(json.loads(self.checkpoint.read_text(encoding="utf-8"))["step"])
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        self.checkpoint = out / "checkpoint"
+        for marked in out.glob("checkpoint*/step.json"):
+            with whole(marked, _REMEDY):
+                step = int(json.loads(marked.read_text(encoding="utf-8"))["step"])
+            if step > self.step:
+                self.step, self.checkpoint = step, marked.parent
+        if self.step:
+            with whole(self.checkpoint, _REMEDY):
+                accelerator.load_state(str(self.checkpoint))
 
     def descend(self, parts: Iterable[Callable[[], Tensor]]) -> Tensor:
         """See :meth:`Resumable.descend`."""
@@ -77,9 +86,14 @@ class Shared(Copied):
 
     def save(self) -> None:
         """Write the checkpoint; every process its part."""
-        self.accelerator.save_state(str(self.checkpoint.parent))
+        self.checkpoint = self.checkpoint.with_name(f"checkpoint-{self.step}")
+        self.accelerator.save_state(str(self.checkpoint))
+        self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            self.checkpoint.write_text(json.dumps({"step": self.step}), encoding="utf-8")
+            (self.checkpoint / "step.json").write_text(json.dumps({"step": self.step}), encoding="utf-8")
+            for other in self.checkpoint.parent.glob("checkpoint*/"):
+                if other != self.checkpoint:
+                    shutil.rmtree(other)
 
     def learnt_tensors(self) -> dict[str, Tensor]:
         """What learns, gathered from all devices."""
