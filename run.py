@@ -157,14 +157,16 @@ def lint() -> None:
     python = engine(tools=True)
     call([python, "-m", "ruff", "check", "."])
     # Modules import each other as parts of the package "limelight", whatever this folder is called.
-    folder = ENVS / "types"
-    folder.mkdir(exist_ok=True)
+    # The environments may be shared with other working copies, each of which has a folder of its own.
+    folder = ENVS / "types" / hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
     link = folder / "limelight"
-    # The environments may be shared with another working copy, which must not be the one that is examined.
-    if not link.exists() or link.resolve() != ROOT:
-        link.unlink(missing_ok=True)
+    if not link.is_symlink():
         link.symlink_to(ROOT, target_is_directory=True)
-    call([python, "-m", "mypy", "--config-file", ROOT / "pyproject.toml"], cwd=folder)
+    call(
+        [python, "-m", "mypy", "--config-file", ROOT / "pyproject.toml"],
+        cwd=folder, env={**os.environ, "MYPYPATH": str(folder)},
+    )  # fmt: skip
 
 
 def test(fast: bool) -> None:
