@@ -89,6 +89,7 @@ class WorkListRun(EngineRun):
         self._path = shot_list.path(context.scene)
         self._batch: Batch | None = None
         self._own: set[str] = set()
+        self._over: set[str] = set()
         self._loaded: set[str] = set()
         self._failed: list[str] = []
 
@@ -97,7 +98,7 @@ class WorkListRun(EngineRun):
 
         listed = JobList(self._path)
         self._own = {entry.id for entry in shot_list.own(listed)}
-        self._loaded = {entry.id for entry in listed.entries.values() if entry.over}
+        self._over = {entry.id for entry in listed.entries.values() if entry.over}
         self._batch = Batch(listed, [engine_session.engine(context)], only=self._own)
 
     @property
@@ -107,14 +108,23 @@ class WorkListRun(EngineRun):
         return [entry for entry in there.values() if entry.id in self._own]
 
     def step(self) -> bool:
-        if self._batch is None or self._batch.over or not self._batch.step():
+        from ..scene import renderer
+
+        if self._batch is None:
             return False
-        for entry in self._entries:
-            if entry.over and entry.id not in self._loaded:
-                self._loaded.add(entry.id)
-                self._take(entry.id)
-        shot_list.refresh(bpy.context)
-        return True
+        changed = not self._batch.over and self._batch.step()
+        # What Blender renders must not change meanwhile.
+        fresh = [] if renderer.is_busy() else [e.id for e in self._entries if e.over and e.id not in self._over]
+        for name in fresh:
+            self._over.add(name)
+            self._take(name)
+        if changed or fresh:
+            shot_list.refresh(bpy.context)
+        return changed or bool(fresh)
+
+    def undone(self) -> None:
+        self._over -= self._loaded
+        self._loaded.clear()
 
     def _take(self, name: str) -> None:
         """Load a job that has just ended; one that cannot be is told at the end and does not keep others from it."""
@@ -125,6 +135,7 @@ class WorkListRun(EngineRun):
         elif entry.state == "done":
             try:
                 shot_list.load(self._batch.listed.params(entry))
+                self._loaded.add(name)
             except (OSError, RuntimeError, ValueError):
                 self._failed.append(name)
 

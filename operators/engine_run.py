@@ -36,6 +36,8 @@ class EngineRun:
     first_stage = "Writing down what the camera sees"
     #: What the artist is told of a run that was cancelled.
     cancelled_text = "Cancelled; nothing was changed"
+    #: Whether ``step`` renders, too.
+    renders = False
     #: What of the engine's notes on its result the artist is told, too.
     notes: Sequence[str] = ()
 
@@ -100,6 +102,9 @@ class EngineRun:
     def step(self) -> bool:
         """Take what the engine answered since the last call; True if something to show changed. Never blocks."""
         return bool(self._engine.step()) if self._engine is not None else False
+
+    def undone(self) -> None:
+        """Blender undid or redid a step: what the run put into the scene since that step is gone."""
 
     def cancel(self) -> None:
         """Ask the engine to stop this job; ``over`` turns true as soon as it has."""

@@ -117,6 +117,13 @@ def _finish(operator: Operator, context: bpy.types.Context, run: EngineRun) -> s
     return {"FINISHED"}
 
 
+def _waits(run: EngineRun, captured: bool) -> bool:
+    """Whether Blender renders for the artist while the run would render the scene itself, or change it."""
+    from ..scene import renderer
+
+    return (not captured or run.renders or run.over) and not run.cancelled and renderer.is_busy()
+
+
 class RunOperator(Operator):
     """What every operator that lets the engine work is: modal with progress when clicked, blocking otherwise"""
 
@@ -182,6 +189,9 @@ class RunOperator(Operator):
             _show(context, run)
             return {"RUNNING_MODAL"}
         if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        if _waits(run, self._captured):
+            context.window_manager.limelight.stage = "Waiting until Blender has rendered"
             return {"PASS_THROUGH"}
         self._ticks += 1
         if not self._captured and not run.over:

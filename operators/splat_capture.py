@@ -32,6 +32,7 @@ class CaptureRun(EngineRun):
 
     kind = "capture"
     first_stage = "Looking at the object"
+    renders = True
     cancelled_text = "Cancelled; captured again, the rest is rendered"
 
     def __init__(self, context: Context, names: list[str]) -> None:

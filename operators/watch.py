@@ -86,6 +86,13 @@ def _on_change(*_args: object) -> None:
 
 
 @persistent
+def _on_undo(*_args: object) -> None:
+    run = engine_session.running_run()
+    if run is not None:
+        run.undone()
+
+
+@persistent
 def _on_objects(scene: bpy.types.Scene, graph: bpy.types.Depsgraph) -> None:
     # A scene changes when objects come or go. Renders update it in a thread of their own.
     if graph.id_type_updated("SCENE") and not bpy.app.is_job_running("RENDER"):
@@ -122,9 +129,11 @@ _HANDLERS = (
     ("depsgraph_update_post", _on_objects),
     ("undo_pre", relight_undo.remember),
     ("undo_post", relight_undo.mend),
+    ("undo_post", _on_undo),
     ("undo_post", _on_change),
     ("redo_pre", relight_undo.remember),
     ("redo_post", relight_undo.mend),
+    ("redo_post", _on_undo),
     ("redo_post", _on_change),
     ("load_post", _on_loaded),
     ("animation_playback_post", _on_change),

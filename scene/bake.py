@@ -10,7 +10,7 @@ from pathlib import Path
 import bpy
 from mathutils import Vector
 
-from . import compat, lamp_lens, pixels, suns, visible
+from . import compat, lamp_lens, pixels, renderer, suns, visible
 from .results import load_image
 
 SAMPLES = 256
@@ -96,7 +96,7 @@ def _configure(stage: bpy.types.Scene, size: int) -> None:
 def _render(stage: bpy.types.Scene, path: Path, samples: int, *, denoise: bool) -> None:
     stage.render.filepath = str(path)
     stage.cycles.samples, stage.cycles.use_denoising = samples, denoise
-    bpy.ops.render.render(write_still=True, scene=stage.name)
+    renderer.render_still(stage)
 
 
 def _add_suns(stage: bpy.types.Scene, discs: list[bpy.types.Object], path: Path) -> None:

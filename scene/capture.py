@@ -13,7 +13,7 @@ import numpy as np
 from mathutils import Vector
 
 from . import camera as cameras
-from . import compat, frames, own, pixels, probes, rays, visible
+from . import compat, frames, own, pixels, probes, rays, renderer, visible
 
 #: The scene is rendered for the engine at this many pixels on its longer side.
 LONGEST_SIDE = 512
@@ -129,9 +129,9 @@ def seen_size(scene: bpy.types.Scene) -> tuple[int, int]:
 
 
 def render_still(scene: bpy.types.Scene, path: Path) -> None:
-    """Render into the path that the settings name; ``ValueError`` if it was broken off."""
+    """Render into the path that the settings name; ``ValueError`` if it was broken off, or Blender renders already."""
     path.unlink(missing_ok=True)
-    bpy.ops.render.render(write_still=True, scene=scene.name)
+    renderer.render_still(scene)
     # Esc ends a render without any error: there is only no picture then.
     if not path.is_file():
         raise ValueError("the render of the scene was cancelled")

@@ -9,7 +9,7 @@ from typing import Any
 
 import bpy
 
-from . import compat
+from . import compat, renderer
 
 
 class NoFrame(ValueError):
@@ -214,7 +214,7 @@ def _render_movie_frame(scene: bpy.types.Scene, image: bpy.types.Image, number: 
         render.filepath, render.use_file_extension = str(path), False
         compat.set_still_format(render.image_settings, "PNG")
         render.image_settings.color_mode, render.image_settings.color_depth = "RGB", "8"
-        bpy.ops.render.render(write_still=True, scene=stage.name)
+        renderer.render_still(stage)
     finally:
         bpy.data.scenes.remove(stage)
     if not path.is_file():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which renderer draws the scene: some of what lights it or catches its shadows only Cycles knows."""
+"""Which renderer draws the scene, as some of what lights it or catches its shadows only Cycles knows, and when."""
 
 from __future__ import annotations
 
@@ -17,3 +17,15 @@ def use_cycles(scene: bpy.types.Scene) -> None:
         # Cycles is an add-on, too, and may be switched off.
         with suppress(TypeError):
             scene.render.engine = "CYCLES"
+
+
+def is_busy() -> bool:
+    """Whether Blender renders or bakes for the artist just now: a second render at that time ends Blender."""
+    return any(map(bpy.app.is_job_running, ("RENDER", "OBJECT_BAKE")))
+
+
+def render_still(scene: bpy.types.Scene) -> None:
+    """Render a scene to its output path. Raises ``ValueError`` if Blender renders just now."""
+    if is_busy():
+        raise ValueError("Blender renders just now: wait until it is done, or stop it with Esc")
+    bpy.ops.render.render(write_still=True, scene=scene.name)

@@ -13,7 +13,7 @@ from limelight.bridge import JobList
 from limelight.operators import engine_session, run_operator, shot_list, state
 from limelight.operators.batch_runs import WorkListRun
 from limelight.panels import batch as batch_panel
-from limelight.scene import compat, pixels
+from limelight.scene import compat, pixels, renderer
 
 
 @pytest.fixture
@@ -256,3 +256,40 @@ def test_every_second_frame_leaves_the_shot_of_every_frame_whole(file):
     assert rows() == [("Scene_001 1-3", "done"), ("Scene_001 1-3x2", "done")]
     frames = [json.loads(path.read_text())["frames"] for path in sorted(Path(bpy.path.abspath("//")).rglob("track_*"))]
     assert [list(found) for found in frames] == [["1", "2", "3"], ["1", "3"]]
+
+
+def test_undo_in_between_takes_no_light_from_the_shots_that_are_done(file, engine):
+    add(file, 1, 2)
+    add(file, 5, 6)
+    run = WorkListRun(bpy.context)
+    engine_session.begin(run)
+    run.capture(bpy.context)
+    bpy.ops.ed.undo_push(message="Before")
+    while rows()[0][1] != "done":
+        run.step()
+        time.sleep(0.01)
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.ed.undo_push(message="Cube")
+    bpy.ops.ed.undo()
+    assert bpy.data.objects["Probe"].limelight.environment is None, "the step before the light"
+    run.step()
+    assert bpy.data.objects["Probe"].limelight.environment is not None
+    run.cancel()
+    run.wait()
+    engine_session.end(run)
+    run.close()
+
+
+def test_light_waits_until_blender_has_rendered(file, monkeypatch):
+    add(file, 1, 2)
+    run = WorkListRun(bpy.context)
+    engine_session.begin(run)
+    run.capture(bpy.context)
+    monkeypatch.setattr(renderer, "is_busy", lambda: True)
+    run.wait()
+    assert bpy.data.objects["Probe"].limelight.environment is None
+    monkeypatch.setattr(renderer, "is_busy", lambda: False)
+    run.step()
+    assert bpy.data.objects["Probe"].limelight.environment is not None
+    engine_session.end(run)
+    run.close()

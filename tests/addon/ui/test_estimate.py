@@ -16,7 +16,7 @@ from limelight.bridge import setup
 from limelight.operators import engine as engine_operators
 from limelight.operators import engine_run, engine_session, estimate, run_operator, state
 from limelight.operators.estimate_run import EstimateRun
-from limelight.scene import capture, results
+from limelight.scene import capture, renderer, results
 
 
 def environment_of(name="Probe"):
@@ -202,6 +202,29 @@ def test_the_modal_ticks_to_the_same_end_and_each_tick_is_short(engine, scene):
         time.sleep(0.02)
     assert answer == {"FINISHED"} and environment_of() is not None
     assert len(ticks) > 10 and sorted(ticks)[len(ticks) * 9 // 10] <= 0.005, f"ticks took {ticks} s"
+
+
+def test_a_click_waits_until_blender_has_rendered(engine, scene, monkeypatch):
+    run = EstimateRun(bpy.context)
+    engine_session.begin(run)
+    operator = ticked(_run=run, _captured=False, _ticks=5, _timer=None)
+
+    def tick(busy):
+        monkeypatch.setattr(renderer, "is_busy", lambda: busy)
+        return operator.modal(bpy.context, SimpleNamespace(type="TIMER", value="NOTHING"))
+
+    assert tick(True) == {"PASS_THROUGH"} and not operator._captured
+    assert "Waiting until Blender" in bpy.context.window_manager.limelight.stage
+    assert tick(False) == {"PASS_THROUGH"} and operator._captured
+    run.wait()
+    assert tick(True) == {"PASS_THROUGH"} and environment_of() is None
+    assert tick(False) == {"FINISHED"} and environment_of() is not None
+
+
+def test_a_second_render_is_refused(engine, scene, monkeypatch):
+    monkeypatch.setattr(renderer, "is_busy", lambda: True)
+    with pytest.raises(RuntimeError, match="Blender renders just now: wait"):
+        bpy.ops.limelight.estimate()
 
 
 def test_loading_a_file_ends_the_estimate(engine, scene, tmp_path):
