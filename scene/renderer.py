@@ -21,7 +21,8 @@ def use_cycles(scene: bpy.types.Scene) -> None:
 
 def is_busy() -> bool:
     """Whether Blender renders or bakes for the artist just now: a second render at that time ends Blender."""
-    return any(map(bpy.app.is_job_running, ("RENDER", "OBJECT_BAKE")))
+    # The stubs say that it answers nothing.
+    return bpy.app.is_job_running("RENDER") or bpy.app.is_job_running("OBJECT_BAKE")  # type: ignore[return-value]
 
 
 def render_still(scene: bpy.types.Scene) -> None:
