@@ -51,8 +51,12 @@ class Pose:
 
 @contextmanager
 def posed(scene: bpy.types.Scene, pose: Pose) -> Iterator[None]:
-    """The scene seen as its camera stood then, wherever that was moved since, inside this block."""
-    assert scene.camera is not None
+    """The scene seen as its camera stood then, wherever that was moved since, inside this block.
+
+    Raises ``ValueError`` if the camera is gone.
+    """
+    if scene.camera is None:
+        raise ValueError("the scene has no camera any more")
     if Pose.of(scene.camera) == pose:
         yield
         return

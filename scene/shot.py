@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ from .handle import Handle
 _PLAIN = {".png", ".jpg", ".jpeg"}
 #: Camera and probes are looked up for this long at a stretch, in seconds.
 _STRETCH = 0.1
+#: What the engine sees of a scene goes by these of its settings and of its render's.
+_SETTINGS = ("source", "depth_source", "depth_file", "fov_override")
+_SHAPE = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y")
 
 
 class Shot:
@@ -50,6 +53,10 @@ class Shot:
         self._camera = Handle.of(scene.objects[camera]) if camera else None
         # The artist may go on working meanwhile: what is asked for stays as it was.
         self._probes, self._wishes = [Handle.of(probe) for probe in probes.used(scene)], capture.wishes(scene)
+        groups = (("limelight", _SETTINGS), ("render", _SHAPE))
+        self._asked = [(group, n, getattr(getattr(scene, group), n)) for group, names in groups for n in names]
+        photo = scene.limelight.plate if scene.limelight.source == "PLATE" else None
+        self._photo = None if photo is None else Handle.of(photo)
         self._tokens = {origin.token(scene, probe): probe.name for probe in probes.used(scene) if listed}
         # Files have no negative numbers, and the one before the first is needed, see light_frames.complete.
         self._shift = 0 if self.frames[0] >= 1 else 1 - self.frames[0]
@@ -93,14 +100,15 @@ class Shot:
         Raises ``ValueError`` or ``OSError`` with a sentence for the artist.
         """
         scene = _find(self._scene, bpy.data.scenes, "scene")
-        if self._todo is None:
-            self._look(context, scene)
-            if len(self._entries) == len(self.frames):
-                self._begin(scene)
-        elif self._todo:
-            with self._at(scene, self._todo[0]):
-                self._picture(context, scene, self._todo[0], work)
-            self._todo.pop(0)
+        with self._as_asked(scene):
+            if self._todo is None:
+                self._look(context, scene)
+                if len(self._entries) == len(self.frames):
+                    self._begin(scene)
+            elif self._todo:
+                with self._at(scene, self._todo[0]):
+                    self._picture(context, scene, self._todo[0], work)
+                self._todo.pop(0)
         self.ready = self._todo == []
 
     def lit(self) -> dict[str, bpy.types.Object | None]:
@@ -130,6 +138,22 @@ class Shot:
         return self.folder / shot_folder.PICTURES
 
     @contextmanager
+    def _as_asked(self, scene: bpy.types.Scene) -> Iterator[None]:
+        """The scene with the settings of the start, whatever the artist sets meanwhile; ``ValueError`` if its photo
+        is another one by now."""
+        if self._photo is not None and scene.limelight.plate != _find(self._photo, bpy.data.images, "photo"):
+            told = "is not the photo any more, so its frames could not be written down: choose it again first"
+            raise ValueError(f"“{self._photo.name}” {told}")
+        with ExitStack() as restore:
+            for group, name, value in self._asked:
+                owner = getattr(scene, group)
+                now = getattr(owner, name)
+                if now != value:
+                    restore.callback(setattr, owner, name, now)
+                    setattr(owner, name, value)
+            yield
+
+    @contextmanager
     def _at(self, scene: bpy.types.Scene, frame: int) -> Iterator[None]:
         """The scene at another frame, seen by the shot's camera."""
         now, part, camera = scene.frame_current, scene.frame_subframe, scene.camera
@@ -154,7 +178,8 @@ class Shot:
                     break
         if len(self._entries) == len(self.frames) and self._wrong:
             text, where = next(iter(self._wrong.items()))
-            raise ValueError(f"{text} at {_told(where)}: move it there, or choose other frames")
+            seen = f" of “{self._camera.name}”" if self._camera is not None else ""
+            raise ValueError(f"{text} at {_told(where)}{seen}: move it there, or choose other frames")
 
     def _entry(self, context: bpy.types.Context, scene: bpy.types.Scene, frame: int) -> dict[str, Any]:
         camera, unit = scene.camera, cameras.metres(scene)

@@ -11,7 +11,7 @@ import pytest
 from limelight import preferences
 from limelight.bridge import JobList
 from limelight.operators import engine_session, run_operator, shot_list, state
-from limelight.operators.batch_runs import WorkListRun
+from limelight.operators.batch_runs import AddShotsRun, WorkListRun
 from limelight.panels import batch as batch_panel
 from limelight.scene import compat, pixels, renderer
 
@@ -256,6 +256,52 @@ def test_every_second_frame_leaves_the_shot_of_every_frame_whole(file):
     assert rows() == [("Scene_001 1-3", "done"), ("Scene_001 1-3x2", "done")]
     frames = [json.loads(path.read_text())["frames"] for path in sorted(Path(bpy.path.abspath("//")).rglob("track_*"))]
     assert [list(found) for found in frames] == [["1", "2", "3"], ["1", "3"]]
+
+
+def begin_to_add():
+    """A run that has looked where the camera goes and has written no frame yet; ``go_on()`` is its next step."""
+    run = AddShotsRun(bpy.context, [])
+    engine_session.begin(run)
+    told = []
+
+    def go_on():
+        answer = run_operator._capture(SimpleNamespace(report=lambda *said: told.append(said[-1])), bpy.context, run)
+        return told[-1] if answer is False else answer
+
+    assert go_on() is None
+    return go_on
+
+
+def test_frames_are_written_with_the_settings_of_the_start(file, tmp_path):
+    file.limelight.plate.pixels[0] = 0.5  # so that it is written, not linked
+    go_on = begin_to_add()
+    file.limelight.source, file.render.resolution_y = "SCENE", 20
+    while go_on() is None:
+        assert (file.limelight.source, file.render.resolution_y) == ("SCENE", 20)
+    engine_session.abandon()
+    assert [path.name for path in sorted(tmp_path.rglob("pictures/*"))] == ["0001.png", "0002.png"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda file: bpy.data.images.remove(file.limelight.plate), "the photo “photo.png” is gone"),
+        (lambda file: setattr(file.limelight, "plate", bpy.data.images.new("o", 4, 4)), "is not the photo any more"),
+        (lambda file: bpy.data.objects.remove(file.camera), "the scene has no camera any more"),
+    ],
+)
+def test_a_photo_or_camera_that_is_gone_is_a_sentence(file, change, told):
+    file.limelight.plate.pixels[0] = 0.5
+    go_on = begin_to_add()
+    change(file)
+    assert told in go_on()
+
+
+def test_a_camera_that_misses_the_probe_is_named(file):
+    file.objects["Side"].rotation_euler = 1.57, 0.0, 3.14
+    bpy.context.view_layer.update()
+    with pytest.raises(RuntimeError, match="behind the camera at 2 frames from 1 to 2 of “Side”"):
+        bpy.ops.limelight.batch_add(every_camera=True)
 
 
 def test_undo_in_between_takes_no_light_from_the_shots_that_are_done(file, engine):
