@@ -44,8 +44,15 @@ def apply_domes(scene: bpy.types.Scene, lit: list[bpy.types.Object]) -> list[bpy
 
 
 def remove_domes(scene: bpy.types.Scene) -> None:
-    """Delete the domes of this file and what belongs to them."""
-    for dome in [o for o in scene.objects if o.get(own.DOME) and o.library is None]:
+    """Delete the domes of this file and what belongs to them.
+
+    A linked copy of the scene loses them, too: the light of one of their probes becomes its World, or it would be dark.
+    """
+    made = [o for o in scene.objects if o.get(own.DOME) and o.library is None]
+    lit = next((p for p in map(origin.probe_of, made) if p is not None and p.limelight.environment is not None), None)
+    dark = [other for other in bpy.data.scenes if other.world is not None and own.DARK in other.world]
+    copies = [other for other in dark if other != scene and any(o in made for o in other.objects)]
+    for dome in made:
         receivers = dome.light_linking.receiver_collection
         if receivers is not None:
             bpy.data.collections.remove(receivers)
@@ -55,6 +62,8 @@ def remove_domes(scene: bpy.types.Scene) -> None:
         for material in materials:
             if material is not None and not material.users:
                 bpy.data.materials.remove(material)
+    for copy in copies if lit is not None else ():
+        world.apply_world(copy, lit)
 
 
 def _corners(thing: bpy.types.Object) -> list[Vector]:

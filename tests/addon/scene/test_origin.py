@@ -133,3 +133,13 @@ def test_a_linked_copy_of_a_scene_counts_no_light_twice_and_loses_none(scene, pr
     assert (shining(scene), shining(copied)) == ((1, 0), (0.5, 1))
     domes.apply_domes(copied, [probe])
     assert shining(scene) == (1, 0) and not [o for o in scene.objects if o.name.endswith("dome")]
+
+
+def test_a_linked_copy_of_a_scene_with_domes_is_left_in_light(scene, probe):
+    domes.apply_domes(scene, [probe])
+    bpy.ops.scene.new(type="LINK_COPY")
+    copied = bpy.context.scene
+    world.apply_world(copied, probe)
+    # The domes were objects of both scenes.
+    assert shown_by(scene.world) == shown_by(copied.world) == 1 and scene.world != copied.world
+    assert not [o for o in scene.objects if o.name.endswith("dome")]
