@@ -18,10 +18,12 @@ def apply_domes(scene: bpy.types.Scene, lit: list[bpy.types.Object]) -> list[bpy
     """One emissive dome a probe in ``lit``, linked to the objects nearest to that probe; earlier domes are replaced.
 
     The World stops lighting (it would count twice), and Cycles renders: EEVEE sees no light of a mesh. Raises
-    ``RuntimeError`` where Blender has no light linking.
+    ``RuntimeError`` where Blender has no light linking, or there is nothing to light.
     """
     if "light_linking" not in bpy.types.Object.bl_rna.properties:
         raise RuntimeError("Local domes need the light linking of Blender 4.0 or newer")
+    if not any(_corners(o) for o in scene.objects if own.DOME not in o):
+        raise RuntimeError("Local domes light objects, and a render shows none: add one first")
     renderer.use_cycles(scene)
     world.clear_other_light(scene)
     corners = {o: found for o in scene.objects if (found := _corners(o))}

@@ -62,6 +62,15 @@ def test_a_second_click_updates_and_never_duplicates(lit, name):
     assert count() == once
 
 
+def test_domes_without_anything_to_light_leave_the_light_as_it_is(lit, scene):
+    assert run("apply_lamps") == {"FINISHED"}
+    before = scene.world, count()
+    scene.objects["Cube"].hide_render = True
+    with pytest.raises(RuntimeError, match="a render shows none: add one first"):
+        run("apply_domes")
+    assert (scene.world, count()) == before
+
+
 def test_the_world_shows_the_active_probes_light(lit, scene):
     assert run("apply_world") == {"FINISHED"}
     assert scene.world.limelight.probe == lit.name
