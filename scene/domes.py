@@ -64,8 +64,9 @@ def remove_domes(scene: bpy.types.Scene) -> None:
         for material in materials:
             if material is not None and not material.users:
                 bpy.data.materials.remove(material)
-    for copy in copies if lit is not None else ():
-        world.apply_world(copy, lit)
+    if lit is not None:
+        for copy in copies:
+            world.apply_world(copy, lit)
 
 
 def _corners(thing: bpy.types.Object) -> list[Vector]:
