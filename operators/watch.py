@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import engine_session, relight_undo, shot_list, state
+from . import engine_session, relight_undo, save_as, shot_list, state
 
 # Long enough to gather a drag's many updates into few checks, short enough to feel immediate.
 _DELAY = 0.2
@@ -139,6 +139,10 @@ _HANDLERS = (
     ("animation_playback_post", _on_change),
     ("frame_change_post", _on_frame),
     ("load_pre", _on_load),
+    ("save_pre", save_as.before),
+    ("save_post", save_as.after),
+    ("save_post", _on_change),
+    ("save_post_fail", save_as.after),
 )
 
 

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 import bpy
 
@@ -16,6 +18,26 @@ def of_setting(text: str) -> Path:
         text = text.replace("\\", "/")
     path = _at_home(text)
     return path if path.is_absolute() else Path(bpy.path.abspath("//")) / path
+
+
+def settings() -> Iterator[tuple[Any, str]]:
+    """All paths in this file's settings, each as the group that it is in and its name."""
+    for ours in [scene.limelight for scene in bpy.data.scenes if not scene.library]:
+        yield from ((ours, "depth_file"), (ours.frames, "folder"), (ours.relight, "model"))
+        yield from ((ours.face, "head_folder"), *((ours.capture, name) for name in ("folder", "source", "start")))
+
+
+def moved(text: str, old: Path, new: Path) -> str:
+    """A path that starts at a .blend's folder, for the .blend in a ``new`` one; the same where nothing was there."""
+    if not text.startswith("//"):
+        return text
+    place = os.path.normpath(old / text[2:].replace("\\", "/"))
+    if not os.path.exists(os.path.dirname(place) if "#" in os.path.basename(place) else place):
+        return text
+    try:
+        return "//" + Path(os.path.relpath(place, new)).as_posix()
+    except ValueError:  # another drive
+        return place
 
 
 def of_argument(text: str) -> Path:
