@@ -9,8 +9,8 @@ folder. A job may have ``"after": ["other", …]``: it waits until those are don
 What became of them stands beside it in the folder ``NAME.jobs.states``: a file for each process that works on the list,
 ``WRITER.jsonl``, of lines ``{"id", "attempts", "time", "state", …}`` that hold what changed of an :class:`Entry`; the
 latest line of the latest attempt at a job counts. Nobody writes in another's file, so machines that share a disk need
-no locks between them, and a line that was cut off by a kill or a full disk is left out. ``WRITER.lock`` is held while
-that process lives: a job that runs by a process that is gone counts as queued again.
+no locks between them. In all files, a line that was cut off by a kill or a full disk is left out. ``WRITER.lock`` is
+held while that process lives: a job that runs by a process that is gone counts as queued again.
 """
 
 from __future__ import annotations
@@ -135,8 +135,11 @@ class JobList:
             raise JobListError(f"{self.path.name} has another job '{id}' already. Give it another name or list.")
         if known is None:
             try:
-                with self.path.open("a", encoding="utf-8") as file:
-                    file.write(line + "\n")
+                with self.path.open("a+b") as file:
+                    file.seek(-1, os.SEEK_END)
+                    # A line that was cut off must not take this one with it.
+                    end = b"" if file.read() == b"\n" else b"\n"
+                    file.write(end + line.encode() + b"\n")
             except OSError as error:
                 raise JobListError(f"{self.path} cannot be written ({error.strerror}). Check permissions.") from error
             self.refresh()
@@ -215,6 +218,11 @@ class JobList:
             return
         try:
             data = json.loads(line)
+        except ValueError:
+            if start:
+                return  # cut off in the middle
+            data = {}
+        try:
             if start == 0:
                 if data[_HEADER] != FORMAT:
                     raise JobListError(f"{self.path} is of format {data[_HEADER]}. Use a newer Limelight.")

@@ -92,6 +92,7 @@ class WorkListRun(EngineRun):
         self._over: set[str] = set()
         self._loaded: set[str] = set()
         self._failed: list[str] = []
+        self._lost = ""
 
     def capture(self, context: bpy.types.Context) -> None:
         from ..bridge import Batch, JobList
@@ -110,9 +111,14 @@ class WorkListRun(EngineRun):
     def step(self) -> bool:
         from ..scene import renderer
 
-        if self._batch is None:
+        if self._batch is None or self._lost:
             return False
-        changed = not self._batch.over and self._batch.step()
+        try:
+            changed = not self._batch.over and self._batch.step()
+        except (OSError, ValueError) as error:
+            # The list or its folder is gone, or cannot be read just now.
+            self._lost = str(error)
+            return True
         # What Blender renders must not change meanwhile.
         fresh = [] if renderer.is_busy() else [e.id for e in self._entries if e.over and e.id not in self._over]
         for name in fresh:
@@ -146,11 +152,15 @@ class WorkListRun(EngineRun):
 
     @property
     def over(self) -> bool:
-        return self._cancelled if self._batch is None else self._batch.over
+        return self._cancelled if self._batch is None else bool(self._lost) or self._batch.over
 
     @property
     def succeeded(self) -> bool:
-        return self._batch is not None
+        return self._batch is not None and not self._lost
+
+    @property
+    def error_text(self) -> str:
+        return f"The list ended: {self._lost}"
 
     @property
     def cancelled(self) -> bool:

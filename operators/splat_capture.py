@@ -9,6 +9,7 @@ import bpy
 from bpy.types import Context
 
 from .. import preferences
+from ..scene.handle import Handle
 from .engine_run import EngineRun
 from .run_operator import RunOperator
 
@@ -35,9 +36,9 @@ class CaptureRun(EngineRun):
     renders = True
     cancelled_text = "Cancelled; captured again, the rest is rendered"
 
-    def __init__(self, context: Context, names: list[str]) -> None:
+    def __init__(self, context: Context, things: list[bpy.types.Object]) -> None:
         super().__init__(context)
-        self._names = names
+        self._things = [Handle.of(thing) for thing in things]
         self._capture: Capture | None = None
         self._error, self._first, self._began = "", 0, 0.0
 
@@ -45,12 +46,14 @@ class CaptureRun(EngineRun):
         from ..scene import splat_capture
 
         settings = context.scene.limelight.capture
-        things = [bpy.data.objects[name] for name in self._names]
+        things = [thing for thing in (held.find(bpy.data.objects) for held in self._things) if thing is not None]
+        if len(things) < len(self._things):
+            raise ValueError("an object that was to be captured is gone")
         planned = splat_capture.plan(
             context, things, views=settings.views, size=settings.size, samples=settings.samples, lowest=settings.lowest
         )
-        folder = splat_capture.folder_for(base_folder(context.scene, self._names[0]), planned)
-        self._capture = splat_capture.begin(context, planned, folder)
+        folder = splat_capture.folder_for(base_folder(context.scene, things[0].name), planned)
+        self._capture = splat_capture.begin(context, things, planned, folder)
         self._first, self._began = self._capture.done, time.monotonic()
 
     def step(self) -> bool:
@@ -107,7 +110,7 @@ class CaptureRun(EngineRun):
         if scene is not None:
             settings = scene.limelight.capture
             settings.source, settings.tone, settings.up = str(self._capture.folder), "SRGB", "AUTO"
-        return f"{self._capture.total} pictures of “{self._names[0]}” are in “{self._capture.folder.name}”"
+        return f"{self._capture.total} pictures of “{self._things[0].name}” are in “{self._capture.folder.name}”"
 
 
 class LIMELIGHT_OT_capture_object(RunOperator):
@@ -126,7 +129,7 @@ class LIMELIGHT_OT_capture_object(RunOperator):
         things = splat_capture.targets(context)
         # The active object gives the capture its name.
         things.sort(key=lambda thing: thing is not active)
-        return CaptureRun(context, [thing.name for thing in things])
+        return CaptureRun(context, things)
 
     def problems(self, context: Context):
         from ..scene import paths, splat_capture

@@ -180,8 +180,8 @@ def plan(
     )
 
 
-def begin(context: bpy.types.Context, planned: Plan, folder: Path) -> Capture:
-    """A capture into ``folder``; one of the same plan that was broken off there goes on.
+def begin(context: bpy.types.Context, things: list[bpy.types.Object], planned: Plan, folder: Path) -> Capture:
+    """A capture of what was planned into ``folder``; one of the same plan that was broken off there goes on.
 
     Raises ``ValueError`` with an artist's sentence if the folder holds something else.
     """
@@ -192,8 +192,7 @@ def begin(context: bpy.types.Context, planned: Plan, folder: Path) -> Capture:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _PLAN).write_text(json.dumps(asdict(planned)), encoding="utf-8")
     waiting = [entry for entry in names if not (folder / f"{entry[0]}.png").is_file()]
-    things = [Handle.of(bpy.data.objects[name]) for name in planned.objects]
-    return Capture(planned, folder, Handle.of(context.scene), things, waiting)
+    return Capture(planned, folder, Handle.of(context.scene), [Handle.of(thing) for thing in things], waiting)
 
 
 def folder_for(base: Path, planned: Plan) -> Path:

@@ -65,7 +65,7 @@ def _capture(context: bpy.types.Context, options: argparse.Namespace, folder: Pa
     )  # fmt: skip
     if splat_capture.is_whole(folder, planned):
         return
-    made = splat_capture.begin(context, planned, folder)
+    made = splat_capture.begin(context, things, planned, folder)
     while not made.over:
         print(f"{made.done / made.total:4.0%} View {made.done + 1} of {made.total}", file=sys.stderr, flush=True)
         made.step()

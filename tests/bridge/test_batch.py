@@ -92,6 +92,14 @@ def test_the_same_job_is_added_once_and_another_of_its_name_refused(tmp_path: Pa
         made.add("light", {"seed": 2}, "one")
 
 
+def test_a_line_that_was_cut_off_takes_no_other_job_with_it(tmp_path: Path) -> None:
+    found = listed(tmp_path, street={"n": 1})
+    with found.path.open("a") as file:
+        file.write('{"id": "yard", "kind": "li')
+    found.add("light", {"n": 2}, "room")
+    assert states(found.path) == {"street": "queued", "room": "queued"}
+
+
 def test_all_jobs_are_done_once_by_two_hands_and_a_reader_sees_how_they_fare(tmp_path: Path) -> None:
     made = listed(tmp_path, **{f"j{i}": {"seed": i} for i in range(5)})
     watcher, hands, seen = JobList(made.path), [Hand(), Hand()], set()

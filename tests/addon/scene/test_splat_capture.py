@@ -43,7 +43,7 @@ def plan(things, **changed):
 
 
 def captured(things, folder, **changed):
-    made = splat_capture.begin(bpy.context, plan(things, **changed), folder)
+    made = splat_capture.begin(bpy.context, things, plan(things, **changed), folder)
     while not made.over:
         made.step()
     made.finish()
@@ -81,7 +81,7 @@ def test_everything_is_put_back_also_after_an_error(spots, scene, tmp_path, monk
     floor = bpy.data.objects["Floor"]
     names = ("engine", "resolution_x", "film_transparent", "filepath", "dither_intensity")
     before = [getattr(scene.render, name) for name in names], scene.view_settings.view_transform, len(bpy.data.cameras)
-    made = splat_capture.begin(bpy.context, plan(spots), tmp_path / "out")
+    made = splat_capture.begin(bpy.context, spots, plan(spots), tmp_path / "out")
     made.step()
 
     def fail(*_):
@@ -100,20 +100,20 @@ def test_a_cut_to_another_camera_is_not_what_is_captured(spots, scene, add_camer
     far.location.x = 100
     marker = scene.timeline_markers.new("cut", frame=scene.frame_current)
     marker.camera = far
-    path = splat_capture.begin(bpy.context, plan(spots), tmp_path / "out").step()
+    path = splat_capture.begin(bpy.context, spots, plan(spots), tmp_path / "out").step()
     assert pixels.read(path)[..., 3].max() == 1 and marker.camera == scene.camera == far
 
 
 def test_a_capture_that_was_broken_off_goes_on_and_others_stay(spots, tmp_path):
     planned, base = plan(spots), tmp_path / "out"
-    made = splat_capture.begin(bpy.context, planned, base)
+    made = splat_capture.begin(bpy.context, spots, planned, base)
     first = made.step()
     when = first.stat().st_mtime_ns
     assert splat_capture.folder_for(base, planned) == base
     assert splat_capture.folder_for(base, plan(spots, views=4)) == tmp_path / "out_2"
     with pytest.raises(ValueError, match="choose an empty one"):
-        splat_capture.begin(bpy.context, plan(spots, views=4), base)
-    again = splat_capture.begin(bpy.context, planned, base)
+        splat_capture.begin(bpy.context, spots, plan(spots, views=4), base)
+    again = splat_capture.begin(bpy.context, spots, planned, base)
     assert again.done == 1 and again.total == 5
     while not again.over:
         again.step()

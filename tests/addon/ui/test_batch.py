@@ -2,6 +2,7 @@
 """The list of shots: cameras and ranges added, worked off, tried again, loaded; the file is the command line's too."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -339,3 +340,15 @@ def test_light_waits_until_blender_has_rendered(file, monkeypatch):
     assert bpy.data.objects["Probe"].limelight.environment is not None
     engine_session.end(run)
     run.close()
+
+
+def test_a_list_that_goes_meanwhile_is_a_sentence(file, tmp_path):
+    add(file, 1, 2)
+    run = WorkListRun(bpy.context)
+    engine_session.begin(run)
+    run.capture(bpy.context)
+    shutil.rmtree(tmp_path / "limelight")
+    run.wait()
+    assert run_operator._finish(SimpleNamespace(report=lambda *_: None), bpy.context, run) == {"CANCELLED"}
+    message = bpy.context.window_manager.limelight.message
+    assert "The list ended" in message and "cannot be read" in message and engine_session.running_run() is None

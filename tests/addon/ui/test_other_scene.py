@@ -180,7 +180,7 @@ def test_a_capture_goes_on_with_what_got_another_name(other, tmp_path):
     settings.folder, settings.views, settings.size, settings.samples = str(tmp_path / "captures"), 8, 32, 1
     bpy.ops.mesh.primitive_cube_add(size=1)
     cube = bpy.context.object
-    run = CaptureRun(bpy.context, [cube.name])
+    run = CaptureRun(bpy.context, [cube])
     engine_session.begin(run)
     assert run_operator._capture(TELL, bpy.context, run) is True
     scene.name, cube.name = "Renamed", "Vase"

@@ -189,3 +189,21 @@ def test_a_folder_of_windows_is_a_sentence_elsewhere(cube, scene, tmp_path):
     with pytest.raises(RuntimeError, match="is one of Windows: choose one"):
         bpy.ops.limelight.capture_object()
     assert [path.name for path in tmp_path.iterdir()] == ["a.blend"]
+
+
+def test_a_linked_object_is_captured_rather_than_its_namesake(cube, scene, tmp_path):
+    library = str(tmp_path / "set.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=library, copy=True)
+    cube.location.x = 50
+    with bpy.data.libraries.load(library, link=True) as (_there, wanted):
+        wanted.objects = ["Cube"]
+    (linked,) = wanted.objects
+    scene.collection.objects.link(linked)
+    cube.select_set(False)
+    linked.select_set(True)
+    bpy.context.view_layer.objects.active = linked
+    assert bpy.ops.limelight.capture_object() == {"FINISHED"}
+    told = json.loads((base_folder(scene, "Cube") / "transforms_train.json").read_text())
+    assert max(abs(frame["transform_matrix"][0][3]) for frame in told["frames"]) < 10
+    picture = bpy.data.images.load(str(base_folder(scene, "Cube") / "train" / "view_0000.png"))
+    assert max(picture.pixels[:][3::4]) == 1
