@@ -11,6 +11,7 @@ from bpy.types import Context, Event, Operator
 
 from .. import preferences
 from . import engine_session, engine_work, state, watch
+from .run_operator import lasting_window
 
 _TICK = 0.2
 _PAUSE = 0.05
@@ -63,8 +64,9 @@ class _SteppedOperator(_Mixin):
         self._work = self._start(context)
         if self._work is None:
             return {"CANCELLED"}
-        self._timer = context.window_manager.event_timer_add(_TICK, window=context.window)
-        context.window_manager.modal_handler_add(self)
+        with lasting_window(context):
+            self._timer = context.window_manager.event_timer_add(_TICK, window=context.window)
+            context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
     def modal(self, context: Context, event: Event):

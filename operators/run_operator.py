@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import bpy
 from bpy.types import Context, Event, Operator
@@ -117,6 +118,12 @@ def _finish(operator: Operator, context: bpy.types.Context, run: EngineRun) -> s
     return {"FINISHED"}
 
 
+def lasting_window(context: bpy.types.Context) -> AbstractContextManager[Any]:
+    """The context in a main window: what runs would end with a smaller one of that, such as the preferences'."""
+    parent = context.window.parent if context.window is not None else None
+    return nullcontext() if parent is None else context.temp_override(window=parent)
+
+
 def _waits(run: EngineRun, captured: bool) -> bool:
     """Whether Blender renders for the artist while the run would render the scene itself, or change it."""
     from ..scene import renderer
@@ -158,9 +165,10 @@ class RunOperator(Operator):
         if run is None:
             return {"CANCELLED"}
         self._run, self._captured, self._ticks = run, False, 0
-        self._timer = context.window_manager.event_timer_add(_TICK, window=context.window)
-        context.workspace.status_text_set(f"{self.running_text}     Esc: cancel")
-        context.window_manager.modal_handler_add(self)
+        with lasting_window(context):
+            self._timer = context.window_manager.event_timer_add(_TICK, window=context.window)
+            context.workspace.status_text_set(f"{self.running_text}     Esc: cancel")
+            context.window_manager.modal_handler_add(self)
         context.window_manager.limelight.message = ""
         previews.forget("running")
         _show(context, self._run)
@@ -212,11 +220,16 @@ class RunOperator(Operator):
         return _finish(self, context, run)
 
     def cancel(self, context: Context):
-        """Blender calls this when it ends the operator itself, for example on quitting."""
+        """Blender calls this when it ends the operator itself: its window was closed, or on quitting."""
         if engine_session.running_run() is self._run:
             engine_session.abandon()
+        # Other windows would go on showing it.
+        manager = context.window_manager.limelight
+        manager.running, manager.stage, manager.message = False, "", self._run.cancelled_text
         self._release(context)
 
     def _release(self, context: Context):
         context.window_manager.event_timer_remove(self._timer)
-        context.workspace.status_text_set(None)
+        # There is no window left when Blender quits.
+        if context.window is not None:
+            context.workspace.status_text_set(None)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The estimate, run as a click and as a script, against an engine that speaks the wire."""
 
+import contextlib
 import json
 import sys
 import threading
@@ -202,6 +203,31 @@ def test_the_modal_ticks_to_the_same_end_and_each_tick_is_short(engine, scene):
         time.sleep(0.02)
     assert answer == {"FINISHED"} and environment_of() is not None
     assert len(ticks) > 10 and sorted(ticks)[len(ticks) * 9 // 10] <= 0.005, f"ticks took {ticks} s"
+
+
+def test_closing_its_window_ends_the_estimate_in_the_others_too(engine, scene):
+    engine(seconds=20)
+    run = EstimateRun(bpy.context)
+    engine_session.begin(run)
+    run.capture(bpy.context)
+    manager = bpy.context.window_manager.limelight
+    manager.running = True
+    ticked(_run=run, _captured=True, _ticks=9, _timer=None).cancel(bpy.context)
+    assert engine_session.running_run() is None and run.cancelled
+    assert (manager.running, manager.message) == (False, "Cancelled; nothing was changed")
+
+
+def test_what_runs_belongs_to_a_main_window():
+    def where(parent):
+        overridden = []
+        context = SimpleNamespace(
+            window=SimpleNamespace(parent=parent),
+            temp_override=lambda **given: overridden.append(given) or contextlib.nullcontext(),
+        )
+        with run_operator.lasting_window(context):
+            return overridden
+
+    assert where(None) == [] and where("main") == [{"window": "main"}], "the preferences may be closed"
 
 
 def test_a_click_waits_until_blender_has_rendered(engine, scene, monkeypatch):
