@@ -112,6 +112,7 @@ class Capture:
     folder: Path
     scene: Handle
     things: list[Handle]
+    poses: list[Matrix]
     waiting: list[tuple[str, list[list[float]]]] = field(default_factory=list)
     newest: Path | None = None
 
@@ -137,6 +138,8 @@ class Capture:
         things = [thing.find(bpy.data.objects) for thing in self.things]
         if scene is None or any(thing is None for thing in things):
             raise ValueError("an object that is being captured is gone")
+        if any(_moved(thing.matrix_world, pose) for thing, pose in zip(things, self.poses, strict=True)):
+            raise ValueError("the object was moved meanwhile: put it back, and the next capture goes on")
         path = self.folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part.png")
@@ -159,6 +162,11 @@ class Capture:
             frames = [{"file_path": f"./{_name(part, i)}.png", "transform_matrix": p} for i, p in enumerate(poses)]
             text = json.dumps(lens | {"frames": frames}, indent=1)
             (self.folder / f"transforms_{part}.json").write_text(text, encoding="utf-8")
+
+
+def _moved(now: Matrix, before: Matrix) -> bool:
+    """Whether an object stands elsewhere, by more than rounding."""
+    return not np.allclose(np.array(now), np.array(before), rtol=1e-4, atol=1e-5)
 
 
 def _name(part: str, number: int) -> str:
@@ -192,7 +200,8 @@ def begin(context: bpy.types.Context, things: list[bpy.types.Object], planned: P
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _PLAN).write_text(json.dumps(asdict(planned)), encoding="utf-8")
     waiting = [entry for entry in names if not (folder / f"{entry[0]}.png").is_file()]
-    return Capture(planned, folder, Handle.of(context.scene), [Handle.of(thing) for thing in things], waiting)
+    poses = [thing.matrix_world.copy() for thing in things]
+    return Capture(planned, folder, Handle.of(context.scene), [Handle.of(thing) for thing in things], poses, waiting)
 
 
 def folder_for(base: Path, planned: Plan) -> Path:

@@ -207,3 +207,16 @@ def test_a_linked_object_is_captured_rather_than_its_namesake(cube, scene, tmp_p
     assert max(abs(frame["transform_matrix"][0][3]) for frame in told["frames"]) < 10
     picture = bpy.data.images.load(str(base_folder(scene, "Cube") / "train" / "view_0000.png"))
     assert max(picture.pixels[:][3::4]) == 1
+
+
+def test_an_object_that_is_moved_meanwhile_ends_the_capture_which_goes_on_where_it_was(cube, scene):
+    window = Window(LIMELIGHT_OT_capture_object)
+    window.tick(lambda: window.run.fraction >= 0.3)
+    cube.location.x = 30
+    bpy.context.view_layer.update()
+    window.tick(lambda: window.run.over)
+    assert "moved meanwhile: put it back" in bpy.context.window_manager.limelight.message
+    cube.location.x = 0
+    bpy.context.view_layer.update()
+    assert bpy.ops.limelight.capture_object() == {"FINISHED"} and base_folder(scene, "Cube").is_dir()
+    assert not base_folder(scene, "Cube_2").exists()
