@@ -79,7 +79,12 @@ class LIMELIGHT_OT_mark_asset(Operator):
         if probe is None or probe.limelight.environment is None:
             self.report({"ERROR"}, "The active probe has no estimated light yet: press Estimate first")
             return {"CANCELLED"}
-        asset.mark_asset(context.scene, probe)
+        try:
+            asset.mark_asset(context.scene, probe)
+        except (OSError, RuntimeError) as error:
+            told = "put its maps back in Folder, or estimate again"
+            self.report({"ERROR"}, f"The light of {probe.name} could not be read: {told} ({error})")
+            return {"CANCELLED"}
         watch.redraw(context)
         self.report({"INFO"}, f"The light of {probe.name} is an asset of this file now")
         return {"FINISHED"}

@@ -95,6 +95,8 @@ def load(params: Mapping[str, Any]) -> list[bpy.types.Object]:
 
     folder = Path(params["out"])
     told = shot_folder.told(folder)
+    if not told:
+        raise ValueError(f"its folder “{folder.name}” is gone: put it back, or add the shot anew")
     name = told.get("scene", "")
     scene, known = _place(shot_folder.owners(folder, params["range"]), name)
     if scene is None:

@@ -15,11 +15,13 @@ _SIDE = 256
 def mark_asset(scene: bpy.types.Scene, probe: bpy.types.Object) -> bpy.types.World:
     """Make (or update) a World of the probe's environment and mark it as an asset with tags and thumbnail.
 
-    It has a map of its own, so that it stays as it is while the probe gets other light.
+    It has a map of its own, so that it stays as it is while the probe gets other light. Raises ``ValueError`` without
+    light, ``RuntimeError`` if its file is gone.
     """
     image = probe.limelight.environment
     if image is None:
         raise ValueError(f"{probe.name} has no estimated light yet")
+    shown = thumbnail(light_frames.values(image, scene.frame_current))
     made = (w for w in bpy.data.worlds if w.asset_data and not w.library and origin.probe_of(w) == probe)
     world = next(made, None) or bpy.data.worlds.new(f"{probe.name} environment")
     world.limelight.probe, world.limelight.token = probe.name, origin.token(scene, probe)
@@ -40,7 +42,7 @@ def mark_asset(scene: bpy.types.Scene, probe: bpy.types.Object) -> bpy.types.Wor
         world.asset_data.tags.new(tag, skip_if_exists=True)
     preview = world.preview_ensure()
     preview.image_size = (_SIDE, _SIDE)
-    preview.image_pixels_float.foreach_set(thumbnail(light_frames.values(image, scene.frame_current)).ravel())
+    preview.image_pixels_float.foreach_set(shown.ravel())
     return world
 
 

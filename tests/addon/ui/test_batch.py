@@ -352,3 +352,15 @@ def test_a_list_that_goes_meanwhile_is_a_sentence(file, tmp_path):
     assert run_operator._finish(SimpleNamespace(report=lambda *_: None), bpy.context, run) == {"CANCELLED"}
     message = bpy.context.window_manager.limelight.message
     assert "The list ended" in message and "cannot be read" in message and engine_session.running_run() is None
+
+
+def test_light_whose_files_are_gone_is_a_sentence(file, tmp_path):
+    add(file, 1, 2)
+    assert bpy.ops.limelight.batch_start() == {"FINISHED"}
+    shutil.rmtree(tmp_path / "limelight" / "Scene_001")
+    with pytest.raises(RuntimeError, match="its folder “Scene_001” is gone: put it back"):
+        bpy.ops.limelight.batch_load(name="Scene_001 1-2")
+    count = len(bpy.data.worlds)
+    with pytest.raises(RuntimeError, match="could not be read: put its maps back"):
+        bpy.ops.limelight.mark_asset()
+    assert len(bpy.data.worlds) == count
