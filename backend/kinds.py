@@ -6,10 +6,13 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import BadInput
+from .requests import read_job
 from .serve import Kind, WireReport
 
 #: The modules that keep models in memory.
@@ -17,7 +20,7 @@ _MODELS = ("limo.embedded.paint", "limo.backbone.load", "limo.diffusionlight.mod
            "direction.backbone", "depth.embedded", "luminet.embedded", "luminet.diffusion.load",
            "relightify.prior")  # fmt: skip
 _LOADING = "Loading the engine's libraries"
-
+_FILE = "Name the file."
 
 #: Jobs that a class reads from a request, by name: that class, and what does the job.
 _JOBS = {
@@ -31,24 +34,49 @@ _JOBS = {
 }
 
 
+@dataclass(frozen=True)
+class _Fit:
+    """A ``fit`` job: pictures of balls as FILE@EV become the map ``out``, ``height`` rows high."""
+
+    out: str
+    mirror: Sequence[str] = ()
+    diffuse: Sequence[str] = ()
+    height: int = 256
+    device: str = ""
+    seed: str = ""
+
+
+@dataclass(frozen=True)
+class _Depth:
+    """A ``depth`` job: the picture ``image`` gets the depth map ``out``."""
+
+    image: str
+    out: str
+    fov_deg: float | None = None
+    model: str = ""
+    device: str = ""
+    seed: str = ""
+
+
 def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
     """Every job by name; ``device`` and ``seed`` are the defaults for jobs that name none."""
 
     def fit(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         from .limo.mirror_ball import fit_files, parse_shot
 
-        mirror, diffuse = ([parse_shot(s) for s in params.get(k, [])] for k in ("mirror", "diffuse"))
-        return fit_files(mirror, diffuse, Path(_needed(params, "out")), height=int(params.get("height", 256)),
-                         report=report)  # fmt: skip
+        job = read_job(_Fit, params, {"mirror": _texts, "diffuse": _texts, "height": int}, ("out",), _FILE)
+        mirror, diffuse = ([parse_shot(text) for text in texts] for texts in (job.mirror, job.diffuse))
+        return fit_files(mirror, diffuse, Path(job.out), height=job.height, report=report)
 
     def depth(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         report.progress(0.0, _LOADING)
         from .depth.estimate import DEFAULT_MODEL, estimate_depth_file
         from .devices import pick_device
 
-        where, model = str(params.get("device", device)), str(params.get("model") or DEFAULT_MODEL)
-        image, out = Path(_needed(params, "image")), Path(_needed(params, "out"))
-        return estimate_depth_file(image, out, params.get("fov_deg"), model, pick_device(where))
+        job = read_job(_Depth, {"device": device, **params}, {"fov_deg": float}, ("image", "out"), _FILE)
+        return estimate_depth_file(
+            Path(job.image), Path(job.out), job.fov_deg, job.model or DEFAULT_MODEL, pick_device(job.device)
+        )
 
     def landmarks(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         report.progress(0.0, _LOADING)
@@ -97,9 +125,15 @@ def _found(name: str) -> Any:
     return getattr(importlib.import_module(f"{__package__}.{module}"), member)
 
 
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise TypeError(f"{value!r} is no list of texts")
+    return value
+
+
 def _needed(params: dict[str, Any], name: str) -> str:
     if not params.get(name):
-        raise BadInput(f"The request lacks '{name}'.", "Name the file.")
+        raise BadInput(f"The request lacks '{name}'.", _FILE)
     return str(params[name])
 
 

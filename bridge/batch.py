@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from .joblist import GOOD, Entry, JobList, Writer
+from .joblist import GOOD, PATHS, SHOTS, Entry, JobList, Writer
 from .jobs import Job
 from .messages import NOTE, preview_of
 
@@ -35,6 +36,12 @@ USUAL: dict[str, Any] = {
 USUAL_RELIT: dict[str, Any] = {
     "reference_kind": "auto", "strength": 1.0, "model": "embedded", "quality": "normal", "seed": 0, "take": 0,
 }  # fmt: skip
+#: The same of a depth map, besides its picture, and of a map fitted to pictures of balls, besides those.
+USUAL_DEPTH: dict[str, Any] = {"fov_deg": None, "model": "embedded"}
+USUAL_FIT: dict[str, Any] = {"height": 256, "circle": None, "fov_deg": None, "albedo": 1.0, "reflectance": 1.0}
+_NOTED = {"relight": USUAL_RELIT, "depth": USUAL_DEPTH, "fit": USUAL_FIT}
+#: A note in a PNG or an EXR, up to its text.
+_NOTE = re.compile(NOTE.encode() + rb"(?:\0|\0string\0.{4})(?={)", re.DOTALL)
 #: What of a result the list keeps, besides numbers of the first probe.
 _KEPT = ("warnings", "model", "quality", "estimated", "kept", "code_distance", "reprojection", "fov_x_deg")
 
@@ -232,7 +239,7 @@ def is_there(kind: str, params: dict[str, Any]) -> bool:
     try:
         if not out.is_dir():
             whole = out.is_file() and out.stat().st_mtime >= _newest(params)
-            return whole and (kind != "relight" or _same_relit(params, out))
+            return whole and (kind not in _NOTED or _same_noted(kind, params, out))
         result = json.loads((out / "result.json").read_text(encoding="utf-8"))
         # A sequence keeps the frames that are there by itself, and knows which.
         if "frames" in result or params.get("track"):
@@ -261,22 +268,34 @@ def _same_light(params: dict[str, Any], settings: dict[str, Any]) -> bool:
     return all(_alike(value, settings[name]) for name, value in asked.items())
 
 
-def _same_relit(params: dict[str, Any], out: Path) -> bool:
-    """Whether the relit picture ``out`` is what ``params`` ask for, by its preview's note."""
-    png = preview_of(out).read_bytes()
-    mark = b"tEXt" + NOTE.encode() + b"\0"
-    start = png.index(mark)
-    text = png[start + len(mark) : start + 4 + int.from_bytes(png[start - 4 : start], "big")]
-    asked = {name: usual if params.get(name) is None else params[name] for name, usual in USUAL_RELIT.items()}
-    asked |= {name: str(Path(params[name]).resolve()) for name in ("source", "reference")}
-    return _alike(asked, json.loads(text)) and (not params.get("ratio") or Path(params["ratio"]).is_file())
+def _same_noted(kind: str, params: dict[str, Any], out: Path) -> bool:
+    """Whether the file ``out`` is what ``params`` ask for, by the note in it, or in a relit picture's preview."""
+    asked = {name: usual if params.get(name) is None else params[name] for name, usual in _NOTED[kind].items()}
+    asked |= {name: str(Path(params[name]).resolve()) for name in ("image", "source", "reference") if name in params}
+    asked |= {name: [_shot(text) for text in params.get(name) or []] for name in SHOTS if kind == "fit"}
+    with (preview_of(out) if kind == "relight" else out).open("rb") as file:
+        start = file.read(1 << 16)
+    found = _NOTE.search(start)
+    if found is None:
+        return False  # of an earlier version
+    told, _ = json.JSONDecoder().raw_decode(start[found.end() :].decode("ascii", "replace"))
+    return _alike(asked, told) and (not params.get("ratio") or Path(params["ratio"]).is_file())
+
+
+def _shot(text: str) -> tuple[str, float]:
+    """The whole path and the exposure of ``FILE@EV`` or ``FILE``."""
+    name, _, exposure = text.rpartition("@")
+    try:
+        return str(Path(name).resolve()), float(exposure)
+    except ValueError:
+        return str(Path(text).resolve()), 0.0
 
 
 def _alike(one: Any, other: Any) -> bool:
     """Whether two values of JSON say the same: numbers as far as single precision, objects but for their nulls."""
     if isinstance(one, dict) and isinstance(other, dict):
         return all(_alike(one.get(name), other.get(name)) for name in one.keys() | other.keys())
-    if isinstance(one, list) and isinstance(other, list):
+    if isinstance(one, list | tuple) and isinstance(other, list):
         return len(one) == len(other) and all(map(_alike, one, other))
     if isinstance(one, float) or isinstance(other, float):
         return one is not None and other is not None and math.isclose(one, other, rel_tol=1e-5, abs_tol=1e-6)
@@ -285,5 +304,8 @@ def _alike(one: Any, other: Any) -> bool:
 
 def _newest(params: dict[str, Any]) -> float:
     """When a job's inputs were last changed."""
-    names = [*params.get("images", []), *(params.get(name) for name in ("image", "source", "reference", "depth"))]
-    return max((Path(name).stat().st_mtime for name in names if name and Path(name).is_file()), default=0.0)
+    given = [params.get(name) for name in set(PATHS) - {"out", "ratio", *SHOTS}]
+    names = [name for value in given for name in (value if isinstance(value, list) else [value]) if name]
+    names += [_shot(text)[0] for name in SHOTS for text in params.get(name) or []]
+    paths = [path for name in names for path in (Path(name), *Path(name).glob("*"))]
+    return max((path.stat().st_mtime for path in paths if path.is_file()), default=0.0)

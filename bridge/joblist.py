@@ -35,8 +35,13 @@ SUFFIX = ".jobs"
 STATES = ("queued", "running", "done", "failed", "cancelled", "skipped")
 #: States after which a job needs no more work.
 GOOD = ("done", "skipped")
+#: The parameters that are FILE@EV.
+SHOTS = ("mirror", "diffuse")
 #: The parameters that are paths.
-PATHS = ("image", "images", "out", "depth", "source", "reference", "ratio", "file", "scene", "start", "track", "env")
+PATHS = (
+    *("image", "images", "out", "depth", "source", "reference", "ratio", "file", "scene", "start", "track", "env"),
+    *("mesh", "cameras", "head", *SHOTS),
+)
 #: A writer touches its lock this often, in seconds; one that did not for far longer is gone, whatever its disk says.
 BEAT, GONE = 5.0, 120.0
 _HEADER = "limelight_jobs"
@@ -157,6 +162,10 @@ class JobList:
         for name in set(PATHS) & set(found):
             value = found[name]
             found[name] = [self._absolute(v) for v in value] if isinstance(value, list) else self._absolute(value)
+        # A model has a name or a path.
+        model = str(found.get("model") or "")
+        if "/" in model and os.path.exists(self._absolute(model)):
+            found["model"] = self._absolute(model)
         return found
 
     def refresh(self) -> bool:
@@ -191,6 +200,8 @@ class JobList:
         return os.path.normpath(self.path.parent / str(path))
 
     def _stored(self, name: str, value: Any) -> Any:
+        if name == "model":
+            return os.path.abspath(str(value)) if os.path.exists(str(value)) else value
         if name not in PATHS:
             return value
         if isinstance(value, (list, tuple)):

@@ -16,7 +16,8 @@ from typing import Any, ClassVar, Union
 VERSION = 1
 #: Longer lines are refused: big arrays travel as files.
 LONGEST_LINE = 8 * 1024 * 1024
-#: Under this name the preview beside a relit picture tells what that was made with: a PNG's text, of JSON.
+#: Under this name a depth map, a map fitted to balls and a relit picture's preview tell what they were made with: JSON
+#: as an attribute of the EXR or a text of the PNG.
 NOTE = "limelight"
 
 

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ...bridge.messages import NOTE
 from ..errors import BadInput
 from ..optics import exr
 from ..optics.camera import Camera
@@ -72,12 +74,16 @@ def exif_fov(width: int, height: int, focal_35mm: float) -> float | None:
 def estimate_depth_file(
     image: Path, out: Path, fov_deg: float | None = None, model: str = DEFAULT_MODEL, device: str = "cpu"
 ) -> dict[str, object]:
-    """Write a photo's depth as EXR (channel Z); returns field of view and spread, range, model and warnings."""
+    """Write a photo's depth as EXR (channel Z); returns field of view and spread, range, model and warnings.
+
+    In the EXR's header :data:`NOTE` tells what it was made with.
+    """
     if out.suffix.lower() != ".exr":
         raise BadInput(f"The depth file is called {out.name}.", "Give it the extension .exr.")
     photo = read_photo(image)
     found = estimate(photo, fov_deg, model, device)
-    exr.write_depth(out, found.depth)
+    settings = {"image": str(image.resolve()), "fov_deg": fov_deg, "model": model}
+    exr.write_depth(out, found.depth, header={NOTE: json.dumps(settings)})
     finite = found.depth[torch.isfinite(found.depth)]
     span = [float(finite.min()), float(finite.max())] if finite.numel() else []
     return {

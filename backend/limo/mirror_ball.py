@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...bridge.messages import NOTE
 from ..errors import BadInput
 from ..optics import exr
 from ..optics import panorama as pano
@@ -125,7 +127,12 @@ def fit_files(
             report.progress(0.1 + 0.85 * fraction, "Fitting the light")
 
     panorama = fit_brackets(view, brackets[0], brackets[1], height=height, progress=tell)
-    exr.write_panorama(out, panorama, frame="camera")
+    settings = {
+        **{"height": height, "circle": circle and vars(circle), "fov_deg": fov_deg, "albedo": albedo},
+        **{"reflectance": reflectance, "mirror": [_told(shot) for shot in mirror]},
+        "diffuse": [_told(shot) for shot in diffuse],
+    }
+    exr.write_panorama(out, panorama, frame="camera", header={NOTE: json.dumps(settings)})
     if report:
         report.progress(1.0, "Done")
     return {
@@ -139,6 +146,10 @@ def fit_files(
         "warnings": warnings,
         "seconds": round(time.monotonic() - started, 3),
     }
+
+
+def _told(shot: Shot) -> tuple[str, float]:
+    return str(shot.path.resolve()), shot.ev
 
 
 def _common_size(groups: Sequence[Sequence[Shot]], circle: Circle | None) -> int:

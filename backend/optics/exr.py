@@ -118,12 +118,12 @@ def read_header(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def write_depth(path: Path | str, depth: Tensor) -> None:
+def write_depth(path: Path | str, depth: Tensor, *, header: dict[str, Any] | None = None) -> None:
     """Write planar depth (H, W) in metres, +inf = sky, as channel Z; as Y too, for what shows only pictures.
 
     Blender before 5.0 is of that kind: it reads an EXR with nothing but Z as black.
     """
-    write_image(path, depth[..., None].expand(-1, -1, 2), ["Y", "Z"])
+    write_image(path, depth[..., None].expand(-1, -1, 2), ["Y", "Z"], header=header)
 
 
 def read_depth(path: Path | str) -> Tensor:
@@ -177,16 +177,18 @@ def write_panorama(
     probe_position: Sequence[float] | None = None,
     exposure_ev: float = 0.0,
     half: bool = False,
+    header: dict[str, Any] | None = None,
 ) -> None:
     """Write an environment map (N, 2N, 3) with its frame, exposure reference and probe position in the header."""
-    header: dict[str, Any] = {
+    fields: dict[str, Any] = {
+        **(header or {}),
         "limelightFrame": frame,
         "limelightExposure": f"radiance 1.0 = display white of the photo at EV {exposure_ev:+g}",
         "envmap": OpenEXR.ENVMAP_LATLONG,
     }
     if probe_position is not None:
-        header["limelightProbe"] = " ".join(f"{float(x):.6g}" for x in probe_position)
-    write_image(path, panorama, half=half, header=header)
+        fields["limelightProbe"] = " ".join(f"{float(x):.6g}" for x in probe_position)
+    write_image(path, panorama, half=half, header=fields)
 
 
 def read_panorama(path: Path | str) -> tuple[Tensor, dict[str, Any]]:
