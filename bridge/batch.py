@@ -8,13 +8,13 @@ may work on one list at once, also on several computers.
 from __future__ import annotations
 
 import json
-import math
 import re
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from .alike import alike, relocated
 from .joblist import GOOD, PATHS, SHOTS, Entry, JobList, Writer
 from .jobs import Job
 from .messages import NOTE, preview_of
@@ -164,9 +164,23 @@ class Batch:
                 self._writer.tell(id, state="failed", **told)
             coming |= "running" in before.values()
         if not coming:
-            self._queue = []  # what is left waits for jobs that are not this batch's
+            # What is left waits for jobs that are not this batch's, or in vain.
+            for id in (id for id in self._queue if id in self._before(id)):
+                told = {"text": f"It waits for itself by its 'after', {', '.join(entries[id].after)}."}
+                self._writer.tell(id, state="failed", code="waited", **told, remedy="Mend that in the list.")
+            self._queue = []
         self._pause = time.monotonic() + _PAUSE
         return None
+
+    def _before(self, id: str) -> set[str]:
+        """All jobs that one waits for, also by way of others."""
+        found: set[str] = set()
+        coming = [id]
+        while coming:
+            entry = self.listed.entries.get(coming.pop())
+            coming += [name for name in (entry.after if entry else ()) if name not in found]
+            found.update(coming)
+        return found
 
     def _start(self, number: int) -> bool:
         """Start the next job; those whose results are there are passed over. Whether anything changed."""
@@ -265,13 +279,16 @@ def _same_light(params: dict[str, Any], settings: dict[str, Any]) -> bool:
     if asked["depth"] is not None:
         asked["depth"] = str(Path(asked["depth"]).resolve())
     asked["probes"] = [{"name": f"probe_{i}", **probe} for i, probe in enumerate(asked["probes"])]
-    return all(_alike(value, settings[name]) for name, value in asked.items())
+    asked["out"] = str(Path(params["out"]).resolve())
+    told = relocated(settings, asked)
+    return all(alike(value, told[name]) for name, value in asked.items())
 
 
 def _same_noted(kind: str, params: dict[str, Any], out: Path) -> bool:
     """Whether the file ``out`` is what ``params`` ask for, by the note in it, or in a relit picture's preview."""
     asked = {name: usual if params.get(name) is None else params[name] for name, usual in _NOTED[kind].items()}
-    asked |= {name: str(Path(params[name]).resolve()) for name in ("image", "source", "reference") if name in params}
+    files = [name for name in ("image", "source", "reference", "out") if name in params]
+    asked |= {name: str(Path(params[name]).resolve()) for name in files}
     asked |= {name: [_shot(text) for text in params.get(name) or []] for name in SHOTS if kind == "fit"}
     with (preview_of(out) if kind == "relight" else out).open("rb") as file:
         start = file.read(1 << 16)
@@ -279,7 +296,7 @@ def _same_noted(kind: str, params: dict[str, Any], out: Path) -> bool:
     if found is None:
         return False  # of an earlier version
     told, _ = json.JSONDecoder().raw_decode(start[found.end() :].decode("ascii", "replace"))
-    return _alike(asked, told) and (not params.get("ratio") or Path(params["ratio"]).is_file())
+    return alike(asked, relocated(told, asked)) and (not params.get("ratio") or Path(params["ratio"]).is_file())
 
 
 def _shot(text: str) -> tuple[str, float]:
@@ -289,17 +306,6 @@ def _shot(text: str) -> tuple[str, float]:
         return str(Path(name).resolve()), float(exposure)
     except ValueError:
         return str(Path(text).resolve()), 0.0
-
-
-def _alike(one: Any, other: Any) -> bool:
-    """Whether two values of JSON say the same: numbers as far as single precision, objects but for their nulls."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return all(_alike(one.get(name), other.get(name)) for name in one.keys() | other.keys())
-    if isinstance(one, list | tuple) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_alike, one, other))
-    if isinstance(one, float) or isinstance(other, float):
-        return one is not None and other is not None and math.isclose(one, other, rel_tol=1e-5, abs_tol=1e-6)
-    return bool(one == other)
 
 
 def _newest(params: dict[str, Any]) -> float:

@@ -94,8 +94,11 @@ class JobList:
         self.path = path.absolute()
         self.entries: dict[str, Entry] = {}
         self._read: dict[Path, int] = {}
+        self._last: dict[Path, bytes] = {}
         self._by: dict[str, str] = {}
+        self._opened = False
         self.refresh()
+        self._opened = True
 
     @classmethod
     def make(cls, path: Path) -> JobList:
@@ -169,11 +172,14 @@ class JobList:
         return found
 
     def refresh(self) -> bool:
-        """Read what was written since the last time; whether anything changed."""
+        """Read what was written since the last time; whether anything changed.
+
+        Once it was opened, a list that is being edited at this moment is what it was before.
+        """
         before = dict(self._read), {id: entry.state for id, entry in self.entries.items()}
         for number, line in self._new_lines(self.path):
             self._take_job(line, number)
-        if not self._read.get(self.path):
+        if not self._read.get(self.path) and not self._opened:
             raise JobListError(f"{self.path} is no list of jobs. Make one by 'limelight batch add'.")
         for file in sorted(self.states.glob("*.jsonl")) if self.states.is_dir() else ():
             for _, line in self._new_lines(file):
@@ -210,18 +216,26 @@ class JobList:
         return path.relative_to(self.path.parent).as_posix() if path.is_relative_to(self.path.parent) else str(path)
 
     def _new_lines(self, path: Path) -> Iterator[tuple[int, str]]:
-        """Whole lines that came since the last call, with the byte at which each starts."""
+        """Whole lines that came since the last call, with the byte at which each starts; all of a file that was edited.
+
+        A last line without an end is whole if it is JSON.
+        """
+        last = self._last.get(path, b"")
         start = self._read.get(path, 0)
         try:
             with path.open("rb") as file:
-                file.seek(start)
+                file.seek(start - len(last))
+                if file.read(len(last)) != last:
+                    start, self._last[path] = file.seek(0), b""
                 data = file.read()
         except OSError as error:
             raise JobListError(f"{path} cannot be read ({error.strerror}). Check the path.") from error
-        whole = data[: data.rfind(b"\n") + 1]
-        self._read[path] = start + len(whole)
-        for raw in whole.splitlines(keepends=True):
-            yield start, raw.decode("utf-8", "replace").strip()
+        end = data.rfind(b"\n") + 1
+        lines = data[:end].splitlines(keepends=True) + ([data[end:]] if _is_json(data[end:]) else [])
+        self._read[path] = start + sum(map(len, lines))
+        for raw in lines:
+            self._last[path] = raw
+            yield start, raw.decode("utf-8-sig", "replace").strip()
             start += len(raw)
 
     def _take_job(self, line: str, start: int) -> None:
@@ -238,13 +252,17 @@ class JobList:
                 if data[_HEADER] != FORMAT:
                     raise JobListError(f"{self.path} is of format {data[_HEADER]}. Use a newer Limelight.")
                 return
-            entry = Entry(str(data["id"]), str(data["kind"]), dict(data["params"]), list(data.get("after", [])))
+            entry = Entry(str(data["id"]), str(data["kind"]), dict(data["params"]), _names(data.get("after", [])))
         except JobListError:
             raise
         except (ValueError, KeyError, TypeError) as error:
+            if self._opened:
+                return
             what = "is no list of jobs" if start == 0 else f"has a line that is no job: {line[:60]}"
             raise JobListError(f"{self.path} {what}. Make one by 'limelight batch add'.") from error
-        self.entries.setdefault(entry.id, entry)
+        known = self.entries.setdefault(entry.id, entry)
+        if not self._opened and (known.kind, known.params) != (entry.kind, entry.params):
+            raise JobListError(f"{self.path} has two jobs '{entry.id}'. Give each a name of its own.")
 
     def _take_change(self, line: str, writer: str) -> None:
         try:
@@ -270,6 +288,19 @@ class JobList:
                     return True
                 held.close()
         return False
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _names(value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return [str(name) for name in value]
 
 
 class Writer:

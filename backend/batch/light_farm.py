@@ -15,7 +15,7 @@ from ...bridge.batch import Batch, Seat
 from ...bridge.joblist import JobList
 from ..errors import Cancelled, of_code
 from ..limo.frames import Frames, find_frames
-from ..limo.job import LightJob
+from ..limo.job import LightJob, settings_of
 from ..limo.output import staged, write_json
 from ..limo.report import Report
 from .farm import RETRIES, seats
@@ -74,6 +74,7 @@ def by_probe(job: LightJob, params: dict[str, Any], workers: Sequence[Seat], rep
         seconds = {name: round(sum(result["seconds"][name] for result in results), 3) for name in results[0]["seconds"]}
         warnings = list(dict.fromkeys(text for result in results for text in result["warnings"]))
         told = {**results[0], "image": str(job.images[0]), "probes": entries, "seconds": seconds, "warnings": warnings}
+        told["settings"] = settings_of(job)
         write_json(work / "result.json", told)
     return told
 

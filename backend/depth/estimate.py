@@ -82,7 +82,7 @@ def estimate_depth_file(
         raise BadInput(f"The depth file is called {out.name}.", "Give it the extension .exr.")
     photo = read_photo(image)
     found = estimate(photo, fov_deg, model, device)
-    settings = {"image": str(image.resolve()), "fov_deg": fov_deg, "model": model}
+    settings = {"image": str(image.resolve()), "out": str(out.resolve()), "fov_deg": fov_deg, "model": model}
     exr.write_depth(out, found.depth, header={NOTE: json.dumps(settings)})
     finite = found.depth[torch.isfinite(found.depth)]
     span = [float(finite.min()), float(finite.max())] if finite.numel() else []

@@ -162,7 +162,7 @@ def settings_of(part: LightJob) -> dict[str, Any]:
     if part.camera_to_world is not None:
         values["camera_to_world"] = part.camera_to_world.tolist()
     values["depth"] = None if part.depth is None else str(part.depth.resolve())
-    values["image"] = str(part.images[0].resolve())
+    values["image"], values["out"] = str(part.images[0].resolve()), str(part.out.resolve())
     return json.loads(json.dumps(values))  # type: ignore[no-any-return]
 
 

@@ -130,7 +130,7 @@ def fit_files(
     settings = {
         **{"height": height, "circle": circle and vars(circle), "fov_deg": fov_deg, "albedo": albedo},
         **{"reflectance": reflectance, "mirror": [_told(shot) for shot in mirror]},
-        "diffuse": [_told(shot) for shot in diffuse],
+        **{"diffuse": [_told(shot) for shot in diffuse], "out": str(out.resolve())},
     }
     exr.write_panorama(out, panorama, frame="camera", header={NOTE: json.dumps(settings)})
     if report:

@@ -23,6 +23,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ...bridge.alike import relocated
 from ..errors import BadInput
 from ..optics import exr
 from ..optics.sphere import SphereView
@@ -62,7 +63,8 @@ class SequenceFolder:
         record = _read(self.out / "frames" / f"{self.name(number)}.json")
         if record is None or not all((self.out / entry[k]).is_file() for entry in record["probes"] for k in _KINDS):
             return None
-        then, now = record["settings"], settings_of(part)
+        now = settings_of(part)
+        then = relocated(record["settings"], now)
         other = next((key for key in now if then.get(key) != now[key]), None)
         if other is not None:
             told = f" ({then.get(other)}, now {now[other]})" if not isinstance(now[other], (list, dict)) else ""
@@ -94,7 +96,8 @@ class SequenceFolder:
         """A frame's spheres, if they are there and of these settings."""
         name = self.name(number)
         record = _read(self.out / "frames" / f"{name}.json") or _read(self._unfinished / f"{name}.json")
-        if record is None or record["settings"] != settings_of(part):
+        now = settings_of(part)
+        if record is None or relocated(record["settings"], now) != now:
             return None
         try:
             return [self._sphere(name, i, entry) for i, entry in enumerate(record["probes"])]
@@ -162,7 +165,7 @@ class SequenceFolder:
         """What the folder holds: the frames of this run, and those of earlier ones with the same settings."""
         job = self.job
         records = {}
-        free = {"image", "depth"} if job.track is None else {"image", "depth"} | MOVES
+        free = {"image", "depth", "out"} | (set() if job.track is None else MOVES)
         ours = {k: v for k, v in settings_of(next(iter(parts.values()))).items() if k not in free}
         for path in (self.out / "frames").glob("*.json"):
             record = _read(path)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ...bridge.alike import relocated
 from ...bridge.messages import preview_of
 from ..devices import pick_device
 from ..errors import BadInput, Cancelled
@@ -55,7 +56,7 @@ def run_batch(job: RelightJob, report: Report) -> dict[str, Any]:
             report.log(f"{part.source.name}: {told.text}")
             continue
         if not result["relit"]:
-            if _recorded(job) != settings_of(job):
+            if not _is_recorded(job):
                 # They are next to be made anew; should this run not come to it, nobody takes them for the new ones.
                 _remove_results(other for other in todo if other is not part)
             write_json(job.out / _RECORD, settings_of(job))
@@ -91,12 +92,13 @@ def _parts(job: RelightJob) -> list[RelightJob]:
     return parts
 
 
-def _recorded(job: RelightJob) -> Any:
-    """The settings that the results in the folder were made with; None if nothing readable tells."""
+def _is_recorded(job: RelightJob) -> bool:
+    """Whether the results in the folder were made with the job's settings, as far as anything readable tells."""
+    now = settings_of(job)
     try:
-        return json.loads((job.out / _RECORD).read_text(encoding="utf-8"))
+        return bool(relocated(json.loads((job.out / _RECORD).read_text(encoding="utf-8")), now) == now)
     except (OSError, ValueError):
-        return None
+        return False
 
 
 def _remove_results(parts: Iterable[RelightJob]) -> None:
@@ -110,7 +112,7 @@ def _check_record(job: RelightJob) -> None:
     """Refuse to go on in a folder whose results were made with other settings."""
     if job.overwrite or not (job.out / _RECORD).is_file():
         return
-    if _recorded(job) != settings_of(job):
+    if not _is_recorded(job):
         raise BadInput(
             f"The results in {job.out} were made with other settings.",
             "Choose another folder, or add --overwrite to make them anew.",

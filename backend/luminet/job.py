@@ -231,7 +231,7 @@ def _write(job: RelightJob, photo: Photo, light: Tensor | None, gain: float, lin
 def settings_of(job: RelightJob) -> dict[str, Any]:
     """What decides the results besides the source, as JSON gives it back."""
     values = {key: value for key, value in vars(job).items() if key not in FREE}
-    return {**values, "reference": str(job.reference.resolve())}
+    return {**values, "reference": str(job.reference.resolve()), "out": str(job.out.resolve())}
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:

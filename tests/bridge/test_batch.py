@@ -240,13 +240,45 @@ def test_results_that_are_there_are_passed_over(tmp_path: Path) -> None:
     assert state() == "done", "the photo is newer"
 
 
+def test_what_an_editor_leaves_is_read_and_a_list_may_be_edited_while_it_is_worked_off(tmp_path: Path) -> None:
+    path = tmp_path / "shots.jobs"
+    job = '{"id": "%s", "kind": "light", "params": {"seed": %d}}'
+    path.write_text("\ufeff" + "\r\n".join(['{"limelight_jobs": 1}', job % ("a", 1), job % ("b", 2)]))
+    made = JobList(path)
+    assert list(made.entries) == ["a", "b"], "no end of the last line, and Windows' marks"
+    made.add("light", {"seed": 3}, "c")
+    assert list(JobList(path).entries) == ["a", "b", "c"]
+    batch = Batch(made, [Hand()])
+    text = path.read_text("utf-8-sig").replace(job % ("b", 2), job % ("new", 9) + "\n" + job % ("b", 2))
+    for saved in ("", text[:60], text + '{"id": "half'):
+        path.write_text(saved)
+        batch.step()
+    assert list(made.entries) == ["a", "b", "c", "new"]
+    batch.wait()
+    assert states(path) == {"a": "done", "b": "done", "c": "done", "new": "queued"}, "what came later waits"
+
+
+def test_jobs_that_wait_for_themselves_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "shots.jobs"
+    job = '{"id": "%s", "kind": "light", "params": {}, "after": %s}\n'
+    path.write_text('{"limelight_jobs": 1}\n' + job % ("a", '["b"]') + job % ("b", '["a"]') + job % ("c", "[]"))
+    Batch(JobList(path), [Hand()]).wait()
+    assert states(path) == {"a": "failed", "b": "failed", "c": "done"}
+    assert "waits for itself" in JobList(path).entries["a"].text
+
+
 @pytest.mark.parametrize(
-    "text", ["", "hello\n", "[]\n", '{"limelight_jobs": 9}\n', '{"limelight_jobs": 1}\n{"id": 3}\n']
+    "text",
+    [
+        *("", "hello\n", "[]\n", '{"limelight_jobs": 9}\n', '{"limelight_jobs": 1}\n{"id": 3}\n'),
+        '{"limelight_jobs": 1}\n{"id": "a", "kind": "light", "params": {}, "after": "b"}\n',
+        '{"limelight_jobs": 1}\n{"id": "a", "kind": "x", "params": {}}\n{"id": "a", "kind": "y", "params": {}}\n',
+    ],
 )
 def test_what_is_no_list_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.jobs"
     path.write_text(text)
-    with pytest.raises(JobListError, match=r"\. (Make|Use)"):
+    with pytest.raises(JobListError, match=r"\. (Make|Use|Give)"):
         JobList(path)
     with pytest.raises(JobListError, match="cannot be read"):
         JobList(tmp_path / "none.jobs")

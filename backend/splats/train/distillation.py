@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ....bridge.alike import relocated
 from ...errors import BadInput
 from ...requests import Kinds
 from ..shading.physical import TONES
@@ -17,7 +18,7 @@ from . import checkpoint
 #: What the fields are that are no text.
 KINDS: Kinds = {"scene": Path, "out": Path, "iterations": int, "size": int, "seed": int, "overwrite": bool}
 #: Fields that change nothing of what is learnt.
-_ASIDE = ("out", "device", "overwrite")
+_ASIDE = ("device", "overwrite")
 
 
 def work_folder(out: Path) -> Path:
@@ -56,8 +57,8 @@ class Distillation:
         return {name: usual[name] if value is None else value for name, value in asked.items()}
 
     def header(self, numbers: Mapping[str, int]) -> dict[str, Any]:
-        """What a run that goes on must have in common with the one before: all that decides the result."""
-        told = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
+        """What a run that goes on must have in common with the one before: what decides the result, and its place."""
+        told = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in vars(self).items()}
         return {name: value for name, value in (told | dict(numbers)).items() if name not in _ASIDE}
 
     def unfinished(self, result: Path, header: Mapping[str, Any]) -> Path | None:
@@ -69,7 +70,7 @@ class Distillation:
         saved = self.folder / checkpoint.NAME
         if not saved.exists():
             return None
-        told = checkpoint.header(saved)
+        told = relocated(checkpoint.header(saved), dict(header))
         for name, value in header.items():
             if told.get(name) != value:
                 raise BadInput(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,9 @@ def test_a_result_is_taken_for_what_it_was_asked_for_alone(photos: Path, tmp_pat
     result = {"settings": settings_of(LightJob.from_params(asked)), "probes": []}
     (out / "result.json").write_text(json.dumps(result))
     assert is_there("light", asked) and is_there("light", {**asked, "quality": "normal", "fov_deg": None})
+    moved = shutil.copytree(tmp_path, tmp_path / "moved")
+    there = {name: str(moved / Path(asked[name]).name) for name in ("out", "depth")}
+    assert is_there("light", {**asked, **there, "images": [str(moved / picture.relative_to(tmp_path))]})
     for name in ("depth", "radius", "camera", "camera_to_world"):
         assert not is_there("light", {key: value for key, value in asked.items() if key != name}), name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ def test_depth_is_there_if_it_was_asked_for_alike(tmp_path: Path) -> None:
     asked = {"image": image, "out": str(tmp_path / "depth.exr"), "model": "guess", "fov_deg": 40}
     do("depth", asked)
     assert is_there("depth", asked) and is_there("depth", {**asked, "fov_deg": 40.0, "device": "cpu"})
+    elsewhere = Path(shutil.copytree(tmp_path, tmp_path / "elsewhere"))
+    assert is_there("depth", {**asked, "image": str(elsewhere / "a.png"), "out": str(elsewhere / "depth.exr")})
     for change in ({"fov_deg": None}, {"model": "embedded"}, {"image": other}):
         assert not is_there("depth", {**asked, **change})
     Path(image).touch()

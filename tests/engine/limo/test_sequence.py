@@ -311,6 +311,22 @@ def test_existing_frames_are_kept_unless_told_otherwise(tmp_path: Path) -> None:
     assert everything.painted == [1, 2, 3] and result["estimated"] == 3 and result["seed"] == 1
 
 
+def test_a_broken_run_goes_on_where_the_project_was_moved_to(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    shoot(tmp_path / "a" / "in", [1, 2, 3])
+    exr.write_depth(tmp_path / "a" / "z.exr", torch.ones(32, 48))
+
+    def asked(project: Path, **params: Any) -> LightJob:
+        return job(project / "out", project / "in", depth=str(project / "z.exr"), **params)
+
+    run(asked(tmp_path / "a", range="1-2"), Light())
+    moved, light = (tmp_path / "a").rename(tmp_path / "b"), Light()
+    assert run(asked(moved), light)["kept"] == 2 and light.painted == [3]
+    shoot(tmp_path / "other", [1, 2, 3])
+    with pytest.raises(BadInput, match="was estimated with another image"):
+        run(job(moved / "out", tmp_path / "other", depth=str(moved / "z.exr")), Light())
+
+
 def test_each_frame_gets_its_own_depth_or_all_the_same(tmp_path: Path) -> None:
     folder = shoot(tmp_path / "in", [1, 2])
     (tmp_path / "z").mkdir()

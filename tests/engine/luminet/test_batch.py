@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,15 @@ def test_results_of_other_settings_are_not_mixed(sources, relighter) -> None:
         relight(sources, strength=0.5)
     assert len(relight(sources, strength=0.5, overwrite=True)["relit"]) == 3
     assert relight(sources, strength=0.5)["kept"] == 3
+
+
+def test_a_folder_goes_on_where_the_project_was_moved_to(sources, relighter) -> None:
+    relighter(RED)
+    relight(sources)
+    moved = shutil.copytree(sources.parent, sources.parent / "moved") / sources.name
+    assert relight(moved)["kept"] == 3
+    with pytest.raises(BadInput, match="other settings"):
+        relight(moved, reference=str(sources / "a.jpg"))
 
 
 def test_results_that_could_not_be_made_anew_do_not_pass_for_the_new_ones(sources, relighter) -> None:

@@ -130,6 +130,22 @@ def test_other_settings_and_results_that_are_there_are_refused(scene: Path, trai
         run_train(job(scene, tmp_path / "c.ply", iterations=90), SilentReport())
 
 
+def test_a_broken_run_goes_on_from_another_folder_and_where_the_project_was_moved_to(tmp_path: Path, monkeypatch):
+    def at(project: Path | str) -> TrainJob:
+        return TrainJob(Path(project) / "capture", Path(project) / "out.ply")
+
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path)
+    begun = at("a")
+    checkpoint.save(begun.folder / checkpoint.NAME, {"step": torch.zeros(1)}, begun.header({}))
+    assert at(tmp_path / "a").unfinished(begun.out, at(tmp_path / "a").header({}))
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert at("b").unfinished(at("b").out, at("b").header({}))
+    other = replace(at("b"), scene=Path("other"))
+    with pytest.raises(BadInput, match="was made with scene"):
+        other.unfinished(other.out, other.header({}))
+
+
 def test_the_budget_is_shared_as_the_method_has_it() -> None:
     schedule = Schedule(75_000)
     assert schedule.bounds == [0, 30_000, 60_000, 70_000, 75_000]
