@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from ..backend.compiled import njit
 from . import arithmetic, kernels
 from .scene import Scene
 
@@ -69,7 +70,7 @@ def cached_njit(sources: tuple[Any, ...], **options: Any) -> Callable[[FunctionT
         previous = numba.config.CACHE_DIR
         numba.config.CACHE_DIR = str(Path(__file__).parent / "__pycache__" / digest)
         try:
-            return numba.njit(cache=True, fastmath=True, nogil=True, error_model="numpy", **options)(function)
+            return njit(fastmath=True, nogil=True, error_model="numpy", **options)(function)
         finally:
             numba.config.CACHE_DIR = previous
 

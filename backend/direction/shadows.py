@@ -13,12 +13,12 @@ from __future__ import annotations
 import math
 from concurrent.futures import ThreadPoolExecutor
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..compiled import njit
 from ..errors import BadInput
 from ..limo.conditions import SKY
 from ..limo.view import View
@@ -100,7 +100,7 @@ def lit_by(towards: Tensor, view: View, normal: Tensor, known: Tensor) -> Tensor
     return cosine
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@njit(nogil=True, fastmath=True)
 def _shade(start, towards, depth, lens, reach, lit):  # type: ignore[no-untyped-def]
     """Set ``lit`` (D, P) to 0 where a ray from ``start`` (P, 3) meets the surface of ``depth`` (H, W) on its way."""
     height, width = depth.shape

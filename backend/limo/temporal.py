@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..compiled import njit
 from .pyramid import join, split
 
 #: λ of the term, in stops: what a frame's log2 radiance pays for lying apart from its neighbours'. Of the paper.
@@ -34,7 +34,7 @@ def smooth(values: Tensor, weights: Tensor, costs: Tensor) -> Tensor:
     return torch.from_numpy(_solve(*series)).T
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _solve(y: np.ndarray, w: np.ndarray, c: np.ndarray) -> np.ndarray:
     count, length = y.shape
     x = np.empty_like(y)

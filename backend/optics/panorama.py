@@ -14,12 +14,12 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..compiled import njit
 from .camera import Camera
 
 Frame = Literal["camera", "world"]
@@ -165,7 +165,7 @@ def reproject(
     return _close_pinholes(torch.from_numpy(sums))
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _lay(points, depth, told, sums):  # type: ignore[no-untyped-def]
     """Add what pixels show, ``told`` (H, W, C) at ``points`` (H, W, 3) about the origin, and what lies between them, to
     ``sums`` (N, 2N, C + 2) of radiance, distance and one: first for each texel's nearest distance, then for what is
@@ -201,7 +201,7 @@ def _lay(points, depth, told, sums):  # type: ignore[no-untyped-def]
                             sums[row, column, size + 1] += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _steps(points, depth, i, j, k, m, texel):  # type: ignore[no-untyped-def]
     """How many points the surface between four pixels needs along each side: 1 where it is small, or is none."""
     near = min(min(depth[i, j], depth[i, m]), min(depth[k, j], depth[k, m]))

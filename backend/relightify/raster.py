@@ -12,11 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..compiled import njit
 from ..optics.camera import Camera
 from .head import HeadModel
 
@@ -150,7 +150,7 @@ def _cross(a: Tensor, b: Tensor) -> Tensor:
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _fill(places, nearness, triangles, found, weights, inverse):  # type: ignore[no-untyped-def]
     """Draw every triangle into ``found``, ``weights`` and ``inverse``, the nearest reciprocal depth so far."""
     height, width = found.shape

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from skimage.measure import label, marching_cubes
 
+from ..compiled import njit
 from .raster.camera import NEAR, SplatCamera
 from .raster.project import JIT
 

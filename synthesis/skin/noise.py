@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from ...backend.compiled import njit
 
 
 def smooth(points: np.ndarray, seed: int, scale: float, octaves: int = 1, gain: float = 0.5) -> np.ndarray:
@@ -27,7 +28,7 @@ def marks(
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _corner(x, y, z, seed):  # type: ignore[no-untyped-def]
     """A number in −0.5..0.5 that belongs to a point of the lattice."""
     h = (x * 73856093) ^ (y * 19349663) ^ (z * 83492791) ^ (seed * 2654435761)
@@ -36,7 +37,7 @@ def _corner(x, y, z, seed):  # type: ignore[no-untyped-def]
     return np.float32(((h ^ (h >> 16)) & 0xFFFFFF) / 16777216.0 - 0.5)
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _lattice(points, frequency, seed, gain, out):  # type: ignore[no-untyped-def]
     """Add ``gain`` times value noise, smooth between the points of a cubic lattice, to ``out``."""
     for n in range(points.shape[0]):
@@ -52,7 +53,7 @@ def _lattice(points, frequency, seed, gain, out):  # type: ignore[no-untyped-def
         out[n] += gain * np.float32(total)
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _splat(out, places, radii, strength, add):  # type: ignore[no-untyped-def]
     height, width = out.shape
     for n in range(places.shape[0]):

@@ -7,8 +7,9 @@ reaches there. A torso that the head model lacks, an ellipsoid, is in the way of
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from ...backend.compiled import njit
 
 #: Half the width of a shadow map, metres, and where its middle is.
 _REACH, _MIDDLE = 0.185, (0.0, 0.06, -0.02)
@@ -71,7 +72,7 @@ def _single(*arrays: np.ndarray) -> list[np.ndarray]:
     return [np.ascontiguousarray(array, np.float32) for array in arrays]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@njit(nogil=True, fastmath=True)
 def _visible(points, triangles, places, normals, directions, size, bias, out):  # type: ignore[no-untyped-def]
     """Fill ``out`` (N, D): a shadow map of the mesh (``points``, ``triangles``) a direction, looked up at ``places``."""
     scale = np.float32(size / (2 * _REACH))
@@ -101,7 +102,7 @@ def _visible(points, triangles, places, normals, directions, size, bias, out):  
             out[n, k] = _lit(nearest, u, v, depth) * _past_torso(places[n], dx, dy, dz)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@njit(nogil=True, fastmath=True)
 def _across(x, y, z):  # type: ignore[no-untyped-def]
     """A unit vector at right angles to a unit vector."""
     if abs(z) < 0.9:
@@ -111,7 +112,7 @@ def _across(x, y, z):  # type: ignore[no-untyped-def]
     return np.float32(0) * x, -z / length, y / length
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@njit(nogil=True, fastmath=True)
 def _lit(nearest, u, v, depth):  # type: ignore[no-untyped-def]
     """Bilinear share of the four texels about a place whose content is no nearer to the light than ``depth``."""
     size = nearest.shape[0]
@@ -130,7 +131,7 @@ def _lit(nearest, u, v, depth):  # type: ignore[no-untyped-def]
     return lit
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@njit(nogil=True, fastmath=True)
 def _past_torso(place, dx, dy, dz):  # type: ignore[no-untyped-def]
     """0 where the torso is in the way, 1 where it is not."""
     if dz > np.float32(0.3):
@@ -141,7 +142,7 @@ def _past_torso(place, dx, dy, dz):  # type: ignore[no-untyped-def]
     return np.float32(0) if b < 0 and b * b - a * c > 0 else np.float32(1)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@njit(nogil=True, fastmath=True)
 def _shadow_map(seen, triangles, nearest):  # type: ignore[no-untyped-def]
     size = nearest.shape[0]
     for t in range(triangles.shape[0]):
@@ -166,7 +167,7 @@ def _shadow_map(seen, triangles, nearest):  # type: ignore[no-untyped-def]
                         nearest[y, x] = z
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@njit(nogil=True, fastmath=True)
 def _gather(corners, weights, visible, normal, mirrored, directions, light, out):  # type: ignore[no-untyped-def]
     count = directions.shape[0]
     for n in range(normal.shape[0]):

@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 
+from ...compiled import njit
 from .dense import LEAST_LIGHT, MOST_ALPHA
 from .project import COLUMNS, JIT, OPACITY, REACH, A, B, C, X, Y
 from .tiles import TILE
 
 
-@numba.njit(inline="always", **JIT)
+@njit(inline="always", **JIT)
 def _span(e: Any, y: int, first: int, last: int) -> tuple[int, int, float, float]:
     """Columns [x0, x1) of row ``y`` whose centres lie in an ellipse, and σ = ½a·dx² + linear·dx + constant there."""
     dy = e[Y] - (y + 0.5)
@@ -30,7 +30,7 @@ def _span(e: Any, y: int, first: int, last: int) -> tuple[int, int, float, float
     return max(first, math.ceil(middle - half)), min(last, math.floor(middle + half) + 1), linear, constant
 
 
-@numba.njit(**JIT)
+@njit(**JIT)
 def forward(tile: int, across: int, starts: Any, members: Any, ellipses: Any, boxes: Any, colours: Any, image: Any,
             light: Any, drawn: Any) -> None:  # fmt: skip
     """Add a tile's part to ``image`` (H, W, D); ``light`` (H, W), double, becomes what passes all Gaussians."""
@@ -68,7 +68,7 @@ def forward(tile: int, across: int, starts: Any, members: Any, ellipses: Any, bo
             return
 
 
-@numba.njit(**JIT)
+@njit(**JIT)
 def backward(tile: int, across: int, starts: Any, members: Any, slots: Any, ellipses: Any, boxes: Any, colours: Any,
              g_image: Any, g_alpha: Any, behind: Any, g: Any) -> None:  # fmt: skip
     """Write the gradients of a tile's meetings, the ellipse's and then the colours', to rows ``slots`` of ``g``.
@@ -138,7 +138,7 @@ def backward(tile: int, across: int, starts: Any, members: Any, slots: Any, elli
             return
 
 
-@numba.njit(**JIT)
+@njit(**JIT)
 def gather(first: int, last: int, firsts: Any, g: Any, out: Any) -> None:
     """Add up every Gaussian's rows of ``g`` into ``out`` (N, 8 + D)."""
     for n in range(first, last):

@@ -12,20 +12,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 
+from ...compiled import njit
 from .camera import NEAR
 from .dense import DILATION, LEAST_ALPHA
 
 X, Y, A, B, C, DEPTH, REACH, OPACITY = range(8)
 COLUMNS = 8
 #: Options of all kernels: threads are ours, and a NaN stays one.
-JIT: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "boundscheck": False,
+JIT: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False,
                        "fastmath": {"contract", "reassoc", "arcp", "nsz", "afn"}}  # fmt: skip
 
 
-@numba.njit(**JIT)
+@njit(**JIT)
 def _rotation(q: Any, r: Any) -> None:
     w, x, y, z = q[0], q[1], q[2], q[3]
     r[0, 0], r[0, 1], r[0, 2] = 1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)
@@ -33,7 +33,7 @@ def _rotation(q: Any, r: Any) -> None:
     r[2, 0], r[2, 1], r[2, 2] = 2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)
 
 
-@numba.njit(**JIT)
+@njit(**JIT)
 def _shape(p: Any, scale: Any, turn: Any, view: Any, lens: Any, limits: Any, slope: Any, to_picture: Any, out: Any):
     """``to_picture`` (2, 3) = J·W and ``out`` (2, 3) = J·W·R·S, for a point ``p`` of the camera's frame."""
     depth = p[2]
@@ -48,13 +48,13 @@ def _shape(p: Any, scale: Any, turn: Any, view: Any, lens: Any, limits: Any, slo
             out[i, j] = total * scale[j]
 
 
-@numba.njit(**JIT)
+@njit(**JIT)
 def _to_camera(mean: Any, view: Any, p: Any) -> None:
     for i in range(3):
         p[i] = view[i, 0] * mean[0] + view[i, 1] * mean[1] + view[i, 2] * mean[2] + view[i, 3]
 
 
-@numba.njit(**JIT)
+@njit(**JIT)
 def forward(first: int, last: int, means: Any, quats: Any, scales: Any, opacity: Any, screen: Any, view: Any,
             lens: Any, limits: Any, size: Any, ellipses: Any, boxes: Any) -> None:  # fmt: skip
     """Fill ``ellipses`` (N, 8) and ``boxes`` (N, 4), int32: columns [x0, x1), rows [y0, y1) they can touch."""
@@ -89,7 +89,7 @@ def forward(first: int, last: int, means: Any, quats: Any, scales: Any, opacity:
         b[0], b[1], b[2], b[3] = left, right, top, bottom
 
 
-@numba.njit(**JIT)
+@njit(**JIT)
 def backward(first: int, last: int, means: Any, quats: Any, scales: Any, view: Any, lens: Any, limits: Any,
              ellipses: Any, g: Any, g_means: Any, g_quats: Any, g_scales: Any) -> None:  # fmt: skip
     """From gradients ``g`` (N, 6) of position, inverse covariance and depth to those of means, quats and scales."""
@@ -143,7 +143,7 @@ def backward(first: int, last: int, means: Any, quats: Any, scales: Any, view: A
         _turn_back(quats[n], g_turn, g_quats[n])
 
 
-@numba.njit(**JIT)
+@njit(**JIT)
 def _turn_back(q: Any, g: Any, out: Any) -> None:
     """Gradient of a matrix (3, 3) made by :func:`_rotation` to that of the quaternion."""
     w, x, y, z = q[0], q[1], q[2], q[3]

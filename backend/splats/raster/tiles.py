@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
+from ...compiled import njit
 from .project import DEPTH, JIT
 
 #: Pixels along a tile's edge.
@@ -27,7 +27,7 @@ class TileLists(NamedTuple):
     firsts: np.ndarray
 
 
-@numba.njit(**JIT)
+@njit(**JIT)
 def _count(boxes: Any, across: int, starts: Any, firsts: Any) -> None:
     for n in range(boxes.shape[0]):
         met = 0
@@ -41,7 +41,7 @@ def _count(boxes: Any, across: int, starts: Any, firsts: Any) -> None:
         starts[tile + 1] += starts[tile]
 
 
-@numba.njit(**JIT)
+@njit(**JIT)
 def _fill(order: Any, boxes: Any, across: int, ends: Any, firsts: Any, members: Any, slots: Any) -> None:
     for n in order:
         slot = firsts[n]

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...compiled import njit
 from ..raster.camera import NEAR, SplatCamera
 from ..raster.project import JIT
 from .geometry import Array, Mesh

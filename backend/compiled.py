@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Functions compiled by Numba, with its cache on disk where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import numba
+
+
+def njit(**options: Any) -> Callable[[FunctionType], Any]:
+    """``numba.njit`` with a cache; an installation and a home that are both read-only make do without: each process
+    compiles anew, unless NUMBA_CACHE_DIR names a folder."""
+
+    def compile_function(function: FunctionType) -> Any:
+        try:
+            return numba.njit(cache=True, **options)(function)
+        except (RuntimeError, OSError):
+            return numba.njit(**options)(function)
+
+    return compile_function
