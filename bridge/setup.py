@@ -134,6 +134,7 @@ def _prepare(python: Path, environment: Path) -> None:
             shutil.rmtree(environment)
         environment.mkdir(parents=True, exist_ok=True)
         (environment / STAMP).write_text(json.dumps({"complete": False, "python": str(python)}), encoding="utf-8")
+        _forget_halves(environment)
     except OSError as error:
         if error.strerror is None:
             raise
@@ -141,6 +142,14 @@ def _prepare(python: Path, environment: Path) -> None:
             f"The folder {environment} cannot be used ({error.strerror}): choose another one, or make room and check "
             "its permissions."
         ) from error
+
+
+def _forget_halves(environment: Path) -> None:
+    """Let pip install packages again that a killed run or a full disk left half-way: it would take them for there."""
+    # What it writes last.
+    for about in environment.glob("[Ll]ib/**/site-packages/*.dist-info"):
+        if not (about / "INSTALLER").is_file():
+            shutil.rmtree(about)
 
 
 class SetUp:

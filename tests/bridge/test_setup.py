@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,22 @@ def test_made_and_removed(python: Path, tmp_path: Path) -> None:
     assert json.loads((place / setup.STAMP).read_text())["complete"]
     setup.remove(place)
     assert not place.exists()
+
+
+def test_a_package_that_a_broken_run_left_half_way_is_installed_again(python: Path, tmp_path: Path) -> None:
+    wheel, lines = tmp_path / "shade-1.0-py3-none-any.whl", tmp_path / "lines.txt"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("shade.py", "light = 1")
+        file.writestr("shade-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: shade\nVersion: 1.0\n")
+        file.writestr("shade-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr("shade-1.0.dist-info/RECORD", "")
+    lines.write_text(f"{wheel}\n")
+    assert finish(setup.SetUp(python, tmp_path / "env", lines)).error == ""
+    (module,) = (tmp_path / "env").rglob("shade.py")
+    # A kill or a full disk: pip writes the installer's name once all files are there.
+    module.unlink()
+    (module.parent / "shade-1.0.dist-info" / "INSTALLER").unlink()
+    assert finish(setup.SetUp(python, tmp_path / "env", lines)).error == "" and module.is_file()
 
 
 def test_a_failed_download_names_the_reason_and_can_go_on(python: Path, tmp_path: Path) -> None:
