@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any
 
 import numba
 
 
-def njit(**options: Any) -> Callable[[FunctionType], Any]:
+def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """``numba.njit`` with a cache; an installation and a home that are both read-only make do without: each process
     compiles anew, unless NUMBA_CACHE_DIR names a folder."""
 
-    def compile_function(function: FunctionType) -> Any:
+    def compile_function(function: Callable[..., Any]) -> Any:
         try:
             return numba.njit(cache=True, **options)(function)
         except (RuntimeError, OSError):

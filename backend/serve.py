@@ -19,6 +19,8 @@ from .errors import Cancelled, LimelightError
 
 BEAT = 2.0
 _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+#: So libraries tell that, which raise errors of their own.
+_NO_SPACE = ("No space left on device", "not enough space on the disk", "Disk quota exceeded")
 Kind = Callable[[dict[str, Any], "WireReport"], dict[str, Any]]
 
 
@@ -179,13 +181,14 @@ def explain(job: str, error: BaseException, *, terse: bool = False) -> messages.
     """Any exception as a sentence and a remedy; the traceback goes to stderr, ``terse`` only of what is unforeseen."""
     if isinstance(error, LimelightError):
         return messages.Error(job, error.code, error.text, error.remedy)
-    if not (terse and isinstance(error, OSError | MemoryError)):
+    full = getattr(error, "errno", None) in _DISK_FULL or any(words in str(error) for words in _NO_SPACE)
+    if not (terse and (full or isinstance(error, OSError | MemoryError))):
         traceback.print_exception(error)
     name = type(error).__name__
     if isinstance(error, MemoryError) or "OutOfMemory" in name or "out of memory" in str(error):
         remedy = "Close other programs, use the CPU, or choose a lower quality or a smaller map."
         return messages.Error(job, "memory", "The memory did not suffice.", remedy)
-    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+    if full:
         return messages.Error(job, "disk", "The disk is full.", "Free some space and run it again.")
     if isinstance(error, OSError):
         return messages.Error(

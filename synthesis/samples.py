@@ -167,9 +167,14 @@ def save_sample(path: Path, sample: dict[str, Any]) -> None:
     for key in {"depth", "albedo", "normal"} & stored.keys():
         stored[key] = stored[key].astype(np.float16)
     unfinished = path.with_suffix(".partial")
-    with unfinished.open("wb") as file:
-        np.savez_compressed(file, **stored)
-    unfinished.replace(path)
+    try:
+        with unfinished.open("wb") as file:
+            np.savez_compressed(file, **stored)
+        unfinished.replace(path)
+    except OSError:
+        # Where the disk is full, half a sample would keep it so.
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def read_sample(path: Path, *names: str) -> dict[str, np.ndarray]:

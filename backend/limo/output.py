@@ -149,4 +149,5 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
         partial.write_text(json.dumps(data, indent=1), encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
-        raise BadInput(f"Could not write {path.name} ({error.strerror}).", "Check space and permissions.") from error
+        text = f"Could not write {path.name} ({error.strerror})."
+        raise BadInput(text, "Check space and permissions.", "disk") from error

@@ -57,7 +57,8 @@ def write_picture(path: Path, radiance: Tensor, alpha: Tensor | None, associated
         else:
             Image.fromarray(pixels).save(path, "JPEG", quality=_QUALITY, subsampling=0)
     except OSError as error:
-        raise BadInput(f"Could not write {path.name} ({error.strerror}).", "Check space and permissions.") from error
+        text = f"Could not write {path.name} ({error.strerror})."
+        raise BadInput(text, "Check space and permissions.", "disk") from error
     return notes
 
 

@@ -48,7 +48,7 @@ def write_image(
             partial.unlink()
         told = str(error).rstrip(".")
         raise BadInput(
-            f"Could not write {path.name}: {told}.", "Check that the folder exists, is writable and has space."
+            f"Could not write {path.name}: {told}.", "Check that the folder exists, is writable and has space.", "disk"
         ) from error
 
 

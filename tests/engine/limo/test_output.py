@@ -10,7 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from limelight.backend.limo.output import staged
+import torch
+from limelight.backend.errors import BadInput
+from limelight.backend.limo.output import staged, write_json
+from limelight.backend.optics import exr
 
 ROOT = Path(__file__).resolve().parents[3]
 _JOB = """
@@ -64,6 +67,14 @@ def test_a_folder_without_a_lock_is_removed_once_it_cannot_be_new(tmp_path: Path
     with staged(tmp_path):
         assert not old.exists() and new.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".limelight-new", "mine.exr"]
+
+
+def test_what_could_not_be_written_is_told_as_the_disks(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for write in (lambda path: exr.write_image(path, torch.zeros(2, 2, 3)), lambda path: write_json(path, {})):
+        with pytest.raises(BadInput) as caught:
+            write(tmp_path / "file" / "a.exr")
+        assert caught.value.code == "disk", "so that a batch tries again"
 
 
 def test_a_failed_job_leaves_everything_as_it_was(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from limelight.backend import cli, models
 from limelight.backend.serve import explain
 from limelight.bridge import Engine
+from safetensors import SafetensorError
 from typer.main import get_command
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -69,6 +70,8 @@ def test_bad_input_is_one_sentence_and_exit_2(arguments: tuple[str, ...], tmp_pa
 def test_only_what_nobody_foresaw_shows_where_it_happened(capsys: pytest.CaptureFixture[str]) -> None:
     told = explain("", OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), "long.png"), terse=True)
     assert "long.png" in told.text and not capsys.readouterr().err
+    full = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    assert explain("", full, terse=True).code == "disk"
     assert explain("", ZeroDivisionError(), terse=True).code == "failed"
     assert "ZeroDivisionError" in capsys.readouterr().err
 

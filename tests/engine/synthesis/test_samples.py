@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from pathlib import Path
@@ -181,6 +182,18 @@ def test_a_set_takes_no_samples_of_other_settings(tmp_path: Path) -> None:
     (tmp_path / "set" / "manifest.json").unlink()  # as in sets of before
     write("set", 3, size=16)
     assert made == [(0, 8), (1, 8), (2, 16)] and not (tmp_path / "set" / "manifest.json").exists()
+
+
+def test_a_full_disk_keeps_no_half_of_a_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: Any, **arrays: Any) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    camera = dict.fromkeys(("width", "height", "fx", "fy", "cx", "cy"), 4)
+    with pytest.raises(OSError, match="No space"):
+        samples.save_sample(tmp_path / "sample_5.npz", {"camera": camera})
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("reader", ["depth", "limo", "direction", "luminet", "guess"])
