@@ -164,7 +164,8 @@ def write_faces(
             progress(done / count, f"Face {done} of {count}")
         # The partial file has no shard's name, so that no reader takes it for one.
         partial = out / f".{seeds.start}.partial"
-        save_file({key: np.stack([face[key] for face in faces]) for key in faces[0]}, partial)
+        # Safetensors writes an array's memory as it lies, whatever its strides say.
+        save_file({key: np.ascontiguousarray([face[key] for face in faces]) for key in faces[0]}, partial)
         partial.replace(_shard(out, seeds))
         write_manifest(out, settings)
     return write_manifest(out, settings)

@@ -79,6 +79,15 @@ def test_the_light_is_stored_with_the_face(six: list[dict[str, np.ndarray]]) -> 
         assert np.linalg.norm(face["eye"]) == pytest.approx(1, abs=1e-5) and (face["gains"] > 0).all()
 
 
+def test_a_shard_holds_what_was_made_however_it_lies_in_memory(tmp_path: Path, monkeypatch) -> None:
+    turned = np.arange(24, dtype=np.float16).reshape(3, 2, 4).transpose(1, 2, 0)
+    made = {"maps": turned, "panorama": turned, "seed": np.array(0), "tone": np.array(0, np.uint8)}
+    monkeypatch.setattr(faces, "make_face", lambda *given: made)
+    faces.write_faces(tmp_path, 0, 2)
+    stored = load_file(tmp_path / "faces_00000000.safetensors")
+    assert all(np.array_equal(stored[name][1], made[name]) for name in made)
+
+
 def test_a_broken_run_goes_on_and_a_short_shard_is_made_again(tmp_path: Path, quick: list[int]) -> None:
     faces.write_faces(tmp_path, 0, 4)
     assert quick == [0, 1, 2, 3]
