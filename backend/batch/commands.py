@@ -100,6 +100,8 @@ def work(
         try:
             batch = Batch(found, seats, retries=retries, only=names, skip_existing=skip_existing)
             batch.wait(lambda batch: tell(report, batch))
+        except JobListError as error:
+            raise BadInput(str(error)) from error
         finally:
             for seat in seats:
                 seat.stop()
