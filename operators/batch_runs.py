@@ -48,6 +48,7 @@ class AddShotsRun(EngineRun):
 
         listed, kept = JobList.make(self._path), context.scene.limelight.frames.listed
         for shot in self._shots:
+            shot.own()
             params = shot.request()
             name = f"{shot.folder.name} {params['range']}"
             listed.add("light", params, name)

@@ -57,7 +57,6 @@ class Shot:
         self._asked = [(group, n, getattr(getattr(scene, group), n)) for group, names in groups for n in names]
         photo = scene.limelight.plate if scene.limelight.source == "PLATE" else None
         self._photo = None if photo is None else Handle.of(photo)
-        self._tokens = {origin.token(scene, probe): probe.name for probe in probes.used(scene) if listed}
         # Files have no negative numbers, and the one before the first is needed, see light_frames.complete.
         self._shift = 0 if self.frames[0] >= 1 else 1 - self.frames[0]
         self._entries: dict[int, dict[str, Any]] = {}
@@ -114,6 +113,13 @@ class Shot:
     def lit(self) -> dict[str, bpy.types.Object | None]:
         """The probes by the names that the engine knows; None for one that is gone."""
         return {probe.name: probe.find(bpy.data.objects) for probe in self._probes}
+
+    def own(self) -> None:
+        """Let the shot be one of this file's list, and its probes known to it whatever they are called later."""
+        scene = _find(self._scene, bpy.data.scenes, "scene")
+        there = {handle.name: handle.find(bpy.data.objects) for handle in self._probes}
+        tokens = {origin.token(scene, probe): name for name, probe in there.items() if probe is not None}
+        shot_folder.own(self.folder, self.span, bpy.data.filepath, tokens)
 
     def request(self) -> dict[str, Any]:
         """The parameters of the ``light`` request."""
@@ -236,8 +242,6 @@ class Shot:
         entries = {self.numbers[frame]: entry for frame, entry in self._entries.items()}
         name = bpy.path.clean_name(f"{scene.name}_{camera}" if camera else scene.name)
         self.folder = shot_folder.choose(self._base, name, told, entries, self._anew)
-        if self._listed:
-            shot_folder.own(self.folder, self.span, bpy.data.filepath, self._tokens)
         self._track = shot_folder.write_track(self.folder, self.span, entries)
         # The engine keeps the frames that are there; a scene that was rendered whole is rendered again by the next run.
         self._todo = [frame for frame in self.frames if not shot_folder.picture(self.folder, self.numbers[frame])]

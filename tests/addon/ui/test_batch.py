@@ -364,3 +364,19 @@ def test_light_whose_files_are_gone_is_a_sentence(file, tmp_path):
     with pytest.raises(RuntimeError, match="could not be read: put its maps back"):
         bpy.ops.limelight.mark_asset()
     assert len(bpy.data.worlds) == count
+
+
+def test_undo_while_frames_are_written_leaves_the_shot_to_the_file(file, tmp_path):
+    bpy.ops.ed.undo_push(message="Before")
+    go_on = begin_to_add()
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.ed.undo_push(message="Cube")
+    bpy.ops.ed.undo()
+    while go_on() is None:
+        pass
+    engine_session.abandon()
+    bpy.data.objects["Probe"].name = "Vase"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "version 2.blend"))
+    shot_list.refresh(bpy.context)
+    assert rows() == [("Scene_001 1-2", "queued")] and bpy.ops.limelight.batch_start() == {"FINISHED"}
+    assert bpy.data.objects["Vase"].limelight.environment is not None
