@@ -78,8 +78,11 @@ def environment(name: str, version: tuple[int, int], steps: list[list[str]]) -> 
     if base is None:
         raise Failed(f"Python {version[0]}.{version[1]} was not found; install it to use {name}.")
     say(f"Making {name} with {base}")
-    if not python_in(name).is_file():
+    if not (mark.is_file() and python_in(name).is_file()):
+        # Broken off half-way, if it is there at all: pip takes halves of packages for whole ones.
+        shutil.rmtree(ENVS / name, ignore_errors=True)
         call([base, "-m", "venv", ENVS / name])
+    mark.unlink(missing_ok=True)
     for packages in steps:
         say(f"  installing {', '.join(packages[:4])}{' …' if len(packages) > 4 else ''}")
         call([python_in(name), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages])
