@@ -7,6 +7,7 @@ has now, those that it remembers, and those of nobody.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,21 +54,24 @@ def listed(scene: bpy.types.Scene) -> JobList | None:
 
 def own(found: JobList) -> list[Entry]:
     """The shots of this file on a list."""
+    from ..scene import shot_folder
+
     scenes = [scene for scene in bpy.data.scenes if scene.library is None]
     names = {shot.name for scene in scenes for shot in scene.limelight.frames.listed}
     tokens = {token.name for scene in scenes for token in scene.limelight.tokens}
-    return [entry for entry in found.entries.values() if _is_own(found, entry, names, tokens)]
+    folder, file = str(found.path.parent), Path(bpy.data.filepath)
 
+    def is_own(entry: Entry) -> bool:
+        # Asked of every shot whenever anything changes: of its paths only this one is made whole.
+        if not {"out", "range"} <= entry.params.keys():
+            return True
+        owners = shot_folder.owners(os.path.join(folder, entry.params["out"]), entry.params["range"])
+        if owners is None or file in owners.files:
+            return True
+        # Another list may have a shot of the same name.
+        return entry.id in names and not tokens.isdisjoint(owners.tokens)
 
-def _is_own(found: JobList, entry: Entry, names: set[str], tokens: set[str]) -> bool:
-    from ..scene import shot_folder
-
-    params = found.params(entry)
-    owners = shot_folder.owners(Path(params["out"]), params["range"]) if {"out", "range"} <= params.keys() else None
-    if owners is None or Path(bpy.data.filepath) in owners.files:
-        return True
-    # Another list may have a shot of the same name.
-    return entry.id in names and not tokens.isdisjoint(owners.tokens)
+    return [entry for entry in found.entries.values() if is_own(entry)]
 
 
 def refresh(context: bpy.types.Context) -> bool:

@@ -119,20 +119,22 @@ def own(folder: Path, span: str, file: str, tokens: dict[str, str]) -> None:
     _write(folder / SHOT, {**known, "owners": owned})
 
 
-def owners(folder: Path, span: str) -> Owners | None:
+def owners(folder: Path | str, span: str) -> Owners | None:
     """Who put these frames of a shot on a list; None if that was no .blend."""
+    path = os.path.join(folder, SHOT)
     try:
-        return _owners(folder / SHOT, (folder / SHOT).stat().st_mtime_ns).get(span)
+        return _owners(path, os.stat(path).st_mtime_ns).get(span)
     except OSError:
         return None
 
 
 @functools.lru_cache(maxsize=1024)
-def _owners(path: Path, _time: int) -> dict[str, Owners]:
+def _owners(path: str, _time: int) -> dict[str, Owners]:
     """As :func:`_asked`, of every shot on a list."""
+    folder = os.path.dirname(path)
     return {
-        span: Owners([Path(os.path.normpath(path.parent / file)) for file in owned["files"]], owned["tokens"])
-        for span, owned in _read(path).get("owners", {}).items()
+        span: Owners([Path(os.path.normpath(os.path.join(folder, file))) for file in owned["files"]], owned["tokens"])
+        for span, owned in _read(Path(path)).get("owners", {}).items()
     }
 
 
