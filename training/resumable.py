@@ -27,6 +27,8 @@ from .pace import Pace
 LOG_EVERY = 20
 #: What helps where data are damaged.
 MADE_ANEW = "Remove it and run the same again, which makes it anew."
+#: What helps where a checkpoint is.
+BEGUN_ANEW = "Remove it to begin this training anew, or put a whole one of the same recipe there."
 _DAMAGED = (SafetensorError, EOFError, UnpicklingError)
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 #: What a line of the log tells beside step and seconds, by name.
@@ -114,9 +116,8 @@ class Resumable:
 
     def _restore(self) -> None:
         device = next(iter(self.trained.values())).device
-        remedy = "Remove it to begin this training anew, or put a whole one of the same recipe there."
         with (
-            whole(self.checkpoint, remedy),
+            whole(self.checkpoint, BEGUN_ANEW),
             safe_open(self.checkpoint, "pt", device=str(device)) as file,
             torch.no_grad(),
         ):

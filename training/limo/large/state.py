@@ -15,9 +15,8 @@ from accelerate.utils import DistributedType
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from ...resumable import Resumable, whole
+from ...resumable import BEGUN_ANEW, Resumable, whole
 
-_REMEDY = "Remove it to begin this training anew, or put a whole one of the same recipe there."
 Rate = Callable[..., float]
 
 
@@ -61,12 +60,12 @@ class Shared(Copied):
         self.module, self._optimiser = accelerator.prepare(module, optimiser)
         self.checkpoint = out / "checkpoint"
         for marked in out.glob("checkpoint*/step.json"):
-            with whole(marked, _REMEDY):
+            with whole(marked, BEGUN_ANEW):
                 step = int(json.loads(marked.read_text(encoding="utf-8"))["step"])
             if step > self.step:
                 self.step, self.checkpoint = step, marked.parent
         if self.step:
-            with whole(self.checkpoint, _REMEDY):
+            with whole(self.checkpoint, BEGUN_ANEW):
                 accelerator.load_state(str(self.checkpoint))
 
     def descend(self, parts: Iterable[Callable[[], Tensor]]) -> Tensor:
