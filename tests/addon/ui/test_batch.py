@@ -45,6 +45,13 @@ def add(scene, first, last):
     assert bpy.ops.limelight.batch_add() == {"FINISHED"}
 
 
+def begin_to_work():
+    run = WorkListRun(bpy.context)
+    engine_session.begin(run)
+    run.capture(bpy.context)
+    return run
+
+
 def test_ranges_and_cameras_are_listed_and_estimated_in_turn(file, tmp_path):
     add(file, 1, 2)
     assert bpy.ops.limelight.batch_add(every_camera=True) == {"FINISHED"}
@@ -171,9 +178,7 @@ def test_the_panel_offers_what_each_state_needs(file, draw):
 
 def test_new_names_while_the_list_is_worked_off_lose_nothing(file):
     assert bpy.ops.limelight.batch_add() == {"FINISHED"}
-    run, probe = WorkListRun(bpy.context), bpy.data.objects["Probe"]
-    engine_session.begin(run)
-    run.capture(bpy.context)
+    run, probe = begin_to_work(), bpy.data.objects["Probe"]
     probe.name, file.name = "Vase", "Shot 7"
     run.wait()
     engine_session.end(run)
@@ -308,9 +313,7 @@ def test_a_camera_that_misses_the_probe_is_named(file):
 def test_undo_in_between_takes_no_light_from_the_shots_that_are_done(file, engine):
     add(file, 1, 2)
     add(file, 5, 6)
-    run = WorkListRun(bpy.context)
-    engine_session.begin(run)
-    run.capture(bpy.context)
+    run = begin_to_work()
     bpy.ops.ed.undo_push(message="Before")
     while rows()[0][1] != "done":
         run.step()
@@ -329,9 +332,7 @@ def test_undo_in_between_takes_no_light_from_the_shots_that_are_done(file, engin
 
 def test_light_waits_until_blender_has_rendered(file, monkeypatch):
     add(file, 1, 2)
-    run = WorkListRun(bpy.context)
-    engine_session.begin(run)
-    run.capture(bpy.context)
+    run = begin_to_work()
     monkeypatch.setattr(renderer, "is_busy", lambda: True)
     run.wait()
     assert bpy.data.objects["Probe"].limelight.environment is None
@@ -344,9 +345,7 @@ def test_light_waits_until_blender_has_rendered(file, monkeypatch):
 
 def test_a_list_that_goes_meanwhile_is_a_sentence(file, tmp_path):
     add(file, 1, 2)
-    run = WorkListRun(bpy.context)
-    engine_session.begin(run)
-    run.capture(bpy.context)
+    run = begin_to_work()
     shutil.rmtree(tmp_path / "limelight")
     run.wait()
     assert run_operator._finish(SimpleNamespace(report=lambda *_: None), bpy.context, run) == {"CANCELLED"}
