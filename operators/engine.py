@@ -111,7 +111,7 @@ class _SteppedOperator(_Mixin):
         interface = state.get(context)
         interface.setup_running, interface.setup_fraction, interface.setup_stage = False, 0.0, ""
         interface.setup_message, interface.setup_failed = message, failed
-        watch.refresh(context)
+        watch.refresh_windows(context)
         watch.redraw(context)
 
     def _end(self, context: Context, work):
@@ -173,7 +173,7 @@ class LIMELIGHT_OT_remove_engine(Operator):
             stored.doctor_report = ""
         interface = state.get(context)
         interface.setup_message, interface.setup_failed = "The engine was removed", False
-        watch.refresh(context)
+        watch.refresh_windows(context)
         watch.redraw(context)
         return {"FINISHED"}
 

@@ -39,7 +39,7 @@ class LIMELIGHT_OT_estimate(RunOperator):
 
     def problems(self, context: Context):
         watch.refresh(context)
-        return [row.text for row in state.get(context).problems]
+        return [row.text for row in state.seen(context).problems]
 
 
 class LIMELIGHT_OT_estimate_take(AnotherTake):

@@ -76,7 +76,7 @@ def own(found: JobList) -> list[Entry]:
 
 def refresh(context: bpy.types.Context) -> bool:
     """Show the list as it stands on disk; True if anything changed."""
-    rows = state.get(context).job_rows
+    rows = state.see(context).job_rows
     found = listed(context.scene)
     fresh = [] if found is None else [
         (e.id, e.state, e.fraction, f"{e.text} {e.remedy}".strip() or e.stage) for e in own(found)

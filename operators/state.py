@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the interface remembers between two redraws: the list of probes, the problems found, the engine's set-up.
 
-It lives on the window manager, so it is neither saved nor undone. Panels only read it; operators and the watcher write.
+It lives on the window manager, so it is neither saved nor undone; what is seen of a scene, for each by itself: two
+windows may show two. Panels only read it; operators and the watcher write.
 """
 
 import json
 
 import bpy
-from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 from bpy.types import PropertyGroup
 
 
@@ -35,7 +36,7 @@ class JobRow(PropertyGroup):
     text: StringProperty(name="Told", description="What the shot is at, or why it failed")
 
 
-def _select_row(state: "InterfaceState", context: bpy.types.Context) -> None:
+def _select_row(state: "SceneState", context: bpy.types.Context) -> None:
     if state.following or not 0 <= state.probe_index < len(state.probe_rows):
         return
     name = state.probe_rows[state.probe_index].name
@@ -50,8 +51,8 @@ def _redraw_images(context: bpy.types.Context) -> None:
                 area.tag_redraw()
 
 
-class InterfaceState(PropertyGroup):
-    """Everything that the panels show and that is not part of the file."""
+class SceneState(PropertyGroup):
+    """What the panels show of one scene; ``name`` is the scene's, with its library."""
 
     probe_rows: CollectionProperty(type=ProbeRow, name="Probes", description="The probes of this scene")
     probe_index: IntProperty(
@@ -67,6 +68,13 @@ class InterfaceState(PropertyGroup):
     frames_done: IntProperty(name="Frames done", description="How many frames of the newest shot have light", min=0)
     frames_painted: IntProperty(name="Frames painted", description="How many more have spheres but no light yet", min=0)
     frames_asked: IntProperty(name="Frames", description="How many the newest shot has; 0 if there is none", min=0)
+
+
+class InterfaceState(PropertyGroup):
+    """Everything that the panels show and that is not part of the file."""
+
+    scenes: CollectionProperty(type=SceneState, name="Scenes", description="What was seen of each scene last")
+    unseen: PointerProperty(type=SceneState, name="Unseen", description="What is known of a scene before it was seen")
     wipe: BoolProperty(
         name="Wipe",
         description="Show the original left of a line over the relit image; drag the line to compare",
@@ -96,7 +104,22 @@ def get(context: bpy.types.Context) -> InterfaceState:
     return context.window_manager.limelight_interface
 
 
-def show_problems(state: InterfaceState, problems: list) -> bool:
+def seen(context: bpy.types.Context) -> SceneState:
+    """What was seen last of the context's scene; nothing, not to be written to, before :func:`see`."""
+    interface = get(context)
+    found = interface.scenes.get(context.scene.name_full)
+    return interface.unseen if found is None else found
+
+
+def see(context: bpy.types.Context) -> SceneState:
+    """What is seen of the context's scene, to be written to; it moves in memory when another scene's is added."""
+    scenes, name = get(context).scenes, context.scene.name_full
+    if name not in scenes:
+        scenes.add().name = name
+    return scenes[name]
+
+
+def show_problems(state: SceneState, problems: list) -> bool:
     """Store ``problems`` (``scene.problems.Problem``) for the panels; True if they differ from what was shown."""
     fresh = [
         (p.text, p.operator_idname, p.operator_label, json.dumps(p.properties, sort_keys=True))
@@ -112,7 +135,7 @@ def show_problems(state: InterfaceState, problems: list) -> bool:
     return True
 
 
-def show_probes(state: InterfaceState, probes: list, active: bpy.types.Object | None) -> bool:
+def show_probes(state: SceneState, probes: list, active: bpy.types.Object | None) -> bool:
     """Make the list show ``probes`` with ``active`` highlighted; True if anything changed."""
     fresh = [(p.name, p.limelight.environment is not None, p.limelight.status) for p in probes]
     changed = fresh != [(r.name, r.has_light, r.status) for r in state.probe_rows]
@@ -130,4 +153,4 @@ def show_probes(state: InterfaceState, probes: list, active: bpy.types.Object | 
     return changed
 
 
-CLASSES = (ProbeRow, ProblemRow, JobRow, InterfaceState)
+CLASSES = (ProbeRow, ProblemRow, JobRow, SceneState, InterfaceState)

@@ -19,20 +19,20 @@ def active_probe(context: bpy.types.Context) -> bpy.types.Object | None:
     active = context.view_layer.objects.active
     if active is not None and probes.is_probe(active):
         return active
-    rows, index = state.get(context).probe_rows, state.get(context).probe_index
+    rows, index = state.seen(context).probe_rows, state.seen(context).probe_index
     if not 0 <= index < len(rows):
         return None
     return probes.named(context.scene, rows[index].name)
 
 
 def refresh(context: bpy.types.Context, *, quick: bool = False) -> bool:
-    """Look for problems and probes again and store them for the panels; True if something changed.
+    """Look for the scene's problems and probes again and store them for the panels; True if something changed.
 
     ``quick`` leaves out the problems that take long to find.
     """
     from ..scene import probes, problems
 
-    interface = state.get(context)
+    interface = state.see(context)
     found = probes.probes(context.scene)
     changed = state.show_probes(interface, found, active_probe(context))
     if found and context.scene.limelight.active_probe != interface.probe_index:
@@ -43,7 +43,16 @@ def refresh(context: bpy.types.Context, *, quick: bool = False) -> bool:
     return state.show_problems(interface, blocked + problems.find_problems(context, quick=quick)) or changed
 
 
-def _look_for_frames(context: bpy.types.Context, interface: state.InterfaceState) -> bool:
+def refresh_windows(context: bpy.types.Context) -> bool:
+    """Refresh every scene that a window shows; True if something changed."""
+    changed = False
+    for window in {window.scene: window for window in context.window_manager.windows}.values():
+        with context.temp_override(window=window):
+            changed = refresh(context, quick=_geometry_changes(context)) or changed
+    return changed
+
+
+def _look_for_frames(context: bpy.types.Context, interface: state.SceneState) -> bool:
     """See how many frames have light, where that is wanted; True if something changed."""
     from ..scene import shot_range
 
@@ -70,7 +79,7 @@ def _geometry_changes(context: bpy.types.Context) -> bool:
 def _refresh_soon() -> None:
     if not hasattr(bpy.types.WindowManager, "limelight_interface"):
         return
-    if refresh(bpy.context, quick=_geometry_changes(bpy.context)):
+    if refresh_windows(bpy.context):
         redraw(bpy.context)
 
 

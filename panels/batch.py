@@ -51,7 +51,7 @@ class LIMELIGHT_PT_batch(Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: Context):
-        layout, interface = self.layout, state.get(context)
+        layout, interface = self.layout, state.seen(context)
         column = layout.column(align=True)
         column.enabled = not context.window_manager.limelight.running
         column.operator("limelight.batch_add", icon="ADD")

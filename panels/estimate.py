@@ -41,7 +41,7 @@ class LIMELIGHT_PT_estimate(Panel):
     bl_category = "Limelight"
 
     def draw(self, context: Context):
-        layout, interface, manager = self.layout, state.get(context), context.window_manager.limelight
+        layout, interface, manager = self.layout, state.seen(context), context.window_manager.limelight
         portrait = manager.kind in {"landmarks", "face"}
         if manager.running:
             if portrait:

@@ -69,7 +69,7 @@ def draw_face(layout: UILayout, context: Context, *, image_editor: bool):
     image = settings.picture
     blocked = draw_found(layout, context, face_problems.find_head_problems(context.scene))
     column = layout.column()
-    column.enabled = state.get(context).checked and not blocked
+    column.enabled = state.seen(context).checked and not blocked
     column.operator("limelight.face_find", icon="VIEWZOOM")
     if image is not None:
         draw_faces(layout, context, image)
@@ -80,7 +80,7 @@ def draw_face(layout: UILayout, context: Context, *, image_editor: bool):
     layout.row().prop(settings, "quality", expand=True)
     head = heads.shown(context)
     column = layout.column(align=True)
-    column.enabled = state.get(context).checked and not blocked
+    column.enabled = state.seen(context).checked and not blocked
     row = column.row()
     row.scale_y = 1.6
     row.operator("limelight.face_make", icon="USER")

@@ -24,7 +24,7 @@ class LIMELIGHT_PT_frames(Panel):
         self.layout.prop(context.scene.limelight.frames, "use", text="")
 
     def draw(self, context: Context):
-        layout, scene, interface = self.layout, context.scene, state.get(context)
+        layout, scene, interface = self.layout, context.scene, state.seen(context)
         settings = scene.limelight.frames
         column = layout.column()
         column.active = settings.use

@@ -32,10 +32,10 @@ class LIMELIGHT_PT_image(Panel):
             if manager.kind not in {"relight", "landmarks", "face"}:
                 draw_running(layout, context, manager)
             return
-        draw_problems(layout, context, state.get(context))
+        draw_problems(layout, context, state.seen(context))
         row = layout.row()
         row.scale_y = 1.4
-        row.enabled = state.get(context).checked and not state.get(context).problems
+        row.enabled = state.seen(context).checked and not state.seen(context).problems
         row.operator("limelight.estimate", icon="LIGHT_SUN")
 
 

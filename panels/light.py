@@ -29,7 +29,7 @@ class LIMELIGHT_PT_light(Panel):
 
     def draw(self, context: Context):
         layout = self.layout
-        lit = any(row.has_light for row in state.get(context).probe_rows)
+        lit = any(row.has_light for row in state.seen(context).probe_rows)
         if not lit:
             wording.wrapped(layout, context, "After an estimate, these buttons light the scene with it.")
         column = layout.column(align=True)

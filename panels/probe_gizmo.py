@@ -7,6 +7,7 @@ import bpy
 from bpy.types import Context, Event, Gizmo, GizmoGroup
 from mathutils import Matrix, Vector
 
+from ..operators import state
 from ..operators.picking import RADIUS_RANGE
 from ..operators.probe_preview import circle_lines
 from ..scene import camera as cameras
@@ -49,7 +50,7 @@ def radius_under_mouse(
 
 
 def _visible_probes(context: bpy.types.Context) -> list[bpy.types.Object]:
-    rows = context.window_manager.limelight_interface.probe_rows
+    rows = state.seen(context).probe_rows
     named = [probes.named(context.scene, row.name) for row in rows]
     return [p for p in named if p is not None and p.visible_get()]
 
@@ -136,7 +137,7 @@ class LIMELIGHT_GGT_probes(GizmoGroup):
         space = context.space_data
         if context.mode != "OBJECT" or not space.overlay.show_overlays:
             return False
-        return len(context.window_manager.limelight_interface.probe_rows) > 0
+        return len(state.seen(context).probe_rows) > 0
 
     def setup(self, _context: Context):
         """The ring of the active probe; balls are made as probes appear."""

@@ -34,7 +34,7 @@ class LIMELIGHT_PT_probes(Panel):
     bl_category = "Limelight"
 
     def draw(self, context: Context):
-        layout, interface = self.layout, state.get(context)
+        layout, interface = self.layout, state.seen(context)
         row = layout.row()
         row.scale_y = 1.4
         row.operator("limelight.add_probe", icon="EYEDROPPER")

@@ -26,7 +26,7 @@ def draw_problem(layout: UILayout, context: Context, text: str, operator: str, l
 
 def draw_found(layout: UILayout, context: Context, found: Iterable[Problem]) -> bool:
     """That there is no engine, as was seen last, and what was ``found``; whether there is anything."""
-    rows = [(r.text, r.operator, r.label, json.loads(r.arguments)) for r in state.get(context).problems
+    rows = [(r.text, r.operator, r.label, json.loads(r.arguments)) for r in state.seen(context).problems
             if r.operator == _SET_UP]  # fmt: skip
     rows += [(p.text, p.operator_idname, p.operator_label, p.properties) for p in found]
     for row in rows:

@@ -48,7 +48,7 @@ class LIMELIGHT_PT_relight(Panel):
         draw_reference(layout, settings)
         blocked = draw_found(layout, context, relight_problems.find_problems(context.scene, source))
         column = layout.column(align=True)
-        column.enabled = state.get(context).checked and not blocked
+        column.enabled = state.seen(context).checked and not blocked
         row = column.row()
         row.scale_y = 1.6
         row.operator("limelight.relight", icon="LIGHT")

@@ -16,12 +16,17 @@ from stand_in import ROOM, behave, prepare_engine, use_python, write_relit
 from still_life import stand_where
 
 
+def listed():
+    """What the panels show of the scene."""
+    return module("operators.state").seen(bpy.context)
+
+
 def panels(artist):
     """The panels as a new user meets them: no photo, no probe, no engine."""
     yield from close_splash(artist)
     yield from open_tab(artist)
     yield 0.5
-    artist.notes["problems"] = [p.text for p in bpy.context.window_manager.limelight_interface.problems]
+    artist.notes["problems"] = [p.text for p in listed().problems]
     artist.shot("1_first_look")
 
 
@@ -38,7 +43,7 @@ def place(artist):
     yield 0.3
     artist.shot("2_placing")
     yield from artist.click(x, y)
-    yield from until(lambda: len(bpy.context.window_manager.limelight_interface.probe_rows) == 1, 60)
+    yield from until(lambda: len(listed().probe_rows) == 1, 60)
     artist.move(x + 150, y - 120)
     yield 0.5
     artist.shot("3_placed")
@@ -103,7 +108,7 @@ def estimated():
 
 def ready():
     """Whether the panels offer to estimate."""
-    interface = bpy.context.window_manager.limelight_interface
+    interface = listed()
     return interface.checked and not interface.problems
 
 
@@ -138,7 +143,7 @@ def photo_to_light(artist):
     artist.shot("c_placing")
     yield from artist.click(x, y)
     yield from until(ready, 60)
-    artist.notes["problems"] = [p.text for p in bpy.context.window_manager.limelight_interface.problems]
+    artist.notes["problems"] = [p.text for p in listed().problems]
     artist.shot("d_probe")
     artist.operator("limelight.estimate")
     yield from until(spheres_shown, 120)
@@ -228,7 +233,7 @@ def on_the_photo(artist):
     below = region.view2d.view_to_region(0.3, -0.02, clip=False)[1]
     yield from artist.click(region.x + left, region.y + below)
     yield 0.4
-    artist.notes["probes_after_miss"] = len(bpy.context.window_manager.limelight_interface.probe_rows)
+    artist.notes["probes_after_miss"] = len(listed().probe_rows)
     yield from artist.click(region.x + left, region.y + bottom)
     yield 0.8
     artist.shot("j_on_the_photo")
@@ -331,13 +336,13 @@ def over_frames(artist):
     (folder / "Scene_001" / "shot.json").write_text('{"told": {}, "entries": {"1": {}, "2": {}, "3": {}}}')
     jobs = [{"limelight_jobs": 1}, *({"id": f"Scene_00{n} 1-3", "kind": "light", "params": {}} for n in (1, 2, 3))]
     (folder / "shots.jobs").write_text("".join(json.dumps(line) + "\n" for line in jobs))
-    listed = module("bridge").JobList(folder / "shots.jobs")
-    with listed.writer() as writer:
+    shots = module("bridge").JobList(folder / "shots.jobs")
+    with shots.writer() as writer:
         writer.tell("Scene_001 1-3", state="done")
         writer.tell("Scene_002 1-3", state="failed", text="The photo is one colour.", remedy="Use another.")
     module("operators.watch").refresh(bpy.context)
     yield from open_tab(artist, "LIMELIGHT_PT_estimate")
-    interface = bpy.context.window_manager.limelight_interface
+    interface = listed()
     interface.job_index = 1
     yield 0.8
     artist.notes["rows"] = [[row.name, row.state] for row in interface.job_rows]

@@ -37,7 +37,7 @@ def file(engine, scene, tmp_path):
 
 
 def rows():
-    return [(row.name, row.state) for row in state.get(bpy.context).job_rows]
+    return [(row.name, row.state) for row in state.seen(bpy.context).job_rows]
 
 
 def add(scene, first, last):
@@ -80,7 +80,7 @@ def test_the_list_is_one_of_the_command_line(file, tmp_path):
         writer.tell(entry.id, state="failed", text="The photo is one colour.", remedy="Use another.")
     shot_list.refresh(bpy.context)
     assert rows() == [("Scene_001 1-2", "failed")]
-    assert state.get(bpy.context).job_rows[0].text == "The photo is one colour. Use another."
+    assert state.seen(bpy.context).job_rows[0].text == "The photo is one colour. Use another."
 
 
 def test_what_fails_is_told_and_tried_again_and_what_is_left_out_waits(file, engine):
@@ -164,7 +164,7 @@ def test_the_panel_offers_what_each_state_needs(file, draw):
     drawn = draw(batch_panel.LIMELIGHT_PT_batch)
     assert drawn.operators() == ["limelight.batch_add", "limelight.batch_add", "limelight.batch_start"]
     assert "Estimate 1 Shot" in drawn.texts()
-    row = state.get(bpy.context).job_rows[0]
+    row = state.seen(bpy.context).job_rows[0]
     wanted = {"queued": ["batch_skip"], "running": [], "done": ["batch_load", "batch_retry"], "failed": ["batch_retry"]}
     for what, buttons in wanted.items():
         row.state = what

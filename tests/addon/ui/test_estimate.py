@@ -118,7 +118,7 @@ def test_without_an_engine_the_sentence_says_so(engine, scene):
     preferences.addon_preferences(bpy.context).existing_python = "/nowhere/python"
     with pytest.raises(RuntimeError, match=r"engine's Python is gone: /nowhere/python"):
         bpy.ops.limelight.estimate()
-    assert state.get(bpy.context).problems[0].operator == "limelight.show_preferences"
+    assert state.seen(bpy.context).problems[0].operator == "limelight.show_preferences"
 
 
 def test_an_error_of_the_engine_reaches_the_artist_and_changes_nothing(engine, scene):
@@ -360,7 +360,7 @@ def test_setting_up_and_removing_an_engine(scene, monkeypatch, tmp_path):
         assert preferences.settings(bpy.context).python is None
         assert bpy.ops.limelight.setup_engine() == {"FINISHED"}
         assert preferences.settings(bpy.context).python.is_file()
-        assert not [p for p in state.get(bpy.context).problems if "engine" in p.text]
+        assert not [p for p in state.seen(bpy.context).problems if "engine" in p.text]
         assert bpy.ops.limelight.remove_engine() == {"FINISHED"}
         assert not folder.exists() and preferences.settings(bpy.context).python is None
         folder.mkdir()

@@ -22,7 +22,7 @@ def two_probes(scene, camera):
     """Two probes, the second active, the first with light."""
     for x in (0.0, 1.0):
         bpy.ops.limelight.add_probe(location=(x, 0.0, 1.0), radius=0.1)
-    first, second = (scene.objects[r.name] for r in state.get(bpy.context).probe_rows)
+    first, second = (scene.objects[r.name] for r in state.seen(bpy.context).probe_rows)
     light(first)
     watch.refresh(bpy.context)
     return first, second
@@ -53,13 +53,28 @@ def test_draws_with_plate_probes_and_light(panel, draw, scene, two_probes):
 def test_problems_come_with_their_buttons(draw, scene):
     watch.refresh(bpy.context)
     recorder = draw(bpy.types.LIMELIGHT_PT_estimate)
-    problems = state.get(bpy.context).problems
+    problems = state.seen(bpy.context).problems
     assert len(problems) >= 2
     for problem in problems:
         assert problem.text.split()[0] in " ".join(recorder.texts())
     repairs = [p.operator for p in problems if p.operator]
     assert [o for o in recorder.operators() if o != "limelight.estimate"] == repairs
     assert "limelight.estimate" in recorder.operators()
+
+
+def test_each_window_shows_the_probes_and_problems_of_its_own_scene(draw, scene, two_probes):
+    second = bpy.data.scenes.new("Second")
+    with bpy.context.temp_override(scene=second, view_layer=second.view_layers[0]):
+        watch.refresh(bpy.context)
+
+    def shown(scene):
+        own = {"scene": scene, "view_layer": scene.view_layers[0]}
+        lists = [args for name, args, _ in draw(bpy.types.LIMELIGHT_PT_probes, **own).calls if name == "template_list"]
+        return [row.name for args in lists for row in args[2].probe_rows], draw(bpy.types.LIMELIGHT_PT_estimate, **own)
+
+    assert (shown(scene)[0], shown(second)[0]) == ([probe.name for probe in two_probes], [])
+    assert "limelight.add_camera" in shown(second)[1].operators()
+    assert "limelight.add_camera" not in shown(scene)[1].operators()
 
 
 def test_an_estimate_says_how_sure_it_is_and_offers_another_take(draw, scene, two_probes):

@@ -91,11 +91,11 @@ def test_a_probe_on_the_photo_lies_behind_its_pixel(scene, camera):
 
 
 def test_the_list_follows_adding_duplicating_renaming_and_deleting(scene, camera):
-    rows = state.get(bpy.context).probe_rows
     bpy.ops.limelight.add_probe(location=(0, 0, 1), name="Table")
     bpy.ops.limelight.add_probe(location=(1, 0, 1), name="Window")
+    rows = state.seen(bpy.context).probe_rows
     assert {r.name for r in rows} == {"Table", "Window"}
-    assert rows[state.get(bpy.context).probe_index].name == "Window"
+    assert rows[state.seen(bpy.context).probe_index].name == "Window"
     copy = scene.objects["Table"].copy()
     scene.collection.objects.link(copy)
     scene.objects["Window"].name = "Door"
@@ -108,7 +108,7 @@ def test_the_list_follows_adding_duplicating_renaming_and_deleting(scene, camera
 def test_a_click_in_the_list_selects_the_probe(scene, camera):
     for name in ("One", "Two"):
         bpy.ops.limelight.add_probe(location=(0, 0, 1), name=name)
-    interface = state.get(bpy.context)
+    interface = state.seen(bpy.context)
     interface.probe_index = next(i for i, r in enumerate(interface.probe_rows) if r.name == "One")
     assert bpy.context.view_layer.objects.active.name == "One"
     assert [o.name for o in bpy.context.selected_objects] == ["One"]
