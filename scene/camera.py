@@ -12,7 +12,8 @@ from typing import Any
 import bpy
 from mathutils import Matrix, Vector
 
-_LENS = ("lens", "sensor_width", "sensor_height", "sensor_fit", "shift_x", "shift_y", "clip_start", "clip_end")
+#: What of a camera's settings changes what it sees.
+LENS = ("lens", "sensor_width", "sensor_height", "sensor_fit", "shift_x", "shift_y", "clip_start", "clip_end")
 
 
 def metres(scene: bpy.types.Scene) -> float:
@@ -46,7 +47,7 @@ class Pose:
     @classmethod
     def of(cls, camera: bpy.types.Object) -> Pose:
         """The pose of a camera now."""
-        return cls(camera.matrix_world.copy().freeze(), tuple(getattr(camera.data, name) for name in _LENS))
+        return cls(camera.matrix_world.copy().freeze(), tuple(getattr(camera.data, name) for name in LENS))
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def posed(scene: bpy.types.Scene, pose: Pose) -> Iterator[None]:
         return
     data = scene.camera.data.copy()
     data.animation_data_clear()
-    for name, value in zip(_LENS, pose.lens, strict=True):
+    for name, value in zip(LENS, pose.lens, strict=True):
         setattr(data, name, value)
     eye = bpy.data.objects.new("Limelight view", data)
     try:

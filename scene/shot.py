@@ -19,7 +19,7 @@ from typing import Any
 import bpy
 
 from . import camera as cameras
-from . import capture, frames, origin, pixels, probes, problems, shot_folder
+from . import capture, frames, origin, pixels, probes, problems, shot_folder, stance
 from .handle import Handle
 
 #: Pictures of these kinds are given to the engine as they are; all others as Blender shows them.
@@ -52,7 +52,10 @@ class Shot:
         self._scene, self._base, self._anew, self._listed = Handle.of(scene), base, anew, listed
         self._camera = Handle.of(scene.objects[camera]) if camera else None
         # The artist may go on working meanwhile: what is asked for stays as it was.
-        self._probes, self._wishes = [Handle.of(probe) for probe in probes.used(scene)], capture.wishes(scene)
+        used, cuts = probes.used(scene), [marker.camera for marker in scene.timeline_markers]
+        self._probes, self._wishes = [Handle.of(probe) for probe in used], capture.wishes(scene)
+        self._active = Handle.of(scene.camera) if scene.camera is not None else None
+        self._stance = stance.Stance([*used, scene.objects.get(camera), scene.camera, *cuts])
         groups = (("limelight", _SETTINGS), ("render", _SHAPE))
         self._asked = [(group, n, getattr(getattr(scene, group), n)) for group, names in groups for n in names]
         photo = scene.limelight.plate if scene.limelight.source == "PLATE" else None
@@ -145,18 +148,16 @@ class Shot:
 
     @contextmanager
     def _as_asked(self, scene: bpy.types.Scene) -> Iterator[None]:
-        """The scene with the settings of the start, whatever the artist sets meanwhile; ``ValueError`` if its photo
-        is another one by now."""
+        """The scene with the settings, the camera and the places of the start, whatever the artist does meanwhile;
+        ``ValueError`` if its photo is another one by now."""
         if self._photo is not None and scene.limelight.plate != _find(self._photo, bpy.data.images, "photo"):
             told = "is not the photo any more, so its frames could not be written down: choose it again first"
             raise ValueError(f"“{self._photo.name}” {told}")
-        with ExitStack() as restore:
+        with self._stance.held(), ExitStack() as restore:
             for group, name, value in self._asked:
-                owner = getattr(scene, group)
-                now = getattr(owner, name)
-                if now != value:
-                    restore.callback(setattr, owner, name, now)
-                    setattr(owner, name, value)
+                stance.hold(restore, getattr(scene, group), name, value)
+            if self._active is not None:
+                stance.hold(restore, scene, "camera", self._active.find(bpy.data.objects))
             yield
 
     @contextmanager

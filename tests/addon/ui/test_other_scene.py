@@ -15,7 +15,7 @@ from limelight.operators.estimate_frames_run import EstimateFramesRun
 from limelight.operators.splat_capture import CaptureRun
 from limelight.operators.splat_import import SplatRun
 from limelight.operators.splat_relight import ProxyRun
-from limelight.scene import compat, pixels, splat_drawing
+from limelight.scene import compat, pixels, shot, splat_drawing
 from limelight.tests.addon import splat_files
 
 TELL = SimpleNamespace(report=lambda *_: None)
@@ -99,6 +99,27 @@ def test_frames_are_seen_from_where_the_camera_stood(other, camera, tmp_path):
     assert len(pictures) == 2
     assert all(pixels.read(path)[0, :, 0].max() < 0.45 for path in pictures), "the wall, which hides the sky"
     assert (bpy.context.scene.camera, camera.data.lens) == (camera, 10.0) and len(bpy.data.cameras) == 1
+
+
+def test_one_estimate_has_one_pose_whatever_is_moved_while_frames_are_looked_at(other, camera, tmp_path, monkeypatch):
+    monkeypatch.setattr(shot, "_STRETCH", 0.0)
+    rig, scene, probe = bpy.data.objects.new("Rig", None), bpy.context.scene, bpy.data.objects["Probe"]
+    scene.collection.objects.link(rig)
+    camera.parent = rig
+    camera.keyframe_insert("location", index=2, frame=1)
+    run = EstimateFramesRun(bpy.context)
+    engine_session.begin(run)
+    assert run_operator._capture(TELL, bpy.context, run) is None
+    assert run.stage == "Looking where camera and probes go"
+    rig.location.x, camera.rotation_euler.x, camera.data.lens, probe.location.y = 3.0, 3.0, 10.0, 2.0
+    scene.camera = None
+    while run_operator._capture(TELL, bpy.context, run) is None:
+        pass
+    assert (rig.location.x, camera.data.lens, probe.location.y, scene.camera) == (3.0, 10.0, 2.0, None)
+    engine_session.abandon()
+    (track,) = (tmp_path / "limelight").rglob("track_*.json")
+    first, second = json.loads(track.read_text())["frames"].values()
+    assert first == second and first["camera_to_world"][0][3] == 0.0
 
 
 def test_probes_are_found_by_their_new_names_and_settings_are_those_of_the_start(other):
