@@ -17,7 +17,7 @@ def add_shadow_catcher(scene: bpy.types.Scene, probe: bpy.types.Object, size: fl
     renderer.use_cycles(scene)
     radius = probes.radius_in_world(probe)
     half = (size or 40 * radius) / 2
-    plane = next((o for o in scene.objects if o.get(own.CATCHER) and o.library is None), None)
+    plane = next((o for o in scene.objects if o.get(own.CATCHER) and own.is_local(o)), None)
     if plane is None:
         mesh = bpy.data.meshes.new("Shadow catcher")
         plane = bpy.data.objects.new("Shadow catcher", mesh)

@@ -13,7 +13,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from . import camera as cameras
-from . import compat, keys, probes
+from . import compat, keys, own, probes
 
 #: The custom property that marks the mesh, and vertices along the photo's longer side.
 MARK, SIDE = "limelight_depth", 192
@@ -26,7 +26,7 @@ _LEVEL, _NEAR, _LEAST = math.radians(20), 0.04, 1e-3
 
 def find(scene: bpy.types.Scene) -> bpy.types.Object | None:
     """The scene's depth mesh, if there is one."""
-    return next((o for o in scene.objects if MARK in o and o.type == "MESH" and o.library is None), None)
+    return next((o for o in scene.objects if MARK in o and o.type == "MESH" and own.is_local(o)), None)
 
 
 def is_edited(scene: bpy.types.Scene) -> bool:

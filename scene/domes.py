@@ -50,7 +50,7 @@ def remove_domes(scene: bpy.types.Scene) -> None:
 
     A linked copy of the scene loses them, too: the light of one of their probes becomes its World, or it would be dark.
     """
-    made = [o for o in scene.objects if o.get(own.DOME) and o.library is None]
+    made = [o for o in scene.objects if o.get(own.DOME) and own.is_local(o)]
     lit = next((p for p in map(origin.probe_of, made) if p is not None and p.limelight.environment is not None), None)
     dark = [other for other in bpy.data.scenes if other.world is not None and own.DARK in other.world]
     copies = [other for other in dark if other != scene and any(o in made for o in other.objects)]
@@ -142,7 +142,7 @@ def _material(probe: bpy.types.Object) -> bpy.types.Material:
 
 
 def _darken(scene: bpy.types.Scene) -> None:
-    dark = next((w for w in bpy.data.worlds if own.DARK in w and not w.library), None)
+    dark = next((w for w in bpy.data.worlds if own.DARK in w and own.is_local(w)), None)
     dark = dark or bpy.data.worlds.new("Limelight dark")
     background = next((n for n in compat.node_tree(dark).nodes if n.type == "BACKGROUND"), None)
     if background is not None:

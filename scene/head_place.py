@@ -18,9 +18,11 @@ _STILL = 1e-3
 def place(scene: bpy.types.Scene, head: bpy.types.Object) -> bpy.types.Object:
     """Match the scene's camera to the head's photo and stand the head in front of it; returns the camera.
 
-    The camera stays where it is. Raises ``ValueError`` if it belongs to another file or the photo is gone.
+    The camera stays where it is. Raises ``ValueError`` if it or the head belongs to another file or the photo is gone.
     """
     memory = head.limelight.head
+    if head.library:
+        raise ValueError(f"“{head.name}” is linked from another file: make it local or a library override first")
     if memory.picture is None:
         raise ValueError(f"the photo of “{head.name}” is not in this file any more")
     camera = plate.use_image(scene, memory.picture, memory.fov_deg)

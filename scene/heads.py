@@ -5,15 +5,23 @@ from __future__ import annotations
 
 import bpy
 
+from . import own
+
 
 def is_head(thing: bpy.types.Object | None) -> bool:
     """Whether Limelight made this object from a portrait."""
     return thing is not None and thing.type == "MESH" and thing.limelight.head.is_head
 
 
+def is_foreign(head: bpy.types.Object) -> bool:
+    """Whether a head, its mesh or what it is made of is another file's, so that it can take no new shape or maps."""
+    parts = [head, head.data, *(material for material in head.data.materials if material is not None)]
+    return not all(map(own.is_local, parts))
+
+
 def heads(scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """All heads of the scene by name; one that is linked from another file is none."""
-    return sorted((o for o in scene.objects if is_head(o) and o.library is None), key=lambda o: o.name)
+    """All heads of the scene by name; one of another file is none."""
+    return sorted((o for o in scene.objects if is_head(o) and not is_foreign(o)), key=lambda o: o.name)
 
 
 def named(scene: bpy.types.Scene, name: str) -> bpy.types.Object | None:

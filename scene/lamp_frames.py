@@ -107,4 +107,4 @@ def is_over_frames(lamp: bpy.types.Object) -> bool:
 
 def centres(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The Empties of lamps in this file."""
-    return [o for o in scene.objects if o.type == "EMPTY" and own.LAMP in o and o.library is None]
+    return [o for o in scene.objects if o.type == "EMPTY" and own.LAMP in o and own.is_local(o)]

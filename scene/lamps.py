@@ -96,7 +96,7 @@ def remove_lamps(scene: bpy.types.Scene) -> None:
 
 def _made(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The lamps of this file that were made from probes; linked ones belong to another."""
-    return [o for o in scene.objects if o.type == "LIGHT" and o.get(own.LAMP) and o.data.library is None]
+    return [o for o in scene.objects if o.type == "LIGHT" and o.get(own.LAMP) and own.is_local(o.data)]
 
 
 def _lamp(scene: bpy.types.Scene, probe: bpy.types.Object, entry: dict, name: str) -> bpy.types.Object:

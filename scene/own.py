@@ -15,6 +15,11 @@ NODE = "limelight_node"
 ASSET = "limelight_asset"
 
 
+def is_local(block: bpy.types.ID) -> bool:
+    """Whether a datablock is this file's: neither linked nor an override, of which a file keeps hardly any change."""
+    return not (block.library or block.override_library)
+
+
 def is_own(thing: bpy.types.Object) -> bool:
     """Whether Limelight made this lamp, dome or shadow catcher."""
     return any(mark in thing for mark in (LAMP, DOME, CATCHER))
@@ -22,7 +27,7 @@ def is_own(thing: bpy.types.Object) -> bool:
 
 def is_own_world(world: bpy.types.World | None) -> bool:
     """Whether Limelight made this world; one that the artist took from the assets or another file is the artist's."""
-    if world is None or world.library or world.asset_data or ASSET in world:
+    if world is None or not is_local(world) or world.asset_data or ASSET in world:
         return False
     return bool(world.limelight.probe or DARK in world)
 

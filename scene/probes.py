@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import bpy
 from mathutils import Vector
+
+from . import own
 
 COLLECTION = "Limelight"
 
 
 def collection(scene: bpy.types.Scene) -> bpy.types.Collection:
     """The scene's collection for what Limelight adds, made at the first call."""
-    ours = (c for c in scene.collection.children_recursive if c.name.split(".")[0] == COLLECTION and c.library is None)
-    found = next(ours, None)
+    found = next(_ours(scene), None)
     if found is None:
         found = bpy.data.collections.new(COLLECTION)
         scene.collection.children.link(found)
@@ -28,12 +31,17 @@ def light_collection(scene: bpy.types.Scene) -> bpy.types.Collection:
     ours = collection(scene)
     if ours not in others:
         return ours
-    there = (c for c in scene.collection.children_recursive if c.name.split(".")[0] == COLLECTION and c.library is None)
-    private = next((c for c in there if c not in others), None)
+    private = next((c for c in _ours(scene) if c not in others), None)
     if private is None:
         private = bpy.data.collections.new(COLLECTION)
         scene.collection.children.link(private)
     return private
+
+
+def _ours(scene: bpy.types.Scene) -> Iterator[bpy.types.Collection]:
+    """The scene's collections of this file that hold what Limelight adds."""
+    named = (c for c in scene.collection.children_recursive if c.name.split(".")[0] == COLLECTION)
+    return filter(own.is_local, named)
 
 
 def _include(layer: bpy.types.LayerCollection, wanted: bpy.types.Collection) -> None:
@@ -65,8 +73,8 @@ def surface_point(location: Vector, normal: Vector, radius: float) -> Vector:
 
 
 def is_probe(thing: bpy.types.Object) -> bool:
-    """Whether this is a probe; a duplicated Empty is one too, one linked from another file is none."""
-    return thing.type == "EMPTY" and thing.limelight.is_probe and thing.library is None
+    """Whether this is a probe; a duplicated Empty is one too, one of another file is none."""
+    return thing.type == "EMPTY" and thing.limelight.is_probe and own.is_local(thing)
 
 
 def probes(scene: bpy.types.Scene) -> list[bpy.types.Object]:

@@ -69,7 +69,7 @@ def take_place(
     if existing is None:
         return
     lit = [(shows, of) for shows, of in _lit_by_probes() if light_frames.showing(shows, existing)]
-    if sharers(existing) <= 1 and all(of == probe for _shows, of in lit):
+    if not existing.library and sharers(existing) <= 1 and all(of == probe for _shows, of in lit):
         existing.user_remap(fresh)
         bpy.data.images.remove(existing)
         fresh.name = name
@@ -83,8 +83,8 @@ def take_place(
 def _lit_by_probes() -> Iterator[tuple[bpy.types.World | bpy.types.Material, bpy.types.Object | None]]:
     """The Worlds of this file and the materials of its domes that show the light of probes, and whose, if it is here"""
     for world in bpy.data.worlds:
-        if world.limelight.probe and not world.library:
+        if world.limelight.probe and own.is_local(world):
             yield world, origin.probe_of(world)
     for dome in bpy.data.objects:
-        if own.DOME in dome and not dome.library:
+        if own.DOME in dome and own.is_local(dome):
             yield from ((material, origin.probe_of(dome)) for material in dome.data.materials if material is not None)

@@ -27,7 +27,7 @@ _DISTANCE = 2.0
 
 def find(scene: bpy.types.Scene) -> bpy.types.Object | None:
     """The scene's sun from a photo, if there is one; a linked one belongs to another file."""
-    lamps = (thing for thing in scene.objects if thing.type == "LIGHT" and thing.data.library is None)
+    lamps = (thing for thing in scene.objects if thing.type == "LIGHT" and own.is_local(thing.data))
     return next((lamp for lamp in lamps if MARK in lamp), None)
 
 

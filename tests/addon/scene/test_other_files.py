@@ -10,6 +10,8 @@ from limelight.operators import watch
 from limelight.scene import (
     catcher,
     depth_mesh,
+    head,
+    head_place,
     heads,
     lamps,
     pixels,
@@ -129,13 +131,13 @@ def test_a_repair_mends_the_probe_of_this_file(namesake, add_camera):
 
 
 def test_a_button_of_a_head_means_the_head_of_this_file(scene, tmp_path):
-    def head():
+    def new_head():
         made = bpy.data.objects.new("Ada head", bpy.data.meshes.new("Ada head"))
         made.limelight.head.is_head = True
         bpy.context.scene.collection.objects.link(made)
         return made
 
-    head()
+    new_head()
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "set.blend"))
     bpy.ops.wm.read_homefile(use_empty=True)
     with bpy.data.libraries.load(str(tmp_path / "set.blend"), link=True) as (_there, wanted):
@@ -143,7 +145,9 @@ def test_a_button_of_a_head_means_the_head_of_this_file(scene, tmp_path):
     scene = bpy.context.scene
     scene.collection.objects.link(wanted.objects[0])
     assert heads.named(scene, "Ada head") == wanted.objects[0]
-    assert heads.named(scene, head().name).library is None
+    with pytest.raises(ValueError, match="linked from another file"):
+        head_place.place(scene, wanted.objects[0])
+    assert heads.named(scene, new_head().name).library is None
 
 
 def test_a_linked_sun_catcher_and_depth_mesh_are_another_files(namesake):
@@ -151,6 +155,39 @@ def test_a_linked_sun_catcher_and_depth_mesh_are_another_files(namesake):
     assert sun.find(scene) is None and depth_mesh.find(scene) is None
     assert sun.put(scene, SUN).library is None and sun.find(scene).library is None
     assert catcher.add_shadow_catcher(scene, namesake).library is None
+
+
+def overridden(library):
+    """The scene of a new file with an override of another's Limelight collection."""
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(library), link=True) as (_there, wanted):
+        wanted.collections = ["Limelight"]
+    scene = bpy.context.scene
+    wanted.collections[0].override_hierarchy_create(scene, bpy.context.view_layer, do_fully_editable=True)
+    return scene
+
+
+def test_an_override_is_another_files_for_it_forgets_what_it_is_given(scene, tmp_path):
+    catcher.add_shadow_catcher(scene, lit(scene, "Set"))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "set.blend"))
+    scene = overridden(tmp_path / "set.blend")
+    theirs = list(scene.objects)
+    assert len(theirs) == 2 and all(thing.override_library for thing in theirs) and probes.probes(scene) == []
+    probe = probes.add_probe(scene, (0, 0, 1), 0.1)
+    assert probes.probes(scene) == [probe] and catcher.add_shadow_catcher(scene, probe) not in theirs
+
+
+def test_an_overridden_head_keeps_shape_and_maps(scene, write_head, tmp_path):
+    portrait = bpy.data.images.new("Ada.png", 60, 80)
+    portrait.pack()
+    head.build(scene, write_head(tmp_path / "head"), portrait, 0, {})
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "set.blend"))
+    scene = overridden(tmp_path / "set.blend")
+    (theirs,) = (thing for thing in scene.objects if heads.is_head(thing))
+    shown = theirs.data.materials[0].node_tree.nodes["diffuse albedo"].image
+    made = head.build(scene, tmp_path / "head", theirs.limelight.head.picture, 0, {})
+    assert made != theirs and heads.heads(scene) == [made]
+    assert theirs.data.materials[0].node_tree.nodes["diffuse albedo"].image == shown
 
 
 def test_a_linked_camera_is_refused_with_the_way_out(linked, tmp_path):
