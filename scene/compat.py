@@ -61,8 +61,15 @@ def compositor(scene: bpy.types.Scene, name: str, mark: str) -> tuple[bpy.types.
         output = tree.nodes.new("CompositorNodeComposite")
         # Of several outputs the active one is rendered.
         tree.nodes.active = output
-    scene.render.use_compositing = True
+    switch_on_compositor(scene)
     return tree, output
+
+
+def switch_on_compositor(scene: bpy.types.Scene) -> None:
+    """Let renders go through the scene's compositor; since 5.0 nodes have no switch of their own."""
+    scene.render.use_compositing = True
+    if not hasattr(scene, "compositing_node_group"):
+        scene.use_nodes = True
 
 
 def _node_group(scene: bpy.types.Scene, name: str) -> bpy.types.NodeTree:

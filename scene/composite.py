@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from . import compat, frames, own, problems
+from . import compat, frames, own, problems, visible
 
 NAME = "Limelight composite"
 
@@ -31,7 +31,7 @@ def setup_composite(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     tree = _made_before(scene)
     if tree is None:
         return _build(scene, plate)
-    scene.render.use_compositing = True
+    compat.switch_on_compositor(scene)
     for photo in (node for node in tree.nodes if node.type == "IMAGE" and own.NODE in node):
         photo.image = plate  # type: ignore[attr-defined]
         frames.count(scene, plate, photo)
@@ -67,7 +67,7 @@ def _build(scene: bpy.types.Scene, plate: bpy.types.Image) -> bpy.types.NodeTree
     fit = tree.nodes.new("CompositorNodeScale")
     _fit_to_render(fit)
     render = tree.nodes.new("CompositorNodeRLayers")
-    render.scene = scene
+    render.scene, render.layer = scene, _shown(scene).name
     over = tree.nodes.new("CompositorNodeAlphaOver")
     # Of a picture with layers the finished one.
     shown = next((s for s in map(photo.outputs.get, ("Image", "Combined")) if s is not None), photo.outputs[0])
@@ -82,6 +82,12 @@ def _build(scene: bpy.types.Scene, plate: bpy.types.Image) -> bpy.types.NodeTree
     for node in (photo, fit, over, output, render):
         node[own.NODE] = True
     return tree
+
+
+def _shown(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
+    """The view layer that the artist looks at, or where that is not rendered, the first that is."""
+    layer = visible.layer(scene)
+    return layer if layer.use else next((other for other in scene.view_layers if other.use), layer)
 
 
 def _fit_to_render(scale: Any) -> None:

@@ -390,6 +390,20 @@ def test_what_the_artist_composited_stays(scene):
     assert sum(n.type == "R_LAYERS" and own.NODE in n for n in compat.compositor_nodes(scene)) == 1
 
 
+def test_the_composite_shows_the_layer_that_is_looked_at_and_is_switched_on_again(scene):
+    first, second = scene.view_layers[0], scene.view_layers.new("Second")
+    scene.limelight.plate = bpy.data.images.new("photo", 8, 8)
+    first.use = False
+    tree = composite.setup_composite(scene)
+    (render,) = (node for node in tree.nodes if node.type == "R_LAYERS")
+    assert render.layer == second.name
+    nodes = [] if hasattr(scene, "compositing_node_group") else [(scene, "use_nodes")]
+    for owner, switch in (switches := [(scene.render, "use_compositing"), *nodes]):
+        setattr(owner, switch, False)
+    composite.setup_composite(scene)
+    assert all(getattr(owner, switch) for owner, switch in switches)
+
+
 def test_what_the_artist_did_with_the_composite_stays(scene):
     scene.limelight.plate = bpy.data.images.new("photo", 8, 8)
     tree = composite.setup_composite(scene)
