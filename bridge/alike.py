@@ -7,8 +7,7 @@ import math
 import os
 from typing import Any
 
-#: Settings that are files.
-_FILES = ("image", "depth", "source", "reference", "mirror", "diffuse", "scene", "start", "mesh")
+from .messages import PATHS
 
 
 def alike(one: Any, other: Any) -> bool:
@@ -29,7 +28,7 @@ def relocated(then: Any, now: dict[str, Any]) -> Any:
     """
     if not isinstance(then, dict):
         return then
-    same = [name for name in _FILES if (seen := _seen(then, name)) is not None and seen == _seen(now, name)]
+    same = [name for name in PATHS if (seen := _seen(then, name)) is not None and seen == _seen(now, name)]
     return {**then, **{name: now[name] for name in same}, "out": now["out"]}
 
 

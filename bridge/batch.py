@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .alike import alike, relocated
-from .joblist import GOOD, PATHS, SHOTS, Entry, JobList, Writer
+from .joblist import GOOD, Entry, JobList, Writer
 from .jobs import Job
-from .messages import NOTE, preview_of
+from .messages import NOTE, PATHS, SHOTS, preview_of
 
 #: Errors that may not come again: the process died, memory or disk ran short, something unforeseen.
 PASSING = ("died", "memory", "disk", "failed")

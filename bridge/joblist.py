@@ -3,7 +3,7 @@
 
 ``NAME.jobs`` is text, one JSON object a line. The first line is ``{"limelight_jobs": 1}``, every other one a job as on
 the wire: ``{"id": "street", "kind": "light", "params": {"images": ["street.jpg"], "probes": [{"u": 0.5, "v": 0.6}],
-"out": "light/street"}}``; ``id`` is a name, unique in the list. Relative paths (:data:`PATHS`) start at the list's
+"out": "light/street"}}``; ``id`` is a name, unique in the list. Relative paths (``messages.PATHS``) start at the list's
 folder. A job may have ``"after": ["other", …]``: it waits until those are done. Jobs are only ever appended.
 
 What became of them stands beside it in the folder ``NAME.jobs.states``: a file for each process that works on the list,
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .holding import hold
+from .messages import PATHS
 
 FORMAT = 1
 SUFFIX = ".jobs"
@@ -35,13 +36,6 @@ SUFFIX = ".jobs"
 STATES = ("queued", "running", "done", "failed", "cancelled", "skipped")
 #: States after which a job needs no more work.
 GOOD = ("done", "skipped")
-#: The parameters that are FILE@EV.
-SHOTS = ("mirror", "diffuse")
-#: The parameters that are paths.
-PATHS = (
-    *("image", "images", "out", "depth", "source", "reference", "ratio", "file", "scene", "start", "track", "env"),
-    *("mesh", "cameras", "head", *SHOTS),
-)
 #: A writer touches its lock this often, in seconds; one that did not for far longer is gone, whatever its disk says.
 BEAT, GONE = 5.0, 120.0
 _HEADER = "limelight_jobs"

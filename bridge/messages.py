@@ -19,6 +19,13 @@ LONGEST_LINE = 8 * 1024 * 1024
 #: Under this name a depth map, a map fitted to balls and a relit picture's preview tell what they were made with: JSON
 #: as an attribute of the EXR or a text of the PNG.
 NOTE = "limelight"
+#: The parameters of jobs that are FILE@EV.
+SHOTS = ("mirror", "diffuse")
+#: The parameters of jobs that are paths.
+PATHS = (
+    *("image", "images", "out", "depth", "source", "reference", "ratio", "file", "scene", "start", "track", "env"),
+    *("mesh", "cameras", "head", *SHOTS),
+)
 
 
 def preview_of(relit: Path) -> Path:

@@ -16,7 +16,8 @@ from limelight.backend import kinds as engine_kinds
 from limelight.backend.errors import BadInput
 from limelight.backend.limo.report import SilentReport
 from limelight.bridge.batch import is_there
-from limelight.bridge.joblist import PATHS, JobList
+from limelight.bridge.joblist import JobList
+from limelight.bridge.messages import PATHS
 from PIL import Image
 
 
