@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import BadInput
 
 Kinds = Mapping[str, Callable[[Any], Any]]
 Job = TypeVar("Job")
+#: Fields of jobs that change nothing of what comes out.
+_ASIDE = ("device", "overwrite")
 
 
 def given(params: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
@@ -39,3 +42,9 @@ def read_job(job: type[Job], params: Mapping[str, Any], kinds: Kinds, needed: Se
         return job(**{name: kinds.get(name, str)(value) for name, value in values.items()})
     except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"The request is malformed ({error}).", "Give paths as text and numbers as such.") from error
+
+
+def settings_of(job: Any) -> dict[str, Any]:
+    """What decides a job's result, as JSON holds it, and its place; all paths whole."""
+    told = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in vars(job).items()}
+    return {name: value for name, value in told.items() if name not in _ASIDE}

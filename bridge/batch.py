@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from .alike import alike, relocated
 from .joblist import GOOD, Entry, JobList, Writer
 from .jobs import Job
-from .messages import NOTE, PATHS, SHOTS, preview_of
+from .messages import NOTE, PATHS, SHOTS, note_of, preview_of
 
 #: Errors that may not come again: the process died, memory or disk ran short, something unforeseen.
 PASSING = ("died", "memory", "disk", "failed")
@@ -39,7 +39,16 @@ USUAL_RELIT: dict[str, Any] = {
 #: The same of a depth map, besides its picture, and of a map fitted to pictures of balls, besides those.
 USUAL_DEPTH: dict[str, Any] = {"fov_deg": None, "model": "embedded"}
 USUAL_FIT: dict[str, Any] = {"height": 256, "circle": None, "fov_deg": None, "albedo": 1.0, "reflectance": 1.0}
-_NOTED = {"relight": USUAL_RELIT, "depth": USUAL_DEPTH, "fit": USUAL_FIT}
+#: The same of what is learnt of photos or made of splats, besides their files.
+_LEARNT: dict[str, Any] = {"iterations": None, "size": None, "tone": "aces", "seed": 0}
+USUAL_SPLATS: dict[str, dict[str, Any]] = {
+    "splat_train": {**_LEARNT, "gaussians": None, "start": None, "variant": "full"},
+    "splat_texture": {**_LEARNT, "texels": 1024},
+    "splat_mesh": {"cells": 128, "views": 48, "cameras": None, "least_part": 0.01, "axes": "turn"},
+}
+_NOTED = {"relight": USUAL_RELIT, "depth": USUAL_DEPTH, "fit": USUAL_FIT, **USUAL_SPLATS}
+#: The last file of a result that is a folder.
+_LAST = {"splat_texture": "mesh.glb"}
 #: A note in a PNG or an EXR, up to its text.
 _NOTE = re.compile(NOTE.encode() + rb"(?:\0|\0string\0.{4})(?={)", re.DOTALL)
 #: What of a result the list keeps, besides numbers of the first probe.
@@ -251,8 +260,9 @@ def is_there(kind: str, params: dict[str, Any]) -> bool:
     if out is None:
         return False
     try:
-        if not out.is_dir():
-            whole = out.is_file() and out.stat().st_mtime >= _newest(params)
+        made = out / _LAST.get(kind, "")
+        if not made.is_dir():
+            whole = made.is_file() and made.stat().st_mtime >= _newest(params)
             return whole and (kind not in _NOTED or _same_noted(kind, params, out))
         result = json.loads((out / "result.json").read_text(encoding="utf-8"))
         # A sequence keeps the frames that are there by itself, and knows which.
@@ -285,18 +295,26 @@ def _same_light(params: dict[str, Any], settings: dict[str, Any]) -> bool:
 
 
 def _same_noted(kind: str, params: dict[str, Any], out: Path) -> bool:
-    """Whether the file ``out`` is what ``params`` ask for, by the note in it, or in a relit picture's preview."""
+    """Whether the result ``out`` is what ``params`` ask for, by its note."""
     asked = {name: usual if params.get(name) is None else params[name] for name, usual in _NOTED[kind].items()}
-    files = [name for name in ("image", "source", "reference", "out") if name in params]
+    files = [name for name in PATHS if params.get(name) is not None and name not in ("ratio", *SHOTS)]
     asked |= {name: str(Path(params[name]).resolve()) for name in files}
     asked |= {name: [_shot(text) for text in params.get(name) or []] for name in SHOTS if kind == "fit"}
+    told = relocated(_noted(kind, out), asked)
+    return alike(asked, told) and (not params.get("ratio") or Path(params["ratio"]).is_file())
+
+
+def _noted(kind: str, out: Path) -> Any:
+    """What the note of a result says: beside it, in it, or in a relit picture's preview; None without one."""
+    if kind in USUAL_SPLATS:
+        return json.loads(note_of(out).read_text(encoding="utf-8"))
     with (preview_of(out) if kind == "relight" else out).open("rb") as file:
         start = file.read(1 << 16)
     found = _NOTE.search(start)
     if found is None:
-        return False  # of an earlier version
+        return None  # of an earlier version
     told, _ = json.JSONDecoder().raw_decode(start[found.end() :].decode("ascii", "replace"))
-    return alike(asked, relocated(told, asked)) and (not params.get("ratio") or Path(params["ratio"]).is_file())
+    return told
 
 
 def _shot(text: str) -> tuple[str, float]:

@@ -33,6 +33,11 @@ def preview_of(relit: Path) -> Path:
     return relit.with_name(f"{relit.stem if relit.suffix.lower() == '.png' else relit.name}_preview.png")
 
 
+def note_of(made: Path) -> Path:
+    """Where it stands what splats, a mesh for them or textures were made with, as JSON: written when they are whole."""
+    return made.with_name(f"{made.name}.made.json")
+
+
 class MessageError(ValueError):
     """A line that is not a message of this version; the text says why."""
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,12 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from ...bridge.messages import note_of
 from ..devices import pick_device
 from ..errors import BadInput
 from ..limo.report import Report
 from ..optics.exposure import srgb_oetf
-from ..requests import read_job
+from ..requests import read_job, settings_of
 from . import mesh_files, viewpoints
 from .cloud import Splats
 from .files import formats
@@ -93,7 +95,9 @@ def run_mesh(job: MeshJob, report: Report) -> dict[str, Any]:
         about = turn.T.astype(np.float32)
         placed = Surface(found.points @ about, found.normals @ about, found.faces, found.closed)
         notes.append("Turned about x, as that kind of file has it.")
+    note_of(job.out).unlink(missing_ok=True)
     mesh_files.write(job.out, placed.points, placed.normals, placed.faces, colours)
+    note_of(job.out).write_text(json.dumps(settings_of(job)), encoding="utf-8")
     low, high = placed.points.min(0), placed.points.max(0)
     return {
         "out": str(job.out),

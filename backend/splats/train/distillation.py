@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,15 +11,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ....bridge.alike import relocated
+from ....bridge.messages import note_of
 from ...errors import BadInput
-from ...requests import Kinds
+from ...requests import Kinds, settings_of
 from ..shading.physical import TONES
 from . import checkpoint
 
 #: What the fields are that are no text.
 KINDS: Kinds = {"scene": Path, "out": Path, "iterations": int, "size": int, "seed": int, "overwrite": bool}
-#: Fields that change nothing of what is learnt.
-_ASIDE = ("device", "overwrite")
 
 
 def work_folder(out: Path) -> Path:
@@ -58,8 +58,7 @@ class Distillation:
 
     def header(self, numbers: Mapping[str, int]) -> dict[str, Any]:
         """What a run that goes on must have in common with the one before: what decides the result, and its place."""
-        told = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in vars(self).items()}
-        return {name: value for name, value in (told | dict(numbers)).items() if name not in _ASIDE}
+        return settings_of(self) | dict(numbers)
 
     def unfinished(self, result: Path, header: Mapping[str, Any]) -> Path | None:
         """The checkpoint to go on from, if there is one. Refuses a ``result`` that is there, and other settings."""
@@ -85,8 +84,9 @@ class Distillation:
         return work_folder(self.out)
 
     def make_folder(self) -> None:
-        """Have the folder beside the result, empty to start again."""
+        """Have the folder beside the result, empty to start again, and no note of a result before."""
         try:
+            note_of(self.out).unlink(missing_ok=True)
             if self.overwrite and self.folder.exists():
                 shutil.rmtree(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -95,5 +95,6 @@ class Distillation:
             raise BadInput(text, "Choose another place.") from error
 
     def finish(self) -> None:
-        """Drop the checkpoint, which may be large: the result is there."""
+        """Note what the result, which is whole, was made with, and drop the checkpoint, which may be large."""
+        note_of(self.out).write_text(json.dumps(settings_of(self)), encoding="utf-8")
         (self.folder / checkpoint.NAME).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ import pytest
 from limelight.backend import kinds as engine_kinds
 from limelight.backend.errors import BadInput
 from limelight.backend.limo.report import SilentReport
-from limelight.bridge.batch import is_there
+from limelight.bridge.batch import USUAL_SPLATS, is_there
 from limelight.bridge.joblist import JobList
 from limelight.bridge.messages import PATHS
 from PIL import Image
@@ -41,6 +41,13 @@ def test_whatever_is_a_path_to_a_job_is_one_to_a_list() -> None:
         if "Path" in str(field.type)
     }
     assert paths <= set(PATHS)
+
+
+@pytest.mark.parametrize("kind", USUAL_SPLATS)
+def test_lists_know_what_jobs_of_splats_are_unless_asked_otherwise(kind: str) -> None:
+    fields = dataclasses.fields(engine_kinds._found(engine_kinds._JOBS[kind][0]))
+    usual = {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
+    assert usual == {**USUAL_SPLATS[kind], "device": "auto", "overwrite": False}
 
 
 def test_pictures_of_balls_and_models_go_with_the_folder_of_a_list(tmp_path: Path, monkeypatch) -> None:

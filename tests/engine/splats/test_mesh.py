@@ -15,6 +15,7 @@ from limelight.backend.optics.exposure import srgb_oetf
 from limelight.backend.splats import cloud, mesh, viewpoints
 from limelight.backend.splats.files import formats
 from limelight.backend.splats.fusion import Surface
+from limelight.bridge.batch import is_there
 from limelight.tests.engine.splats.scenes import ball, write_scene
 
 CELLS = 32
@@ -132,3 +133,5 @@ def test_the_command_takes_a_scenes_cameras(tmp_path: Path) -> None:
     params = {"file": str(tmp_path / "s.ply"), "out": str(tmp_path / "m.ply"), "cells": 24, "cameras": str(scene)}
     answer = mesh.run_mesh(mesh.MeshJob.from_params({**params, "device": "cpu"}), SilentReport())
     assert answer["faces"] > 500 and (tmp_path / "m.ply").is_file()
+    assert is_there("splat_mesh", params) and not is_there("splat_mesh", {**params, "cameras": None})
+    assert not is_there("splat_mesh", {**params, "cells": 32})

@@ -31,6 +31,7 @@ from limelight.backend.splats.train.job import TrainJob, run_train
 from limelight.backend.splats.train.learnt import GAUSSIANS, START, Learnt, raw
 from limelight.backend.splats.train.stages import STAGES, VARIANTS, Schedule
 from limelight.backend.splats.train.start import first_gaussians
+from limelight.bridge.batch import is_there
 from limelight.tests.engine.splats.scenes import Stopping, ball, look_at, sky, write_scene
 
 SETTINGS = {"iterations": 100, "gaussians": 400, "size": 40, "tone": "srgb", "device": "cpu"}
@@ -128,6 +129,13 @@ def test_other_settings_and_results_that_are_there_are_refused(scene: Path, trai
         run_train(job(scene, tmp_path / "c.ply"), Stopping(2))
     with pytest.raises(BadInput, match="was made with iterations 100, not 90"):
         run_train(job(scene, tmp_path / "c.ply", iterations=90), SilentReport())
+
+
+def test_a_list_passes_over_splats_that_were_learnt_alike(scene: Path, trained: Path) -> None:
+    asked = {"scene": str(scene), "out": str(trained), **SETTINGS}
+    assert is_there("splat_train", asked) and is_there("splat_train", {**asked, "seed": None, "overwrite": True})
+    for change in ({"iterations": 90}, {"size": None}, {"scene": str(scene.parent)}, {"start": str(trained)}):
+        assert not is_there("splat_train", {**asked, **change}), change
 
 
 def test_a_broken_run_goes_on_from_another_folder_and_where_the_project_was_moved_to(tmp_path: Path, monkeypatch):
