@@ -95,6 +95,7 @@ class LIMELIGHT_OT_train_splats(RunOperator):
         return TrainRun(context, source, self.again)
 
     def problems(self, context: Context):
+        from ..bridge.messages import note_of
         from ..scene import compat
 
         source = source_of(context.scene)
@@ -105,7 +106,7 @@ class LIMELIGHT_OT_train_splats(RunOperator):
             found.append("There are no pictures yet: capture an object, or choose a folder with cameras")
         elif not source.exists():
             found.append(f"The folder “{source.name}” is gone: choose another")
-        elif result_file(source).exists() and not self.again:
+        elif result_file(source).exists() and note_of(result_file(source)).exists() and not self.again:
             found.append(f"“{result_file(source).name}” is there already: import it, or train from the start")
         return [*engine_session.told(context, []), *found]
 

@@ -61,13 +61,13 @@ class Distillation:
         return settings_of(self) | dict(numbers)
 
     def unfinished(self, result: Path, header: Mapping[str, Any]) -> Path | None:
-        """The checkpoint to go on from, if there is one. Refuses a ``result`` that is there, and other settings."""
+        """The checkpoint to go on from, if there is one. Refuses a ``result`` that is done with, and other settings."""
         if self.overwrite:
             return None
-        if result.exists():
-            raise BadInput(f"{result} is there already.", "Name another place, or add --overwrite.")
         saved = self.folder / checkpoint.NAME
         if not saved.exists():
+            if result.exists():
+                raise BadInput(f"{result} is there already.", "Name another place, or add --overwrite.")
             return None
         told = relocated(checkpoint.header(saved), dict(header))
         for name, value in header.items():

@@ -112,6 +112,7 @@ def make_head(params):
 def read_splats(params):
     """Give the prepared plain PLY, as if it had y up."""
     shutil.copy(ROOT / "answer" / "splats.ply", params["out"])
+    Path(f"{params['out']}.made.json").write_text(json.dumps(params))
     return {"out": params["out"], "count": 3, "y_up": True, "notes": ["Two things were left out."]}
 
 
@@ -119,6 +120,7 @@ def train_splats(params):
     """Give the prepared plain PLY as what was learnt."""
     (ROOT / "asked.json").write_text(json.dumps(params))
     shutil.copy(ROOT / "answer" / "splats.ply", params["out"])
+    Path(f"{params['out']}.made.json").write_text(json.dumps(params))
     return {"out": params["out"], "gaussians": 3, "psnr": {"radiance": 24.1, "joint": 31.5}, "notes": []}
 
 

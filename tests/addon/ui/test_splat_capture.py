@@ -119,6 +119,9 @@ def test_training_asks_the_engine_and_brings_the_splats_in(photos, scene):
         bpy.ops.limelight.train_splats()
     assert bpy.ops.limelight.train_splats(again=True) == {"FINISHED"}
     assert json.loads((preferences.ROOT / "asked.json").read_text())["overwrite"]
+    # Killed before it was noted, a training is still to be finished.
+    (photos / "splats.ply.made.json").unlink()
+    assert bpy.ops.limelight.train_splats() == {"FINISHED"}
 
 
 def test_training_shows_psnr_and_pictures_and_can_be_stopped(photos, engine, scene):

@@ -138,6 +138,22 @@ def test_a_list_passes_over_splats_that_were_learnt_alike(scene: Path, trained: 
         assert not is_there("splat_train", {**asked, **change}), change
 
 
+def test_a_run_that_was_killed_before_all_was_written_is_finished(scene: Path, tmp_path: Path, monkeypatch) -> None:
+    asked, whole = job(scene, tmp_path / "b.ply", iterations=40), TrainJob.finish
+
+    def killed(job: TrainJob) -> None:
+        monkeypatch.setattr(TrainJob, "finish", whole)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainJob, "finish", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run_train(asked, SilentReport())
+    assert asked.out.is_file() and not is_there("splat_train", {"scene": str(scene), "out": str(asked.out)})
+    assert run_train(asked, SilentReport())["resumed_at"] == 40
+    with pytest.raises(BadInput, match="is there already"):
+        run_train(asked, SilentReport())
+
+
 def test_a_broken_run_goes_on_from_another_folder_and_where_the_project_was_moved_to(tmp_path: Path, monkeypatch):
     def at(project: Path | str) -> TrainJob:
         return TrainJob(Path(project) / "capture", Path(project) / "out.ply")
