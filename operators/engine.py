@@ -82,18 +82,20 @@ class _SteppedOperator(_Mixin):
         return self._end(context, self._work)
 
     def cancel(self, context: Context):
-        """Blender calls this when it ends the operator itself, for example on quitting."""
-        self._work.cancel()
+        """Blender calls this when it ends the operator itself: when it quits or loads a file; then the work goes on."""
         context.window_manager.event_timer_remove(self._timer)
+        if engine_work.interrupt(self.bl_idname, self._work):
+            return
+        self._work.cancel()
         self._tell(context, "Cancelled", failed=True)
 
     def _start(self, context: Context):
-        interface = state.get(context)
-        if interface.setup_running:
+        interface, work = state.get(context), engine_work.take(self.bl_idname)
+        if work is None and interface.setup_running:
             self.report({"ERROR"}, "The engine is being set up or verified already: wait for it to end")
             return None
         try:
-            work = self.begin(context)
+            work = work or self.begin(context)
         except (OSError, RuntimeError, ValueError) as error:
             self._tell(context, str(error), failed=True)
             self.report({"ERROR"}, str(error))

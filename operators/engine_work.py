@@ -11,7 +11,51 @@ import bpy
 if TYPE_CHECKING:
     from ..preferences import LimelightPreferences
 
+#: Whether Blender loads a file, which ends all operators; and their work that goes on after it, by operator.
+_loading = False
+_interrupted: dict[str, Any] = {}
+
 NO_PYTHON = "No Python 3.11 or newer was found: install one from python.org, or choose its file"
+
+
+def before_load() -> None:
+    """From now on Blender loads a file."""
+    global _loading
+    _loading = True
+
+
+def interrupt(operator: str, work: Any) -> bool:
+    """Keep the work of an operator that Blender ends if that is for a file's sake; whether it is kept."""
+    if _loading:
+        _interrupted[operator] = work
+    return _loading
+
+
+def take(operator: str) -> Any:
+    """The work that an operator goes on with, None if it begins anew."""
+    return _interrupted.pop(operator, None)
+
+
+def after_load() -> None:
+    """Go on with what the file that is loaded now interrupted."""
+    global _loading
+    _loading = False
+    if _interrupted:
+        bpy.app.timers.register(_resume, first_interval=0.0, persistent=True)
+
+
+def _resume() -> None:
+    for name in list(_interrupted):
+        group, operator = name.lower().split("_ot_")
+        # A timer has no window.
+        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+            getattr(getattr(bpy.ops, group), operator)("INVOKE_DEFAULT")
+
+
+def forget() -> None:
+    """End what was interrupted and did not go on yet."""
+    while _interrupted:
+        _interrupted.popitem()[1].cancel()
 
 
 class Doctor:

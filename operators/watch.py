@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import engine_session, relight_undo, save_as, shot_list, state
+from . import engine_session, engine_work, relight_undo, save_as, shot_list, state
 
 # Long enough to gather a drag's many updates into few checks, short enough to feel immediate.
 _DELAY = 0.2
@@ -124,12 +124,14 @@ def _on_frame(scene: bpy.types.Scene, *_args: object) -> None:
 def _on_load(*_args: object) -> None:
     # A watcher that outlives its file would write into freed data (a known crash of other add-ons).
     engine_session.abandon()
+    engine_work.before_load()
 
 
 @persistent
 def _on_loaded(*_args: object) -> None:
     # Where a file is loaded into the windows that are there, they would go on showing the estimate that ended.
     bpy.context.window_manager.limelight.running = False
+    engine_work.after_load()
     schedule()
 
 
@@ -145,6 +147,7 @@ _HANDLERS = (
     ("redo_post", _on_undo),
     ("redo_post", _on_change),
     ("load_post", _on_loaded),
+    ("load_post_fail", _on_loaded),
     ("animation_playback_post", _on_change),
     ("frame_change_post", _on_frame),
     ("load_pre", _on_load),
@@ -168,5 +171,6 @@ def unregister() -> None:
     for name, function in reversed(_HANDLERS):
         if hasattr(bpy.app.handlers, name):
             getattr(bpy.app.handlers, name).remove(function)
+    engine_work.forget()
     if bpy.app.timers.is_registered(_refresh_soon):
         bpy.app.timers.unregister(_refresh_soon)

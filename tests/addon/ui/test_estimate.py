@@ -15,7 +15,7 @@ import pytest
 from limelight import preferences
 from limelight.bridge import setup
 from limelight.operators import engine as engine_operators
-from limelight.operators import engine_run, engine_session, estimate, run_operator, state
+from limelight.operators import engine_run, engine_session, engine_work, estimate, run_operator, state, watch
 from limelight.operators.estimate_run import EstimateRun
 from limelight.scene import capture, renderer, results
 
@@ -370,6 +370,19 @@ def test_setting_up_and_removing_an_engine(scene, monkeypatch, tmp_path):
         assert (folder / "work.blend").is_file()
     finally:
         stored.environment = stored.chosen_python = ""
+
+
+def test_a_set_up_goes_on_when_another_file_is_opened(scene):
+    ended = []
+    work = SimpleNamespace(over=True, error="", fraction=0.5, stage="Downloading", cancel=lambda: ended.append(work))
+    operator = SimpleNamespace(bl_idname="LIMELIGHT_OT_setup_engine", _work=work, _timer=None)
+    manager = SimpleNamespace(event_timer_remove=lambda timer: None)
+    watch._on_load()
+    engine_operators._SteppedOperator.cancel(operator, SimpleNamespace(window_manager=manager))
+    watch._on_loaded()
+    assert bpy.app.timers.is_registered(engine_work._resume)
+    engine_work._resume()
+    assert not ended and "is set up" in state.get(bpy.context).setup_message
 
 
 def test_the_engine_is_shared_and_ends_with_the_session(engine, scene):
