@@ -168,6 +168,12 @@ def write(splats: Splats, file: BinaryIO, notes: Notes) -> None:
 
 def _encoded(splats: Splats, fraction: int, notes: Notes) -> list[bytes]:
     fixed = np.round(splats.means.astype(np.float64) * (1 << fraction))
+    step, size = 0.5**fraction, float(np.median(splats.scales))
+    if np.abs(fixed).max() >= 1 << 23 or step > size:
+        notes.add(
+            f"As coordinates reach {np.abs(splats.means).max():.2g}, .spz holds places to {step:g} units at best, and "
+            f"Gaussians measure {size:.2g}: move the cloud to the origin, or delete what is far from it, first."
+        )
     fixed = np.clip(fixed, -(1 << 23), (1 << 23) - 1).astype("<i4")
     positions = np.ascontiguousarray(fixed).view(np.uint8).reshape(-1, 4)[:, :3]
     rows = [

@@ -122,6 +122,13 @@ def test_spz_has_as_many_bits_behind_the_point_as_fit() -> None:
     assert np.abs(read.means - wide.means).max() < 1e-3 * 2
 
 
+@pytest.mark.parametrize(("metres", "told"), [(1e3, 0), (4e6, 1), (1e8, 1)])
+def test_places_that_spz_cannot_hold_are_said(metres: float, told: int, tmp_path: Path) -> None:
+    far = cloud(20, 0)
+    far.means[:, 1] += metres
+    assert sum("move the cloud" in note for note in formats.write(far, tmp_path / "a.spz")) == told
+
+
 @pytest.mark.parametrize("degree", range(3))
 @pytest.mark.parametrize("level", range(3))
 def test_ksplat_is_read(level: int, degree: int) -> None:
