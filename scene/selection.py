@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Selecting what was just made."""
+"""Where the artist works: the collection that takes what is made, and what is selected then."""
 
 from __future__ import annotations
 
 import bpy
+
+from . import own
+
+
+def collection(context: bpy.types.Context) -> bpy.types.Collection:
+    """The active collection, or the scene's where that is another file's, which takes no objects."""
+    active = context.collection
+    return active if active is not None and own.is_local(active) else context.scene.collection
 
 
 def select_alone(context: bpy.types.Context, thing: bpy.types.Object) -> None:

@@ -46,7 +46,7 @@ def add_crop_box(context: bpy.types.Context, thing: bpy.types.Object) -> bpy.typ
     low, high = np.quantile(points.reshape(-1, 3), [0.01, 0.99], axis=0)
     box = bpy.data.objects.new(f"{thing.name} crop", None)
     box.empty_display_type = "CUBE"
-    (context.collection or context.scene.collection).objects.link(box)
+    selection.collection(context).objects.link(box)
     half = np.maximum((high - low) / 2, 1e-3)
     box.matrix_world = thing.matrix_world @ Matrix.LocRotScale(Vector((low + high) / 2), None, Vector(half))
     splat_drawing.set_input(thing, "Crop Box", box)
@@ -75,5 +75,5 @@ def _with_nodes(context: bpy.types.Context, cloud: splat_file.Cloud, name: str) 
     thing = bpy.data.objects.new(name, mesh)
     modifier = thing.modifiers.new(splat_nodes.NAME, "NODES")
     modifier.node_group = splat_nodes.group(cloud.harmonics.shape[1])
-    (context.collection or context.scene.collection).objects.link(thing)
+    selection.collection(context).objects.link(thing)
     return thing

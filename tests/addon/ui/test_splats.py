@@ -100,6 +100,20 @@ def test_a_click_adds_a_crop_box(scan):
     assert not bpy.ops.limelight.crop_splats.poll()
 
 
+def test_where_the_active_collection_is_linked_splats_come_in_beside_it(scan, scene, tmp_path):
+    scene.collection.children.link(bpy.data.collections.new("Set"))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "set.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "set.blend"), link=True) as (_there, wanted):
+        wanted.collections = ["Set"]
+    scene, layer = bpy.context.scene, bpy.context.view_layer
+    scene.collection.children.link(wanted.collections[0])
+    layer.active_layer_collection = layer.layer_collection.children["Set"]
+    bpy.ops.limelight.import_splats(filepath=str(scan))
+    bpy.ops.limelight.crop_splats()
+    assert len(scene.collection.objects) == 2
+
+
 def test_the_import_menu_has_an_entry(scene):
     assert hasattr(bpy.types.TOPBAR_MT_file_import, "draw")
     if hasattr(bpy.types, "FileHandler"):
