@@ -6,6 +6,7 @@ A folder as NeRF's Blender scenes are: transforms_train.json, transforms_test.js
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -34,9 +35,11 @@ _TURN = math.pi * (3 - math.sqrt(5))
 
 @dataclass(frozen=True)
 class Plan:
-    """``objects`` by name; ``train`` and ``test``: cameras to world, four rows each; ``size`` in pixels."""
+    """``objects`` by name, and what stands for their ``shapes``, see :func:`shapes`; ``train`` and ``test``: cameras to
+    world, four rows each; ``size`` in pixels."""
 
     objects: list[str]
+    shapes: list[str]
     train: list[list[list[float]]]
     test: list[list[list[float]]]
     reach: float
@@ -61,13 +64,8 @@ def ball(context: bpy.types.Context, things: list[bpy.types.Object]) -> tuple[Ve
 
     Raises ``ValueError`` if there is none.
     """
-    wanted, corners = set(things), []
-    for instance in context.evaluated_depsgraph_get().object_instances:
-        source = instance.parent if instance.is_instance else instance.object
-        shown = instance.object
-        if source is None or shown is None or source.original not in wanted or shown.type not in _KINDS:
-            continue
-        box = _outline(shown)
+    corners = []
+    for _thing, box, instance in _surfaces(context, things):
         if len(box) and np.ptp(box, axis=0).max() > 0:
             matrix = np.array(instance.matrix_world)
             corners.append(box @ matrix[:3, :3].T + matrix[:3, 3])
@@ -81,12 +79,39 @@ def ball(context: bpy.types.Context, things: list[bpy.types.Object]) -> tuple[Ve
     return Vector(middle), radius
 
 
+def shapes(context: bpy.types.Context, things: list[bpy.types.Object]) -> list[str]:
+    """What stands for each object's geometry, wherever that is: another after an edit; empty where nothing shows."""
+    found: dict[bpy.types.Object, Any] = {}
+    for thing, box, instance in _surfaces(context, things):
+        told = found.setdefault(thing, hashlib.sha256())
+        told.update(box.tobytes())
+        if instance.is_instance:
+            told.update(np.array(instance.matrix_world).tobytes())
+    return [found[thing].hexdigest() if thing in found else "" for thing in things]
+
+
+def _surfaces(
+    context: bpy.types.Context, things: list[bpy.types.Object]
+) -> Iterator[tuple[bpy.types.Object, np.ndarray, bpy.types.DepsgraphObjectInstance]]:
+    """Objects with what can be seen of them, modifiers and instances included: points (N, 3) that hold it, in the frame
+    of its instance."""
+    wanted = set(things)
+    for instance in context.evaluated_depsgraph_get().object_instances:
+        source = instance.parent if instance.is_instance else instance.object
+        shown = instance.object
+        if source is not None and shown is not None and source.original in wanted and shown.type in _KINDS:
+            yield source.original, _outline(shown), instance
+
+
 def _outline(shown: bpy.types.Object) -> np.ndarray:
     """(N, 3): points in an evaluated object's own frame that hold all of it."""
     if not isinstance(shown.data, bpy.types.Mesh):
         return np.array(shown.bound_box)
-    points = np.empty(3 * len(shown.data.vertices), np.float32)
-    shown.data.vertices.foreach_get("co", points)
+    # In Edit Mode an object's own data may be empty.
+    mesh = shown.to_mesh()
+    points = np.empty(3 * len(mesh.vertices), np.float32)
+    mesh.vertices.foreach_get("co", points)
+    shown.to_mesh_clear()
     return points.reshape(-1, 3)
 
 
@@ -138,8 +163,11 @@ class Capture:
         things = [thing.find(bpy.data.objects) for thing in self.things]
         if scene is None or any(thing is None for thing in things):
             raise ValueError("an object that is being captured is gone")
-        if any(_moved(thing.matrix_world, pose) for thing, pose in zip(things, self.poses, strict=True)):
-            raise ValueError("the object was moved meanwhile: put it back, and the next capture goes on")
+        moved = any(_moved(thing.matrix_world, pose) for thing, pose in zip(things, self.poses, strict=True))
+        # One that is hidden from the viewport meanwhile is rendered as it was.
+        pairs = zip(shapes(bpy.context, things), self.plan.shapes, strict=True)
+        if moved or any(now and before and now != before for now, before in pairs):
+            raise ValueError("the object was moved or changed meanwhile: undo that, and the next capture goes on")
         path = self.folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part.png")
@@ -180,6 +208,7 @@ def plan(
     middle, radius = ball(context, things)
     return Plan(
         [thing.name for thing in things],
+        shapes(context, things),
         places(middle, radius, views, lowest),
         places(middle, radius, max(2, views // _PER_TEST), lowest, 0.5),
         radius,

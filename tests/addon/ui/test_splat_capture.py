@@ -218,8 +218,34 @@ def test_an_object_that_is_moved_meanwhile_ends_the_capture_which_goes_on_where_
     cube.location.x = 30
     bpy.context.view_layer.update()
     window.tick(lambda: window.run.over)
-    assert "moved meanwhile: put it back" in bpy.context.window_manager.limelight.message
+    assert "moved or changed meanwhile: undo that" in bpy.context.window_manager.limelight.message
     cube.location.x = 0
     bpy.context.view_layer.update()
     assert bpy.ops.limelight.capture_object() == {"FINISHED"} and base_folder(scene, "Cube").is_dir()
     assert not base_folder(scene, "Cube_2").exists()
+
+
+@pytest.mark.parametrize("kind", ["modifier", "shape key", "edit"])
+def test_an_object_that_is_changed_meanwhile_ends_the_capture_too(cube, scene, kind):
+    basis, dent = cube.shape_key_add(name="Basis"), cube.shape_key_add(name="Dent")
+    dent.data[0].co *= 0.5
+    dent.value, cube.active_shape_key_index = 0.0, 0
+    window = Window(LIMELIGHT_OT_capture_object)
+    window.tick(lambda: window.run.fraction >= 0.1)
+    bpy.ops.object.mode_set(mode="EDIT")
+    window.tick(lambda: window.run.fraction >= 0.2)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    cube.hide_set(True)
+    window.tick(lambda: window.run.fraction >= 0.3)
+    cube.hide_set(False)
+    assert not window.run.over
+    if kind == "modifier":
+        cube.modifiers.new("Round", "BEVEL")
+    elif kind == "shape key":
+        dent.value = 1.0
+    else:
+        basis.data[3].co *= 0.5
+        cube.data.update()
+    bpy.context.view_layer.update()
+    window.tick(lambda: window.run.over)
+    assert "moved or changed meanwhile: undo that" in bpy.context.window_manager.limelight.message
