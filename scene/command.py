@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import bpy
 
 from . import camera as cameras
-from . import capture, compat, domes, lamps, paths, probes, problems, results, shot_range, splat_command, world
+from . import capture, compat, domes, frames, lamps, paths, probes, problems, results, shot_range, splat_command, world
 
 if TYPE_CHECKING:
     from ..bridge import Engine, Job
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     light.add_argument("--out", help="folder that keeps the light of a range; default: as the file says")
     light.add_argument("--anew", action="store_true", help="of a range, keep no frame that is there")
     light.add_argument("--keep", action="store_true", help="of a range, keep what was written down")
-    light.add_argument("--render", help="render the frame, or the range, to this path afterwards")
+    light.add_argument("--render", help="render the frame, or the range, to this path afterwards; #### is the frame")
     light.add_argument("--save", help="save the file to this path afterwards")
     light.add_argument("--engine", help="the engine's Python; default: preferences, then LIMELIGHT_ENGINE_PYTHON")
     light.add_argument("--quality", choices=("draft", "normal", "high"))
@@ -74,12 +74,12 @@ def _light(context: bpy.types.Context, options: argparse.Namespace) -> int:
         if job.state != "done":
             return failed(job)
         apply(context.scene, lit, options.apply)
-        if options.render:
-            for frame in shot_range.wanted_frames(context.scene) if options.range else [context.scene.frame_current]:
-                context.scene.frame_set(frame)
-                render_to(context.scene, options.render)
+    # Before the render, for one that fails shall not take the light with it.
     if options.save:
         bpy.ops.wm.save_as_mainfile(filepath=str(paths.of_argument(options.save)), copy=True)
+    if options.render:
+        with _seen_by(context.scene, options.camera):
+            _render(context.scene, options)
     return 0
 
 
@@ -189,14 +189,25 @@ def apply(scene: bpy.types.Scene, lit: list[bpy.types.Object], how: str) -> None
         domes.apply_domes(scene, lit)
 
 
-def render_to(scene: bpy.types.Scene, path: str) -> None:
+def _render(scene: bpy.types.Scene, options: argparse.Namespace) -> None:
+    """Render what was lit to the path that was asked for, which in a folder is the frame's number."""
+    path = paths.of_argument(options.render)
+    if options.render.endswith(("/", os.sep)):
+        path = path / "####"
+    elif options.range and "#" not in path.name:
+        path = path.with_name(f"{path.stem}####{path.suffix}")
+    for frame in shot_range.wanted_frames(scene) if options.range else [scene.frame_current]:
+        scene.frame_set(frame)
+        render_to(scene, path)
+
+
+def render_to(scene: bpy.types.Scene, path: Path) -> None:
     """Render the current frame to a path; its suffix chooses the file format, each # is a digit of the frame."""
-    suffix = Path(path).suffix.lower()
+    suffix = path.suffix.lower()
     with compat.output_kept(scene.render):
         if suffix in _FORMATS:
             compat.set_still_format(scene.render.image_settings, _FORMATS[suffix])
-        scene.render.filepath = path
-        scene.render.filepath = scene.render.frame_path(frame=scene.frame_current)
+        scene.render.filepath = str(frames.numbered(str(path), scene.frame_current))
         bpy.ops.render.render(write_still=True)
 
 

@@ -139,7 +139,7 @@ def test_a_sequence_with_layers_gives_the_finished_picture_of_the_current_frame(
 def composited(scene, frame, folder):
     """The number told by the grey of the picture that is rendered over the photo."""
     scene.frame_set(frame)
-    command.render_to(scene, str(folder / "out_#.png"))
+    command.render_to(scene, folder / "out_#.png")
     image = bpy.data.images.load(str(folder / f"out_{frame}.png"), check_existing=False)
     grey = np.array(image.pixels[:]).reshape(-1, 4)[:, :3].mean()
     bpy.data.images.remove(image)

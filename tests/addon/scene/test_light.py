@@ -323,7 +323,7 @@ def test_one_way_of_lighting_replaces_the_other_and_keeps_the_worlds_look(scene)
 def test_a_render_path_chooses_format_and_frame(scene, tmp_path):
     camera_towards(scene, (0, 1, 0))
     scene.frame_set(7)
-    command.render_to(scene, str(tmp_path / "out_####.exr"))
+    command.render_to(scene, tmp_path / "out_####.exr")
     assert [path.name for path in tmp_path.iterdir()] == ["out_0007.exr"]
 
 

@@ -36,6 +36,17 @@ def test_what_goes_wrong_is_one_line_and_an_exit_code(engine, scene, capfd, tmp_
     assert told.endswith(".") and "Traceback" not in told
 
 
+def test_a_picture_is_written_where_it_was_asked_for_and_one_that_fails_loses_no_light(
+    engine, scene, tmp_path, monkeypatch
+):
+    scene.render.engine, scene.cycles.samples = "CYCLES", 1
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["light", *RENDER, "lit.png"]) == 0
+    assert (tmp_path / "lit.png").is_file()
+    assert command.main(["light", *RENDER, "lit.png/in the way.png", "--save", "lit.blend"]) == 2
+    assert (tmp_path / "lit.blend").is_file()
+
+
 def test_ctrl_c_ends_it_as_cancelled(engine, scene, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
