@@ -12,7 +12,7 @@ from mathutils import Euler, Vector
 from .head_file import HeadFile
 from .head_mesh import EYES, UV_LAYER
 
-#: The custom property that says which eye of its head an object is.
+#: The custom property that says which eye of its head an object is; with its side behind it, the head's that holds it.
 MARK = "limelight_eye"
 _ROUND, _ALONG = 32, 24
 #: How far the eyes turn at the end of the sliders for looking, in radians.
@@ -25,8 +25,8 @@ _LOOKS = (
 
 
 def eyes(head: bpy.types.Object) -> list[bpy.types.Object]:
-    """The eyeballs of a head that are there."""
-    return [child for child in head.children if MARK in child]
+    """The eyeballs of a head that are there; one that was deleted may stay behind, as the head holds it."""
+    return [child for child in head.children if MARK in child and child.users_scene]
 
 
 def fill(thing: bpy.types.Object, head: HeadFile, material: bpy.types.Material) -> None:
@@ -43,6 +43,8 @@ def fill(thing: bpy.types.Object, head: HeadFile, material: bpy.types.Material) 
                 collection.objects.link(eye)
             eye.parent = thing
             _follow(eye, thing, group)
+        # Appended alone to another file, the head takes along what it holds, but not its children.
+        thing[f"{MARK}_{side}"] = eye
         eye.location = head.basis[len(head.basis) - 2 + side]
         eye.rotation_euler = _rest(head, side)
         _look(eye, thing, side)

@@ -68,6 +68,23 @@ def test_the_sliders_stand_where_the_fit_left_them(made, tmp_path):
     assert np.allclose(points_of(made), neutral, atol=2e-6)
 
 
+def test_a_head_appended_alone_brings_its_eyes(made, tmp_path):
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "head.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.wm.append(directory=f"{tmp_path / 'head.blend'}/Object/", filename="Ada head")
+    there = bpy.context.scene.objects["Ada head"]
+    assert sorted(eye[head_eyes.MARK] for eye in head_eyes.eyes(there)) == ["Left eye", "Right eye"]
+    assert all(eye.constraints[0].target == there for eye in head_eyes.eyes(there))
+
+
+def test_an_eye_that_was_deleted_comes_back(scene, made, portrait, tmp_path):
+    with bpy.context.temp_override(selected_objects=head_eyes.eyes(made)[:1]):
+        bpy.ops.object.delete()
+    assert len(head_eyes.eyes(made)) == 1
+    head.build(scene, tmp_path / "head", portrait, 0, {"seed": 7, "reprojection": 0.012})
+    assert len(head_eyes.eyes(made)) == 2
+
+
 def test_its_faces_look_outwards_and_so_do_the_eyes(made):
     for thing in (made, *head_eyes.eyes(made)):
         middle = np.mean([face.center[:] for face in thing.data.polygons], 0)
