@@ -106,7 +106,7 @@ def _render(context: bpy.types.Context, folder: Path) -> tuple[Path, tuple[int, 
     size = seen_size(scene)
     path = folder / "view.exr"
     with own.without_own(scene), settings_for_capture(scene, size, path, SAMPLES):
-        render_still(scene, path)
+        renderer.render_still(scene)
     if own.lights(scene) and not _brightest(path):
         raise ValueError(
             "nothing but Limelight's own light falls on the scene, and an estimate leaves that out: "
@@ -126,15 +126,6 @@ def seen_size(scene: bpy.types.Scene) -> tuple[int, int]:
     width, height = cameras.picture_size(scene)
     scale = min(1.0, LONGEST_SIDE / max(width, height))
     return max(16, round(width * scale)), max(16, round(height * scale))
-
-
-def render_still(scene: bpy.types.Scene, path: Path) -> None:
-    """Render into the path that the settings name; ``ValueError`` if it was broken off, or Blender renders already."""
-    path.unlink(missing_ok=True)
-    renderer.render_still(scene)
-    # Esc ends a render without any error: there is only no picture then.
-    if not path.is_file():
-        raise ValueError("the render of the scene was cancelled")
 
 
 def _brightest(path: Path) -> float:

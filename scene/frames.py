@@ -217,5 +217,3 @@ def _render_movie_frame(scene: bpy.types.Scene, image: bpy.types.Image, number: 
         renderer.render_still(stage)
     finally:
         bpy.data.scenes.remove(stage)
-    if not path.is_file():
-        raise ValueError(f"frame {number} of “{image.name}” cannot be read")

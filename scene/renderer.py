@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import bpy
 
@@ -26,7 +27,15 @@ def is_busy() -> bool:
 
 
 def render_still(scene: bpy.types.Scene) -> None:
-    """Render a scene to its output path. Raises ``ValueError`` if Blender renders just now."""
+    """Render a scene into the very file that its settings name.
+
+    Raises ``ValueError`` if Blender renders just now, or if the render was broken off.
+    """
     if is_busy():
         raise ValueError("Blender renders just now: wait until it is done, or stop it with Esc")
+    path = Path(scene.render.filepath)
+    path.unlink(missing_ok=True)
     bpy.ops.render.render(write_still=True, scene=scene.name)
+    # Esc ends a render without any error: there is only no picture then.
+    if not path.is_file():
+        raise ValueError("the render was cancelled")

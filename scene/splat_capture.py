@@ -20,7 +20,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from . import camera as cameras
-from . import capture
+from . import capture, renderer
 from .handle import Handle
 
 #: Horizontal field of view, and how much of it the object's bounding ball may fill.
@@ -173,7 +173,7 @@ class Capture:
         part = path.with_suffix(".part.png")
         settings = capture.settings_for_capture(scene, (self.plan.size,) * 2, part, self.plan.samples, display=True)
         with alone(scene, set(things)), _eye(scene, pose, self.plan.reach), settings:
-            capture.render_still(scene, part)
+            renderer.render_still(scene)
         part.replace(path)
         self.waiting.pop(0)
         self.newest = path

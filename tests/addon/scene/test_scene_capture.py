@@ -4,11 +4,12 @@
 import json
 import math
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import capture, catcher, compat, domes, lamps, probes, renderer, visible, world
+from limelight.scene import bake, capture, catcher, compat, domes, lamps, probes, renderer, visible, world
 from limelight.tests.addon.lit_scene import add_cube, read_picture
 
 
@@ -80,6 +81,18 @@ FORMATS = {
 }
 
 
+def press_escape(monkeypatch):
+    """Let renders end without a picture."""
+    ops = SimpleNamespace(render=SimpleNamespace(render=lambda **_given: {"FINISHED"}))
+    monkeypatch.setattr(renderer, "bpy", SimpleNamespace(app=bpy.app, ops=ops))
+
+
+def test_a_bake_that_is_cancelled_is_told(scene, monkeypatch, lit_probe):
+    press_escape(monkeypatch)
+    with pytest.raises(ValueError, match="was cancelled"):
+        bake.bake_truth(bpy.context, lit_probe, 64, 1)
+
+
 @pytest.mark.parametrize("how", list(FORMATS))
 @pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
 def test_every_setting_is_back_however_the_capture_ends(scene, tmp_path, monkeypatch, how, end, lit_probe):
@@ -98,14 +111,14 @@ def test_every_setting_is_back_however_the_capture_ends(scene, tmp_path, monkeyp
     before = settings_of(scene)
     during = []
 
-    def fail(scene, path):
+    def fail(scene):
         during.append(settings_of(scene))
         raise RuntimeError("out of memory")
 
     if end == "failed":
-        monkeypatch.setattr(capture, "render_still", fail)
+        monkeypatch.setattr(renderer, "render_still", fail)
     elif end == "cancelled":
-        monkeypatch.setattr(renderer, "render_still", lambda _scene: None)
+        press_escape(monkeypatch)
     if end == "done":
         capture.capture(bpy.context, tmp_path)
     else:

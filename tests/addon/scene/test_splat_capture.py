@@ -86,9 +86,9 @@ def test_everything_is_put_back_also_after_an_error(spots, scene, tmp_path, monk
 
     def fail(*_):
         assert not floor.visible_camera and spots[0].visible_camera
-        raise ValueError("the render of the scene was cancelled")
+        raise ValueError("the render was cancelled")
 
-    monkeypatch.setattr(splat_capture.capture, "render_still", fail)
+    monkeypatch.setattr(splat_capture.renderer, "render_still", fail)
     with pytest.raises(ValueError, match="cancelled"):
         made.step()
     after = [getattr(scene.render, name) for name in names], scene.view_settings.view_transform, len(bpy.data.cameras)
