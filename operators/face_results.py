@@ -38,7 +38,7 @@ class LIMELIGHT_OT_face_place(Operator):
     name: _name("to place")
 
     def execute(self, context: Context):
-        from ..scene import head_place
+        from ..scene import head_place, keys
 
         head = _named(self.name, context)
         if head is None:
@@ -52,6 +52,9 @@ class LIMELIGHT_OT_face_place(Operator):
         look_through_camera(context)
         watch.refresh(context)
         watch.redraw(context)
+        if keys.hold(head):
+            held = f"keys, drivers or constraints move “{head.name}”: clear them for it to stay there"
+            self.report({"WARNING"}, f"The camera shows the photo, but {held}")
         return {"FINISHED"}
 
 

@@ -48,9 +48,10 @@ def _new(scene: bpy.types.Scene, picture: bpy.types.Image) -> bpy.types.Object:
 
 
 def _leave_edit_mode(thing: bpy.types.Object) -> None:
-    """What is being edited or sculpted takes no new shape before that is left."""
-    if thing.mode != "OBJECT":
-        with bpy.context.temp_override(active_object=thing, object=thing):
+    """What is being edited or sculpted, also by a linked duplicate, takes no new shape before that is left."""
+    meshes = {part.data for part in (thing, *head_eyes.eyes(thing))}
+    for user in [other for other in bpy.data.objects if other.data in meshes and other.mode != "OBJECT"]:
+        with bpy.context.temp_override(active_object=user, object=user):
             bpy.ops.object.mode_set(mode="OBJECT")
 
 

@@ -189,12 +189,16 @@ def test_another_face_of_the_same_photo_is_another_head(scene, made, portrait, w
     assert heads.find(scene, portrait, 0) == made and heads.find(scene, portrait, 1) == second
 
 
-def test_it_takes_its_new_shape_also_while_it_is_edited(scene, made, portrait, write_head, tmp_path):
-    bpy.context.view_layer.objects.active = made
+@pytest.mark.parametrize("by", ["itself", "duplicate"])
+def test_it_takes_its_new_shape_also_while_it_is_edited(scene, made, portrait, write_head, tmp_path, by):
+    edited = made if by == "itself" else bpy.data.objects.new("linked duplicate", made.data)
+    if edited != made:
+        scene.collection.objects.link(edited)
+    bpy.context.view_layer.objects.active = edited
     bpy.ops.object.mode_set(mode="EDIT")
     larger = np.load(tmp_path / "head" / "head.npz")["points"] * 1.1
     head.build(scene, write_head(tmp_path / "again", points=larger), portrait, 0, {})
-    assert made.mode == "OBJECT" and made.data.vertices[0].co[:] != pytest.approx(larger[0], abs=1e-9)
+    assert edited.mode == "OBJECT" and made.data.vertices[0].co[:] != pytest.approx(larger[0], abs=1e-9)
 
 
 def looks(made, side):

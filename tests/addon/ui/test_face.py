@@ -307,6 +307,13 @@ def test_a_head_goes_back_into_its_photo_before_it_is_lit(portrait, scene):
     assert math.degrees(scene.camera.data.angle_x) == pytest.approx(30.0, abs=1e-4)
 
 
+def test_putting_back_a_head_that_keys_move_tells_of_them(portrait, scene, capfd):
+    bpy.ops.limelight.face_make()
+    heads.heads(scene)[0].keyframe_insert("location", frame=10)
+    assert bpy.ops.limelight.face_place() == {"FINISHED"}
+    assert "keys, drivers or constraints move “Ada head”" in capfd.readouterr().out
+
+
 def test_a_chosen_file_is_the_same_portrait_every_time(portrait, scene, tmp_path):
     portrait.filepath_raw, portrait.file_format = str(tmp_path / "Ada ä.png"), "PNG"
     portrait.save()
