@@ -182,10 +182,9 @@ def direction(
         from .direction.job import DirectionJob, run_direction
 
         given = read_camera(camera)
-        points = [parse_probe(text, i) for i, text in enumerate(probe or [])]
         params = {
             "image": str(image),
-            "probes": [[point[k] for k in ("u", "v", "depth") if k in point] for point in points],
+            "probes": [parse_probe(text, i) for i, text in enumerate(probe or [])],
             "fov_deg": fov,
             "depth": None if depth is None else str(depth),
             "camera": {k: v for k, v in given.items() if k != "camera_to_world"} or None,

@@ -62,8 +62,9 @@ class ProbeSpec:
         for key, value in numbers.items():
             if not math.isfinite(value):
                 raise BadInput(f"Probe {name} has {key} = {value}.", "Use finite numbers.")
-        if numbers.get("radius", 1.0) <= 0:
-            raise BadInput(f"Probe {name} has radius {numbers['radius']:g} m.", "The radius must be positive.")
+        for key in ("depth", "radius"):
+            if numbers.get(key, 1.0) <= 0:
+                raise BadInput(f"Probe {name} has {key} {numbers[key]:g} m.", f"The {key} must be positive.")
         return cls(name=name, **places, **numbers)
 
 

@@ -127,8 +127,8 @@ def test_scripts_get_the_lamp_without_an_operator(engine, scene):
 def test_the_request_tells_camera_and_probe(engine, scene, tmp_path):
     bpy.ops.limelight.add_probe(location=(0.0, 0.0, 1.0), radius=0.1)
     params = sun.request(bpy.context, tmp_path, bpy.data.objects["Probe"])
-    ((u, v, depth),) = params["probes"]
-    assert (u, v) == (pytest.approx(0.5), pytest.approx(0.5)) and depth > 0
+    (at,) = params["probes"]
+    assert (at["u"], at["v"]) == (pytest.approx(0.5), pytest.approx(0.5)) and at["depth"] > 0
     assert Path(params["image"]).is_file() and len(params["camera_to_world"]) == 4
     bpy.data.objects["Probe"].location = (0.0, -20.0, 1.0)
     bpy.context.view_layer.update()

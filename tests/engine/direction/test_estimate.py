@@ -200,7 +200,7 @@ def test_a_job_turns_directions_to_the_world(tmp_path):
     axes = torch.tensor([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
     params = {
         "image": str(tmp_path / "ball.exr"), "depth": str(tmp_path / "depth.exr"), "fov_deg": 40, "model": SHADING,
-        "camera_to_world": axes.tolist(), "probes": [(0.5, 0.5), (0.4, 0.4)],
+        "camera_to_world": axes.tolist(), "probes": [{"u": 0.5, "v": 0.5}, {"u": 0.4, "v": 0.4}],
     }  # fmt: skip
     answer = run_direction(DirectionJob.from_params(params), SilentReport())
     assert [entry["probe"] for entry in answer["directions"]] == [[0.5, 0.5], [0.4, 0.4]]

@@ -112,11 +112,13 @@ def test_a_job_takes_points_with_a_depth_and_refuses_absurd_ones(tmp_path):
     exr.write_image(tmp_path / "room.exr", view.radiance)
     exr.write_depth(tmp_path / "depth.exr", view.depth)
     params = {"image": str(tmp_path / "room.exr"), "depth": str(tmp_path / "depth.exr"), "fov_deg": 75.0}
-    job = DirectionJob.from_params({**params, "model": EMBEDDED, "probes": [[0.5, 0.5, 3.0], (0.2, 0.7)]})
-    assert [point.depth for point in job.probes] == [3.0, None]
+    asked = [{"u": 0.5, "v": 0.5, "depth": 3.0}, {"u": 0.2, "v": 0.7}]
+    job = DirectionJob.from_params({**params, "model": EMBEDDED, "probes": asked})
+    assert [spec.depth for spec in job.light.probes] == [3.0, None] and not job.whole
     if WEIGHTS.is_file():
         entries = run_direction(job, SilentReport())["directions"]
         assert [entry["probe"] for entry in entries] == [[0.5, 0.5], [0.2, 0.7]]
-    for probe in ([0.5], [0.5, 0.5, 1.0, 2.0], [0.5, 0.5, -1.0], [0.5, 0.5, float("nan")], "ab"):
-        with pytest.raises(BadInput, match="probe"):
+    middle = {"u": 0.5, "v": 0.5}
+    for probe in ({"u": 0.5}, {"position": [0, 0, -1]}, {**middle, "depth": -1.0}, {**middle, "v": float("nan")}, "ab"):
+        with pytest.raises(BadInput, match="Probe"):
             DirectionJob.from_params({**params, "probes": [probe]})
