@@ -15,7 +15,7 @@ import bmesh
 import bpy
 from mathutils import Matrix
 
-from . import compat, splat_drawing
+from . import compat, own, splat_drawing
 from .node_maths import Maths
 
 NAME = "Limelight Splat Proxy"
@@ -42,7 +42,9 @@ def add(thing: bpy.types.Object, path: Path) -> bpy.types.Object:
     made.parent = thing
     for collection in list(made.users_collection):
         collection.objects.unlink(made)
-    for collection in thing.users_collection:
+    # Another file's collections, as those of an overridden cloud, take no objects.
+    takes = [collection for collection in thing.users_collection if own.is_local(collection)]
+    for collection in takes or [scene.collection for scene in thing.users_scene]:
         collection.objects.link(made)
     # EEVEE and the shader's own rule know less or more of these; together both engines skip what they can.
     for ray in ("camera", "glossy", "transmission", "volume_scatter"):

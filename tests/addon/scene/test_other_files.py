@@ -20,9 +20,12 @@ from limelight.scene import (
     problems,
     results,
     results_frames,
+    splat_proxy,
+    splats,
     sun,
     world,
 )
+from limelight.tests.addon import splat_files
 
 ENTRY = {"kind": "sun", "direction": [0, 0, 1], "irradiance": [1.0] * 3, "angle_deg": 1}
 DIRECTION = {"irradiance": [1.0] * 3, "angular_size_deg": 1, "direction_world": [0, 0, 1]}
@@ -175,6 +178,17 @@ def test_an_override_is_another_files_for_it_forgets_what_it_is_given(scene, tmp
     assert len(theirs) == 2 and all(thing.override_library for thing in theirs) and probes.probes(scene) == []
     probe = probes.add_probe(scene, (0, 0, 1), 0.1)
     assert probes.probes(scene) == [probe] and catcher.add_shadow_catcher(scene, probe) not in theirs
+
+
+def test_an_overridden_cloud_gets_its_shadow_mesh(scene, tmp_path):
+    names, values = splat_files.rows(np.eye(3), np.full((3, 3), 0.5), 0.5, 0.1)
+    cloud, _left_out = splats.add(bpy.context, splat_files.write(tmp_path / "scan.ply", names, values), "scan")
+    scene.collection.objects.unlink(cloud)
+    probes.collection(scene).objects.link(cloud)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "set.blend"))
+    (cloud,) = overridden(tmp_path / "set.blend").objects
+    proxy = splat_proxy.add(cloud, splat_files.write_mesh(tmp_path / "mesh.ply", np.eye(3), [(0, 1, 2)]))
+    assert set(bpy.context.scene.objects) == {cloud, proxy} and splat_proxy.of(cloud) == proxy
 
 
 def test_an_overridden_head_keeps_shape_and_maps(scene, write_head, tmp_path):
