@@ -128,7 +128,9 @@ def test_the_request_tells_camera_and_probe(engine, scene, tmp_path):
     bpy.ops.limelight.add_probe(location=(0.0, 0.0, 1.0), radius=0.1)
     params = sun.request(bpy.context, tmp_path, bpy.data.objects["Probe"])
     (at,) = params["probes"]
-    assert (at["u"], at["v"]) == (pytest.approx(0.5), pytest.approx(0.5)) and at["depth"] > 0
+    assert at == {"u": pytest.approx(0.5), "v": pytest.approx(0.5), "depth": pytest.approx(4.0)}
+    scene.unit_settings.scale_length = 0.01
+    assert sun.request(bpy.context, tmp_path, bpy.data.objects["Probe"])["probes"][0]["depth"] == pytest.approx(0.04)
     assert Path(params["image"]).is_file() and len(params["camera_to_world"]) == 4
     bpy.data.objects["Probe"].location = (0.0, -20.0, 1.0)
     bpy.context.view_layer.update()
