@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import engine_session, shot_list
+from . import engine_session, shot_list, state
 from .engine_run import EngineRun
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class WorkListRun(EngineRun):
             self._over.add(name)
             self._take(name)
         if changed or fresh:
-            shot_list.refresh(bpy.context)
+            state.in_windows(bpy.context, shot_list.refresh)
         return changed or bool(fresh)
 
     def undone(self) -> None:

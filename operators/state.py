@@ -6,6 +6,7 @@ windows may show two. Panels only read it; operators and the watcher write.
 """
 
 import json
+from collections.abc import Callable
 
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
@@ -117,6 +118,15 @@ def see(context: bpy.types.Context) -> SceneState:
     if name not in scenes:
         scenes.add().name = name
     return scenes[name]
+
+
+def in_windows(context: bpy.types.Context, look: Callable[[bpy.types.Context], bool]) -> bool:
+    """Look again at every scene that a window shows, in its window; True if something changed."""
+    changed = False
+    for window in {window.scene: window for window in context.window_manager.windows}.values():
+        with context.temp_override(window=window):
+            changed = look(context) or changed
+    return changed
 
 
 def show_problems(state: SceneState, problems: list) -> bool:

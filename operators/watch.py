@@ -45,11 +45,7 @@ def refresh(context: bpy.types.Context, *, quick: bool = False) -> bool:
 
 def refresh_windows(context: bpy.types.Context) -> bool:
     """Refresh every scene that a window shows; True if something changed."""
-    changed = False
-    for window in {window.scene: window for window in context.window_manager.windows}.values():
-        with context.temp_override(window=window):
-            changed = refresh(context, quick=_geometry_changes(context)) or changed
-    return changed
+    return state.in_windows(context, lambda there: refresh(there, quick=_geometry_changes(there)))
 
 
 def _look_for_frames(context: bpy.types.Context, interface: state.SceneState) -> bool:
