@@ -38,6 +38,8 @@ ITERATIONS = 12
 #: is painted. And at last, for what texels as large as theirs get wrong about the place of sources, hardly.
 _SURE_GAIN, _UNSURE_GAIN, LAST_GAIN = 2.0, 3.0, 0.08
 LAST_ROUNDS = 2
+#: Of a painted mirror, rows of a map that are kept for each that its pixels resolve; and the rows that always are.
+_KEPT, _COARSEST = 1.5, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +121,8 @@ def _with_sources(
     seen, free = front(found) if front else (found, None)
     largest = largest_gain(start, error)
     gains = find_gains(seen, *lit, apart=start.sources, largest=largest, error=error, free=free)
-    whole = gains.applied(found, free) + laid
+    resolved = gains.applied(found, free)
+    whole = (soften(resolved, view, free) if error else resolved) + laid
     if not len(start.sources):
         return whole
     seen, free = front(whole) if front else (whole, None)
@@ -204,3 +207,21 @@ def lift(solved: Tensor, view: SphereView, rest: Tensor | None, height: int) -> 
     # Log-domain detail shifts the mean a little; give each solved texel its energy back.
     factor = solved / pano.resize(lifted, solved.shape[0]).clamp(min=2**LOWEST)
     return lifted * pano.resize(factor, height)
+
+
+def soften(found: Tensor, view: SphereView, free: Tensor | None = None) -> Tensor:
+    """The map (N, 2N, 3) of a painted mirror without what is finer than the long side of the pixels that show it.
+
+    Near the outline they show far more of the surroundings along the radius than across: what a painter gets wrong
+    from pixel to pixel there would be streaks that run from behind the sphere over half of the map. Only what is
+    ``free`` (N, 2N) is softened, by itself: nothing bleeds into it from where a photo will lie.
+    """
+    share = torch.ones_like(found[..., :1]) if free is None else free[..., None].clamp(min=1e-3)
+    rows = _KEPT * math.pi / view.pixel_angle(pano.directions(found.shape[0]))[..., None]
+    *levels, coarsest = decompose(torch.cat([found * share, share], -1), _COARSEST)
+    for index, level in enumerate(levels):
+        finest = level.shape[-2]
+        keep = (pano.resize(rows, finest) / finest).log2().add(1).clamp(0, 1)
+        levels[index] = level * keep.permute(2, 0, 1)
+    light, around = compose([*levels, coarsest]).split((3, 1), -1)
+    return torch.lerp(found, (light / around.clamp(min=1e-3)).clamp(min=2**LOWEST), share)

@@ -21,7 +21,7 @@ from ..optics import panorama as pano
 from ..optics.exposure import expose
 from ..optics.sphere import SphereView
 from .energy import Gains, factors, find_gains
-from .fit import FIT_HEIGHT, HIGHEST, ITERATIONS, LAST_GAIN, LOWEST, Bracket, largest_gain, lift, optimise
+from .fit import FIT_HEIGHT, HIGHEST, ITERATIONS, LAST_GAIN, LOWEST, Bracket, largest_gain, lift, optimise, soften
 from .front import Front
 from .merge import merge_bracket
 from .painter import Spheres
@@ -251,10 +251,10 @@ def _light(
         shown = now
         progress(0.6 * (index + 1) / len(frames))
     first = _steady_gains([frame.gains for frame in frames], None if before is None else before.steady[0])
-    whole = [
-        light * _factor(gain, light.shape[0], free) + frame.sources.laid(light.shape[0])
-        for frame, light, gain, free in zip(frames, resolved, first, frees, strict=True)
-    ]
+    whole = []
+    for frame, light, gain, free in zip(frames, resolved, first, frees, strict=True):
+        lit = light * _factor(gain, light.shape[0], free)
+        whole.append((soften(lit, frame.spheres.view, free) if error else lit) + frame.sources.laid(light.shape[0]))
     last = None if before is None else before.last
     for index, (frame, light) in enumerate(zip(frames, whole, strict=True)):
         # What texels as large as theirs get wrong about the place of sources.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -109,6 +110,15 @@ class SphereView:
     def reflected(self) -> Tensor:
         """Directions that a mirror shows (S, S, 3), camera frame, zero off the sphere."""
         return reflect(self.rays, self.normals) * self.mask[..., None]
+
+    def pixel_angle(self, towards: Tensor) -> Tensor:
+        """Radians (...) that a mirror's pixel spans, along its longer side, at unit directions ``towards`` (..., 3).
+
+        Seen from afar, a mirror shows what lies φ from the way back to the camera at sin(φ/2) of its radius: towards
+        its outline few pixels, long and narrow, show much. Nothing is shown straight behind it; the angle is 2π there.
+        """
+        cosine = ((1 + towards @ self.axes[2]) / 2).clamp(min=0).sqrt()
+        return (4 / (FILL * self.size) / cosine.clamp(min=1e-6)).clamp(max=2 * math.pi)
 
     @cached_property
     def mirrored_moments(self) -> Tensor:

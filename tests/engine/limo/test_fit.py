@@ -318,6 +318,28 @@ def test_spheres_that_disagree_give_no_speckles_and_no_explosion():
     assert float(found.max()) < 20 * float(room(64).max())
 
 
+def test_a_painters_noise_at_the_outline_makes_no_streaks():
+    whole = bracket(room(64))
+    torch.manual_seed(0)
+    unsure = 1 - VIEW.normals @ VIEW.axes[2]
+    noise = (0.3 * unsure * torch.randn(64, 64))[..., None] * VIEW.mask[..., None]
+    painted = Spheres(VIEW, (whole.mirror + noise).clamp(0, 1), whole.diffuse)
+    behind = pano.directions(64) @ VIEW.axes[2] < -0.5
+    rough = []
+    for error in (0.0, 0.1):
+        detail = decompose(fit(painted, height=64, error=error).log2())[0][0].permute(1, 2, 0)
+        rough.append(float(detail[behind].abs().mean()))
+    assert rough[1] < 0.2 * rough[0]
+
+
+def test_what_painted_spheres_show_well_stays_sharp():
+    env = room(64)
+    sure, painted = (fit(bracket(env), height=64, error=error) for error in (0.0, 0.1))
+    front = pano.directions(64) @ VIEW.axes[2] > 0.7
+    assert float((painted / sure).log2().abs()[front].mean()) < 0.02
+    assert float(pano.mean_radiance(painted).mean()) == pytest.approx(float(pano.mean_radiance(env).mean()), rel=0.02)
+
+
 STUDIO_LIGHTS = sorted(
     {
         path.name: path

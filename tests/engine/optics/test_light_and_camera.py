@@ -84,6 +84,15 @@ def test_a_lamp_behind_the_camera_shows_in_the_middle_of_the_mirror():
     assert abs(row - 31.5) <= 2 and abs(column - 31.5) <= 2
 
 
+def test_a_mirrors_pixel_spans_more_towards_its_outline():
+    far = SphereView(torch.tensor([0.0, 0.0, -2.0]), 0.02, 64)
+    across = far.reflected[32, 32:62]
+    spans = (across[1:] * across[:-1]).sum(-1).clamp(max=1).acos()
+    told = far.pixel_angle(across)
+    assert torch.allclose(spans, (told[1:] + told[:-1]) / 2, rtol=0.03)
+    assert float(far.pixel_angle(torch.tensor([0.0, 0.0, -1.0]))) == pytest.approx(2 * math.pi)
+
+
 def test_rougher_metal_shows_a_wider_highlight_of_the_same_energy_order():
     lamp = torch.zeros(64, 128, 3)
     lamp[20, 20] = 1000.0
