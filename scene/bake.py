@@ -65,6 +65,8 @@ def bake_panorama(
         camera.location = place
         camera.rotation_euler = (math.radians(90), 0.0, heading)
         _configure(stage, size)
+        # Rays that end early would make splats black.
+        stage.cycles.transparent_max_bounces = source.cycles.transparent_max_bounces
         # A disc smaller than a pixel would be all noise: it is drawn larger and as much darker.
         least = 1.5 * math.pi / size
         if lamps:

@@ -8,7 +8,7 @@ import bmesh
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import compat, pixels, splat_drawing, splat_file, splat_nodes, splats
+from limelight.scene import bake, compat, pixels, probes, splat_drawing, splat_file, splat_nodes, splats
 from limelight.tests.addon import splat_files
 
 PIXELS = 33
@@ -241,6 +241,16 @@ def test_rays_reach_through_many_layers(scene, tmp_path):
     many(10, tmp_path / "a.ply")
     splats.add(bpy.context, tmp_path / "a.ply", "a", "Y_DOWN")
     assert scene.cycles.transparent_max_bounces == 1024
+
+
+def test_what_is_baked_behind_many_layers_is_not_black(scene, tmp_path):
+    row = np.linspace((2, 0, 0), (4, 0, 0), 30)
+    names, values = splat_files.rows(row, np.ones((30, 3)), 0.1, 0.4)
+    splats.add(bpy.context, splat_files.write(tmp_path / "row.ply", names, values), "row", "Z_UP")
+    scene.world = bpy.data.worlds.new("white")
+    next(n for n in compat.node_tree(scene.world).nodes if n.type == "BACKGROUND").inputs[0].default_value = (1,) * 4
+    truth = bake.bake_truth(bpy.context, probes.add_probe(scene, (0, 0, 0), 0.1), 32, 4)
+    assert pixels.of(truth)[8, 16, :3].min() > 0.9
 
 
 def test_clouds_share_nodes_and_material(scene, tmp_path):
