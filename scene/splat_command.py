@@ -45,6 +45,10 @@ def run(context: bpy.types.Context, options: argparse.Namespace) -> int:
             return command.refuse(f"The {name} are {getattr(options, name)}; give at least {number}.", 2)
     if not -89 <= options.lowest <= 70:
         return command.refuse("The lowest angle lies between -89 and 70 degrees.", 2)
+    kinds = [suffix.lower() for suffix in Path(options.train or "splats.ply").suffixes]
+    if kinds[-1:] != [".ply"] or kinds[-2:-1] == [".compressed"]:
+        # Told before the hours of training: no other file keeps what was learnt, or is brought in.
+        return command.refuse(f"'{options.train}' cannot keep the material: write the splats to a .ply.", 2)
     python = command.engine_python(context, options.engine)
     if options.train and python is None:
         return command.refuse(command.NO_ENGINE, 3)

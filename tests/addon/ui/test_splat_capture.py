@@ -174,7 +174,10 @@ def test_the_command_captures_trains_and_saves(photos, cube, scene, tmp_path, ca
     assert splat_drawing.is_splats(bpy.data.objects["cube"])
 
 
-@pytest.mark.parametrize("changed", [["--object", "None"], ["--views", "3"], ["--lowest", "90"], ["--out", "{full}"]])
+@pytest.mark.parametrize("changed", [
+    ["--object", "None"], ["--views", "3"], ["--lowest", "90"], ["--out", "{full}"],
+    ["--train", "a.spz"], ["--train", "a.compressed.ply"],
+])  # fmt: skip
 def test_a_wrong_command_is_a_line(cube, tmp_path, capfd, changed):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("")
@@ -183,6 +186,7 @@ def test_a_wrong_command_is_a_line(cube, tmp_path, capfd, changed):
     assert command.main(line) == 2
     told = capfd.readouterr().err.strip().splitlines()[-1]
     assert told.endswith(".") and "Traceback" not in told
+    assert "--train" not in changed or "write the splats to a .ply" in told
 
 
 @pytest.mark.skipif(os.name == "nt", reason="such folders are there")
