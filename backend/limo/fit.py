@@ -39,7 +39,7 @@ ITERATIONS = 12
 _SURE_GAIN, _UNSURE_GAIN, LAST_GAIN = 2.0, 3.0, 0.08
 LAST_ROUNDS = 2
 #: Of a painted mirror, rows of a map that are kept for each that its pixels resolve; and the rows that always are.
-_KEPT, _COARSEST = 1.5, 8
+_KEPT, _COARSEST = 2.0, 8
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ base colour is taken for what a diffuse surface sends back of the light that rea
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,6 +39,13 @@ _ALBEDO = (0.02, 0.98)
 _DARKEST, _LIT, _FAINTEST = 0.05, 0.5, 0.1
 #: The part of what is seen that metals must be to show the light better than shading does: a few are mistaken.
 _MIRRORS = 0.15
+
+
+class HandedOver(NamedTuple):
+    """How many Gaussians were undecided, and the light as harmonics (16, 3) if shading told it."""
+
+    count: int
+    light: Tensor | None = None
 
 
 @torch.no_grad()
@@ -71,8 +79,8 @@ def _set(learnt: Learnt, chosen: Tensor, found: dict[str, Tensor]) -> None:
 
 
 @torch.no_grad()
-def hand_over(learnt: Learnt, visibility: Visibility | None, scene: Scene, extent: float) -> int:
-    """Set material and progress of the undecided, and the light; returns how many they are.
+def hand_over(learnt: Learnt, visibility: Visibility | None, scene: Scene, extent: float) -> HandedOver:
+    """Set material and progress of the undecided, and the light.
 
     What is no metal is among them whatever its progress: to the specular stage all was mirrors. Metallic stays, if
     anything was told of it. Where most are undecided, masks tell the object from its surroundings, and too few metals
@@ -83,7 +91,7 @@ def hand_over(learnt: Learnt, visibility: Visibility | None, scene: Scene, exten
     undecided = (cloud["progress"] < _UNDECIDED) | (cloud["metallic"] < 0.5)
     count = int(undecided.sum())
     if count == 0:
-        return 0
+        return HandedOver(0)
     solid = undecided & (cloud["opacity"] > 0.3)
     solid = solid if bool(solid.any()) else undecided
     normals = outward(cloud, visibility)
@@ -96,7 +104,9 @@ def hand_over(learnt: Learnt, visibility: Visibility | None, scene: Scene, exten
     metal = cloud["metallic"] > 0.5
     told = solid & known & ~metal
     mostly = count > 0.5 * learnt.count
-    if mostly and int(told.sum()) > _FEW * learnt.count and int((metal & known).sum()) < _MIRRORS * int(known.sum()):
+    few = int((metal & known).sum()) < _MIRRORS * int(known.sum())
+    shaded = mostly and few and int(told.sum()) > _FEW * learnt.count
+    if shaded:
         hidden = None if seen is None else seen[told]
         fitted = light[:1].mean() * parsimony.light(shown[told], normals[told], hidden)
         # The light's level is free; what the specular stage found is not to be upset for a few.
@@ -115,7 +125,7 @@ def hand_over(learnt: Learnt, visibility: Visibility | None, scene: Scene, exten
     _set(learnt, undecided, {"albedo": albedo.clamp(*_ALBEDO),
                              "roughness": torch.full_like(cloud["roughness"], _ROUGHNESS),
                              "progress": torch.full_like(cloud["progress"], _PROGRESS)})  # fmt: skip
-    return count
+    return HandedOver(count, Light(learnt.radiance()).harmonics() if shaded else None)
 
 
 def _smooth(learnt: Learnt, light: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from ..raster import SplatCamera
 #: Weights of structure in the picture's loss, of the progress, of white light and of normals along the depth's slope.
 STRUCTURE, PROGRESS, WHITE, SLOPE = 0.2, 0.08, 0.003, 0.05
 #: In a short budget, where little else shapes a surface: of the slope, of the mask, of the progress, and of evenness by
-#: channel.
-SHORT_SLOPE, SHORT_MASK, SHORT_PROGRESS = 0.4, 1.0, 0.1
+#: channel; and of the light that shading told.
+SHORT_SLOPE, SHORT_MASK, SHORT_PROGRESS, SHORT_LIGHT = 0.4, 1.0, 0.1, 1.0
 SHORT_EVEN = {"albedo": 0.1, "metallic": 0.05, "roughness": 0.05, "normal": 0.02}
 #: Pixels that are covered less, or next to such, have no slope.
 _WHOLE = 0.9
@@ -57,6 +57,12 @@ def picture(image: Tensor, truth: Tensor) -> Tensor:
 def white(radiance: Tensor) -> Tensor:
     """Mean over texels of Σ_rgb |l − mean_rgb l|: light is white where nothing says otherwise."""
     return (radiance - radiance.mean(-1, keepdim=True)).abs().sum(-1).mean()
+
+
+def departure(light: Tensor, told: Tensor) -> Tensor:
+    """How far a light is from the one ``told``, both harmonics (16, 3), in degrees 0 to 2: the sum of squares, as parts
+    of its mean. Nothing else keeps light out of albedo for long: a picture is alike either way."""
+    return ((light - told)[:9] / told[0].mean()).square().sum()
 
 
 def slope(normal: Tensor, depth: Tensor, alpha: Tensor, camera: SplatCamera) -> Tensor:

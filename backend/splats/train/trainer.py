@@ -44,19 +44,23 @@ class Trainer(Loop):
         self._hold_progress()
         self.density = Density(learnt, most)
         self.extent = scene.middle_and_extent()[1] * 1.1
+        #: Of the light, harmonics (16, 3) that shading told, if it did.
+        self.shaded: Tensor | None = None
 
     def counts(self) -> dict[str, int]:
         """Gaussians."""
         return {"gaussians": self.learnt.count}
 
     def state(self) -> dict[str, Tensor]:
-        """With the watched gradients."""
-        return super().state() | {"density.total": self.density.total, "density.seen": self.density.seen}
+        """With the watched gradients, and what shading told of the light."""
+        told = {} if self.shaded is None else {"shaded": self.shaded}
+        return super().state() | {"density.total": self.density.total, "density.seen": self.density.seen} | told
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Also where to watch from."""
         super().restore(state)
         self.density.total, self.density.seen = state["density.total"], state["density.seen"]
+        self.shaded = state.get("shaded")
 
     def update(self, place: Place) -> float:
         """One iteration; returns its loss."""
@@ -99,7 +103,7 @@ class Trainer(Loop):
             begin(self.learnt, self.scene, self.extent)
             self._hold_progress()
         if schedule.short and self.variant.over and self.step == schedule.bounds[2]:
-            hand_over(self.learnt, self.visibility, self.scene, self.extent)
+            self.shaded = hand_over(self.learnt, self.visibility, self.scene, self.extent).light
             self._hold_progress()
 
     def _hold_progress(self) -> None:
@@ -178,8 +182,11 @@ class Trainer(Loop):
         return loss
 
     def _priors(self, place: Place, view: View, maps: render.Maps) -> Tensor:
-        """The progress goes to 1 on the object, the light to white."""
-        loss = losses.WHITE * losses.white(self.learnt.radiance())
+        """The progress goes to 1 on the object, the light to white, and to what shading told of it."""
+        radiance = self.learnt.radiance()
+        loss = losses.WHITE * losses.white(radiance)
+        if self.shaded is not None:
+            loss = loss + losses.SHORT_LIGHT * losses.departure(Light(radiance).harmonics(), self.shaded)
         if self.variant.pushed and (self.scene.masked or place.stage.name == "joint"):
             assert maps.material is not None
             weight = losses.SHORT_PROGRESS if self.settings.schedule.short else losses.PROGRESS

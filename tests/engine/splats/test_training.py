@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -26,11 +27,13 @@ from limelight.backend.splats.shading.environment import Light
 from limelight.backend.splats.shading.physical import irradiance
 from limelight.backend.splats.train import checkpoint, density, evidence, losses
 from limelight.backend.splats.train.distillation import work_folder
-from limelight.backend.splats.train.handover import hand_over
+from limelight.backend.splats.train.handover import HandedOver, hand_over
 from limelight.backend.splats.train.job import TrainJob, run_train
 from limelight.backend.splats.train.learnt import GAUSSIANS, START, Learnt, raw
+from limelight.backend.splats.train.loop import Settings
 from limelight.backend.splats.train.stages import STAGES, VARIANTS, Schedule
 from limelight.backend.splats.train.start import first_gaussians
+from limelight.backend.splats.train.trainer import Trainer
 from limelight.bridge.batch import is_there
 from limelight.tests.engine.splats.scenes import Stopping, ball, look_at, sky, write_scene
 
@@ -261,7 +264,7 @@ def test_undecided_colours_are_handed_over_and_decided_materials_stay(scene: Pat
     learnt = Learnt(raw(truth), torch.full((6, 8, 8, 3), 2.0).log())
     views = read_scene(scene, 40)
     bare = replace(views, train=[replace(view, cover=None) for view in views.train])
-    assert hand_over(learnt, None, bare, 1.0) == 180
+    assert hand_over(learnt, None, bare, 1.0) == HandedOver(180)
     cloud = learnt.cloud()
     torch.testing.assert_close(cloud["albedo"][:20], truth["albedo"][:20].clamp(1e-4, 1 - 1e-4), atol=1e-4, rtol=0)
     # Under even light albedo is proportional to the colour, whatever the light's level.
@@ -279,14 +282,36 @@ def test_light_is_told_from_paint_where_no_metal_mirrors_it(tmp_path: Path) -> N
     views = read_scene(write_scene(tmp_path / "dull", cloud=dull, views=40), 40)
     extent = views.middle_and_extent()[1]
     learnt = Learnt(raw(dull | {"progress": torch.full((600,), 0.01)}), torch.zeros(6, 16, 16, 3))
-    assert hand_over(learnt, None, views, extent) == 600
-    towards = [Light(light).harmonics()[1:4].mean(-1) for light in (learnt.radiance().detach(), sky(16))]
+    found = hand_over(learnt, None, views, extent)
+    assert found.count == 600 and found.light is not None
+    towards = [light[1:4].mean(-1) for light in (found.light, Light(sky(16)).harmonics())]
     assert float(torch.cosine_similarity(*towards, dim=0)) > 0.9
     _, known = evidence.dull(evidence.gather(views, dull, extent))
     for half in (dull["means"][:, 2] > 0.1, dull["means"][:, 2] < -0.1):
         lit = irradiance(Light(sky(16)).harmonics(), dull["means"][half & known]).mean(-1).log()
         found = learnt.cloud()["albedo"].detach()[half & known].mean(-1).log()
         assert float(found.std()) < 0.5 * float(lit.std())
+
+
+def test_the_light_that_shading_told_is_held_to_and_survives_a_break(scene: Path, tmp_path: Path) -> None:
+    views, settings = read_scene(scene, 40), Settings(Schedule(60), "srgb", 0, "cpu", tmp_path, {})
+    first, again = (Trainer(views, Learnt(raw(ball(100)), torch.zeros(6, 16, 16, 3)), 100, settings) for _ in range(2))
+    first.step = settings.schedule.bounds[2] + 1
+    first.shaded = Light(first.learnt.radiance().detach()).harmonics()
+    first.learnt.put("environment", first.learnt.values["environment"] + 0.5)
+    first.save()
+    again.resume(tmp_path / checkpoint.NAME)
+
+    def off() -> float:
+        assert again.shaded is not None
+        return float(losses.departure(Light(again.learnt.radiance().detach()).harmonics(), again.shaded))
+
+    before = off()
+    assert before == pytest.approx(3 * (math.exp(0.5) - 1) ** 2, rel=0.01)
+    for _ in range(15):
+        again.update(settings.schedule.at(again.step))
+        again.step += 1
+    assert off() < 0.3 * before
 
 
 def test_variants_lack_what_they_are_named_for() -> None:
