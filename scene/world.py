@@ -117,9 +117,14 @@ def update(world: bpy.types.World) -> None:
         ),
     )
     for name, ev, rotation in looks:
-        tree.nodes[name].inputs["Strength"].default_value = 2.0**ev
-        tree.nodes[f"{name} rotation"].inputs["Rotation"].default_value[2] = rotation
-        tree.nodes[f"{name} tint"].inputs[1].default_value = settings.tint
+        # The artist may have taken any of them away: the others, and the lamps, follow all the same.
+        shader, turn, tint = (tree.nodes.get(f"{name}{part}") for part in ("", " rotation", " tint"))
+        if shader is not None:
+            shader.inputs["Strength"].default_value = 2.0**ev
+        if turn is not None:
+            turn.inputs["Rotation"].default_value[2] = rotation
+        if tint is not None:
+            tint.inputs[1].default_value = settings.tint
     for scene in bpy.data.scenes:
         if scene.world == world:
             lamps.follow(scene)

@@ -376,6 +376,19 @@ def test_names_that_the_artist_took_are_no_mark(scene):
     assert not {asset.mark_asset(scene, probe), scene.world, world.apply_world(scene, probe)} & set(mine)
 
 
+def test_lamps_follow_a_world_from_which_the_artist_took_a_node(scene):
+    probe = lit_probe(scene)
+    probe.limelight.fill = probe.limelight.environment
+    sun = {"kind": "sun", "direction": [0, 0, 1], "irradiance": [1.0] * 3, "angle_deg": 1}
+    probe.limelight.lamps = json.dumps([sun])
+    (lamp,) = lamps.apply_lamps(scene, probe)
+    nodes = scene.world.node_tree.nodes
+    nodes.remove(nodes["Limelight light tint"])
+    scene.world.limelight.strength_ev = 1
+    assert lamp.data.energy == pytest.approx(2.0)
+    assert nodes["Limelight background"].inputs["Strength"].default_value == 2
+
+
 def test_what_the_artist_composited_stays(scene):
     scene.limelight.plate = bpy.data.images.new("photo", 8, 8)
     if hasattr(scene, "compositing_node_group"):
