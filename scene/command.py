@@ -19,7 +19,8 @@ from . import capture, compat, domes, frames, lamps, paths, probes, problems, re
 if TYPE_CHECKING:
     from ..bridge import Engine, Job
 
-NO_ENGINE = "The engine is not set up: give --engine PYTHON, or set it up in the preferences."
+#: The variable that names the engine's Python where no option does.
+_ENGINE = "LIMELIGHT_ENGINE_PYTHON"
 _FORMATS = {".exr": "OPEN_EXR", ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
 
 
@@ -39,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     light.add_argument("--keep", action="store_true", help="of a range, keep what was written down")
     light.add_argument("--render", help="render the frame, or the range, to this path afterwards; #### is the frame")
     light.add_argument("--save", help="save the file to this path afterwards")
-    light.add_argument("--engine", help="the engine's Python; default: preferences, then LIMELIGHT_ENGINE_PYTHON")
+    light.add_argument("--engine", help="the engine's Python; default: LIMELIGHT_ENGINE_PYTHON, then preferences")
     light.add_argument("--quality", choices=("draft", "normal", "high"))
     light.add_argument("--seed", type=int)
     light.add_argument("--device", help="auto, cpu or cuda[:N]; default: preferences")
@@ -66,7 +67,7 @@ def _light(context: bpy.types.Context, options: argparse.Namespace) -> int:
             return refuse("; ".join(p.text for p in found) + ".", 2)
         python = engine_python(context, options.engine)
         if python is None:
-            return refuse(NO_ENGINE, 3)
+            return refuse(no_engine(options.engine), 3)
         if options.range:
             job, lit = estimate_frames(context, python, options.device, anew=options.anew, keep=options.keep)
         else:
@@ -113,8 +114,15 @@ def _seen_by(scene: bpy.types.Scene, name: str | None) -> AbstractContextManager
 
 def engine_python(context: bpy.types.Context, asked: str | None) -> Path | None:
     """The Python that runs the engine: the one asked for, else the environment's, else the preferences'."""
-    found = asked or os.environ.get("LIMELIGHT_ENGINE_PYTHON") or _preferred(context)
+    found = asked or os.environ.get(_ENGINE) or _preferred(context)
     return Path(found) if found and Path(found).is_file() else None
+
+
+def no_engine(asked: str | None) -> str:
+    """Why :func:`engine_python` found nothing, and what helps."""
+    named = asked or os.environ.get(_ENGINE)
+    why = f"There is no file '{named}' to run the engine" if named else "The engine is not set up"
+    return f"{why}: give its Python by --engine, or set it up in the preferences."
 
 
 def failed(job: Job) -> int:

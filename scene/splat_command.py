@@ -27,7 +27,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     made.add_argument("--resolution", type=int, help="pixels to train at; default: what suits the device")
     made.add_argument("--gaussians", type=int, help="the most there may be; default: what suits the device")
     made.add_argument("--save", help="bring the splats in and save the file to this path")
-    made.add_argument("--engine", help="the engine's Python; default: preferences, then LIMELIGHT_ENGINE_PYTHON")
+    made.add_argument("--engine", help="the engine's Python; default: LIMELIGHT_ENGINE_PYTHON, then preferences")
     made.add_argument("--device", help="auto, cpu or cuda[:N]; default: preferences")
 
 
@@ -51,7 +51,7 @@ def run(context: bpy.types.Context, options: argparse.Namespace) -> int:
         return command.refuse(f"'{options.train}' cannot keep the material: write the splats to a .ply.", 2)
     python = command.engine_python(context, options.engine)
     if options.train and python is None:
-        return command.refuse(command.NO_ENGINE, 3)
+        return command.refuse(command.no_engine(options.engine), 3)
     folder = paths.of_argument(options.out)
     _capture(context, options, folder)
     print(folder, flush=True)

@@ -47,6 +47,12 @@ def test_a_picture_is_written_where_it_was_asked_for_and_one_that_fails_loses_no
     assert (tmp_path / "lit.blend").is_file()
 
 
+def test_a_python_that_is_not_there_is_named(engine, scene, capfd, tmp_path):
+    gone = str(tmp_path / "gone" / "python")
+    assert command.main(["light", "--engine", gone]) == 3
+    assert gone in capfd.readouterr().err
+
+
 def test_ctrl_c_ends_it_as_cancelled(engine, scene, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
