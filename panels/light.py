@@ -40,7 +40,7 @@ class LIMELIGHT_PT_light(Panel):
         column.operator("limelight.apply_domes", icon="SHADING_RENDERED")
         draw_sun(layout, context)
         layout.operator("limelight.setup_composite", icon="NODE_COMPOSITING")
-        wrong = composite.squeezed(context.scene)
+        wrong = composite.spoilt(context.scene)
         if wrong is not None:
             draw_problem(layout, context, wrong.text, wrong.operator_idname, wrong.operator_label, wrong.properties)
         world = context.scene.world

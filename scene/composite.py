@@ -16,7 +16,7 @@ def setup_composite(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     """Lay the render over the plate in the compositor: transparent film, the photo's own colours kept.
 
     The view transform becomes Standard, without curves or white balance: all else would change the photo. Renders are
-    not cropped to the region, see :func:`squeezed`. Raises ``ValueError`` without a plate.
+    not cropped to the region, see :func:`spoilt`. Raises ``ValueError`` without a plate.
     """
     plate = scene.limelight.plate
     if plate is None:
@@ -38,15 +38,23 @@ def setup_composite(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     return tree
 
 
-def squeezed(scene: bpy.types.Scene) -> problems.Problem | None:
-    """That the photo of a composite would be squeezed into the render region, as nodes know of no part of a frame."""
-    render = scene.render
-    if not (render.use_border and render.use_crop_to_border and render.use_compositing) or _made_before(scene) is None:
+def spoilt(scene: bpy.types.Scene) -> problems.Problem | None:
+    """That renders would not show a composite as it is: strips stand in for it, or its photo would be squeezed into the
+    render region, as nodes know of no part of a frame."""
+    render, strips = scene.render, scene.sequence_editor
+    if not render.use_compositing or _made_before(scene) is None:
         return None
-    given = {"path": "scene.render.use_crop_to_border", "value": "false",
-             "tip": "Switch Crop to Render Region off; only the region is rendered all the same"}  # fmt: skip
-    text = "Crop to Render Region squeezes the photo of the composite into the region"
-    return problems.Problem(text, "limelight.repair", "Do not crop", given)
+    if render.use_sequencer and strips is not None and len(compat.strips(strips)):
+        given = {"path": "scene.render.use_sequencer", "value": "false",
+                 "tip": "Switch Sequencer off in the post-processing of renders; the strips stay"}  # fmt: skip
+        text = "Renders show the strips of the video sequencer instead of the composite"
+        return problems.Problem(text, "limelight.repair", "Render the composite", given)
+    if render.use_border and render.use_crop_to_border:
+        given = {"path": "scene.render.use_crop_to_border", "value": "false",
+                 "tip": "Switch Crop to Render Region off; only the region is rendered all the same"}  # fmt: skip
+        text = "Crop to Render Region squeezes the photo of the composite into the region"
+        return problems.Problem(text, "limelight.repair", "Do not crop", given)
+    return None
 
 
 def _made_before(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:

@@ -199,13 +199,24 @@ def test_a_render_region_does_not_squeeze_the_photo_of_the_composite(scene, tmp_
     border.use_border = border.use_crop_to_border = True
     border.border_min_x, border.border_max_x, border.border_min_y, border.border_max_y = 0.25, 0.5, 0.25, 0.5
     composite.setup_composite(scene)
-    assert composite.squeezed(scene) is None
+    assert composite.spoilt(scene) is None
     region = render(scene, tmp_path)
     assert region.shape == whole.shape and region[20, 14:22] == pytest.approx(whole[20, 14:22], abs=1e-3)
     assert region[20, 22, 0] > region[20, 14, 0] > 0
     border.use_crop_to_border = True
-    problem = composite.squeezed(scene)
+    problem = composite.spoilt(scene)
     assert bpy.ops.limelight.repair(**problem.properties) == {"FINISHED"} and not border.use_crop_to_border
+
+
+def test_strips_that_are_rendered_instead_of_the_composite_are_told(scene):
+    scene.limelight.plate = bpy.data.images.new("photo", 48, 32)
+    strips = compat.strips(scene.sequence_editor_create())
+    composite.setup_composite(scene)
+    assert composite.spoilt(scene) is None
+    strips.new_scene("title", bpy.data.scenes.new("title"), channel=1, frame_start=1)
+    problem = composite.spoilt(scene)
+    assert "strips" in problem.text and bpy.ops.limelight.repair(**problem.properties) == {"FINISHED"}
+    assert composite.spoilt(scene) is None and not scene.render.use_sequencer
 
 
 def test_a_shadow_catcher_with_a_parent_lies_under_the_probe(scene):
