@@ -13,14 +13,16 @@ from . import head_eyes
 
 
 def write(context: bpy.types.Context, head: bpy.types.Object, path: Path) -> None:
-    """Export a head with its eyes, hidden or not, to a .glb or .gltf file; the selection is put back.
+    """Export a head with its eyes, hidden or not, and the artist's armature that moves it, to a .glb or .gltf file; the
+    selection is put back.
 
     Raises ``RuntimeError`` with a sentence if Blender's exporter is switched off or refuses.
     """
     if "gltf" not in dir(bpy.ops.export_scene):
         raise RuntimeError("Blender's exporter is switched off: switch on Preferences > Add-ons > glTF 2.0 format")
     kind = "GLB" if path.suffix.lower() == ".glb" else "GLTF_SEPARATE"
-    with _selected(context, [head, *head_eyes.eyes(head)]):
+    rig = head.find_armature()
+    with _selected(context, [head, *head_eyes.eyes(head), *([rig] if rig is not None else [])]):
         # Modifiers cannot be applied to a mesh with shape keys; the file has the mesh as it was fitted. What is
         # selected in other scenes would come along.
         bpy.ops.export_scene.gltf(

@@ -337,6 +337,21 @@ def test_the_export_holds_what_is_hidden_and_nothing_of_other_scenes(scene, made
     assert nodes(tmp_path / "again.glb") == nodes(tmp_path / "ada.glb")
 
 
+def test_the_export_holds_the_armature_that_the_artist_gave_it(scene, made, tmp_path):
+    if "gltf" not in dir(bpy.ops.export_scene):
+        pytest.skip("this Blender has no glTF exporter")
+    rig = bpy.data.objects.new("Rig", bpy.data.armatures.new("Rig"))
+    scene.collection.objects.link(rig)
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.object.mode_set(mode="EDIT")
+    rig.data.edit_bones.new("neck").tail = (0, 0, 1)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    made.vertex_groups.new(name="neck").add(range(len(made.data.vertices)), 1.0, "REPLACE")
+    made.modifiers.new("Armature", "ARMATURE").object = rig
+    head_export.write(bpy.context, made, tmp_path / "ada.glb")
+    assert {"neck", "Rig"} <= set(nodes(tmp_path / "ada.glb"))
+
+
 def test_uv_and_materials_arrive_corner_by_corner(made, tmp_path):
     arrays = np.load(tmp_path / "head" / "head.npz")
     uv = np.empty(len(made.data.loops) * 2, np.float32)
