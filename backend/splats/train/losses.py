@@ -15,7 +15,7 @@ from ..raster import SplatCamera
 STRUCTURE, PROGRESS, WHITE, SLOPE = 0.2, 0.08, 0.003, 0.05
 #: In a short budget, where little else shapes a surface: of the slope, of the mask, of the progress, and of evenness by
 #: channel; and of the light that shading told.
-SHORT_SLOPE, SHORT_MASK, SHORT_PROGRESS, SHORT_LIGHT = 0.4, 1.0, 0.1, 1.0
+SHORT_SLOPE, SHORT_MASK, SHORT_PROGRESS, SHORT_LIGHT = 0.4, 1.0, 0.1, 0.1
 SHORT_EVEN = {"albedo": 0.1, "metallic": 0.05, "roughness": 0.05, "normal": 0.02}
 #: Pixels that are covered less, or next to such, have no slope.
 _WHOLE = 0.9
