@@ -329,7 +329,7 @@ def test_a_painters_noise_at_the_outline_makes_no_streaks():
     for error in (0.0, 0.1):
         detail = decompose(fit(painted, height=64, error=error).log2())[0][0].permute(1, 2, 0)
         rough.append(float(detail[behind].abs().mean()))
-    assert rough[1] < 0.2 * rough[0]
+    assert rough[1] < 0.3 * rough[0]
 
 
 def test_what_painted_spheres_show_well_stays_sharp():
