@@ -60,9 +60,9 @@ def white(radiance: Tensor) -> Tensor:
 
 
 def departure(light: Tensor, told: Tensor) -> Tensor:
-    """How far a light is from the one ``told``, both harmonics (16, 3), in degrees 0 to 2: the sum of squares, as parts
-    of its mean. Nothing else keeps light out of albedo for long: a picture is alike either way."""
-    return ((light - told)[:9] / told[0].mean()).square().sum()
+    """How far a light is from the one ``told``, both harmonics (16, 3), in degrees 0 to 2, as parts of their means: the
+    sum of squares. Nothing else keeps light out of albedo for long: a picture is alike either way."""
+    return (light / light[0].mean() - told / told[0].mean())[:9].square().sum()
 
 
 def slope(normal: Tensor, depth: Tensor, alpha: Tensor, camera: SplatCamera) -> Tensor:

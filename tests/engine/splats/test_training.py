@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -297,8 +296,8 @@ def test_the_light_that_shading_told_is_held_to_and_survives_a_break(scene: Path
     views, settings = read_scene(scene, 40), Settings(Schedule(60), "srgb", 0, "cpu", tmp_path, {})
     first, again = (Trainer(views, Learnt(raw(ball(100)), torch.zeros(6, 16, 16, 3)), 100, settings) for _ in range(2))
     first.step = settings.schedule.bounds[2] + 1
-    first.shaded = Light(first.learnt.radiance().detach()).harmonics()
-    first.learnt.put("environment", first.learnt.values["environment"] + 0.5)
+    # All else asks for white light, as it begins.
+    first.shaded = Light(first.learnt.radiance().detach() * torch.tensor([1.6, 1.0, 1.0])).harmonics()
     first.save()
     again.resume(tmp_path / checkpoint.NAME)
 
@@ -307,11 +306,12 @@ def test_the_light_that_shading_told_is_held_to_and_survives_a_break(scene: Path
         return float(losses.departure(Light(again.learnt.radiance().detach()).harmonics(), again.shaded))
 
     before = off()
-    assert before == pytest.approx(3 * (math.exp(0.5) - 1) ** 2, rel=0.01)
+    assert before == pytest.approx((1 - 1.6 / 1.2) ** 2 + 2 * (1 - 1 / 1.2) ** 2, rel=0.01)
+    assert float(losses.departure(2 * again.shaded, again.shaded)) == pytest.approx(0, abs=1e-9)
     for _ in range(15):
         again.update(settings.schedule.at(again.step))
         again.step += 1
-    assert off() < 0.3 * before
+    assert off() < 0.6 * before
 
 
 def test_variants_lack_what_they_are_named_for() -> None:
