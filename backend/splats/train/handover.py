@@ -44,7 +44,7 @@ _MIRRORS = 0.15
 class HandedOver(NamedTuple):
     """How many Gaussians were undecided, and the light as harmonics (16, 3) if shading told it."""
 
-    count: int
+    undecided: int
     light: Tensor | None = None
 
 

@@ -282,7 +282,7 @@ def test_light_is_told_from_paint_where_no_metal_mirrors_it(tmp_path: Path) -> N
     extent = views.middle_and_extent()[1]
     learnt = Learnt(raw(dull | {"progress": torch.full((600,), 0.01)}), torch.zeros(6, 16, 16, 3))
     found = hand_over(learnt, None, views, extent)
-    assert found.count == 600 and found.light is not None
+    assert found.undecided == 600 and found.light is not None
     towards = [light[1:4].mean(-1) for light in (found.light, Light(sky(16)).harmonics())]
     assert float(torch.cosine_similarity(*towards, dim=0)) > 0.9
     _, known = evidence.dull(evidence.gather(views, dull, extent))
