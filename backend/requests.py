@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..bridge.messages import note_of
 from .errors import BadInput
 
 Kinds = Mapping[str, Callable[[Any], Any]]
@@ -48,3 +50,8 @@ def settings_of(job: Any) -> dict[str, Any]:
     """What decides a job's result, as JSON holds it, and its place; all paths whole."""
     told = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in vars(job).items()}
     return {name: value for name, value in told.items() if name not in _ASIDE}
+
+
+def note_settings(job: Any) -> None:
+    """Write beside a job's result ``out``, which is whole, what it was made with."""
+    note_of(job.out).write_text(json.dumps(settings_of(job)), encoding="utf-8")

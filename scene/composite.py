@@ -45,15 +45,13 @@ def spoilt(scene: bpy.types.Scene) -> problems.Problem | None:
     if not render.use_compositing or _made_before(scene) is None:
         return None
     if render.use_sequencer and strips is not None and len(compat.strips(strips)):
-        given = {"path": "scene.render.use_sequencer", "value": "false",
-                 "tip": "Switch Sequencer off in the post-processing of renders; the strips stay"}  # fmt: skip
         text = "Renders show the strips of the video sequencer instead of the composite"
-        return problems.Problem(text, "limelight.repair", "Render the composite", given)
+        tip = "Switch Sequencer off in the post-processing of renders; the strips stay"
+        return problems.setting(text, "Render the composite", "scene.render.use_sequencer", False, tip)
     if render.use_border and render.use_crop_to_border:
-        given = {"path": "scene.render.use_crop_to_border", "value": "false",
-                 "tip": "Switch Crop to Render Region off; only the region is rendered all the same"}  # fmt: skip
         text = "Crop to Render Region squeezes the photo of the composite into the region"
-        return problems.Problem(text, "limelight.repair", "Do not crop", given)
+        tip = "Switch Crop to Render Region off; only the region is rendered all the same"
+        return problems.setting(text, "Do not crop", "scene.render.use_crop_to_border", False, tip)
     return None
 
 

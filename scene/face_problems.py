@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import bpy
 
 from . import head_place, paths
-from .problems import Problem, working_space
+from .problems import Problem, setting, working_space
 from .relight_problems import needs_still, still_problem
 
 #: Fewer pixels than this on the longer side show no face well enough.
@@ -58,7 +57,6 @@ def _camera(scene: bpy.types.Scene) -> Iterator[Problem]:
 def _folder(scene: bpy.types.Scene) -> Iterator[Problem]:
     folder = scene.limelight.face.head_folder
     if folder and not paths.of_setting(folder).is_dir():
-        arguments = {"path": "scene.limelight.face.head_folder", "value": json.dumps("")}
         tip = "Fit the head that ships with Limelight"
         text = f"There is no folder “{folder}” with another head"
-        yield Problem(text, "limelight.repair", "Use the own head", arguments | {"tip": tip})
+        yield setting(text, "Use the own head", "scene.limelight.face.head_folder", "", tip)

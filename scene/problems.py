@@ -47,14 +47,14 @@ def find_problems(context: bpy.types.Context, *, quick: bool = False) -> list[Pr
     elif not perspective:
         text = f"“{scene.camera.name}” is no perspective camera"
         tip = "Let the camera see in perspective, as photos do"
-        found.append(_setting(text, "Make it perspective", "scene.camera.data.type", "PERSP", tip))
+        found.append(setting(text, "Make it perspective", "scene.camera.data.type", "PERSP", tip))
     there, wanted = probes.probes(scene), probes.used(scene)
     if not there:
         found.append(Problem("There is no probe yet", "limelight.add_probe", "Add a probe"))
     elif not wanted:
         first = there[min(settings.active_probe, len(there) - 1)]
         tip = f"Let {first.name} take part in the estimate"
-        found.append(_setting("Every probe is switched off", f"Switch {first.name} on", _path(first, "use"), True, tip))
+        found.append(setting("Every probe is switched off", f"Switch {first.name} on", _path(first, "use"), True, tip))
     if settings.frames.use:
         # Where probes are at each frame is seen when the frames are written down.
         from . import shot_problems
@@ -76,7 +76,7 @@ def working_space() -> list[Problem]:
     return [Problem(text, "wm.set_working_color_space", "Convert the file", {"working_space": compat.LINEAR})]
 
 
-def _setting(text: str, label: str, path: str, value: object, tip: str) -> Problem:
+def setting(text: str, label: str, path: str, value: object, tip: str) -> Problem:
     """A problem that goes away when the setting at a path from the context becomes ``value``."""
     return Problem(text, "limelight.repair", label, {"path": path, "value": json.dumps(value), "tip": tip})
 
@@ -102,7 +102,7 @@ def _plate(context: bpy.types.Context, quick: bool) -> Iterator[Problem]:
             yield Problem(str(error), "limelight.set_plate", "Choose a photo")
         elif not settings.frames.use:
             tip = "Go to the nearest frame at which the photo shows something"
-            yield _setting(str(error), f"Go to frame {error.nearest}", "scene.frame_current", error.nearest, tip)
+            yield setting(str(error), f"Go to frame {error.nearest}", "scene.frame_current", error.nearest, tip)
     text = ""
     if settings.depth_source == "FILE":
         path = frames.numbered(settings.depth_file, scene.frame_current)
@@ -114,7 +114,7 @@ def _plate(context: bpy.types.Context, quick: bool) -> Iterator[Problem]:
         text = "There is no geometry to take the depth from"
     if text:
         tip = "Let the engine estimate the photo's depth"
-        yield _setting(text, "Estimate the depth", "scene.limelight.depth_source", "ESTIMATE", tip)
+        yield setting(text, "Estimate the depth", "scene.limelight.depth_source", "ESTIMATE", tip)
 
 
 def misplaced(scene: bpy.types.Scene, probe: bpy.types.Object) -> Problem | None:
@@ -131,7 +131,7 @@ def misplaced(scene: bpy.types.Scene, probe: bpy.types.Object) -> Problem | None
         text = f"{probe.name} is too large for its distance from the camera"
         fitting = probe.limelight.radius * _LARGEST / 2 / share
         tip = f"Make {probe.name} as small as its distance from the camera needs"
-        return _setting(text, "Make it smaller", _path(probe, "radius"), fitting, tip)
+        return setting(text, "Make it smaller", _path(probe, "radius"), fitting, tip)
     return None
 
 

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import bpy
 
 from . import frames, probes
-from .problems import Problem, working_space
+from .problems import Problem, setting, working_space
 
 
 def find_problems(scene: bpy.types.Scene, source: bpy.types.Image | None) -> list[Problem]:
@@ -87,17 +86,15 @@ def _probe(scene: bpy.types.Scene) -> Iterator[Problem]:
         yield _switch("There is no probe yet", "Use a picture instead", "IMAGE", "Take the light from a picture")
     elif chosen is not None and chosen not in there:
         # The setting alone keeps it in the file.
-        arguments = {"path": "scene.limelight.relight.probe", "value": json.dumps(None)}
         tip = "Take the light of the active probe, or of the first that holds any"
         text = f"The probe “{chosen.name}” is not in this scene any more"
-        yield Problem(text, "limelight.repair", "Use another probe", arguments | {"tip": tip})
+        yield setting(text, "Use another probe", "scene.limelight.relight.probe", None, tip)
     elif lit_probe(scene) is None:
         yield Problem("No probe holds estimated light", "limelight.estimate", "Estimate the light")
 
 
 def _switch(text: str, label: str, kind: str, tip: str) -> Problem:
-    arguments = {"path": "scene.limelight.relight.reference_type", "value": json.dumps(kind), "tip": tip}
-    return Problem(text, "limelight.repair", label, arguments)
+    return setting(text, label, "scene.limelight.relight.reference_type", kind, tip)
 
 
 _REFERENCES = {"IMAGE": _picture, "HDRI": _panorama, "LAMPS": _lamps, "PROBE": _probe}

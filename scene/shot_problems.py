@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 
 import bpy
 
 from . import frames, paths, shot_range
-from .problems import Problem
+from .problems import Problem, setting
 
 _SETTINGS = "scene.limelight.frames"
 
@@ -21,7 +20,7 @@ def find(scene: bpy.types.Scene) -> Iterator[Problem]:
     if not wanted:
         tip = "Take the frames that the scene renders"
         text, label = "The last frame comes before the first", "Take the scene's frames"
-        yield _setting(text, label, f"{_SETTINGS}.own_range", False, tip)
+        yield setting(text, label, f"{_SETTINGS}.own_range", False, tip)
     elif scene.limelight.source == "PLATE" and scene.limelight.plate is not None:
         yield from _plate(scene, wanted)
     yield from folder(scene)
@@ -43,7 +42,7 @@ def folder(scene: bpy.types.Scene) -> Iterator[Problem]:
 
 def _elsewhere(text: str) -> Problem:
     tip = "Keep the light of the frames in a folder beside the file"
-    return _setting(text, "Keep it beside the file", f"{_SETTINGS}.folder", shot_range.USUAL, tip)
+    return setting(text, "Keep it beside the file", f"{_SETTINGS}.folder", shot_range.USUAL, tip)
 
 
 def _plate(scene: bpy.types.Scene, wanted: list[int]) -> Iterator[Problem]:
@@ -58,9 +57,5 @@ def _plate(scene: bpy.types.Scene, wanted: list[int]) -> Iterator[Problem]:
             own = scene.limelight.frames.own_range
             path = f"{_SETTINGS}.{word}" if own else f"scene.frame_{'start' if word == 'first' else 'end'}"
             tip = "Leave out the frames at which the photo shows nothing"
-            yield _setting(str(error), f"Take frame {error.nearest} as the {word}", path, error.nearest, tip)
+            yield setting(str(error), f"Take frame {error.nearest} as the {word}", path, error.nearest, tip)
             return
-
-
-def _setting(text: str, label: str, path: str, value: object, tip: str) -> Problem:
-    return Problem(text, "limelight.repair", label, {"path": path, "value": json.dumps(value), "tip": tip})

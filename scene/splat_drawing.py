@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import bpy
 
 from . import compat, splat_nodes
-from .problems import Problem
+from .problems import Problem, setting
 
 #: Marks our objects; its value is the file that they came from.
 MARK = "limelight_splats"
@@ -45,10 +44,9 @@ def stopped_rays(scene: bpy.types.Scene) -> Problem | None:
         return None
     if not any(map(is_splats, scene.objects)):
         return None
-    given = {"path": "scene.cycles.transparent_max_bounces", "value": json.dumps(_LAYERS),
-             "tip": "Let Cycles follow rays through all Gaussians behind one another"}  # fmt: skip
     text = f"Splats turn black in Cycles: rays end after {cycles.transparent_max_bounces} of them"
-    return Problem(text, "limelight.repair", "Let rays through", given)
+    tip = "Let Cycles follow rays through all Gaussians behind one another"
+    return setting(text, "Let rays through", "scene.cycles.transparent_max_bounces", _LAYERS, tip)
 
 
 def inputs(thing: bpy.types.Object) -> dict[str, tuple[Any, str]]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from ..devices import pick_device
 from ..errors import BadInput
 from ..limo.report import Report
 from ..optics.exposure import srgb_oetf
-from ..requests import read_job, settings_of
+from ..requests import note_settings, read_job
 from . import mesh_files, viewpoints
 from .cloud import Splats
 from .files import formats
@@ -97,7 +96,7 @@ def run_mesh(job: MeshJob, report: Report) -> dict[str, Any]:
         notes.append("Turned about x, as that kind of file has it.")
     note_of(job.out).unlink(missing_ok=True)
     mesh_files.write(job.out, placed.points, placed.normals, placed.faces, colours)
-    note_of(job.out).write_text(json.dumps(settings_of(job)), encoding="utf-8")
+    note_settings(job)
     low, high = placed.points.min(0), placed.points.max(0)
     return {
         "out": str(job.out),

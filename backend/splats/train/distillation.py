@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any, ClassVar
 from ....bridge.alike import relocated
 from ....bridge.messages import note_of
 from ...errors import BadInput
-from ...requests import Kinds, settings_of
+from ...requests import Kinds, note_settings, settings_of
 from ..shading.physical import TONES
 from . import checkpoint
 
@@ -96,5 +95,5 @@ class Distillation:
 
     def finish(self) -> None:
         """Note what the result, which is whole, was made with, and drop the checkpoint, which may be large."""
-        note_of(self.out).write_text(json.dumps(settings_of(self)), encoding="utf-8")
+        note_settings(self)
         (self.folder / checkpoint.NAME).unlink(missing_ok=True)
