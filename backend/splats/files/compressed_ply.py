@@ -116,6 +116,8 @@ def write(splats: Splats, file: BinaryIO, notes: Notes, y_up: bool = False) -> N
         for names, rows in zip(_bounds(kind), (low, high), strict=True):
             bounds.update({name: rows[:, axis] for axis, name in enumerate(names)})
         span = np.where(high > low, high - low, 1)
+        if not kind:
+            _tell_moved(np.repeat(span, sizes, axis=0), splats, notes)
         return (values - np.repeat(low, sizes, axis=0)) / np.repeat(span, sizes, axis=0)
 
     words = np.empty(len(splats), [(name, "<u4") for name in _WORDS])
@@ -130,11 +132,24 @@ def write(splats: Splats, file: BinaryIO, notes: Notes, y_up: bool = False) -> N
     tables = [("chunk", chunks), ("vertex", words)]
     if splats.degree:
         rest = splats.sh[:, 1:].transpose(0, 2, 1).reshape(len(splats), -1)
+        beyond = float(np.mean(np.abs(rest) > 4))
+        if beyond > 0:
+            notes.add(f"{beyond:.2%} of the harmonics lie beyond the ±4 that compressed PLY holds and were clipped.")
         packed = np.clip(np.floor((rest / 8 + 0.5) * 256), 0, 255).astype(np.uint8)
         tables.append(("sh", packed.view([(f"f_rest_{index}", "u1") for index in range(packed.shape[1])])[:, 0]))
     file.write(header_text(tables, [Y_UP] if y_up else []))
     for _, table in tables:
         file.write(table.tobytes())
+
+
+def _tell_moved(span: Array, splats: Splats, notes: Notes) -> None:
+    """Say how many Gaussians lie in a chunk so wide, ``span`` (N, 3), that its grid moves them by far."""
+    coarse = int((span.max(axis=1) / 2046 > 4 * splats.scales.max(axis=1)).sum())
+    if coarse:
+        notes.add(
+            f"{coarse} Gaussians share a chunk of compressed PLY with far ones, and move by several times their "
+            "size: delete what is far from the cloud first."
+        )
 
 
 def _pack(shares: Array, bits: tuple[int, ...]) -> Array:

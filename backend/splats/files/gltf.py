@@ -47,7 +47,10 @@ def read(source: Source, notes: Notes) -> Splats:
             clouds += [cloud if np.array_equal(matrix, np.eye(4)) else placed(cloud, matrix) for matrix in matrices]
     if not clouds:
         raise damaged(source.name, f"has no Gaussian splats in it ({EXTENSION})")
-    return merged(clouds)
+    whole = merged(clouds)
+    if whole.material is None and any(cloud.material is not None for cloud in clouds):
+        notes.add("Only some of its clouds have a material; it was left out.")
+    return whole
 
 
 def _primitive(document: Document, primitive: dict[str, Any], extension: dict[str, Any], notes: Notes) -> Splats:
@@ -82,10 +85,13 @@ def _primitive(document: Document, primitive: dict[str, Any], extension: dict[st
         sh += [attribute(name, 3) for name in names]
         degree += 1
     material = None
-    if all(name in attributes for name in _MATERIAL.values()):
+    there = [name for name in _MATERIAL.values() if name in attributes]
+    if len(there) == len(_MATERIAL):
         widths = {"albedo": 3, "metallic": 1, "roughness": 1, "progress": 1}
         found = {key: attribute(name, widths[key]) for key, name in _MATERIAL.items()}
         material = Material(**{key: value if key == "albedo" else value[:, 0] for key, value in found.items()})
+    elif there:
+        notes.add(f"The material is incomplete ({', '.join(there)} alone) and was left out.")
     return Splats(means, np.roll(rotation, 1, axis=1), scale, opacity, np.stack(sh, axis=1), material)
 
 

@@ -42,6 +42,10 @@ def write(splats: Splats, file: BinaryIO, notes: Notes) -> None:
     rows = np.empty(len(splats), ROW)
     rows["mean"], rows["scale"] = splats.means, splats.scales
     colour = np.concatenate([splats.base_colour, splats.opacity[:, None]], axis=1)
+    # Rounding alone reaches half a step beyond.
+    beyond = float(np.mean(np.abs(colour - 0.5) > 0.5 + 0.5 / 255))
+    if beyond > 0:
+        notes.add(f"{beyond:.2%} of the colours lie beyond the 0 to 1 that .splat holds and were clipped.")
     rows["colour"] = np.round(np.clip(colour, 0, 1) * 255)
     rows["rotation"] = np.clip(np.round(splats.quats * 128 + 128), 0, 255)
     file.write(rows.tobytes())

@@ -71,6 +71,40 @@ def test_what_a_format_cannot_hold_is_said(name: str, tmp_path: Path) -> None:
     assert any("material" in note for note in notes)
 
 
+@pytest.mark.parametrize(("name", "degree"), [("a.compressed.ply", 1), ("a.splat", 0), ("a.spz", 1)])
+def test_values_beyond_a_format_are_said(name: str, degree: int, tmp_path: Path) -> None:
+    written = cloud(20, degree)
+    assert not any("clipped" in note for note in formats.write(written, tmp_path / name))
+    written.sh[3, -1] = 5
+    assert any("clipped" in note for note in formats.write(written, tmp_path / name))
+
+
+def test_gaussians_that_a_far_one_moves_are_said(tmp_path: Path) -> None:
+    written = cloud(700, 0)
+    assert not formats.write(written, tmp_path / "a.compressed.ply")
+    written.means[5] = 1e5
+    (note,) = formats.write(written, tmp_path / "a.compressed.ply")
+    assert "move by several times their size" in note
+
+
+def test_material_that_only_a_part_of_a_gltf_has_is_said() -> None:
+    for kept, told in (({"_ALBEDO"}, "_ALBEDO alone"), (set(), "")):
+        glb = encoded(cloud(5, 0, material=True), "a.glb")
+        length = struct.unpack_from("<I", glb, 12)[0]
+        content = json.loads(glb[20 : 20 + length])
+        primitive = content["meshes"][0]["primitives"][0]
+        named = primitive["attributes"].items()
+        bare = {key: index for key, index in named if not key.startswith("_") or key in kept}
+        whole = [] if kept else [primitive]
+        content["meshes"][0]["primitives"] = [*whole, {**primitive, "attributes": bare}]
+        text = json.dumps(content).encode()
+        text += b" " * (-len(text) % 4)
+        head = struct.pack("<4sIIII", b"glTF", 2, 20 + len(text) + len(glb) - 20 - length, len(text), 0x4E4F534A)
+        loaded = decoded(head + text + glb[20 + length :], "a.glb")
+        assert loaded.splats.material is None
+        assert any("material" in note and told in note for note in loaded.notes)
+
+
 @pytest.mark.parametrize("form", ["ascii", "binary_big_endian", "binary_little_endian"])
 def test_any_ply_of_a_trainer_is_read(form: str) -> None:
     written = cloud(30, 3)
