@@ -61,11 +61,15 @@ def read_layers(path: Path | str) -> dict[str, dict[str, np.ndarray]]:
     try:
         with OpenEXR.File(str(path), separate_channels=True) as file:
             for part in cast(Any, file.parts):
+                if part.type() in (OpenEXR.deepscanline, OpenEXR.deeptile):
+                    raise BadInput(f"{path.name} holds deep pixels.", "Flatten it: write one colour a pixel.")
                 # Blender 5 writes a part a pass; others leave the pass to the part's name alone.
                 own = part.name() if len(file.parts) > 1 else ""
                 for name, channel in part.channels.items():
                     layer, _, key = name.rpartition(".")
                     layers.setdefault(layer or own, {}).setdefault(key, np.asarray(channel.pixels, np.float32))
+    except BadInput:
+        raise
     except Exception as error:  # the binding raises bare Exceptions of several kinds for damaged files
         raise BadInput(
             f"{path.name} is not a readable OpenEXR file ({error}).", "It may be truncated: write or download it again."
@@ -93,7 +97,9 @@ def read_image(path: Path | str) -> Tensor:
     """
     layers = read_layers(path)
     for names in ("RGB", "Y", "Z", "V"):
-        layer = _first((k for k, channels in layers.items() if channels.keys() >= set(names)), _PICTURES)
+        # A Y with chroma beside it is no grey picture.
+        fit = (k for k, found in layers.items() if found.keys() >= set(names) and not found.keys() & {"RY", "BY"})
+        layer = _first(fit, _PICTURES)
         if layer is not None:
             channels = layers[layer]
             alpha = "A" if names == "RGB" and "A" in channels else ""
@@ -103,7 +109,12 @@ def read_image(path: Path | str) -> Tensor:
 
 def read_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels of an EXR's data window, from the header alone."""
-    low, high = read_header(path)["dataWindow"]
+    return window_size(read_header(path)["dataWindow"])
+
+
+def window_size(window: Any) -> tuple[int, int]:
+    """Width and height in pixels of a header's ``dataWindow`` or ``displayWindow``."""
+    low, high = window
     return int(high[0] - low[0]) + 1, int(high[1] - low[1]) + 1
 
 

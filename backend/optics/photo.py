@@ -113,6 +113,7 @@ def strips(height: int, width: int) -> Iterator[slice]:
 
 
 def _read_linear(path: Path, largest_side: int | None) -> Photo:
+    notes: list[str] = []
     if path.suffix.lower() == ".hdr":
         try:
             _check_pixels(path, *radiance_hdr.read_size(path))
@@ -120,13 +121,19 @@ def _read_linear(path: Path, largest_side: int | None) -> Photo:
         except ValueError as error:
             raise BadInput(f"{path.name} is not a readable HDR picture ({error}).", _READABLE) from error
     else:
-        _check_pixels(path, *exr.read_size(path))
+        header = exr.read_header(path)
+        (width, height), frame = exr.window_size(header["dataWindow"]), exr.window_size(header["displayWindow"])
+        _check_pixels(path, width, height)
+        if (width, height) != frame:
+            notes.append(
+                f"{path.name} stores {width}×{height} pixels of a frame of {frame[0]}×{frame[1]}; points and the field "
+                "of view count in what it stores. Write the data window as large as the frame to have them count there."
+            )
         pixels = exr.read_image(path)
     if pixels.shape[-1] == 1:
         pixels = pixels.expand(-1, -1, 3)
     alpha = pixels[..., 3].clamp(0, 1) if pixels.shape[-1] == 4 else None
     radiance = pixels[..., :3].contiguous()
-    notes = []
     height, width = radiance.shape[:2]
     unfit = values = 0
     for rows in strips(height, width):
@@ -168,6 +175,10 @@ def _read_display(path: Path, largest_side: int | None) -> Photo:
                 image.load()
                 pixels = np.asarray(_to_srgb(ImageOps.exif_transpose(image), image.info.get("icc_profile"), notes))
     except UnidentifiedImageError as error:
+        if path.suffix.lower() in {".tif", ".tiff"}:
+            raise BadInput(
+                f"{path.name} is no TIFF of 8 or 16 bits with a usual compression.", "Save it as such a one, or as EXR."
+            ) from error
         raise BadInput(f"{path.name} is not a picture that can be read.", _READABLE) from error
     except Image.DecompressionBombError as error:
         raise BadInput(f"{path.name} has more than {MOST_PIXELS} pixels.", "Scale it down first.") from error
@@ -193,6 +204,8 @@ def _millimetres(focal: object) -> float | None:
 
 def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
     """The picture in sRGB: by its embedded profile where that works, by the plain formula for CMYK otherwise."""
+    if image.mode in {"P", "PA"}:
+        image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
     if profile and image.mode in {"RGB", "RGBA", "CMYK", "L"}:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -203,8 +216,6 @@ def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Ima
             notes.append("The embedded colour profile could not be used; sRGB was assumed.")
     if image.mode in {"CMYK", "YCbCr", "LAB", "HSV", "1"}:
         return image.convert("RGB")
-    if image.mode in {"P", "PA"}:
-        return image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
     return image
 
 

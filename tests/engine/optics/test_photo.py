@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import imagecodecs
 import numpy as np
+import OpenEXR
 import pytest
+import tifffile
+import torch
 from limelight.backend.errors import BadInput
 from limelight.backend.optics.photo import read_photo
 from PIL import Image
@@ -28,3 +32,43 @@ def test_who_has_a_video_for_a_picture_is_told_to_name_one_of_its_frames(tmp_pat
     with pytest.raises(BadInput) as caught:
         read_photo(tmp_path / "clip.mp4")
     assert "ffmpeg -i" in caught.value.remedy and caught.value.remedy.endswith("give one of them instead.")
+
+
+def test_a_palette_is_seen_through_its_colour_profile(tmp_path):
+    profile = bytes(imagecodecs.cms_profile("adobergb"))
+    picture = Image.new("RGB", (32, 32), (40, 200, 60))
+    picture.save(tmp_path / "plain.png", icc_profile=profile)
+    picture.quantize(4).save(tmp_path / "palette.png", icc_profile=profile)
+    plain, palette = (read_photo(tmp_path / f"{name}.png").radiance for name in ("plain", "palette"))
+    assert torch.equal(plain, palette)
+
+
+def test_a_tiff_of_a_kind_that_is_not_read_is_not_told_to_be_a_tiff(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((32, 32, 3), np.float32), photometric="rgb")
+    with pytest.raises(BadInput, match="no TIFF of 8 or 16 bits"):
+        read_photo(tmp_path / "a.tif")
+
+
+def _written(path, channels, **header):
+    fields = {"compression": OpenEXR.ZIPS_COMPRESSION, "type": OpenEXR.scanlineimage, **header}
+    OpenEXR.File(fields, channels).write(str(path))
+    return path
+
+
+def test_an_exr_that_stores_a_part_of_its_frame_says_so(tmp_path):
+    pixels = {"RGB": np.full((40, 70, 3), 0.5, np.float32)}
+    windows = [(np.array(low, "i4"), np.array(high, "i4")) for low, high in (((30, 20), (99, 59)), ((0, 0), (127, 95)))]
+    cut = read_photo(_written(tmp_path / "cut.exr", pixels, dataWindow=windows[0], displayWindow=windows[1]))
+    assert cut.radiance.shape == (40, 70, 3) and "70×40 pixels of a frame of 128×96" in cut.warnings[0]
+    assert not read_photo(_written(tmp_path / "whole.exr", pixels)).warnings
+
+
+def test_deep_pixels_and_chroma_are_refused_for_what_they_are(tmp_path):
+    grey = np.full((32, 32), 0.5, np.float32)
+    with pytest.raises(BadInput, match="expected R, G, B"):
+        read_photo(_written(tmp_path / "chroma.exr", {"Y": grey, "RY": grey, "BY": grey}))
+    samples = np.empty((32, 32), object)
+    for at in np.ndindex(32, 32):
+        samples[at] = np.ones(2, np.float32)
+    with pytest.raises(BadInput, match="deep pixels"):
+        read_photo(_written(tmp_path / "deep.exr", dict.fromkeys("RGBA", samples), type=OpenEXR.deepscanline))
