@@ -14,6 +14,7 @@ from .console import fail, run
 from .devices import pick_device
 from .errors import BadInput, LimelightError
 from .options import AsJson, Device, Ray, Seed, camera_params, parse_probe, read_camera, read_object
+from .serve import explain
 from .splats.commands import app as splat_app
 from .workshop import app as workshop_app
 
@@ -428,6 +429,10 @@ def main() -> None:
         fail(BadInput(f"{told}.", "Add --help to see what there is."), as_json)
     except LimelightError as error:
         fail(error, as_json)
+    except OSError as error:
+        # The answer found no place: stdout leads to a disk that is full, so nothing more goes there.
+        told = explain("", error, terse=True)
+        fail(BadInput(told.text, told.remedy, told.code), as_json=False)
     raise SystemExit(code or 0)
 
 

@@ -21,8 +21,10 @@ class TerminalReport:
     """A job's report as a progress bar on stderr."""
 
     def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        # Names of files may look like markup.
+        stage = TextColumn("{task.description}", markup=False)
+        columns = (stage, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True, markup=False, emoji=False), transient=True)
         self._task = self._bar.add_task("Starting", total=1.0)
 
     def __enter__(self) -> TerminalReport:
@@ -41,7 +43,7 @@ class TerminalReport:
 
     def log(self, text: str) -> None:
         """A line above the bar."""
-        self._bar.console.print(text)
+        self._bar.console.print(text, soft_wrap=True)
 
     def check(self) -> None:
         """Ctrl-C raises by itself."""

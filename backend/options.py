@@ -13,7 +13,7 @@ from .errors import BadInput
 
 # What runs on the processor alone, or leaves nothing to chance, takes them too and refuses the same values.
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda[:N]")]
-Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same result")]
 #: What in a camera file is not about its lens.
 _NO_LENS = ("camera_to_world", "frames", "version")
 #: Of what can be spread over a cluster; its machines choose among their own devices.

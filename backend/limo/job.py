@@ -21,6 +21,8 @@ from .track import Track, read_tracks
 
 QUALITIES = ("draft", "normal", "high")
 SIZES = (128, 256, 512, 1024, 2048)
+#: Takes are drawn one after the other.
+MOST_TAKES = 1000
 #: How a large model may be held: as it fits, whole, in eight bits, or block by block from main memory.
 MEMORY = ("auto", "whole", "8bit", "offload", "offload-8bit")
 #: The model that ships with the engine; any other name is a backbone's folder.
@@ -111,8 +113,9 @@ class LightJob:
             find_backbone(self.model)
         if self.size not in SIZES:
             raise BadInput(f"The panorama's width is {self.size} pixels.", f"Use one of {', '.join(map(str, SIZES))}.")
-        if self.take < 0:
-            raise BadInput(f"Take {self.take} was asked for.", "Use 1, 2, …, or 0 for the average of several.")
+        if not 0 <= self.take <= MOST_TAKES:
+            remedy = f"Use 1, 2, … up to {MOST_TAKES}, or 0 for the average of several."
+            raise BadInput(f"Take {self.take} was asked for.", remedy)
         if self.radius is not None and not (math.isfinite(self.radius) and self.radius > 0):
             raise BadInput(f"The sphere's radius is {self.radius:g} m.", "The radius must be positive.")
         if self.frame == "world" and self.camera_to_world is None and self.track is None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from limelight.backend import cli, models
+from limelight.backend.console import TerminalReport
 from limelight.backend.serve import explain
 from limelight.bridge import Engine
 from safetensors import SafetensorError
@@ -38,6 +39,8 @@ def limelight(*arguments: object) -> subprocess.CompletedProcess[str]:
         ("light", "no.png", "--probe", "0.5,0.5,1,2", "--out", "OUT"),
         ("light", "no.png", "--probe", "0.5,0.5", "--out", "OUT", "--camera", "no.json"),
         ("light", "no.png", "--probe", "0.5,0.5", "--out", "OUT", "--size", "333"),
+        ("light", "no.png", "--probe", "0.5,0.5", "--out", "OUT", "--take", "99999999999"),
+        ("light", "no.png", "--probe", "0.5,0.5", "--out", "OUT", "--seed", "99999999999999999999999"),
         ("fit", "--out", "OUT/env.exr"),
         ("depth", "no.png", "--out", "OUT/depth.exr"),
         ("relight", "no.png", "no.jpg", "--out", "OUT/relit.png"),
@@ -166,3 +169,22 @@ def test_ready_within_six_seconds(tmp_path: Path) -> None:
                                                   "out": str(tmp_path / "out")}))  # fmt: skip
     assert refused.error and refused.error.code == "bad_input" and not (tmp_path / "out").exists()
     engine.stop()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux' full device")
+def test_an_answer_that_finds_no_place_is_a_sentence() -> None:
+    command = [sys.executable, str(ROOT / "bridge" / "launch.py"), "backend", "splat", "info", SPLATS]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert ended.returncode == 2 and "disk is full" in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_names_that_look_like_markup_are_told_as_they_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a bar as in a terminal
+    with TerminalReport() as report:
+        report.progress(0.5, "[/x] and [bold]")
+        report.log("a/[shot] :smile: [/x].png " + "long " * 40)
+    told = capsys.readouterr().err
+    assert "a/[shot] :smile: [/x].png " + "long " * 39 in told and "[/x] and [bold]" in told
