@@ -17,6 +17,8 @@ from ..optics.camera import Camera
 DEFAULT_IMAGE_RADIUS = 0.06
 #: And is of at most this share of its distance, which keeps it in front of even the widest lens.
 _LARGEST_RADIUS = 0.4
+#: Metres; what is nearer is in the camera.
+_NEAREST = 1e-6
 
 
 @dataclass
@@ -82,8 +84,8 @@ class Probe:
         x, y, z = (float(c) for c in self.position)
         if not all(math.isfinite(c) for c in (x, y, z, self.radius)):
             raise BadInput(f"Probe {self.name} has a position or radius that is not a number.", "Place it again.")
-        if z >= 0:
-            raise BadInput(f"Probe {self.name} is behind the camera.", "Move it in front of the camera.")
+        if z > -_NEAREST:
+            raise BadInput(f"Probe {self.name} is behind the camera, or in it.", "Move it in front of the camera.")
         if not 0 < self.radius < 0.5 * -z:
             raise BadInput(
                 f"Probe {self.name} has radius {self.radius:g} m at {-z:g} m from the camera.",

@@ -20,6 +20,8 @@ from .panorama import Frame
 #: Ends of layers' names, the finished picture's and the depth's first. Composite is what Blender's compositor made.
 _PICTURES = ("", "Composite.Combined", "ViewLayer.Combined", "Combined", "Image", "Composite")
 _DEPTHS = ("ViewLayer.Depth", "Depth", "depth", "ViewLayer.Denoising Depth", "Denoising Depth", "")
+#: What every OpenEXR file begins with.
+_MAGIC = b"v/1\x01"
 
 
 def write_image(
@@ -71,9 +73,7 @@ def read_layers(path: Path | str) -> dict[str, dict[str, np.ndarray]]:
     except BadInput:
         raise
     except Exception as error:  # the binding raises bare Exceptions of several kinds for damaged files
-        raise BadInput(
-            f"{path.name} is not a readable OpenEXR file ({error}).", "It may be truncated: write or download it again."
-        ) from error
+        raise _unreadable(path, error) from error
     return layers
 
 
@@ -124,9 +124,17 @@ def read_header(path: Path) -> dict[str, Any]:
         with OpenEXR.File(str(path), header_only=True) as file:
             return dict(file.header())
     except Exception as error:  # as in read_layers
-        raise BadInput(
-            f"{path.name} is not a readable OpenEXR file ({error}).", "It may be truncated: write or download it again."
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> BadInput:
+    """What is wrong with a file that the binding does not open: another format, or damage."""
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            return BadInput(f"{path.name} is no OpenEXR file.", "Save it as one, with the ending .exr.")
+    return BadInput(
+        f"{path.name} is not a readable OpenEXR file ({error}).", "It may be truncated: write or download it again."
+    )
 
 
 def write_depth(path: Path | str, depth: Tensor, *, header: dict[str, Any] | None = None) -> None:

@@ -72,7 +72,7 @@ class SphereView:
     @cached_property
     def half_width(self) -> float:
         """Half of the close-up's width on its plane at distance 1."""
-        sine = min(self.radius / float(self.center.double().norm()), 0.999)
+        sine = min(self.radius / float(self.center.norm()), 0.999)
         return sine / (1 - sine**2) ** 0.5 / FILL
 
     @cached_property

@@ -128,6 +128,10 @@ def test_damaged_and_missing_files_are_named(tmp_path):
         exr.read_panorama(path)
     with pytest.raises(BadInput, match="no file"):
         exr.read_image(tmp_path / "none.exr")
+    np.save(tmp_path / "depth.npy", np.ones((16, 16)))
+    for read in (exr.read_depth, exr.read_header):
+        with pytest.raises(BadInput, match=r"depth\.npy is no OpenEXR file"):
+            read(tmp_path / "depth.npy")
     exr.write_image(tmp_path / "square.exr", torch.rand(16, 16, 3))
     with pytest.raises(BadInput, match="panorama"):
         exr.read_panorama(tmp_path / "square.exr")
