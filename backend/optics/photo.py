@@ -46,23 +46,25 @@ class Photo:
     warnings: list[str] = field(default_factory=list)
 
 
-def read_photo(path: Path | str, largest_side: int | None = LARGEST_SIDE) -> Photo:
+def read_photo(path: Path | str, largest_side: int | None = LARGEST_SIDE, *, upright: bool = True) -> Photo:
     """Read a picture upright, scaled down to ``largest_side`` pixels on its longer side; None keeps all its pixels.
+
+    Without ``upright`` it lies as it is stored, whatever EXIF says of how the camera was held.
 
     Raises :class:`BadInput` with the reason and the remedy.
     """
     path = Path(path)
     _check_file(path)
-    read = _read_linear if path.suffix.lower() in LINEAR else _read_display
-    photo = read(path, largest_side)
+    linear = path.suffix.lower() in LINEAR
+    photo = _read_linear(path, largest_side) if linear else _read_display(path, largest_side, upright)
     height, width = photo.radiance.shape[:2]
     if min(height, width) < SMALLEST:
         raise BadInput(f"{path.name} is {width}×{height} pixels.", f"Use a picture of at least {SMALLEST} pixels.")
     return photo
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels of an upright picture, from its header where the format has one that is quick to read.
+def picture_size(path: Path, *, upright: bool = True) -> tuple[int, int]:
+    """Width and height in pixels of a picture, upright or as it is stored, from its header where that is quick to read.
 
     Raises :class:`BadInput` for what is not a picture; damage behind the header stays unseen.
     """
@@ -75,7 +77,7 @@ def picture_size(path: Path) -> tuple[int, int]:
         return width, height
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+            turned = upright and image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
             return (image.height, image.width) if turned else (image.width, image.height)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadInput(f"{path.name} is not a picture that can be read.", _READABLE) from error
@@ -157,7 +159,7 @@ def _check_pixels(path: Path, width: int, height: int) -> None:
         raise BadInput(f"{path.name} has {width}×{height} pixels.", "Scale it down first.")
 
 
-def _read_display(path: Path, largest_side: int | None) -> Photo:
+def _read_display(path: Path, largest_side: int | None, upright: bool) -> Photo:
     notes: list[str] = []
     try:
         with python_warnings.catch_warnings():
@@ -170,10 +172,11 @@ def _read_display(path: Path, largest_side: int | None) -> Photo:
             deep = has_sixteen(image)
             focal = image.getexif().get_ifd(_EXIF_IFD).get(_FOCAL_35MM)
             if deep:
-                pixels = read_sixteen(path, image, notes)
+                pixels = read_sixteen(path, image, notes, upright)
             else:
                 image.load()
-                pixels = np.asarray(_to_srgb(ImageOps.exif_transpose(image), image.info.get("icc_profile"), notes))
+                turned = ImageOps.exif_transpose(image) if upright else image
+                pixels = np.asarray(_to_srgb(turned, image.info.get("icc_profile"), notes))
     except UnidentifiedImageError as error:
         if path.suffix.lower() in {".tif", ".tiff"}:
             raise BadInput(

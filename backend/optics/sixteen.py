@@ -26,8 +26,10 @@ def has_sixteen(image: Image.Image) -> bool:
     return set(tags.get(_BITS, ())) == {16} and tags.get(_PHOTOMETRIC) == _RGB and set(formats) == {_UNSIGNED}
 
 
-def read_sixteen(path: Path, image: Image.Image, notes: list[str]) -> np.ndarray:
-    """Upright sRGB values (H, W, C) uint16, alpha last and not multiplied in. ``image`` is the opened file.
+def read_sixteen(path: Path, image: Image.Image, notes: list[str], upright: bool = True) -> np.ndarray:
+    """sRGB values (H, W, C) uint16, alpha last and not multiplied in; ``upright`` or as they are stored.
+
+    ``image`` is the opened file.
 
     Raises OSError for a damaged file; ``notes`` hears of a colour profile that could not be used.
     """
@@ -43,7 +45,7 @@ def read_sixteen(path: Path, image: Image.Image, notes: list[str]) -> np.ndarray
             pixels[..., :3] = codecs.cms_transform(colour, profile, to, colorspace="rgb", outcolorspace="rgb")
         except (RuntimeError, ValueError):
             notes.append("The embedded colour profile could not be used; sRGB was assumed.")
-    return _upright(pixels, image.getexif().get(_ORIENTATION, 1))
+    return _upright(pixels, image.getexif().get(_ORIENTATION, 1)) if upright else pixels
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

@@ -100,4 +100,4 @@ def _pose(shot: Shot, lens: Lens, images: Path) -> Pose:
     names = (f"{shot.name}.png", Path(shot.name).with_suffix(".png").as_posix())
     mask = next((masks / name for name in names if (masks / name).is_file()), None)
     shares = fx / lens.width, fy / lens.height, cx / lens.width, cy / lens.height
-    return Pose(picture, mask, checked(matrix, shot.name), shares, 0.0, Distortion(*k))
+    return Pose(picture, mask, checked(matrix, shot.name), shares, 0.0, Distortion(*k), (lens.width, lens.height))

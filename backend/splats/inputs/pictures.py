@@ -21,15 +21,17 @@ _ENDINGS = ("", ".png", ".jpg", ".jpeg", ".webp", ".exr", ".PNG", ".JPG", ".JPEG
 
 @dataclass(frozen=True)
 class Distortion:
-    """OpenCV's: radial k1, k2 and tangential p1, p2."""
+    """OpenCV's: radial k1 to k4 and tangential p1, p2."""
 
     k1: float = 0.0
     k2: float = 0.0
     p1: float = 0.0
     p2: float = 0.0
+    k3: float = 0.0
+    k4: float = 0.0
 
     def __bool__(self) -> bool:
-        return any(abs(k) > 1e-6 for k in (self.k1, self.k2, self.p1, self.p2))
+        return any(abs(k) > 1e-6 for k in vars(self).values())
 
 
 def found(folder: Path, name: str) -> Path:
@@ -41,14 +43,14 @@ def found(folder: Path, name: str) -> Path:
     raise BadInput(f"There is no picture {folder / name}.", "Keep the pictures where the scene's file names them.")
 
 
-def read_picture(path: Path, mask: Path | None, largest: int) -> tuple[Tensor, Tensor | None]:
+def read_picture(path: Path, mask: Path | None, largest: int, upright: bool = True) -> tuple[Tensor, Tensor | None]:
     """Display values (H, W, 3), times coverage, and coverage (H, W) or None, both bytes, with at most ``largest``
-    pixels along a side."""
-    photo = read_photo(path, largest)
+    pixels along a side; ``upright`` by EXIF, or as they are stored."""
+    photo = read_photo(path, largest, upright=upright)
     colour, cover = photo.radiance, photo.alpha
     if mask is not None:
         # A mask is data, not light: what display values say.
-        cover = srgb_oetf(read_photo(mask, largest).radiance).mean(-1)
+        cover = srgb_oetf(read_photo(mask, largest, upright=upright).radiance).mean(-1)
         if cover.shape != colour.shape[:2]:
             raise BadInput(f"The mask {mask.name} has another shape than {path.name}.", "Give masks of equal size.")
     if path.suffix.lower() in LINEAR and photo.alpha is not None:
@@ -68,7 +70,7 @@ def straightened(picture: Tensor, lens: Camera, distortion: Distortion) -> Tenso
     """A picture (H, W, C), bytes, as the same lens without distortion sees it."""
     x, y = lens.unit_depth_points()[..., 0], -lens.unit_depth_points()[..., 1]
     r2 = x * x + y * y
-    radial = 1 + r2 * (distortion.k1 + r2 * distortion.k2)
+    radial = 1 + r2 * (distortion.k1 + r2 * (distortion.k2 + r2 * (distortion.k3 + r2 * distortion.k4)))
     xd = x * radial + 2 * distortion.p1 * x * y + distortion.p2 * (r2 + 2 * x * x)
     yd = y * radial + distortion.p1 * (r2 + 2 * y * y) + 2 * distortion.p2 * x * y
     u, v = (lens.fx * xd + lens.cx) / lens.width, (lens.fy * yd + lens.cy) / lens.height

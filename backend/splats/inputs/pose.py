@@ -21,6 +21,7 @@ class Pose:
     """A picture, its mask or None, ``world_to_camera`` (4, 4) in architecture.md's camera frame, and its lens.
 
     ``lens``: fx, fy, cx, cy in shares of the picture's width and height, for any size; or ``fov_x``, radians.
+    ``size``: the width and height of the picture that the lens was found with, where they are told.
     """
 
     picture: Path
@@ -29,6 +30,15 @@ class Pose:
     lens: tuple[float, float, float, float] | None
     fov_x: float = 0.0
     distortion: Distortion = field(default_factory=Distortion)
+    size: tuple[float, float] | None = None
+
+    @property
+    def upright(self) -> bool:
+        """Whether the lens is that of the picture as EXIF turns it. COLMAP and most others take it as it is stored."""
+        if self.size is None:
+            return True
+        width, height = picture_size(self.picture, upright=False)
+        return (width > height) != (self.size[0] > self.size[1])
 
     def lens_for(self, width: int, height: int) -> tuple[float, float, float, float]:
         """fx, fy, cx, cy in pixels of a picture of this size."""
@@ -40,7 +50,7 @@ class Pose:
 
     def camera_lens(self) -> Camera:
         """The lens at the size that the picture's file has."""
-        width, height = picture_size(self.picture)
+        width, height = picture_size(self.picture, upright=self.upright)
         return Camera(width, height, *self.lens_for(width, height))
 
 

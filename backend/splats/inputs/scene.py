@@ -111,7 +111,7 @@ def read_scene(path: Path, largest: int, progress: Callable[[float], None] = lam
 
 def read_view(pose: Pose, largest: int) -> View:
     """The picture of a pose at working size, without its lens's distortion."""
-    colour, cover = read_picture(pose.picture, pose.mask, largest)
+    colour, cover = read_picture(pose.picture, pose.mask, largest, pose.upright)
     height, width = colour.shape[:2]
     lens = Camera(width, height, *pose.lens_for(width, height))
     if pose.distortion:

@@ -19,6 +19,8 @@ from .pictures import Distortion, found
 from .pose import Pose, checked
 
 _SINGLE, _TRAIN, _TESTS = "transforms.json", "transforms_train.json", ("transforms_test.json", "transforms_val.json")
+#: What nerfstudio and others may call a lens that ``Distortion`` describes.
+_MODELS = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE")
 
 
 def is_scene(path: Path) -> bool:
@@ -60,14 +62,21 @@ def _pose(data: dict[str, Any], frame: Any, path: Path, number: int) -> Pose:
         picture = found(path.parent, str(frame["file_path"]))
         mask = found(path.parent, str(frame["mask_path"])) if frame.get("mask_path") else None
         lens, fov = _lens(settings)
-        distortion = Distortion(*(float(settings.get(k) or 0) for k in ("k1", "k2", "p1", "p2")))
+        distortion = Distortion(*(float(settings.get(k) or 0) for k in ("k1", "k2", "p1", "p2", "k3", "k4")))
+        size = (float(settings["w"]), float(settings["h"])) if {"w", "h"} <= settings.keys() else None
         world_to_camera = torch.linalg.inv(matrix.reshape(4, 4))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadInput(
             f"{where[0].upper()}{where[1:]} is incomplete or malformed ({type(error).__name__}: {error}).",
             "It needs file_path and a 4 × 4 transform_matrix, and camera_angle_x or fl_x with w and h somewhere.",
         ) from error
-    return Pose(picture, mask, checked(world_to_camera, where), lens, fov, distortion)
+    model = "FISHEYE" if settings.get("is_fisheye") else str(settings.get("camera_model") or "OPENCV").upper()
+    if model not in _MODELS:
+        raise BadInput(
+            f"The camera model {model} of {where} is not a pinhole with simple distortion.",
+            "Undistort the pictures and export the cameras again.",
+        )
+    return Pose(picture, mask, checked(world_to_camera, where), lens, fov, distortion, size)
 
 
 def _lens(data: dict[str, Any]) -> tuple[tuple[float, float, float, float] | None, float]:

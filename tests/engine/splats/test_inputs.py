@@ -13,7 +13,7 @@ import pytest
 import torch
 from limelight.backend.errors import BadInput
 from limelight.backend.optics.camera import Camera
-from limelight.backend.splats.inputs import Scene, read_scene
+from limelight.backend.splats.inputs import Scene, read_poses, read_scene
 from limelight.backend.splats.inputs.pictures import Distortion, straightened
 from limelight.backend.splats.raster import SplatCamera
 from limelight.tests.engine.splats.scenes import eyes, look_at
@@ -114,13 +114,32 @@ def test_pictures_are_made_small_with_their_lenses_and_lie_over_any_background(t
     torch.testing.assert_close(white - black, (1 - view.mask(torch.device("cpu")))[..., None].expand(-1, -1, 3))
 
 
-def test_a_lens_is_straightened() -> None:
-    lens, bent = Camera(64, 64, 60, 60, 32, 32), Distortion(k1=0.2)
+@pytest.mark.parametrize("turned", [False, True])
+def test_photos_held_upright_lie_as_their_cameras_have_them(tmp_path: Path, turned: bool) -> None:
+    """COLMAP and most others take pixels as they are stored; of a camera for the upright picture, EXIF counts."""
+    size = SIZE[::-1] if turned else SIZE
+    transforms(tmp_path, w=size[0], h=size[1], cx=size[0] / 2)
+    data = json.loads((tmp_path / "transforms.json").read_text())
+    held = Image.Exif()
+    held[274] = 6
+    for frame in data["frames"]:
+        Image.new("RGB", SIZE, (90, 80, 70)).save(tmp_path / f"{frame['file_path'][:-4]}.jpg", exif=held)
+        frame["file_path"] = f"{frame['file_path'][:-4]}.jpg"
+    (tmp_path / "transforms.json").write_text(json.dumps(data))
+    view, pose = read_scene(tmp_path, 100).train[0], read_poses(tmp_path)[0][0]
+    for lens in (view.camera.lens, pose.camera_lens()):
+        assert (lens.width, lens.height) == size and lens.fx == lens.fy == pytest.approx(FOCAL)
+    assert tuple(view.colour.shape[1::-1]) == size
+
+
+@pytest.mark.parametrize("power", [1, 2, 3, 4])
+def test_a_lens_is_straightened(power: int) -> None:
+    lens, bent = Camera(64, 64, 60, 60, 32, 32), Distortion(**{f"k{power}": 0.2})
     x, y = lens.unit_depth_points()[..., 0], -lens.unit_depth_points()[..., 1]
     # What the bent lens shows of a plane that is coloured by its coordinates: invert the distortion by iteration.
     ideal_x, ideal_y = x.clone(), y.clone()
     for _ in range(20):
-        scale = 1 + 0.2 * (ideal_x**2 + ideal_y**2)
+        scale = 1 + 0.2 * (ideal_x**2 + ideal_y**2) ** power
         ideal_x, ideal_y = x / scale, y / scale
     shown = torch.stack([ideal_x, ideal_y, 0 * x], -1)
     got = straightened(((shown + 1) * 127.5).round().byte(), lens, bent).float() / 127.5 - 1
@@ -178,6 +197,9 @@ BAD = {
     "a flat lens": (lambda folder: transforms(folder, fl_x=0), "must be positive"),
     "a cut-off model": (cut, "is damaged"),
     "a fisheye": (fisheye, "OPENCV_FISHEYE"),
+    "nerfstudio's fisheye": (lambda folder: transforms(folder, camera_model="OPENCV_FISHEYE"), "OPENCV_FISHEYE"),
+    "a frame's panorama": (changed_frame(camera_model="EQUIRECTANGULAR"), "EQUIRECTANGULAR of frame 2"),
+    "instant-ngp's fisheye": (lambda folder: transforms(folder, is_fisheye=True), "FISHEYE"),
 }
 
 
