@@ -53,7 +53,7 @@ def camera_params(path: Path | None) -> dict[str, Any]:
 def read_object(path: Path, name: str, kind: str = "") -> dict[str, Any]:
     """The object in a JSON file that should have ``name``; ``kind`` is what file it is."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadInput(f"The {kind}file {path} cannot be read ({error.strerror}).", "Check the path.") from error
     except ValueError as error:

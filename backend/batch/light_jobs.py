@@ -122,7 +122,7 @@ def read_probes(path: Path) -> dict[str, list[dict[str, Any]]]:
     """A file of probes by picture: ``{"street.jpg": [{"u": 0.5, "v": 0.6, "name": "desk"}, …], …}``."""
     remedy = 'Write {"street.jpg": [{"u": 0.5, "v": 0.6}], …}.'
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadInput(f"The probes in {path} cannot be read ({error.strerror}).", "Check the path.") from error
     except ValueError as error:

@@ -87,7 +87,7 @@ def _read(path: Path) -> dict[int, dict[str, Any]]:
     """The entries of one file."""
     remedy = 'Write {"frames": {"1": {"camera_to_world": …, "probes": {NAME: {"position": [x, y, z]}}}}}.'
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadInput(f"The track {path} cannot be read ({error.strerror}).", "Check the path.") from error
     except ValueError as error:

@@ -101,6 +101,11 @@ def read_scene(path: Path, largest: int, progress: Callable[[float], None] = lam
         train = [pose for pose in train if pose not in test]
     if len(train) < _FEWEST:
         raise BadInput(f"The scene {path.name} has {len(train)} views to learn from.", f"Give at least {_FEWEST}.")
+    eyes = torch.stack([torch.linalg.inv(pose.world_to_camera.double())[:3, 3] for pose in train])
+    if float((eyes - eyes[0]).norm(dim=-1).max()) <= 1e-6 * float(eyes[0].norm()):
+        raise BadInput(
+            f"All cameras to learn from in {path.name} stand in one place.", "Give photos taken from places all around."
+        )
     total = len(train) + len(test)
     views: list[View] = []
     for number, pose in enumerate([*train, *test]):

@@ -41,7 +41,7 @@ def read_poses(path: Path) -> tuple[list[Pose], list[Pose], tuple[Tensor, Tensor
 
 def _poses(path: Path) -> list[Pose]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadInput(f"The file {path} cannot be read ({error.strerror}).", "Check the path.") from error
     except ValueError as error:

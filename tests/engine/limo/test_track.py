@@ -55,6 +55,7 @@ def test_probes_without_place_or_request_are_the_tracks(tmp_path: Path) -> None:
 def test_camera_and_probe_files_are_laid_over_each_other(tmp_path: Path) -> None:
     camera = write(tmp_path / "c.json", {n: {"camera_to_world": AHEAD} for n in "12"})
     probes = write(tmp_path / "p.json", {n: {"probes": {"b": {"position": [0, 0, -int(n)]}}} for n in "12"})
+    Path(camera).write_text(Path(camera).read_text(), encoding="utf-8-sig")  # as some editors of Windows do
     whole = job(tmp_path, track=[camera, probes], frame="world")
     assert whole.track is not None
     part = whole.track.part(whole, 2)

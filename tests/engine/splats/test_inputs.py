@@ -166,6 +166,17 @@ def two_frames(folder: Path) -> Path:
     return folder
 
 
+def one_place(folder: Path) -> Path:
+    """A tripod's: cameras that only turn."""
+    transforms(folder)
+    data = json.loads((folder / "transforms.json").read_text())
+    for frame in data["frames"]:
+        for row, shift in zip(frame["transform_matrix"], (1.0, 2.0, 3.0), strict=False):
+            row[3] = shift
+    (folder / "transforms.json").write_text(json.dumps(data), encoding="utf-8-sig")
+    return folder
+
+
 def cut(folder: Path) -> Path:
     colmap_binary(folder)
     path = folder / "sparse" / "images.bin"
@@ -189,6 +200,7 @@ BAD = {
     "no JSON": (words, "is not JSON"),
     "no frames": (lambda folder: transforms(folder, frames=[]), "has no frames"),
     "too few views": (two_frames, "has 2 views to learn from"),
+    "cameras that only turn": (one_place, "stand in one place"),
     "a missing picture": (changed_frame(file_path="images/none"), "There is no picture"),
     "a matrix of words": (changed_frame(transform_matrix="left"), "Frame 2 of transforms.json is incomplete"),
     "a scaled matrix": (changed_frame(transform_matrix=(2 * torch.eye(4)).tolist()), "not a turn and a shift"),
