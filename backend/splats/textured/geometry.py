@@ -160,8 +160,11 @@ def _read_ply(path: Path) -> tuple[Array, Array, None, None]:
                 kinds.append((words[-1], "<" + _PLY_KINDS[words[0]]))
         row = np.dtype(kinds)
         found[name], data = np.frombuffer(data, row, count), data[row.itemsize * count :]
+    points = np.stack([found["vertex"][axis] for axis in "xyz"], -1).astype(np.float64)
+    if "face" not in found:
+        # A point cloud, or splats.
+        return points, np.empty((0, 3), np.int64), None, None
     faces = found["face"]
     if any((faces[name] != 3).any() for name in faces.dtype.names or () if name.startswith("count")):
         raise ValueError("it has faces that are no triangles")
-    points = np.stack([found["vertex"][axis] for axis in "xyz"], -1).astype(np.float64)
     return points, faces["corners"].astype(np.int64), None, None

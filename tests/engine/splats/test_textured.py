@@ -214,3 +214,11 @@ def test_bad_input_is_a_sentence_and_a_cancelled_run_leaves_nothing(scene: Path,
     with pytest.raises(Cancelled):
         job.run_texture(job.TextureJob.from_params(given), Stopping(0))
     assert not (tmp_path / "out").exists() and (tmp_path / "done" / "mesh.glb").read_text() == "earlier"
+
+
+def test_points_without_triangles_are_told_for_what_they_are(tmp_path: Path) -> None:
+    columns = "".join(f"property float {axis}\n" for axis in "xyz")
+    header = f"ply\nformat binary_little_endian 1.0\nelement vertex 1\n{columns}"
+    (tmp_path / "cloud.ply").write_bytes(f"{header}end_header\n".encode() + bytes(12))
+    with pytest.raises(BadInput, match="has 0 triangles"):
+        geometry.read_mesh(tmp_path / "cloud.ply", 64)
