@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from bpy.types import Context, Event, Operator
 
+from .run_operator import call
+
 
 class AnotherTake(Operator):
     """Base of operators with a ``take`` number that call a run with it; what is there stays."""
@@ -23,6 +25,6 @@ class AnotherTake(Operator):
         return self._run("EXEC_DEFAULT")
 
     def _run(self, how: str):
-        answer = self.start()(how, take=self.take)  # type: ignore[attr-defined]
+        answer = call(self, self.start(), how, take=self.take)  # type: ignore[attr-defined]
         # A modal operator goes on by itself; this one has nothing left to do.
         return {"FINISHED"} if answer == {"RUNNING_MODAL"} else answer

@@ -40,6 +40,8 @@ class EngineRun:
     renders = False
     #: What of the engine's notes on its result the artist is told, too.
     notes: Sequence[str] = ()
+    #: What did not come of a run that succeeded for the rest; the artist is warned of it.
+    warnings: Sequence[str] = ()
 
     def gather(self, context: bpy.types.Context) -> bool:
         """One short piece of what is to be written down before ``capture``; True when nothing is left. Raises as that.

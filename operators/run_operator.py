@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -112,10 +112,19 @@ def _finish(operator: Operator, context: bpy.types.Context, run: EngineRun) -> s
     finally:
         run.close()
     seconds = time.monotonic() - run.started
-    message = ". ".join([f"{told} in {seconds:.0f} s", *(note.rstrip(".") for note in run.notes)])
+    message = ". ".join([f"{told} in {seconds:.0f} s", *(note.rstrip(".") for note in (*run.notes, *run.warnings))])
     _show_end(context, message)
-    operator.report({"INFO"}, message)
+    operator.report({"WARNING"} if run.warnings else {"INFO"}, message)
     return {"FINISHED"}
+
+
+def call(operator: Operator, other: Callable[..., set[str]], how: str, **arguments: Any) -> set[str]:
+    """Call another operator from one; what keeps it from working is this one's error, too, not a traceback."""
+    try:
+        return other(how, **arguments)
+    except RuntimeError as error:
+        operator.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
+        return {"CANCELLED"}
 
 
 def lasting_window(context: bpy.types.Context) -> AbstractContextManager[Any]:

@@ -2,52 +2,17 @@
 """Bring Gaussian splats in: a trainer's PLY directly, every other format through the engine."""
 
 from pathlib import Path
-from typing import Any
 
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import CollectionProperty, EnumProperty, StringProperty
 from bpy.types import Context, Event, Operator
 from bpy_extras.io_utils import ImportHelper
 
-from . import engine_session, watch
+from . import engine_session, splat_import_run, watch
 from .choose_file import DropOnViewport
-from .engine_run import EngineRun
-from .run_operator import RunOperator
+from .run_operator import RunOperator, call
 
 _EXTENSIONS = (".ply", ".splat", ".spz", ".ksplat", ".glb", ".gltf")
-
-
-class SplatRun(EngineRun):
-    """Lets the engine write a splat file as the PLY that Blender reads, then brings that in."""
-
-    kind = "splats"
-    first_stage = "Reading splats"
-
-    def __init__(self, context: bpy.types.Context, path: Path, axes: str) -> None:
-        super().__init__(context)
-        self._path, self._axes = path, axes
-
-    def params(self, context: bpy.types.Context) -> dict[str, Any]:
-        return {"file": str(self._path), "out": str(self.folder / "splats.ply")}
-
-    def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        axes = "Y_UP" if self._axes == "AUTO" and result["y_up"] else self._axes
-        self.notes = result["notes"][:2]
-        return bring_in(context, Path(result["out"]), self._path.stem, axes)
-
-
-def bring_in(context: bpy.types.Context, plain: Path, name: str, axes: str) -> str:
-    """Add the splats of a plain PLY to the scene; what to tell the artist."""
-    from ..scene import splat_drawing, splats
-
-    thing, left_out = splats.add(context, plain, name, axes)
-    told = f"{splat_drawing.count(thing)} Gaussians are in “{thing.name}”"
-    told += f", {left_out} with impossible numbers are not" if left_out else ""
-    if splat_drawing.modifier(thing) is None:
-        return told
-    # Blender outlines each Gaussian of a selected cloud, which hides them all; it stays active, for the panel.
-    thing.select_set(False, view_layer=context.view_layer)
-    return f"{told}; Material Preview and Rendered show their colours"
 
 
 class LIMELIGHT_OT_import_splats(RunOperator, ImportHelper):  # type: ignore[misc]
@@ -60,6 +25,14 @@ class LIMELIGHT_OT_import_splats(RunOperator, ImportHelper):  # type: ignore[mis
     running_text = "Limelight reads splats"
 
     filepath: StringProperty(name="File", description="The splat file", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    directory: StringProperty(
+        name="Folder", description="Where the files are", subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"}
+    )
+    files: CollectionProperty(
+        type=bpy.types.OperatorFileListElement, name="Files",
+        description="Names of several splat files in the folder; none takes the one file",
+        options={"HIDDEN", "SKIP_SAVE"},
+    )  # fmt: skip
     filter_glob: StringProperty(
         name="Only splats", description="Show only files of Gaussians in the dialogue",
         default=";".join("*" + end for end in _EXTENSIONS), options={"HIDDEN"},
@@ -77,38 +50,62 @@ class LIMELIGHT_OT_import_splats(RunOperator, ImportHelper):  # type: ignore[mis
     )
 
     def invoke(self, context: Context, event: Event):
-        # A file that was dropped is known; else the file browser asks and comes back through execute().
-        if self.filepath:
+        # Files that were dropped are known; else the file browser asks and comes back through execute().
+        if self.filepath or self.files:
             return self._direct(context) or RunOperator.invoke(self, context, event)
         return ImportHelper.invoke(self, context, event)
 
     def execute(self, context: Context):
-        return self._direct(context) or super().execute(context)
+        done = self._direct(context)
+        if done is not None:
+            return done
+        if not self.options.is_invoke or context.window is None:
+            return super().execute(context)
+        # Blender ends what its file browser was opened for; a run of its own shows progress and can be cancelled.
+        again = bpy.ops.limelight.import_splats  # type: ignore[attr-defined]
+        files = [{"name": file.name} for file in self.files]
+        chosen = {"filepath": self.filepath, "directory": self.directory, "files": files, "axes": self.axes}
+        call(self, again, "INVOKE_DEFAULT", **chosen)
+        return {"CANCELLED"}
+
+    def _paths(self):
+        names = [file.name for file in self.files if file.name]
+        folder = Path(bpy.path.abspath(self.directory))
+        return [folder / name for name in names] or [Path(bpy.path.abspath(self.filepath))]
+
+    def _missing(self):
+        return {p: f"There is no file “{p.name}”: choose another" for p in self._paths() if not p.is_file()}
 
     def _direct(self, context: Context) -> set[str] | None:
-        """Bring in what needs no engine; None if it does."""
+        """Bring in what needs no engine; None if it does, and there is one."""
         from ..scene import compat, splat_file
 
         if not compat.SPLATS:
             self.report({"ERROR"}, "Splats need Blender 4.2 or newer: open the file there")
             return {"CANCELLED"}
-        path = Path(bpy.path.abspath(self.filepath))
-        if not path.is_file():
-            self.report({"ERROR"}, f"There is no file “{path.name}”: choose another")
-            return {"CANCELLED"}
-        if not splat_file.plain(path):
-            return None
+        paths, problems = self._paths(), self._missing()
+        plain = [path for path in paths if splat_file.plain(path)]
+        if len(plain) + len(problems) < len(paths):
+            without = "; ".join(self.problems(context))
+            if not (plain and without):
+                return None
+            problems |= {path: without for path in paths if path not in problems and path not in plain}
         try:
-            told = bring_in(context, path, path.stem, self.axes)
-        except (OSError, ValueError) as error:
-            self.report({"ERROR"}, f"The splats could not be read: {error}")
+            text = splat_import_run.bring_in(
+                context, [splat_import_run.Source(path, path, path.stem, self.axes) for path in plain], problems
+            )
+        except ValueError as error:
+            self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         watch.redraw(context)
-        self.report({"INFO"}, told)
+        if problems:
+            self.report({"WARNING"}, f"{text}. {splat_import_run.told(problems, len(paths))}")
+        else:
+            self.report({"INFO"}, text)
         return {"FINISHED"}
 
     def make_run(self, context: Context):
-        return SplatRun(context, Path(bpy.path.abspath(self.filepath)), self.axes)
+        return splat_import_run.SplatRun(context, self._paths(), self._missing(), self.axes)
 
     def problems(self, context: Context):
         without = "Only PLY as trainers write it is read without the engine."

@@ -66,10 +66,11 @@ class TrainRun(EngineRun):
         return asked.request("").params
 
     def store(self, context: Context, result: dict[str, Any]) -> str:
-        from .splat_import import bring_in
+        from .splat_import_run import Source, bring_in
 
         name = f"{self._source.parent.name if self._source.suffix else self._source.name} splats"
-        told = bring_in(context, Path(result["out"]), name, self._axes)
+        out = Path(result["out"])
+        told = bring_in(context, [Source(out, out, name, self._axes)], {})
         level = [f"PSNR {value:.1f} dB" for value in list(result["psnr"].values())[-1:]]
         self.notes = result["notes"][:1]
         return "; ".join([told, *level])

@@ -10,7 +10,7 @@ from stand_in import ROOM
 
 
 def drop(artist):
-    """A picture dropped twice, as the photo and as the portrait, and a file of splats."""
+    """A picture dropped twice, as the photo and as the portrait, and two files of splats at once."""
     yield from close_splash(artist)
     scene = bpy.context.scene
     picture, splats = Path(ROOM["picture"]), Path(ROOM["splats"])
@@ -29,6 +29,9 @@ def drop(artist):
     artist.shot("t_portrait")
     artist.notes["portrait"] = scene.limelight.face.picture and scene.limelight.face.picture.name
     yield from browse(artist, splats)
+    with bpy.context.temp_override(window=artist.window, **_files(artist)):
+        bpy.ops.file.select_all(action="SELECT")
+    yield 0.5
     before = set(scene.objects)
     yield from drag(artist)
     yield from choose(artist, "S")
@@ -53,12 +56,17 @@ def open_browser(artist):
 
 
 def browse(artist, path):
-    """Show the folder of a file, which is alone in it, in a File Browser beside the viewport."""
-    area = artist.area("FILE_BROWSER")
-    area.spaces.active.params.directory = str(path.parent).encode()
-    with bpy.context.temp_override(window=artist.window, area=area, region=artist.region("WINDOW", "FILE_BROWSER")):
+    """Show the folder of a file in a File Browser beside the viewport."""
+    there = _files(artist)
+    there["area"].spaces.active.params.directory = str(path.parent).encode()
+    with bpy.context.temp_override(window=artist.window, **there):
         bpy.ops.file.refresh()
     yield 2.0
+
+
+def _files(artist):
+    """The context of the File Browser."""
+    return {"area": artist.area("FILE_BROWSER"), "region": artist.region("WINDOW", "FILE_BROWSER")}
 
 
 def drag(artist):

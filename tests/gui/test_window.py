@@ -179,9 +179,10 @@ def test_files_are_dropped_on_the_viewport(play, extensions, tmp_path):
         path.parent.mkdir()
     shutil.copy(HERE / "photo.jpg", picture)
     splat_files.write(splats, *splat_files.rows([[0, 0, 0], [0.5, 0, 0]], [[0.9, 0.2, 0.1]] * 2, 0.9, 0.2))
+    shutil.copy(splats, splats.with_name("scan 2.ply"))
     report = play("drop", picture=str(picture), splats=str(splats))
     assert (report["photo"], report["portrait"]) == ("quay ä.jpg", "quay ä.jpg")
-    assert report["objects"]
+    assert sorted(report["objects"]) == ["scan", "scan 2"]
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import contextlib
 
 import bpy
 import pytest
+from limelight.tests.addon import splat_files
 
 pytestmark = pytest.mark.skipif(not hasattr(bpy.types, "FileHandler"), reason="this Blender takes no dropped files")
 
@@ -77,6 +78,14 @@ def test_a_dropped_photo_is_the_plate(photos, scene):
 def test_of_several_portraits_the_first_is_taken(photos, scene):
     assert drop("limelight.face_picture", photos, "Bob.png", "Ada ä.png") == {"FINISHED"}
     assert scene.limelight.face.picture.name == "Bob.png"
+
+
+def test_all_splats_that_are_dropped_at_once_come_in(scene, tmp_path):
+    names, values = splat_files.rows([[0, 0, 0]], [[0.5, 0.5, 0.5]], 0.5, 0.1)
+    for name in ("a.ply", "b ä.ply", "c.ply"):
+        splat_files.write(tmp_path / name, names, values)
+    assert drop("limelight.import_splats", tmp_path, "a.ply", "b ä.ply", "c.ply") == {"FINISHED"}
+    assert sorted(thing.name for thing in scene.objects) == ["a", "b ä", "c"]
 
 
 @pytest.mark.parametrize("extension", [".jpg", ".png", ".exr"])

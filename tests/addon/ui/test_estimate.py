@@ -78,6 +78,12 @@ def test_the_result_survives_without_the_engines_files(engine, scene):
     assert not list(Path(bpy.app.tempdir).glob("limelight-*"))
 
 
+def test_what_keeps_another_take_from_starting_is_told_without_a_traceback(scene):
+    with pytest.raises(RuntimeError, match="There is no probe yet") as told:
+        bpy.ops.limelight.estimate_take(take=2)
+    assert "Traceback" not in str(told.value)
+
+
 def test_another_take_is_asked_for_and_the_average_comes_back(engine, scene):
     bpy.ops.limelight.estimate()
     light = bpy.data.objects["Probe"].limelight

@@ -13,7 +13,7 @@ from limelight.operators import engine_session, run_operator
 from limelight.operators.batch_runs import AddShotsRun
 from limelight.operators.estimate_frames_run import EstimateFramesRun
 from limelight.operators.splat_capture import CaptureRun
-from limelight.operators.splat_import import SplatRun
+from limelight.operators.splat_import_run import SplatRun
 from limelight.operators.splat_relight import ProxyRun
 from limelight.scene import compat, pixels, shot, splat_drawing
 from limelight.tests.addon import splat_files
@@ -169,7 +169,7 @@ def edit(name):
 @pytest.mark.parametrize("elsewhere", [True, False])
 def test_splats_come_into_their_scene_and_leave_an_edited_object_in_its_mode(packed, other, elsewhere):
     scene = bpy.context.scene
-    run = SplatRun(bpy.context, packed, "AUTO")
+    run = SplatRun(bpy.context, [packed], {}, "AUTO")
     engine_session.begin(run)
     if elsewhere:
         other()

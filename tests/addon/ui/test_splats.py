@@ -65,6 +65,46 @@ def test_other_formats_come_through_the_engine(packed):
     assert "3 Gaussians" in bpy.context.window_manager.limelight.message
 
 
+def several(folder, *names):
+    """Import files of a folder at once, as the file browser and drops name them."""
+    return bpy.ops.limelight.import_splats(directory=f"{folder}/", files=[{"name": name} for name in names])
+
+
+def test_all_files_that_are_chosen_come_in_by_one_step(packed, scan, tmp_path):
+    (tmp_path / "second.ply").write_bytes(scan.read_bytes())
+    (tmp_path / "third.splat").write_bytes(b"packed")
+    bpy.ops.ed.undo_push()
+    assert several(tmp_path, "scan.ply", "packed.spz", "second.ply", "third.splat") == {"FINISHED"}
+    made = [thing.name for thing in bpy.context.scene.objects if splat_drawing.is_splats(thing)]
+    assert sorted(made) == ["packed", "scan", "second", "third"]
+    # Each as its own file has it.
+    turns = [math.copysign(1, bpy.data.objects[name].rotation_euler.x) for name in made]
+    assert turns == [1 if name in ("packed", "third") else -1 for name in made]
+    assert bpy.context.view_layer.objects.active.name == "third"
+    message = bpy.context.window_manager.limelight.message
+    assert "12 Gaussians are in “scan”, “packed”, “second” and “third”" in message and "third.splat: Two" in message
+
+
+def test_of_several_files_bad_ones_are_told_by_name_and_good_ones_come_in(packed, scan, engine, tmp_path):
+    (tmp_path / "holes.ply").write_bytes(scan.read_bytes()[: -3 * 4 * 14] + np.full(3 * 14, np.nan, "<f4").tobytes())
+    engine(fail=["The splat file packed.spz is damaged.", "Export it again."])
+    assert several(tmp_path, "packed.spz", "none.ply", "scan.ply", "holes.ply") == {"FINISHED"}
+    assert [t.name for t in bpy.context.scene.objects if splat_drawing.is_splats(t)] == ["scan"]
+    message = bpy.context.window_manager.limelight.message
+    assert "3 Gaussians are in “scan”" in message
+    assert "The splat file packed.spz is damaged. Export it again" in message
+    assert "There is no file “none.ply”" in message and "holes.ply holds no Gaussian" in message
+    with pytest.raises(RuntimeError, match=r"There is no file “none.ply”.*packed.spz is damaged"):
+        several(tmp_path, "packed.spz", "none.ply")
+
+
+def test_without_an_engine_the_plys_among_several_files_come_in(scan, tmp_path, capfd):
+    (tmp_path / "a.spz").write_bytes(b"packed")
+    assert several(tmp_path, "a.spz", "scan.ply") == {"FINISHED"}
+    assert [t.name for t in bpy.context.scene.objects] == ["scan"]
+    assert "a.spz: Only PLY as trainers write it is read without the engine" in capfd.readouterr().out
+
+
 def test_what_the_engine_refuses_is_said_and_changes_nothing(packed, engine):
     engine(fail=["The splat file packed.spz is damaged.", "Export it again."])
     before = set(bpy.data.objects)
