@@ -87,7 +87,7 @@ def end(run: EngineRun) -> None:
 
 
 def abandon() -> None:
-    """Cancel what runs and forget it, without touching the file: before another file is loaded."""
+    """Cancel what runs and forget it, without touching the file, which another may have replaced."""
     run = _run
     if run is None:
         return

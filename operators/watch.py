@@ -118,17 +118,23 @@ def _on_frame(scene: bpy.types.Scene, *_args: object) -> None:
 
 @persistent
 def _on_load(*_args: object) -> None:
-    # A watcher that outlives its file would write into freed data (a known crash of other add-ons).
-    engine_session.abandon()
+    # What runs goes on until the file is read: one that is damaged or gone leaves the open one as it is.
     engine_work.before_load()
 
 
 @persistent
 def _on_loaded(*_args: object) -> None:
+    # A watcher that outlives its file would write into freed data (a known crash of other add-ons).
+    engine_session.abandon()
     # Where a file is loaded into the windows that are there, they would go on showing the estimate that ended.
     bpy.context.window_manager.limelight.running = False
     engine_work.after_load()
     schedule()
+
+
+@persistent
+def _on_load_failed(*_args: object) -> None:
+    engine_work.after_load()
 
 
 _HANDLERS = (
@@ -143,7 +149,7 @@ _HANDLERS = (
     ("redo_post", _on_undo),
     ("redo_post", _on_change),
     ("load_post", _on_loaded),
-    ("load_post_fail", _on_loaded),
+    ("load_post_fail", _on_load_failed),
     ("animation_playback_post", _on_change),
     ("frame_change_post", _on_frame),
     ("load_pre", _on_load),

@@ -273,6 +273,20 @@ def test_loading_a_file_ends_the_estimate(engine, scene, tmp_path):
     assert operator.modal(bpy.context, SimpleNamespace(type="TIMER", value="NOTHING")) == {"CANCELLED"}
 
 
+def test_a_file_that_cannot_be_read_leaves_the_estimate_running(engine, scene, tmp_path):
+    run = EstimateRun(bpy.context)
+    engine_session.begin(run)
+    run.capture(bpy.context)
+    (tmp_path / "damaged.blend").write_bytes(b"BLENDER-v500" + b"damaged" * 1000)
+    for name in ("damaged.blend", "none.blend"):
+        with pytest.raises(RuntimeError):
+            bpy.ops.wm.open_mainfile(filepath=str(tmp_path / name))
+    assert engine_session.running_run() is run
+    run.wait()
+    assert run_operator._finish(SimpleNamespace(report=lambda *_: None), bpy.context, run) == {"FINISHED"}
+    assert environment_of() is not None
+
+
 def test_a_second_estimate_is_refused_while_one_runs(engine, scene):
     run = EstimateRun(bpy.context)
     engine_session.begin(run)
