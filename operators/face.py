@@ -79,6 +79,18 @@ class LIMELIGHT_OT_face_make(_PortraitOperator):
 
         return face_problems.find_head_problems(scene)
 
+    def problems(self, context: Context):
+        from ..scene import face, head_mesh, heads
+
+        found, picture = super().problems(context), context.scene.limelight.face.picture
+        there = heads.find(context.scene, picture, face.chosen_index(picture)) if picture is not None else None
+        try:
+            if there is not None:
+                head_mesh.check(there)
+        except ValueError as error:
+            found = [*found, str(error)]
+        return found
+
     def make_run(self, context: Context):
         settings = context.scene.limelight.face
         return FaceRun(context, settings.picture, settings.seed if self.take < 0 else self.take)

@@ -19,8 +19,8 @@ def build(
 ) -> bpy.types.Object:
     """The head in the engine's ``folder`` as the scene's object for this face of the picture; it is not placed yet.
 
-    ``note`` is kept as how it was made (names as in ``HeadMemory``). Raises ``RuntimeError`` if the folder is damaged;
-    then nothing was changed.
+    ``note`` is kept as how it was made (names as in ``HeadMemory``). Raises ``RuntimeError`` if the folder is damaged,
+    ``ValueError`` if the artist made something else of the head's mesh; then nothing was changed.
     """
     fitted = read(folder)
     missing = [name for name in ("diffuse_albedo", "specular_albedo", "roughness", "normal", "eye")
@@ -31,8 +31,11 @@ def build(
     if thing is None:
         thing = _new(scene, picture)
     _leave_edit_mode(thing)
+    head_mesh.check(thing, fitted)
     head_mesh.fill(thing, fitted)
-    eye = head_material.fill(thing, fitted.material_names, folder, cameras.metres(scene))
+    # Joining merges and adds slots; every part of the head had its material before.
+    names = fitted.material_names if not head_mesh.is_joined(thing.data, fitted) else fitted.material_names[:1]
+    eye = head_material.fill(thing, names, folder, cameras.metres(scene))
     head_eyes.fill(thing, fitted, eye)
     _remember(thing, fitted, picture, face, note)
     return thing

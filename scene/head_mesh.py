@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import zlib
+from typing import Any
+
 import bpy
 import numpy as np
 
@@ -11,6 +14,8 @@ from .head_file import HeadFile
 UV_LAYER = "Face"
 #: Vertex groups that hold one point each, the centre of an eyeball; the head's right eye first.
 EYES = ("Right eye", "Left eye")
+#: What a mesh was made of, as a custom property: points, corners, and a checksum of these.
+_MADE = "limelight_head_made"
 #: How far a slider of the identity goes; its coefficients are spread as N(0, 1).
 _IDENTITY_RANGE = 3.0
 
@@ -20,16 +25,38 @@ def identity_name(number: int) -> str:
     return f"Identity {number + 1:02}"
 
 
+def check(thing: bpy.types.Object, head: HeadFile | None = None) -> None:
+    """See whether an object's mesh can take the shape of a ``head``; before that is known, whether it could of any.
+
+    Raises ``ValueError`` with an artist's sentence if that would lose what the artist made of it.
+    """
+    if _changed(thing.data, head):
+        told = f"“{thing.name}” was cut, remeshed or joined with something so that it can take no new shape"
+        raise ValueError(f"{told}: delete it or move it to another scene, then a new head is made")
+
+
+def _changed(mesh: bpy.types.Mesh, head: HeadFile | None) -> bool:
+    """Whether a mesh neither begins with what the ``head`` is nor is just what it was made as."""
+    if not len(mesh.vertices) or (head is not None and _alike(mesh, head)):
+        return False
+    if _MADE not in mesh:
+        return head is not None
+    points, corners, checksum = mesh[_MADE]
+    more = len(mesh.vertices) - points
+    return more < 0 or (head is not None and more > 0) or _sum(mesh, corners) != checksum
+
+
 def fill(thing: bpy.types.Object, head: HeadFile) -> None:
-    """Give an object the head's mesh: the one that it has, where that was built alike, so that what the artist added to
-    it stays; else a new one. Materials go by their slots, in the order of ``head.material_names``."""
+    """Give an object the head's mesh: the one that it has, where that was built alike, so that what the artist added or
+    joined to it stays; else a new one. Materials go by their slots, in the order of ``head.material_names``."""
     mesh = thing.data
     if not _alike(mesh, head):
         mesh = _new(thing, head)
     else:
         _carry(mesh, head)
-    mesh.vertices.foreach_set("co", head.basis.ravel())
-    mesh.uv_layers[UV_LAYER].data.foreach_set("uv", head.uv.ravel())
+    mesh[_MADE] = [len(head.basis), head.faces.size, _sum(mesh, head.faces.size)]
+    _set(mesh.vertices, "co", head.basis)
+    _set(mesh.uv_layers[UV_LAYER].data, "uv", head.uv)
     _sliders(thing, head)
     mesh.update()
     # Blender does not notice by itself that keys have other points.
@@ -37,12 +64,37 @@ def fill(thing: bpy.types.Object, head: HeadFile) -> None:
         changed.update_tag()
 
 
+def is_joined(mesh: bpy.types.Mesh, head: HeadFile) -> bool:
+    """Whether the artist joined something to a head."""
+    return len(mesh.polygons) > len(head.faces)
+
+
 def _alike(mesh: bpy.types.Mesh, head: HeadFile) -> bool:
-    if len(mesh.vertices) != len(head.basis) or len(mesh.loops) != head.faces.size or UV_LAYER not in mesh.uv_layers:
+    """Whether a mesh begins with what the head is; what was joined to it comes after that."""
+    size = [len(head.basis), head.faces.size]
+    if len(mesh.vertices) < size[0] or len(mesh.loops) < size[1] or UV_LAYER not in mesh.uv_layers:
         return False
-    corners = np.empty(head.faces.size, np.int32)
+    return list(mesh.get(_MADE, size))[:2] == size and np.array_equal(_corners(mesh, size[1]), head.faces.ravel())
+
+
+def _corners(mesh: bpy.types.Mesh, count: int) -> np.ndarray:
+    """The points of a mesh's first corners."""
+    corners = np.empty(len(mesh.loops), np.int32)
     mesh.loops.foreach_get("vertex_index", corners)
-    return bool(np.array_equal(corners, head.faces.ravel()))
+    return corners[:count]
+
+
+def _sum(mesh: bpy.types.Mesh, count: int) -> int:
+    """A checksum of them that fits into a custom property."""
+    return zlib.crc32(_corners(mesh, count).tobytes()) >> 1
+
+
+def _set(data: Any, name: str, values: np.ndarray) -> None:
+    """Set what the first of many elements are; those after them belong to what was joined, and stay."""
+    whole = np.empty(len(data) * values.shape[-1], np.float32)
+    data.foreach_get(name, whole)
+    whole[: values.size] = values.ravel()
+    data.foreach_set(name, whole)
 
 
 def _carry(mesh: bpy.types.Mesh, head: HeadFile) -> None:
@@ -54,7 +106,7 @@ def _carry(mesh: bpy.types.Mesh, head: HeadFile) -> None:
     before = _points(keys[0])
     for key in keys:
         if key.name not in ours:
-            key.data.foreach_set("co", (_points(key) - before + head.basis).ravel())
+            _set(key.data, "co", (_points(key) - before)[: len(head.basis)] + head.basis)
 
 
 def _points(key: bpy.types.ShapeKey) -> np.ndarray:
@@ -99,5 +151,5 @@ def _slider(thing: bpy.types.Object, name: str, points: np.ndarray) -> bpy.types
     key = keys.key_blocks.get(name) if keys is not None else None
     if key is None:
         key = thing.shape_key_add(name=name, from_mix=False)
-    key.data.foreach_set("co", points.ravel())
+    _set(key.data, "co", points)
     return key

@@ -201,6 +201,55 @@ def test_it_takes_its_new_shape_also_while_it_is_edited(scene, made, portrait, w
     assert edited.mode == "OBJECT" and made.data.vertices[0].co[:] != pytest.approx(larger[0], abs=1e-9)
 
 
+def join(made, *, material=True):
+    """Join a small plane to a head, as hair."""
+    bpy.ops.mesh.primitive_plane_add(size=0.05, location=(0, 0, 0.2))
+    hair = bpy.context.object
+    if material:
+        hair.data.materials.append(bpy.data.materials.new("Hair"))
+    made.select_set(True)
+    bpy.context.view_layer.objects.active = made
+    bpy.ops.object.join()
+
+
+@pytest.mark.parametrize("material", [True, False])
+def test_what_was_joined_to_it_stays(scene, made, portrait, write_head, tmp_path, material):
+    made.matrix_world = Matrix()
+    made.shape_key_add(name="Smirk", from_mix=False).data[0].co.x += 0.01
+    join(made, material=material)
+    slots, points = list(made.data.materials), len(made.data.vertices)
+    hair = [tuple(vertex.co) for vertex in made.data.vertices[-4:]]
+    larger = np.load(tmp_path / "head" / "head.npz")["points"] * 1.1
+    assert head.build(scene, write_head(tmp_path / "again", points=larger), portrait, 0, {}) == made
+    assert len(made.data.vertices) == points and list(made.data.materials) == slots
+    keys = made.data.shape_keys.key_blocks
+    for key in (keys["Basis"], keys["Identity 01"], keys["jawOpen"], keys["Smirk"]):
+        assert [tuple(point.co) for point in key.data[-4:]] == hair
+    assert keys["Smirk"].data[0].co.x - keys["Basis"].data[0].co.x == pytest.approx(0.01, abs=1e-6)
+    assert points_of(made)[len(larger) - 1] == pytest.approx(larger[-1], abs=1e-5)
+
+
+def test_a_mesh_that_cannot_take_a_new_shape_without_loss_is_refused(scene, made, portrait, write_head, tmp_path):
+    head_mesh.check(made)
+    arrays = dict(np.load(tmp_path / "head" / "head.npz"))
+    other = {name: arrays[name][:-1] for name in ("faces", "uv", "material")}
+    # Of another make, but just as it was made: nothing is lost.
+    head.build(scene, write_head(tmp_path / "other", **other), portrait, 0, {})
+    assert len(made.data.polygons) == len(arrays["faces"]) - 1
+    join(made)
+    head_mesh.check(made)
+    before = count(), len(made.data.vertices)
+    with pytest.raises(ValueError, match="“Ada head” was cut, remeshed or joined"):
+        head.build(scene, write_head(tmp_path / "again"), portrait, 0, {})
+    assert (count(), len(made.data.vertices)) == before
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.mesh.subdivide()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    with pytest.raises(ValueError, match="delete it or move it"):
+        head_mesh.check(made)
+
+
 def looks(made, side):
     """Where an eye looks, in the head's axes."""
     bpy.context.view_layer.update()
