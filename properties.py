@@ -362,6 +362,10 @@ class ProbeLight(PropertyGroup):
         default=(-1.0, -1.0),
     )
     head: PointerProperty(type=HeadMemory, name="Head", description="What the head of a portrait remembers")
+    lit_head: PointerProperty(
+        type=bpy.types.Object, name="Lit head",
+        description="The head of another file whose photo's light this probe holds; that file's forgets it",
+    )  # fmt: skip
 
 
 class FoundFace(PropertyGroup):

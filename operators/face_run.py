@@ -122,26 +122,27 @@ class FaceLightRun(EngineRun):
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         from ..scene import camera as cameras
-        from ..scene import head_light, head_place, probes, results, world
+        from ..scene import head_light, head_place, heads, probes, results, world
 
         scene, head = bpy.data.scenes[self.scene_name], self._head.find(bpy.data.objects)
         if head is None:
             raise RuntimeError(f"the head “{self._head.name}” is gone")
-        memory = head.limelight.head
-        if memory.probe not in probes.probes(scene):
+        probe = heads.probe_of(scene, head)
+        if probe is None:
             radius = head_place.PROBE_RADIUS / cameras.metres(scene)
-            memory.probe = probes.add_probe(scene, self._place, radius, name=PROBE_NAME)
-        memory.probe.location = self._place
+            probe = probes.add_probe(scene, self._place, radius, name=PROBE_NAME)
+            heads.keep_probe(head, probe)
+        probe.location = self._place
         # It stands between camera and face; in the list of probes it is still there. A view layer sees it from now on.
         context.view_layer.update()
-        if memory.probe in set(context.view_layer.objects):
-            memory.probe.hide_set(True)
-        entries = [entry | {"name": memory.probe.name} for entry in result["probes"]]
+        if probe in set(context.view_layer.objects):
+            probe.hide_set(True)
+        entries = [entry | {"name": probe.name} for entry in result["probes"]]
         results.load_results(scene, self._answer, result | {"probes": entries})
         for entry in entries:
             previews.show_file(f"probe:{entry['name']}", str(self._answer / entry.get("preview", "")))
-        lit = world.apply_world(scene, memory.probe)
-        there = head_light.of_panorama(memory.probe.limelight.environment, self._pose)
-        lit.limelight.strength_ev, lit.limelight.tint = head_light.matching(memory.irradiance, there)
+        lit = world.apply_world(scene, probe)
+        there = head_light.of_panorama(probe.limelight.environment, self._pose)
+        lit.limelight.strength_ev, lit.limelight.tint = head_light.matching(head.limelight.head.irradiance, there)
         self.notes = result.get("warnings", [])[:1]
         return f"“{head.name}” is lit like its photo"

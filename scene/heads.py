@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import own
+from . import own, probes
 
 
 def is_head(thing: bpy.types.Object | None) -> bool:
@@ -35,6 +35,21 @@ def find(scene: bpy.types.Scene, picture: bpy.types.Image | None, face: int) -> 
     made = [o for o in heads(scene) if o.limelight.head.picture == picture and o.limelight.head.face == face]
     active = bpy.context.view_layer.objects.active
     return active if active in made else next(iter(made), None)
+
+
+def probe_of(scene: bpy.types.Scene, head: bpy.types.Object) -> bpy.types.Object | None:
+    """The scene's probe that holds the light of a head's photo; None if there is none, or not any more."""
+    kept, there = head.limelight.head.probe, probes.probes(scene)
+    return kept if kept in there else next((probe for probe in there if probe.limelight.lit_head == head), None)
+
+
+def keep_probe(head: bpy.types.Object, probe: bpy.types.Object) -> None:
+    """Let a head remember the probe that holds the light of its photo."""
+    if own.is_local(head):
+        head.limelight.head.probe = probe
+    else:
+        # What is given to another file's head is forgotten when this file is opened again.
+        probe.limelight.lit_head = head
 
 
 def shown(context: bpy.types.Context) -> bpy.types.Object | None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from limelight import preferences
 from limelight.operators import engine_session, face_run, previews, run_operator, state, watch
-from limelight.scene import face, face_lines, head_eyes, head_light, heads, relit
+from limelight.scene import face, face_lines, head_eyes, head_light, heads, plate, probes, relit
 from limelight.tests.addon.conftest import write_picture
 
 PANELS = ("LIMELIGHT_PT_face", "LIMELIGHT_PT_face_settings", "LIMELIGHT_PT_face_image",
@@ -290,6 +290,31 @@ def test_a_deleted_probe_is_made_anew_though_a_linked_object_has_its_name(portra
     assert wanted.objects[0].name == old.name
     assert bpy.ops.limelight.face_light() == {"FINISHED"}
     assert memory.probe != old and memory.probe in set(scene.objects)
+
+
+@pytest.mark.parametrize("way", ["link", "override"])
+def test_a_linked_head_has_the_same_probe_after_the_file_was_opened_again(portrait, tmp_path, way):
+    portrait.pack()
+    bpy.ops.limelight.face_make()
+    bpy.data.libraries.write(str(tmp_path / "heads.blend"), {bpy.data.objects["Ada head"]})
+    bpy.ops.wm.read_homefile(use_empty=True)
+    scene = bpy.context.scene
+    with bpy.data.libraries.load(str(tmp_path / "heads.blend"), link=True) as (_there, wanted):
+        wanted.objects = ["Ada head"]
+    (head,) = wanted.objects
+    scene.collection.objects.link(head)
+    plate.use_image(scene, head.limelight.head.picture, head.limelight.head.fov_deg)
+    if way == "override":
+        bpy.context.view_layer.update()
+        head = head.override_create(remap_local_usages=True)
+        assert bpy.ops.limelight.face_place(name=head.name) == {"FINISHED"}
+    bpy.ops.limelight.face_light(name=head.name)
+    (spot,) = probes.probes(scene)
+    spot.name = "Ada's light"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    assert bpy.ops.limelight.face_light(name="Ada head") == {"FINISHED"}
+    assert [probe.name for probe in probes.probes(bpy.context.scene)] == ["Ada's light"]
 
 
 def test_a_head_goes_back_into_its_photo_before_it_is_lit(portrait, scene):
