@@ -36,6 +36,21 @@ def clouds(context: Context) -> list[bpy.types.Object]:
     return [thing for thing in found if splat_drawing.is_splats(thing) and "Relight" in splat_drawing.inputs(thing)]
 
 
+def ready(operator: Any, context: Context, *, wanted: int = 1, active: bool = True, object_mode: bool = True) -> bool:
+    """An operator's poll: whether so many clouds, the active object among them, can be edited; else it says why not."""
+    found = clouds(context)
+    if object_mode and context.mode != "OBJECT":
+        operator.poll_message_set("Leave edit mode first: this works on splats in Object Mode")
+    elif active and (not found or found[0] != context.view_layer.objects.active):
+        operator.poll_message_set("The active object is no cloud of splats: click one first")
+    elif len(found) < wanted:
+        told = "No splats are selected: select some first" if wanted < 2 else "Select several clouds of splats first"
+        operator.poll_message_set(told)
+    else:
+        return True
+    return False
+
+
 @contextmanager
 def _object_mode(context: Context) -> Iterator[None]:
     """Inside this, meshes are what the artist sees in Edit Mode."""
@@ -63,7 +78,7 @@ class _Choice:
     @classmethod
     def poll(cls, context: Context):
         """Whether an active cloud can be edited."""
-        return context.view_layer.objects.active in clouds(context)
+        return ready(cls, context, object_mode=False)
 
     def chosen(self, thing: bpy.types.Object):
         """(N,) bool."""
@@ -134,7 +149,7 @@ class LIMELIGHT_OT_apply_splat_transform(Operator):
 
     @classmethod
     def poll(cls, context: Context):
-        return context.mode == "OBJECT" and bool(clouds(context))
+        return ready(cls, context, active=False)
 
     def execute(self, context: Context):
         from ..scene import keys, splat_drawing, splat_edit
@@ -166,8 +181,7 @@ class LIMELIGHT_OT_merge_splats(Operator):
 
     @classmethod
     def poll(cls, context: Context):
-        found = clouds(context)
-        return context.mode == "OBJECT" and len(found) > 1 and found[0] == context.view_layer.objects.active
+        return ready(cls, context, wanted=2)
 
     def execute(self, context: Context):
         from ..scene import splat_drawing, splat_edit
@@ -198,7 +212,7 @@ class LIMELIGHT_OT_export_splats(Operator, ExportHelper):  # type: ignore[misc]
 
     @classmethod
     def poll(cls, context: Context):
-        return context.mode == "OBJECT" and context.view_layer.objects.active in clouds(context)
+        return ready(cls, context)
 
     def execute(self, context: Context):
         from ..scene import splat_data, splat_drawing, splat_file
@@ -206,6 +220,9 @@ class LIMELIGHT_OT_export_splats(Operator, ExportHelper):  # type: ignore[misc]
         thing = context.view_layer.objects.active
         assert thing is not None
         path = Path(bpy.path.abspath(self.filepath))
+        if path.suffix.lower() != ".ply":
+            self.report({"ERROR"}, "Name a file that ends in .ply; “limelight splat convert” makes other kinds of it")
+            return {"CANCELLED"}
         try:
             cloud = splat_data.read(thing)
             splat_file.write(path, cloud, thing.get(splat_drawing.AXES, "Y_DOWN"))

@@ -124,7 +124,10 @@ class LIMELIGHT_OT_crop_splats(Operator):
         from ..scene import splat_drawing
 
         thing = context.view_layer.objects.active
-        return thing is not None and bool(splat_drawing.inputs(thing))
+        if thing is not None and splat_drawing.inputs(thing):
+            return True
+        cls.poll_message_set("The active object is no cloud of splats: click one first")
+        return False
 
     def execute(self, context: Context):
         from ..scene import splat_drawing, splats

@@ -12,7 +12,7 @@ from ..scene.handle import Handle
 from . import engine_session, watch
 from .engine_run import EngineRun
 from .run_operator import RunOperator
-from .splat_edit import clouds
+from .splat_edit import clouds, ready
 
 
 class ProxyRun(EngineRun):
@@ -62,7 +62,7 @@ class LIMELIGHT_OT_splat_proxy(RunOperator):
 
     @classmethod
     def poll(cls, context: Context):
-        return context.mode == "OBJECT" and context.view_layer.objects.active in clouds(context)
+        return ready(cls, context)
 
     def make_run(self, context: Context):
         thing = context.view_layer.objects.active
@@ -86,7 +86,7 @@ class LIMELIGHT_OT_relight_splats(Operator):
 
     @classmethod
     def poll(cls, context: Context):
-        return bool(clouds(context))
+        return ready(cls, context, active=False, object_mode=False)
 
     def execute(self, context: Context):
         from ..scene import splat_drawing

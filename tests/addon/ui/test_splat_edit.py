@@ -185,3 +185,16 @@ def test_the_edit_panel_has_all_tools(scan, draw):
     shown = str(draw(panels.LIMELIGHT_PT_splat_edit).calls)
     tools = ("select_splats", "delete_splats", "apply_splat_transform", "merge_splats", "export_splats")
     assert all(tool in shown for tool in tools)
+
+
+def test_what_splats_lack_to_be_edited_is_told(scan, tmp_path):
+    for name in ("notes.txt", "scan.spz", ""):
+        with pytest.raises(RuntimeError, match=r"ends in \.ply"):
+            bpy.ops.limelight.export_splats(filepath=str(tmp_path / name) if name else "")
+    assert not list(tmp_path.glob("*.spz"))
+    with pytest.raises(RuntimeError, match="Select several clouds"):
+        bpy.ops.limelight.merge_splats()
+    bpy.context.view_layer.objects.active = None
+    for name in ("delete_splats", "export_splats", "splat_proxy", "crop_splats"):
+        with pytest.raises(RuntimeError, match="no cloud of splats: click one first"):
+            getattr(bpy.ops.limelight, name)()
