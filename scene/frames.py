@@ -9,7 +9,7 @@ from typing import Any
 
 import bpy
 
-from . import compat, renderer
+from . import compat, paths, renderer
 
 
 class NoFrame(ValueError):
@@ -33,7 +33,7 @@ def check(scene: bpy.types.Scene, frame: int | None = None) -> None:
     if is_animated(image):
         _number(scene, image, at=frame)
     elif image.source == "FILE" and image.packed_file is None and not image.has_data:
-        path = Path(bpy.path.abspath(image.filepath))
+        path = paths.of_image(image)
         if not path.is_file():
             raise NoFrame(f"The photo's file is gone: {path}", None)
 
@@ -51,7 +51,7 @@ def source(scene: bpy.types.Scene) -> Path | None:
         return None
     if image.source == "SEQUENCE":
         return _path(image, _number(scene, image))
-    return Path(bpy.path.abspath(image.filepath_raw)) if image.filepath_raw else None
+    return paths.of_image(image) if image.filepath_raw else None
 
 
 def size(scene: bpy.types.Scene) -> tuple[int, int]:
@@ -154,7 +154,7 @@ def _number(
 
 def _split(image: bpy.types.Image) -> tuple[Path, str, str, str]:
     """Folder, what stands before the number, the number, what stands after it, as Blender reads a sequence's path."""
-    path = Path(bpy.path.abspath(image.filepath_raw))
+    path = paths.of_image(image)
     found = re.fullmatch(r"(.*?)(\d+)(\D*)", path.stem)
     head, digits, tail = found.groups() if found else (path.stem, "", "")
     return path.parent, head, digits, tail + path.suffix
@@ -202,7 +202,7 @@ def _render_movie_frame(scene: bpy.types.Scene, image: bpy.types.Image, number: 
         stage.frame_set(scene.frame_current)
         start = scene.frame_current - number + 1
         strips = compat.strips(stage.sequence_editor_create())
-        strip = strips.new_movie("plate", bpy.path.abspath(image.filepath_raw), channel=1, frame_start=start)
+        strip = strips.new_movie("plate", str(paths.of_image(image)), channel=1, frame_start=start)
         strip.colorspace_settings.name = image.colorspace_settings.name
         render = stage.render
         # At any other rate the strip would be stretched in time.

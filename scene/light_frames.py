@@ -16,7 +16,7 @@ from typing import Any
 
 import bpy
 
-from . import compat
+from . import compat, paths
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _number(image: bpy.types.Image) -> int:
 def file_at(image: bpy.types.Image, frame: int) -> Path:
     """The file of the map that a sequence shows at a frame."""
     first, last = image.limelight.light_frames
-    path = Path(bpy.path.abspath(image.filepath_raw))
+    path = paths.of_image(image)
     number = min(max(frame, first), last) - first + _number(image)
     return path.with_name(f"{number:0{len(path.stem)}d}{path.suffix}")
 

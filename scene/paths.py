@@ -20,6 +20,11 @@ def of_setting(text: str) -> Path:
     return path if path.is_absolute() else Path(bpy.path.abspath("//")) / path
 
 
+def of_image(image: bpy.types.Image) -> Path:
+    """An image's file; // starts at the .blend that the image is linked from."""
+    return Path(bpy.path.abspath(image.filepath_raw, library=image.library))
+
+
 def settings() -> Iterator[tuple[Any, str]]:
     """All paths in this file's settings, each as the group that it is in and its name."""
     for ours in [scene.limelight for scene in bpy.data.scenes if not scene.library]:

@@ -46,8 +46,12 @@ def find_problems(context: bpy.types.Context, *, quick: bool = False) -> list[Pr
         found.append(Problem("The scene has no camera", "limelight.add_camera", "Add a camera"))
     elif not perspective:
         text = f"“{scene.camera.name}” is no perspective camera"
-        tip = "Let the camera see in perspective, as photos do"
-        found.append(setting(text, "Make it perspective", "scene.camera.data.type", "PERSP", tip))
+        if scene.camera.data.library:
+            # Set here, its lens would be forgotten when the file is opened again.
+            found.append(Problem(f"{text} and belongs to another file", "limelight.add_camera", "Add a camera"))
+        else:
+            tip = "Let the camera see in perspective, as photos do"
+            found.append(setting(text, "Make it perspective", "scene.camera.data.type", "PERSP", tip))
     there, wanted = probes.probes(scene), probes.used(scene)
     if not there:
         found.append(Problem("There is no probe yet", "limelight.add_probe", "Add a probe"))

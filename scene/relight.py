@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from . import bake, compat, light_frames, pixels, rays, visible
+from . import bake, compat, light_frames, paths, pixels, rays, visible
 from . import camera as cameras
 from .relight_problems import lit_probe
 
@@ -36,7 +36,6 @@ def request(context: bpy.types.Context, folder: Path, source: bpy.types.Image, t
     else:
         reference = folder / "reference.exr"
         _save_light(context, reference)
-    model = settings.model and bpy.path.abspath(settings.model)
     return {
         "source": str(written),
         "reference": str(reference),
@@ -45,7 +44,7 @@ def request(context: bpy.types.Context, folder: Path, source: bpy.types.Image, t
         "out": str(folder / f"relit{written.suffix}"),
         "ratio": str(folder / "ratio.exr") if settings.keep_ratio else None,
         "strength": settings.strength / 100,
-        "model": model or "embedded",
+        "model": str(paths.of_setting(settings.model)) if settings.model else "embedded",
         "quality": settings.quality.lower(),
         "seed": scene.limelight.relight.seed,
         "take": take,

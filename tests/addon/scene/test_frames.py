@@ -94,6 +94,22 @@ def test_a_sequence_gives_the_file_of_the_current_frame(sequence, tmp_path):
     assert len(bpy.data.images) == before
 
 
+def test_a_linked_sequence_is_found_beside_its_own_file(scene, tmp_path):
+    (tmp_path / "set").mkdir()
+    first, *_ = shoot(tmp_path / "set", range(3, 8))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "set" / "set.blend"))
+    image = bpy.data.images.load(str(first))
+    image.source, image.filepath, image.use_fake_user = "SEQUENCE", f"//{first.name}", True
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    with bpy.data.libraries.load(str(tmp_path / "set" / "set.blend"), link=True) as (_there, wanted):
+        wanted.images = [first.name]
+    bpy.context.scene.frame_set(5)
+    still = stills.take(bpy.context.scene, wanted.images[0], tmp_path)
+    assert pixels.of(still)[..., 0].mean() * 20 == pytest.approx(5, abs=0.15)
+
+
 def test_a_sequence_counts_as_the_background_does(sequence, tmp_path):
     shown = sequence.camera.data.background_images[0].image_user
     shown.frame_start, shown.frame_duration, shown.frame_offset = 101, 4, 2

@@ -213,6 +213,12 @@ def test_a_linked_camera_is_refused_with_the_way_out(linked, tmp_path):
     assert linked.limelight.plate is None and not linked.camera.data.background_images
 
 
+def test_the_lens_of_a_linked_camera_is_not_repaired_for_this_session_alone(linked):
+    linked.camera.data.type = "ORTHO"
+    (found,) = (p for p in problems.find_problems(bpy.context) if "perspective" in p.text)
+    assert "another file" in found.text and found.operator_idname == "limelight.add_camera"
+
+
 def test_a_probe_shows_where_the_collection_was_switched_off(scene):
     bpy.ops.limelight.add_probe(location=(0, 0, 1), radius=0.1)
     bpy.context.view_layer.layer_collection.children["Limelight"].exclude = True

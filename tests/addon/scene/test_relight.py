@@ -84,6 +84,14 @@ def test_a_probes_light_comes_from_where_it_is_seen_from(scene, camera, degrees,
     assert abs(off) < 6
 
 
+@pytest.mark.parametrize("text", ["models/big", "//models/big", "//models\\big"])
+def test_the_folder_of_a_model_starts_at_the_file_as_all_settings_do(scene, picture, tmp_path, text):
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    settings = scene.limelight.relight
+    settings.reference, settings.model = picture, text
+    assert relight.request(bpy.context, tmp_path, picture, 0)["model"] == str(tmp_path / "models" / "big")
+
+
 def test_turning_an_hdri_moves_its_light_to_the_left(scene, tmp_path):
     settings = scene.limelight.relight
     settings.reference_type, settings.reference, settings.rotation = "HDRI", panorama(20.0), math.radians(45)
