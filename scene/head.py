@@ -12,6 +12,7 @@ from . import head_eyes, head_light, head_material, head_mesh, heads, probes
 from .head_file import HeadFile, read
 
 _SMOOTH = "Smooth skin"
+_STEM = 36
 
 
 def build(
@@ -42,7 +43,8 @@ def build(
 
 
 def _new(scene: bpy.types.Scene, picture: bpy.types.Image) -> bpy.types.Object:
-    name = f"{Path(picture.name).stem[:40]} head"
+    # As many bytes as leave room for what its parts are called.
+    name = f"{Path(picture.name).stem.encode()[:_STEM].decode(errors='ignore')} head"
     thing = bpy.data.objects.new(name, bpy.data.meshes.new(name))
     probes.collection(scene).objects.link(thing)
     smooth = thing.modifiers.new(_SMOOTH, "SUBSURF")

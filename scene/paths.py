@@ -45,6 +45,11 @@ def moved(text: str, old: Path, new: Path) -> str:
         return place
 
 
+def unwritable(folder: Path, error: OSError) -> OSError:
+    """What to raise where nothing can be put into a folder, with an artist's sentence."""
+    return OSError(f"the folder {folder} cannot be written to ({error.strerror}): choose another")
+
+
 def of_argument(text: str) -> Path:
     """A whole path from one on the command line: // starts at the .blend, others where the process works."""
     return _at_home(text).resolve()

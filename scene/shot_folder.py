@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import paths
+
 PICTURES, DEPTHS, SHOT = "pictures", "depths", "shot.json"
 
 
@@ -41,8 +43,10 @@ def choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict[
         with contextlib.suppress(FileExistsError):
             try:
                 return _choose(base, name, told, entries, anew)
-            except (NotADirectoryError, FileNotFoundError, PermissionError) as error:
-                raise OSError(f"the folder {base} cannot be written to ({error.strerror}): choose another") from error
+            except FileExistsError:
+                raise
+            except OSError as error:
+                raise paths.unwritable(base, error) from error
     raise OSError(f"no folder can be made in {base}; choose another")
 
 

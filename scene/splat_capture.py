@@ -20,7 +20,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from . import camera as cameras
-from . import capture, renderer
+from . import capture, paths, renderer
 from .handle import Handle
 
 #: Horizontal field of view, and how much of it the object's bounding ball may fill.
@@ -220,14 +220,17 @@ def plan(
 def begin(context: bpy.types.Context, things: list[bpy.types.Object], planned: Plan, folder: Path) -> Capture:
     """A capture of what was planned into ``folder``; one of the same plan that was broken off there goes on.
 
-    Raises ``ValueError`` with an artist's sentence if the folder holds something else.
+    Raises ``ValueError`` with an artist's sentence if the folder holds something else, ``OSError`` if it takes nothing.
     """
     if not _usable(folder, planned):
         raise ValueError(f"the folder “{folder.name}” holds other files: choose an empty one")
     names = [(_name("train", i), p) for i, p in enumerate(planned.train)]
     names += [(_name("test", i), p) for i, p in enumerate(planned.test)]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _PLAN).write_text(json.dumps(asdict(planned)), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _PLAN).write_text(json.dumps(asdict(planned)), encoding="utf-8")
+    except OSError as error:
+        raise paths.unwritable(folder, error) from error
     waiting = [entry for entry in names if not (folder / f"{entry[0]}.png").is_file()]
     poses = [thing.matrix_world.copy() for thing in things]
     return Capture(planned, folder, Handle.of(context.scene), [Handle.of(thing) for thing in things], poses, waiting)

@@ -77,6 +77,13 @@ def test_a_head_appended_alone_brings_its_eyes(made, tmp_path):
     assert all(eye.constraints[0].target == there for eye in head_eyes.eyes(there))
 
 
+def test_a_photos_long_name_leaves_its_parts_theirs(scene, write_head, tmp_path):
+    image = bpy.data.images.new("光" * 21, 60, 80)
+    thing = head.build(scene, write_head(tmp_path / "head"), image, 0, {})
+    assert thing.name == f"{'光' * 12} head" and thing.data.materials[0].name == f"{thing.name} skin"
+    assert f"{thing.name} specular albedo" in bpy.data.images
+
+
 def test_an_eye_that_was_deleted_comes_back(scene, made, portrait, tmp_path):
     with bpy.context.temp_override(selected_objects=head_eyes.eyes(made)[:1]):
         bpy.ops.object.delete()

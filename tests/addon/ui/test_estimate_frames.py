@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The estimate over frames: what the engine is asked, how it goes on after a break, what it leaves in the file."""
 
+import errno
 import json
+import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -224,6 +226,15 @@ def test_a_folder_that_cannot_be_is_told_with_a_button(moving, tmp_path, folder)
 def test_a_folder_that_cannot_be_written_to_is_a_sentence(moving):
     moving.limelight.frames.folder = "/proc/light"
     with pytest.raises(RuntimeError, match=r"the folder /proc/light cannot be written to .*: choose another"):
+        bpy.ops.limelight.estimate()
+
+
+def test_a_drive_that_is_read_only_is_a_sentence(moving, monkeypatch):
+    def refuse(*_args, **_keywords):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(shot_folder, "_choose", refuse)
+    with pytest.raises(RuntimeError, match=r"cannot be written to \(Read-only file system\): choose another"):
         bpy.ops.limelight.estimate()
 
 

@@ -27,6 +27,12 @@ def cube(scene, tmp_path):
     return bpy.context.object
 
 
+def test_a_folder_that_takes_no_pictures_is_a_sentence(cube, scene):
+    scene.limelight.capture.folder = "/proc/captures"
+    with pytest.raises(RuntimeError, match=r"the folder /proc/captures/Cube cannot be written to .*: choose another"):
+        bpy.ops.limelight.capture_object()
+
+
 @pytest.fixture
 def photos(engine, scene, tmp_path):
     """A folder of pictures, and the stand-in engine with the splats that it will have learnt."""
