@@ -12,12 +12,16 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import IO
 
+from .holding import hold
 from .process import kill_group, own_group
 
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements-engine.txt"
 #: Marks an environment that this module made, and that it may therefore remove.
 STAMP = "limelight-engine.json"
+#: Locked in it while one is being made.
+_LOCK = "limelight-setup.lock"
 OLDEST, NEWEST = (3, 11), (3, 13)
 # A launcher (pyenv's shim, a virtual environment's link) answers with the interpreter that it starts.
 _QUESTION = (
@@ -110,6 +114,7 @@ def remove(environment: Path) -> None:
         return
     if not is_ours(environment):
         raise OSError(f"{environment} was not made by Limelight and is left alone.")
+    _take(environment).close()
     shutil.rmtree(environment)
 
 
@@ -122,19 +127,29 @@ def is_complete(environment: Path) -> bool:
     return isinstance(told, dict) and bool(told.get("complete"))
 
 
-def _prepare(python: Path, environment: Path) -> None:
+def _take(environment: Path) -> IO[bytes]:
+    """Keep others from an environment until what this returns is closed; ``OSError`` if one is at work there."""
+    lock = hold(environment / _LOCK)
+    if lock is None:
+        raise OSError(f"Another Blender is setting up the engine in {environment}: wait until it is done.")
+    return lock
+
+
+def _prepare(python: Path, environment: Path) -> IO[bytes]:
     """Stamp the folder, and empty one that another interpreter made or whose own is gone: venv would keep its links.
 
-    Raises ``OSError`` with a sentence.
+    Returns the lock that keeps others from it. Raises ``OSError`` with a sentence.
     """
     try:
         if environment.exists() and any(environment.iterdir()) and not is_ours(environment):
             raise OSError(f"{environment} is not empty and was not made by Limelight: choose another folder.")
         if (environment / "pyvenv.cfg").exists() and _ask(python_in(environment)) != _ask(python):
-            shutil.rmtree(environment)
+            remove(environment)
         environment.mkdir(parents=True, exist_ok=True)
+        lock = _take(environment)
         (environment / STAMP).write_text(json.dumps({"complete": False, "python": str(python)}), encoding="utf-8")
         _forget_halves(environment)
+        return lock
     except OSError as error:
         if error.strerror is None:
             raise
@@ -164,9 +179,9 @@ class SetUp:
     ) -> None:
         """``index_url`` is where PyTorch comes from, e.g. the index of its CPU builds; None is pip's default.
 
-        Raises ``OSError`` with a sentence if the folder cannot be used.
+        Raises ``OSError`` with a sentence if the folder cannot be used, or another process makes one there.
         """
-        _prepare(python, environment)
+        self._lock = _prepare(python, environment)
         own = str(python_in(environment))
         lines = [line for line in requirements.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
         pip = [own, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
@@ -252,6 +267,7 @@ class SetUp:
 
     def _end(self, error: str) -> None:
         self.error, self.over = error, True
+        self._lock.close()
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -110,6 +110,20 @@ def test_cancelled_and_gone_on(python: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links")
+def test_two_that_set_up_one_folder_do_not_meet(python: Path, tmp_path: Path) -> None:
+    environment, requirements = tmp_path / "engine", tmp_path / "none.txt"
+    requirements.write_text("")
+    first = setup.SetUp(python, environment, requirements)
+    for act in (lambda: setup.SetUp(python, environment, requirements), lambda: setup.remove(environment)):
+        with pytest.raises(OSError, match=r"Another Blender is setting up .*engine: wait"):
+            act()
+    assert not finish(first).error and setup.is_complete(environment)
+    again = setup.SetUp(python, environment, requirements)
+    again.cancel()
+    setup.remove(environment)
+    assert not environment.exists()
+
+
 def test_an_environment_whose_python_is_gone_is_made_anew(python: Path, tmp_path: Path) -> None:
     (tmp_path / "none.txt").write_text("")
     for gone in (False, True):
