@@ -92,6 +92,7 @@ class WorkListRun(EngineRun):
         self._own: set[str] = set()
         self._over: set[str] = set()
         self._loaded: set[str] = set()
+        self._undone: set[str] = set()
         self._failed: list[str] = []
         self._lost = ""
 
@@ -130,8 +131,8 @@ class WorkListRun(EngineRun):
         return changed or bool(fresh)
 
     def undone(self) -> None:
-        self._over -= self._loaded
-        self._loaded.clear()
+        # Loaded again at once, it would keep the artist from going back any further.
+        self._undone |= self._loaded
 
     def _take(self, name: str) -> None:
         """Load a job that has just ended; one that cannot be is told at the end and does not keep others from it."""
@@ -143,6 +144,7 @@ class WorkListRun(EngineRun):
             try:
                 shot_list.load(self._batch.listed.params(entry))
                 self._loaded.add(name)
+                self.unsettled = f"Light of {name}"
             except (OSError, RuntimeError, ValueError):
                 self._failed.append(name)
 
@@ -179,6 +181,8 @@ class WorkListRun(EngineRun):
         return self.first_stage if running is None else f"{running.id}: {running.stage}"
 
     def load(self, context: bpy.types.Context) -> str:
+        for entry in [entry for entry in self._entries if entry.id in self._undone]:
+            self._take(entry.id)
         done = sum(entry.state in {"done", "skipped"} for entry in self._entries)
         failed = f"; {', '.join(self._failed)} failed, see the list" if self._failed else ""
         stopped = "Stopped: " if self._cancelled else ""

@@ -42,6 +42,8 @@ class EngineRun:
     notes: Sequence[str] = ()
     #: What did not come of a run that succeeded for the rest; the artist is warned of it.
     warnings: Sequence[str] = ()
+    #: What ``step`` has put into the file, as the name of the undo step that is due for it.
+    unsettled = ""
 
     def gather(self, context: bpy.types.Context) -> bool:
         """One short piece of what is to be written down before ``capture``; True when nothing is left. Raises as that.

@@ -224,6 +224,10 @@ class RunOperator(Operator):
                 return {"CANCELLED"}
         if run.step() or self._ticks % 5 == 0:
             _show(context, run)
+        if run.unsettled:
+            # Undo frees what no step knows of, also what is in use: Blender would crash.
+            bpy.ops.ed.undo_push(message=run.unsettled)
+            run.unsettled = ""
         if not run.over:
             return {"PASS_THROUGH"}
         return _finish(self, context, run)
