@@ -106,6 +106,8 @@ def _finish(operator: Operator, context: bpy.types.Context, run: EngineRun) -> s
             return {"CANCELLED"}
         told = run.load(context)
     except (OSError, RuntimeError, ValueError) as error:
+        # What was stored until then, as undo frees what no step knows of, also where it is in use.
+        bpy.ops.ed.undo_push(message="Limelight")
         _show_end(context, str(error))
         operator.report({"ERROR"}, f"The result could not be stored: {error}")
         return {"CANCELLED"}

@@ -71,6 +71,27 @@ def test_a_probe_that_is_gone_meanwhile_is_told(engine, scene):
     run.close()
 
 
+def test_what_was_stored_before_it_failed_is_known_to_undo(engine, scene, monkeypatch):
+    bpy.ops.limelight.add_probe(location=(0.5, 0.0, 1.0), radius=0.1)
+    bpy.ops.ed.undo_push(message="Probes")
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.ed.undo_push(message="Cube")
+    load = results.load_image
+
+    def damaged(existing, path, name, *probe):
+        if "001" in name:
+            raise RuntimeError("a picture is damaged")
+        return load(existing, path, name, *probe)
+
+    monkeypatch.setattr(results, "load_image", damaged)
+    with pytest.raises(RuntimeError, match="could not be stored: a picture is damaged"):
+        bpy.ops.limelight.estimate()
+    assert environment_of() is not None
+    bpy.ops.ed.undo()
+    # Else the probe would point to images that undo has freed, and Blender crash.
+    assert environment_of() is None
+
+
 def test_the_result_survives_without_the_engines_files(engine, scene):
     bpy.ops.limelight.estimate()
     image = bpy.data.objects["Probe"].limelight.environment
