@@ -93,7 +93,8 @@ class LIMELIGHT_OT_batch_load(_Named):
             lit = shot_list.load(found.params(entry))
         except (OSError, RuntimeError, ValueError) as error:
             self.report({"ERROR"}, f"The light of “{self.name}” could not be loaded: {error}")
-            return {"CANCELLED"}
+            # Undo has to know of what was loaded until then.
+            return {"FINISHED"}
         return self._tell(context, f"{', '.join(probe.name for probe in lit)} now has the light of {self.name}")
 
 

@@ -141,10 +141,11 @@ class WorkListRun(EngineRun):
         if entry.state == "failed":
             self._failed.append(name)
         elif entry.state == "done":
+            # Whatever of it can be loaded.
+            self.unsettled = f"Light of {name}"
             try:
                 shot_list.load(self._batch.listed.params(entry))
                 self._loaded.add(name)
-                self.unsettled = f"Light of {name}"
             except (OSError, RuntimeError, ValueError):
                 self._failed.append(name)
 
