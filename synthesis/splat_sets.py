@@ -3,7 +3,7 @@
 
 A set is a folder of objects. An object's folder is a scene as NeRF's Blender scenes are: ``transforms_train.json`` and
 ``transforms_test.json`` beside ``train/`` and ``test/`` (PNG, sRGB-encoded, clipped at 1, straight alpha). And the truth:
-``environment.exr`` (world frame, radiance as in the pictures), ``truth/r_NNN.npz`` for each test view (``albedo`` and
+``mesh.obj`` (the object, in the world), ``environment.exr`` (world frame, radiance as in the pictures), ``truth/r_NNN.npz`` for each test view (``albedo`` and
 ``normal`` (H, W, 3), the latter in the world; ``roughness``, ``metallic``, ``cover`` (H, W)), and under other light
 ``relit/NAME.exr`` and ``relit/NAME/r_NNN.png``. ``object.json``, what it was made with, comes last.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,7 @@ def _write_object(folder: Path, name: str, maps: list[Path], blender: Path, thre
             file = f"r_{number:03d}.png"
             _write_picture(raw / f"{path.stem}_{number:03d}.exr", folder / "relit" / path.stem / file)
         _write_truth(raw / f"truth_{number:03d}.exr", folder / "truth" / f"r_{number:03d}.npz")
+    shutil.copyfile(raw / "mesh.obj", folder / "mesh.obj")
     blender_version = json.loads((raw / "raw.json").read_text(encoding="utf-8"))["blender"]
     told = {**made, "light": own.stem, "relit": [path.stem for path in others], "blender": blender_version}
     (folder / "object.json").write_text(json.dumps(told, indent=1), encoding="utf-8")

@@ -22,6 +22,8 @@ from ...backend.splats.shading.environment import Light, from_panorama
 TEXELS = 128
 #: Pictures are taken at their own size.
 LARGEST = 4096
+#: The object itself, in a folder of one.
+MESH = "mesh.obj"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -28,7 +29,8 @@ from .cases import LARGEST, TEXELS
 #: The method, and the baselines by what they are.
 FULL, UNDISTILLED, CONSTANT = "distilled", "without distillation", "constant material"
 PLAIN, BASE = "plain 3DGS", "base colour and normals"
-METHODS = (FULL, UNDISTILLED, CONSTANT, BASE, PLAIN)
+#: On the object's own mesh: the method, and what scans come with.
+TEXTURED, PHOTOGRAPHED = "mesh, distilled", "mesh, as photographed"
 #: Those that a floor compares the method with under other light.
 RIVALS = (UNDISTILLED, CONSTANT)
 #: The pictures are sRGB without a film curve.
@@ -37,10 +39,32 @@ TONE = "srgb"
 
 @dataclass(frozen=True)
 class Effort:
-    """``iterations`` of a training and the most ``gaussians``."""
+    """``iterations`` of a training, the most ``gaussians``, and ``texels`` along a side of a mesh's textures."""
 
     iterations: int
     gaussians: int
+    texels: int
+
+
+class Learnt(Protocol):
+    """What can be scored: see :class:`Model`."""
+
+    @property
+    def light(self) -> Tensor | None:
+        """(6, R, R, 3)."""
+
+    @property
+    def relights(self) -> bool:
+        """Whether it takes other light."""
+
+    def novel(self, camera: SplatCamera) -> Tensor | None:
+        """(H, W, 3)."""
+
+    def maps(self, camera: SplatCamera) -> render.Maps:
+        """All channels."""
+
+    def relit(self, camera: SplatCamera, light: Light) -> tuple[Tensor, Tensor]:
+        """(H, W, 3) and (H, W, 1)."""
 
 
 @dataclass(frozen=True)

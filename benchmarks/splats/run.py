@@ -14,16 +14,18 @@ from typing import Any
 from ...backend.errors import BadInput
 from ...backend.limo.report import PartReport, Report
 from ..finite import finite
-from . import models
-from .cases import Case, read_cases
-from .models import BASE, CONSTANT, FULL, METHODS, PLAIN, UNDISTILLED, Effort, Model
+from . import models, textured
+from .cases import MESH, Case, read_cases
+from .models import BASE, CONSTANT, FULL, PHOTOGRAPHED, PLAIN, TEXTURED, UNDISTILLED, Effort, Learnt
 from .score import Scores, score
 from .sheet import write_sheet
 from .table import as_table
 from .verdict import verdicts
 
 #: "draft" is for two cores and pictures of about 100 pixels; "high" wants a GPU.
-EFFORTS = {"draft": Effort(400, 4_000), "normal": Effort(6_000, 20_000), "high": Effort(75_000, 500_000)}
+EFFORTS = {
+    "draft": Effort(400, 4_000, 128), "normal": Effort(6_000, 20_000, 512), "high": Effort(75_000, 500_000, 1024),
+}  # fmt: skip
 #: Iterations for the constant material and its light, as a part of the training's.
 _CONSTANT = 0.15
 
@@ -65,31 +67,36 @@ def measured(case: Case, work: Path, effort: Effort, seed: int, device: str, rep
             return {m: {k: math.nan if v is None else v for k, v in s.items()} for m, s in told["scores"].items()}
     found = learnt(case, work, effort, seed, device, report)
     scores, scales = {}, {}
-    for number, name in enumerate(METHODS):
-        report.progress(0.9 + 0.1 * number / len(METHODS), f"measuring {name}")
-        scores[name], scales[name] = score(case, found[name], name, report.check)
+    for number, (name, model) in enumerate(found.items()):
+        report.progress(0.9 + 0.1 * number / len(found), f"measuring {name}")
+        scores[name], scales[name] = score(case, model, name, report.check)
     write_sheet(work.parent.parent / f"{case.name}.png", case, found, scores, scales)
     saved.write_text(json.dumps(finite({**known, "scores": scores}), indent=1), encoding="utf-8")
     return scores
 
 
-def learnt(case: Case, work: Path, effort: Effort, seed: int, device: str, report: Report) -> dict[str, Model]:
-    """All methods, trained on an object or taken from what is there."""
+def learnt(case: Case, work: Path, effort: Effort, seed: int, device: str, report: Report) -> dict[str, Learnt]:
+    """All methods, trained on an object or taken from what is there; those on its mesh if the set has it."""
     work.mkdir(parents=True, exist_ok=True)
     files: dict[str, Path] = {}
-    for variant, first, share in (("plain", 0.0, 0.15), ("full", 0.15, 0.35), ("undistilled", 0.5, 0.35)):
+    for variant, first, share in (("plain", 0.0, 0.15), ("full", 0.15, 0.3), ("undistilled", 0.45, 0.3)):
         part = PartReport(report, first, share, variant)
         files[variant] = models.trained(case.folder, work / f"{variant}.ply", variant, effort, seed, device, part)
     plain = models.plain(files["plain"])
-    report.progress(0.85, "constant material")
+    report.progress(0.75, "constant material")
     constant = models.constant_material(plain, case.scene, round(_CONSTANT * effort.iterations), seed)
-    return {
+    found: dict[str, Learnt] = {
         FULL: models.load(files["full"]),
         UNDISTILLED: models.load(files["undistilled"]),
         CONSTANT: constant,
         BASE: models.base_colour(plain),
         PLAIN: plain,
     }
+    if (case.folder / MESH).is_file():
+        part = PartReport(report, 0.8, 0.1, TEXTURED)
+        found[TEXTURED] = mesh = textured.trained(case, work / "textured", effort, seed, device, part)
+        found[PHOTOGRAPHED] = textured.photographed(mesh)
+    return found
 
 
 def _write(

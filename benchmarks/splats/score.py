@@ -16,7 +16,7 @@ from ...backend.optics.exposure import expose
 from ...backend.splats.inputs import View
 from ...backend.splats.shading.environment import to_panorama
 from .cases import Case, Truth
-from .models import PLAIN, Model
+from .models import PLAIN, Learnt
 
 Scores = dict[str, float]
 NOVEL, NOVEL_SSIM = "novel view psnr", "novel view ssim"
@@ -47,7 +47,7 @@ class Means:
         return {key: sum(v) / len(v) if (v := self.values.get(key)) else math.nan for key in KEYS}
 
 
-def score(case: Case, model: Model, name: str, check: Callable[[], None] = lambda: None) -> tuple[Scores, Tensor]:
+def score(case: Case, model: Learnt, name: str, check: Callable[[], None] = lambda: None) -> tuple[Scores, Tensor]:
     """All scores of a model of an object, and the factor (3,) that its pictures under other light are scaled by."""
     found = Means()
     for view in case.scene.test:
@@ -83,7 +83,7 @@ def _ssim(a: Tensor, b: Tensor) -> float:
     return metrics.ssim(a, b, _everywhere(a))
 
 
-def _material(case: Case, model: Model, name: str, found: Means) -> None:
+def _material(case: Case, model: Learnt, name: str, found: Means) -> None:
     """Normals of all; of materials, those that a model says something of."""
     told, true = [], []
     for view in case.scene.test:
@@ -103,7 +103,7 @@ def _material(case: Case, model: Model, name: str, found: Means) -> None:
         found.add(albedo_psnr=_psnr(a, b), albedo_scaled_psnr=_psnr((factor * a).clamp(0, 1), b))
 
 
-def _views(case: Case, model: Model) -> Iterator[tuple[Tensor, Tensor, Tensor, Truth]]:
+def _views(case: Case, model: Learnt) -> Iterator[tuple[Tensor, Tensor, Tensor, Truth]]:
     """For each light and test view: linear radiance, coverage, the true picture over white, the truth."""
     for name in case.lights:
         light = case.light(name)
@@ -116,7 +116,7 @@ def shown(linear: Tensor, cover: Tensor, scale: Tensor) -> Tensor:
     return cover * expose(linear * scale, 0) + (1 - cover)
 
 
-def _relit(case: Case, model: Model, found: Means, check: Callable[[], None]) -> Tensor:
+def _relit(case: Case, model: Learnt, found: Means, check: Callable[[], None]) -> Tensor:
     everything = []
     for one in _views(case, model):
         check()

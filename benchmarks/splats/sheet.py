@@ -14,17 +14,17 @@ from torch.nn import functional as F
 from ...backend.optics.exposure import expose, srgb_oetf
 from ...backend.splats.shading.environment import to_panorama
 from .cases import Case
-from .models import BASE, CONSTANT, FULL, PLAIN, UNDISTILLED, Model
+from .models import BASE, CONSTANT, FULL, PHOTOGRAPHED, PLAIN, TEXTURED, UNDISTILLED, Learnt
 from .score import NOVEL, SCALED_OBJECT, Scores, shown, view_of
 
 _PAPER, _INK, _FAINT = (28, 28, 30), (236, 234, 228), (160, 158, 152)
 _SIDE, _GAP, _LINE, _HEAD = 176, 6, 17, 34
-_RELIT = (FULL, UNDISTILLED, CONSTANT, BASE)
+_RELIT = (FULL, UNDISTILLED, CONSTANT, BASE, TEXTURED, PHOTOGRAPHED)
 Cells = list[tuple[str, Tensor | None]]
 
 
 def write_sheet(
-    path: Path, case: Case, models: Mapping[str, Model], scores: Mapping[str, Scores], scales: Mapping[str, Tensor]
+    path: Path, case: Case, models: Mapping[str, Learnt], scores: Mapping[str, Scores], scales: Mapping[str, Tensor]
 ) -> None:
     """Two test views and what is learnt of the first, a row for each light."""
     rows = [_novel(case, models, scores, number) for number in (0, 1)]
@@ -45,21 +45,25 @@ def write_sheet(
     sheet.save(path)
 
 
+def _known(models: Mapping[str, Learnt], *names: str) -> list[str]:
+    return [name for name in names if name in models]
+
+
 def _tile(picture: Tensor) -> Image.Image:
     pixels = (picture.clamp(0, 1).numpy() * 255 + 0.5).astype("uint8")
     height = max(1, round(_SIDE * picture.shape[0] / picture.shape[1]))
     return Image.fromarray(pixels).resize((_SIDE, min(_SIDE, height)), Image.Resampling.BICUBIC)
 
 
-def _novel(case: Case, models: Mapping[str, Model], scores: Mapping[str, Scores], number: int) -> Cells:
+def _novel(case: Case, models: Mapping[str, Learnt], scores: Mapping[str, Scores], number: int) -> Cells:
     view = view_of(case, number)
     row: Cells = [("photo, kept for testing", view.over(torch.ones(3)))]
-    for name in (PLAIN, FULL, UNDISTILLED, CONSTANT):
+    for name in _known(models, PLAIN, FULL, UNDISTILLED, CONSTANT, TEXTURED):
         row.append((f"{name}, {scores[name][NOVEL]:.1f} dB", models[name].novel(view.camera)))
     return row
 
 
-def _made_of(case: Case, models: Mapping[str, Model]) -> Cells:
+def _made_of(case: Case, models: Mapping[str, Learnt]) -> Cells:
     """True and learnt maps of the first view."""
     view = view_of(case, 0)
     truth, maps = case.truth(view.name), models[FULL].maps(view.camera)
@@ -77,9 +81,9 @@ def _made_of(case: Case, models: Mapping[str, Model]) -> Cells:
     ]
 
 
-def _lights(case: Case, models: Mapping[str, Model]) -> Cells:
+def _lights(case: Case, models: Mapping[str, Learnt]) -> Cells:
     row: Cells = [("true light", expose(case.environment, 0))]
-    for name in (FULL, UNDISTILLED, CONSTANT):
+    for name in _known(models, FULL, UNDISTILLED, CONSTANT, TEXTURED):
         light = models[name].light
         if light is not None:
             row.append((f"light: {name}", expose(to_panorama(light, 64), 0)))
@@ -87,12 +91,12 @@ def _lights(case: Case, models: Mapping[str, Model]) -> Cells:
 
 
 def _relit(
-    case: Case, models: Mapping[str, Model], scores: Mapping[str, Scores], scales: Mapping[str, Tensor], name: str,
+    case: Case, models: Mapping[str, Learnt], scores: Mapping[str, Scores], scales: Mapping[str, Tensor], name: str,
     number: int,
 ) -> Cells:  # fmt: skip
     view, light = view_of(case, number), case.light(name)
     row: Cells = [(f"truth: {name}", case.relit(name, view.name))]
-    for method in _RELIT:
+    for method in _known(models, *_RELIT):
         picture = shown(*models[method].relit(view.camera, light), scales[method])
         row.append((f"{method}, {scores[method][SCALED_OBJECT]:.1f} dB", picture))
     return row

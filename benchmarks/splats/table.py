@@ -15,16 +15,17 @@ _UNITS = {"psnr": ("dB ↑", 2), "ssim": ("↑", 3), "rmse": ("", 3), "angle": (
 
 def as_table(about: Mapping[str, Any], scores: Mapping[str, Mapping[str, Scores]], judged: Sequence[Verdict]) -> str:
     """Floors, the means over objects, and every object; ``scores`` by object and method."""
-    methods = list(next(iter(scores.values())))
+    # Objects of older sets have no mesh.
+    methods = [method for method in next(iter(scores.values())) if all(method in found for found in scores.values())]
     means = {method: {key: _mean([scores[name][method][key] for name in scores]) for key in KEYS} for method in methods}
     parts = [
         f"# Splats with material: {about['set']}\n",
         f"{len(scores)} objects of {about['views']} views of {about['size']} pixels; {about['tests']} other views and"
         f" {about['lights']} other lights measured. {about['iterations']} iterations, at most {about['gaussians']}"
-        f" Gaussians; {about['seconds']:.0f} s. Pictures over white. Scaled: one factor a channel for all pictures of"
-        " an object and method: brightness of light and of material cannot be told apart. Object: its pixels alone,"
-        " without the white that all agree on. Light: standard deviation of the logarithm's error over all directions,"
-        " and how far the brightest direction is off.\n",
+        f" Gaussians, textures of {about['texels']} texels a side; {about['seconds']:.0f} s. Pictures over white."
+        " Scaled: one factor a channel for all pictures of an object and method: brightness of light and of material"
+        " cannot be told apart. Object: its pixels alone, without the white that all agree on. Light: standard"
+        " deviation of the logarithm's error over all directions, and how far the brightest direction is off.\n",
         *(f"- {verdict}" for verdict in judged),
         "\n## All objects\n",
         grid("method", means),

@@ -31,6 +31,11 @@ def main(job: dict[str, Any]) -> None:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     OBJECTS[job["object"]](scene)
+    # As a scan would give it: triangles in the cameras' frame, no places in a texture.
+    bpy.ops.wm.obj_export(
+        filepath=str(out / "mesh.obj"), forward_axis="Y", up_axis="Z", export_uv=False, export_materials=False,
+        export_triangulated_mesh=True, export_eval_mode="DAG_EVAL_RENDER",
+    )  # fmt: skip
     scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     scene.collection.objects.link(scene.camera)
     scene.camera.data.angle_x = math.radians(job["fov_deg"])

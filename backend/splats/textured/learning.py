@@ -3,17 +3,24 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
+import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ...errors import BadInput
 from ..inputs import Scene, View
 from ..shading.environment import Light
-from ..train import losses
+from ..train import evidence, losses
+from ..train.evidence import Evidence
+from ..train.handover import Places, Told, base_colour, begin
 from ..train.loop import Compared, Loop, Settings
 from ..train.stages import Place
 from .geometry import Mesh
 from .seen import Seen, look
+from .texels import Texels
 from .textures import Look, Textures, hiding, shown
 
 #: Longer steps than Gaussians': about one view in three sees a texel. And in the first stage nothing else moves.
@@ -21,6 +28,8 @@ _SELDOM, _RADIANCE_FIRST = 3.0, 2.0
 _DEGREES = 4
 #: Pixels at the object's rim mix it with what is behind.
 _WHOLE = 0.99
+#: Texels at which photos are looked at before materials are learnt; base colours below this are black.
+_PLACES, _BLACK = 8_000, 1e-3
 
 
 class Learning(Loop):
@@ -49,14 +58,79 @@ class Learning(Loop):
         if place.stage.diffuse and self.visibility is None:
             self.visibility = hiding(self.mesh, self.settings.device)
         self.learnt.rates(self.rates(place))
-        image, truth, progress = self.picture(place, self.view())
-        loss = losses.picture(image, truth)
+        self.hand_over()
+        view = self.view()
+        image, truth, material = self.picture(place, view)
+        loss, short = losses.picture(image, truth), self.settings.schedule.short
         if place.stage.diffuse:
-            loss = loss + losses.WHITE * losses.white(self.learnt.radiance())
-            loss = loss + losses.PROGRESS * ((1 - progress) ** 2).mean()
+            weight = losses.SHORT_PROGRESS if short else losses.PROGRESS
+            loss = loss + self.light_prior() + weight * ((1 - material["progress"]) ** 2).mean()
+        if short and place.stage.physical:
+            loss = loss + self._unevenness(self.seen(view), material)
         loss.backward()  # type: ignore[no-untyped-call]
         self.learnt.step()
         return float(loss.detach())
+
+    def _unevenness(self, seen: Seen, material: dict[str, Tensor]) -> Tensor:
+        """What is unlike the next pixel's: the surface itself stays."""
+        empty = torch.zeros(*seen.size, 1, device=self.settings.device)
+        alpha, loss = seen.spread(torch.ones_like(material["progress"]), empty), empty.new_zeros(())
+        for name in ("albedo", "metallic", "roughness"):
+            layer = seen.spread(material[name], empty.expand(-1, -1, material[name].shape[-1]))
+            loss = loss + losses.SHORT_EVEN[name] * losses.uneven(layer, alpha)
+        return loss
+
+    @cached_property
+    def texels(self) -> Texels:
+        """Those that pictures for training show."""
+        size = self.learnt.values["albedo"].shape[-1]
+        return Texels.seen([self.seen(view) for view in self.scene.train], size)
+
+    @cached_property
+    def _looked_at(self) -> tuple[Tensor, Tensor]:
+        """Numbers (M,) of some of the texels that are seen, and for all of these (N,) which of them is nearest."""
+        points = self.texels.points
+        g = torch.Generator().manual_seed(0)
+        some = torch.randperm(len(points), generator=g)[:_PLACES].to(points.device)
+        _, near = cKDTree(points[some].cpu().numpy()).query(points.cpu().numpy())
+        return some, torch.from_numpy(near).to(points.device)
+
+    @torch.no_grad()
+    def _evidence(self) -> Evidence:
+        """Of the texels that are looked at."""
+        some, found = self._looked_at[0], []
+        extent = float(np.ptp(self.mesh.points, axis=0).max())
+        for view in self.scene.train:
+            seen = self.seen(view)
+            camera = view.camera.world_to_camera.to(seen.points)
+            depth = -(seen.points @ camera[2, :3] + camera[2, 3])[:, None]
+            surface = seen.spread(depth, depth.new_zeros(*seen.size, 1))
+            found.append(evidence.look(view, self.texels.points[some], self.texels.normals[some], surface, extent))
+        return evidence.joined(found)
+
+    def metals(self) -> Told:
+        """Told of some texels, for all."""
+        some, near = self._looked_at
+        size = self.learnt.values["environment"].shape[1]
+        told = begin(self._evidence(), self.texels.points[some], self.scene.masked, size)
+        return told.at(near[self.texels.nearest])
+
+    @torch.no_grad()
+    def places(self) -> Places:
+        """All texels: those that no picture shows are like the nearest that one does."""
+        number, points, normals, nearest = self.texels
+        shown = base_colour(self.learnt.rows("sh_base")[number])
+        known = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+        if self.scene.masked:
+            some, near = self._looked_at
+            dull, told = evidence.dull(self._evidence())
+            share = dull / shown[some].clamp(min=_BLACK)
+            known = told[near]
+            shown = torch.where(known[:, None], shown * share[near].clamp(max=1), shown)
+        hidden = None if self.visibility is None else self.visibility.at(points, normals)
+        metallic, progress = (torch.sigmoid(self.learnt.rows(name)[number, 0]) for name in ("metallic", "progress"))
+        found = Places(normals, hidden, shown, known, metallic, progress, torch.ones_like(known))
+        return Places._make(None if part is None else part[nearest] for part in found)
 
     def rates(self, place: Place) -> dict[str, float]:
         """Learning rates by name."""
@@ -67,14 +141,14 @@ class Learning(Loop):
             found["environment"] = 0.0
         return found
 
-    def picture(self, place: Place, view: View) -> tuple[Tensor, Tensor, Tensor]:
-        """Picture and truth (H, W, 3), equal where the mesh or the object is not wholly seen; progress (P, 1)."""
+    def picture(self, place: Place, view: View) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Picture and truth (H, W, 3), equal where the mesh or the object is not wholly seen; materials (P, C)."""
         seen, device = self.seen(view), self.settings.device
         found = self.shown(place, seen)
         truth = view.over(torch.zeros(3, device=device))
         whole = (view.mask(torch.device(device)).reshape(-1)[seen.pixels] >= _WHOLE)[:, None]
         under = truth.reshape(-1, 3)[seen.pixels]
-        return seen.spread(torch.where(whole, found.image, under), truth), truth, found.progress
+        return seen.spread(torch.where(whole, found.image, under), truth), truth, found.material
 
     def shown(self, place: Place, seen: Seen) -> Look:
         """What seen pixels show in this stage."""
@@ -93,10 +167,7 @@ class Learning(Loop):
 
     def covered(self) -> Tensor:
         """(T, T) bool: texels that some picture for training sees."""
-        texels = self.learnt.values["albedo"].shape[-1]
-        found = torch.zeros(texels, texels, dtype=torch.bool)
-        for view in self.scene.train:
-            uv = self.seen(view).uv.cpu()
-            column, row = (uv[:, 0] * texels).long(), ((1 - uv[:, 1]) * texels).long()
-            found[row.clamp(0, texels - 1), column.clamp(0, texels - 1)] = True
-        return found
+        size = self.learnt.values["albedo"].shape[-1]
+        found = torch.zeros(size * size, dtype=torch.bool)
+        found[self.texels.number.cpu()] = True
+        return found.reshape(size, size)

@@ -27,12 +27,12 @@ _HIDING = 6000
 
 
 class Look(NamedTuple):
-    """Display values (P, 3) of seen pixels: the blend and its parts, and their ``progress`` (P, 1)."""
+    """Display values (P, 3) of seen pixels: the blend and its parts; and their ``material`` (P, C) by name."""
 
     image: Tensor
     physical: Tensor
     raw: Tensor
-    progress: Tensor
+    material: dict[str, Tensor]
 
 
 class Textures(Parameters):
@@ -54,6 +54,14 @@ class Textures(Parameters):
         parts = dict(zip(CHANNELS, found.split(list(CHANNELS.values()), -1), strict=True))
         return {name: part if name in _RADIANCE else torch.sigmoid(part) for name, part in parts.items()}
 
+    def rows(self, name: str) -> Tensor:
+        """(T · T, C), of every texel, row by row."""
+        return self.values[name].detach()[0].flatten(1).T
+
+    def put_rows(self, name: str, rows: Tensor) -> None:
+        """See :meth:`rows`."""
+        self.put(name, rows.T.reshape(self.values[name].shape))
+
     def maps(self) -> dict[str, Tensor]:
         """(C, T, T) by name, bounded ones in 0..1."""
         found = {name: self.values[name].detach()[0].cpu() for name in CHANNELS}
@@ -70,13 +78,13 @@ def shown(
     sh = torch.cat([at["sh_base"], at["sh_rest"]], -1).reshape(-1, expansion.COUNT, 3)[:, :count]
     plain = expansion.colours(sh, seen.view)
     if light is None:
-        return Look(plain, torch.zeros_like(plain), plain, at["progress"])
+        return Look(plain, torch.zeros_like(plain), plain, at)
     metallic = at["metallic"][:, 0] if diffuse else torch.ones_like(at["metallic"][:, 0])
     hidden = visibility.at(seen.points, seen.normals) if visibility is not None and diffuse else None
     surface = Surface(at["albedo"], metallic, at["roughness"][:, 0], seen.normals, seen.view, hidden)
     physical = TONES[tone](shade(surface, light, diffuse).physical)
     share = 1 - raw * (1 - at["progress"])
-    return Look(share * physical + (1 - share) * plain, physical, plain, at["progress"])
+    return Look(share * physical + (1 - share) * plain, physical, plain, at)
 
 
 def hiding(mesh: Mesh, device: str) -> Visibility:

@@ -8,6 +8,7 @@ mirrored light, so that it is dark wherever it mirrors something dark.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 
 from ...optics.exposure import srgb_eotf
 from .. import render
-from ..inputs import Scene
+from ..inputs import Scene, View
 from ..shading import cubemap
 
 #: A Gaussian is seen where it faces the eye by this cosine, is at most so far (of the extent) behind the surface, and
@@ -49,23 +50,32 @@ def gather(scene: Scene, cloud: dict[str, Tensor], extent: float) -> Evidence:
     """Look at a cloud's (``Splats.tensors``) Gaussians in all photos for training; ``extent`` of the scene."""
     means, found = cloud["means"], []
     for view in scene.train:
-        camera = view.camera
-        eye = camera.position.to(means)
-        towards = F.normalize(means - eye, dim=-1)
-        normal = render.normals(cloud["quats"], cloud["scales"], means, eye)
-        facing = -(normal * towards).sum(-1, keepdim=True)
-        uv, depth = camera.lens.project(
-            means @ camera.world_to_camera[:3, :3].T.to(means) + camera.world_to_camera[:3, 3].to(means)
-        )
-        maps = render.draw(cloud, camera, material=False)
-        surface = maps.depth / maps.alpha.clamp(min=1e-6)
-        photo = srgb_eotf(view.over(means.new_zeros(3)))
-        layers = torch.cat([photo, surface, view.mask(means.device)[..., None]], -1).permute(2, 0, 1)[None]
-        at = F.grid_sample(layers, (2 * uv - 1)[None, None].to(means), align_corners=False)[0, :, 0].T
-        near = (depth > 0) & (depth - at[:, 3] < _BEHIND * extent)
-        seen = near & (at[:, 4] > _INSIDE) & (facing[:, 0] > _FACING)
-        found.append(Evidence(at[:, :3], towards + 2 * facing * normal, seen))
+        maps = render.draw(cloud, view.camera, material=False)
+        normals = render.normals(cloud["quats"], cloud["scales"], means, view.camera.position.to(means))
+        found.append(look(view, means, normals, maps.depth / maps.alpha.clamp(min=1e-6), extent))
+    return joined(found)
+
+
+def joined(found: Sequence[Evidence]) -> Evidence:
+    """Of all views one after the other; ``found`` (N, …) of each."""
     return Evidence(*(torch.stack(part) for part in zip(*found, strict=True)))
+
+
+def look(view: View, means: Tensor, normals: Tensor, surface: Tensor, extent: float) -> Evidence:
+    """What a photo says of places ``means`` with unit ``normals`` (N, 3), without the axis V; ``surface`` (H, W, 1):
+    the planar depth of what it shows."""
+    camera = view.camera
+    towards = F.normalize(means - camera.position.to(means), dim=-1)
+    facing = -(normals * towards).sum(-1, keepdim=True)
+    uv, depth = camera.lens.project(
+        means @ camera.world_to_camera[:3, :3].T.to(means) + camera.world_to_camera[:3, 3].to(means)
+    )
+    photo = srgb_eotf(view.over(means.new_zeros(3)))
+    layers = torch.cat([photo, surface, view.mask(means.device)[..., None]], -1).permute(2, 0, 1)[None]
+    at = F.grid_sample(layers, (2 * uv - 1)[None, None].to(means), align_corners=False)[0, :, 0].T
+    near = (depth > 0) & (depth - at[:, 3] < _BEHIND * extent)
+    seen = near & (at[:, 4] > _INSIDE) & (facing[:, 0] > _FACING)
+    return Evidence(at[:, :3], towards + 2 * facing * normals, seen)
 
 
 @torch.no_grad()

@@ -17,16 +17,14 @@ from torch.nn import functional as F
 
 from ...optics.exposure import srgb_eotf
 from ..cloud import DC
-from ..inputs import Scene
 from ..raster.dense import rotations
 from ..shading import cubemap, expansion, physical
 from ..shading.environment import Light
 from ..shading.visibility import Visibility
 from . import evidence, parsimony
-from .learnt import Learnt
-from .parameters import logit
+from .evidence import Evidence
 
-#: Gaussians whose progress is below are undecided.
+#: Places whose progress is below are undecided.
 _UNDECIDED = 0.1
 #: What they become; and the albedo that nine in ten of them are below, which sets the light's level.
 _ROUGHNESS, _PROGRESS, _BRIGHT = 0.3, 0.8, 0.7
@@ -41,98 +39,123 @@ _DARKEST, _LIT, _FAINTEST = 0.05, 0.5, 0.1
 _MIRRORS = 0.15
 
 
-class HandedOver(NamedTuple):
-    """How many Gaussians were undecided, and the light as harmonics (16, 3) if shading told it."""
+class Places(NamedTuple):
+    """N places on surfaces: unit ``normals`` (N, 3), outwards; ``hidden`` (N, 16), what they see of the surroundings
+    as harmonics, or nothing hides; ``shown`` (N, 3), linear colour, without highlights where ``known`` (N,): photos are
+    enough to tell, and masks say what is the object; ``metallic`` and ``progress`` (N,); ``solid`` (N,): what is behind
+    is hidden."""
 
-    undecided: int
+    normals: Tensor
+    hidden: Tensor | None
+    shown: Tensor
+    known: Tensor
+    metallic: Tensor
+    progress: Tensor
+    solid: Tensor
+
+
+class Change(NamedTuple):
+    """New ``values`` (N, …) in 0..1 by name, at the places ``chosen`` (N,)."""
+
+    chosen: Tensor
+    values: dict[str, Tensor]
+
+
+class Told(NamedTuple):
+    """``changes`` in their order, and the new ``environment`` (6, R, R, 3), log radiance, if it is another. So many
+    places are ``concerned``. ``light`` (16, 3): its harmonics, if shading told them."""
+
+    concerned: int
+    changes: tuple[Change, ...] = ()
+    environment: Tensor | None = None
     light: Tensor | None = None
 
+    def at(self, numbers: Tensor) -> Told:
+        """The same told of other places, each of which is like one of these: their ``numbers`` (M,)."""
+        changes = [
+            Change(chosen[numbers], {name: value[numbers] for name, value in values.items()})
+            for chosen, values in self.changes
+        ]
+        return self._replace(changes=tuple(changes))
+
 
 @torch.no_grad()
-def begin(learnt: Learnt, scene: Scene, extent: float) -> int:
-    """Before light and material are learnt: tell metals by how their colour changes, begin with what they mirror as the
-    light. Returns how many metals are seen.
+def begin(found: Evidence, means: Tensor, masked: bool, texels: int) -> Told:
+    """Before light and material are learnt: tell metals by how the colour of places ``means`` (N, 3) changes, begin
+    with what they mirror as the light, of ``texels`` along an edge. Counts metals that are seen.
 
-    Without masks light is left to be learnt: the surroundings are Gaussians too.
+    Without masks light is left to be learnt: the surroundings are learnt too.
     """
-    cloud = learnt.cloud()
-    found = evidence.gather(scene, cloud, extent)
-    metallic = evidence.metallic(found, cloud["means"])
-    learnt.put("metallic", logit(metallic.clamp(*_METALLIC)))
+    metallic = evidence.metallic(found, means)
     metal = metallic > 0.5
+    all_of_it = Change(torch.ones_like(metal), {"metallic": metallic.clamp(*_METALLIC)})
     count = int((metal & found.seen.any(0)).sum())
-    if count < _FEW * learnt.count or not scene.masked:
-        return count
-    tint = _TINT * evidence.tint(found, metal, cloud["means"])
-    sky = evidence.mirrored_light(found, tint, metal, learnt.values["environment"].shape[1])
-    learnt.put("environment", sky.clamp(min=1e-3).log())
-    _set(learnt, metal, {"albedo": tint, "roughness": torch.full_like(metallic, _SMOOTH),
-                         "progress": torch.full_like(metallic, _DISTILLED)})  # fmt: skip
-    return count
-
-
-def _set(learnt: Learnt, chosen: Tensor, found: dict[str, Tensor]) -> None:
-    """Values 0..1 by name, (N, …), of the Gaussians (N,) ``chosen``."""
-    for name, value in found.items():
-        which = chosen[:, None] if value.ndim == 2 else chosen
-        learnt.put(name, torch.where(which, logit(value), learnt.values[name].detach()))
+    if count < _FEW * len(means) or not masked:
+        return Told(count, (all_of_it,))
+    tint = _TINT * evidence.tint(found, metal, means)
+    sky = evidence.mirrored_light(found, tint, metal, texels)
+    mirrors = {"albedo": tint, "roughness": torch.full_like(metallic, _SMOOTH),
+               "progress": torch.full_like(metallic, _DISTILLED)}  # fmt: skip
+    return Told(count, (all_of_it, Change(metal, mirrors)), sky.clamp(min=1e-3).log())
 
 
 @torch.no_grad()
-def hand_over(learnt: Learnt, visibility: Visibility | None, scene: Scene, extent: float) -> HandedOver:
-    """Set material and progress of the undecided, and the light.
+def hand_over(places: Places, radiance: Tensor) -> Told:
+    """Material and progress of the undecided, and the light, of which ``radiance`` (6, R, R, 3) was learnt so far.
 
     What is no metal is among them whatever its progress: to the specular stage all was mirrors. Metallic stays, if
-    anything was told of it. Where most are undecided, masks tell the object from its surroundings, and too few metals
-    mirrored the light, it becomes the one under which they have the fewest colours (:mod:`.parsimony`), with the
-    details it had.
+    anything was told of it. Where most are undecided, and too few metals mirrored the light, it becomes the one under
+    which the known ones have the fewest colours (:mod:`.parsimony`), with the details it had.
     """
-    cloud = learnt.cloud()
-    undecided = (cloud["progress"] < _UNDECIDED) | (cloud["metallic"] < 0.5)
-    count = int(undecided.sum())
+    metal = places.metallic > 0.5
+    undecided = (places.progress < _UNDECIDED) | ~metal
+    count, total = int(undecided.sum()), len(undecided)
     if count == 0:
-        return HandedOver(0)
-    solid = undecided & (cloud["opacity"] > 0.3)
+        return Told(0)
+    solid = undecided & places.solid
     solid = solid if bool(solid.any()) else undecided
-    normals = outward(cloud, visibility)
-    seen = None if visibility is None else visibility.at(cloud["means"], normals)
-    light = Light(learnt.radiance()).harmonics()
-    shown, known = srgb_eotf((0.5 + DC * cloud["sh"][:, 0]).clamp(0, 1)), torch.zeros_like(solid)
-    if scene.masked:
-        dull, known = evidence.dull(evidence.gather(scene, cloud, extent))
-        shown = torch.where(known[:, None], dull, shown)
-    metal = cloud["metallic"] > 0.5
-    told = solid & known & ~metal
-    mostly = count > 0.5 * learnt.count
-    few = int((metal & known).sum()) < _MIRRORS * int(known.sum())
-    shaded = mostly and few and int(told.sum()) > _FEW * learnt.count
+    light, environment = Light(radiance).harmonics(), radiance.log()
+    told = solid & places.known & ~metal
+    mostly = count > 0.5 * total
+    few = int((metal & places.known).sum()) < _MIRRORS * int(places.known.sum())
+    shaded = mostly and few and int(told.sum()) > _FEW * total
     if shaded:
-        hidden = None if seen is None else seen[told]
-        fitted = light[:1].mean() * parsimony.light(shown[told], normals[told], hidden)
+        hidden = None if places.hidden is None else places.hidden[told]
+        fitted = light[:1].mean() * parsimony.light(places.shown[told], places.normals[told], hidden)
         # The light's level is free; what the specular stage found is not to be upset for a few.
-        learnt.put("environment", (learnt.radiance() * _smooth(learnt, fitted) / _smooth(learnt, light)).log())
+        texels = radiance.shape[1]
+        environment = environment + (_smooth(texels, fitted) / _smooth(texels, light)).log()
         light = fitted
-    reaching = physical.irradiance(light, normals, seen)
-    albedo = math.pi * shown / reaching.clamp(min=_DARKEST * float(reaching.mean()))
+    reaching = physical.irradiance(light, places.normals, places.hidden)
+    albedo = math.pi * places.shown / reaching.clamp(min=_DARKEST * float(reaching.mean()))
     if mostly:
         # Where hardly any light is said to reach, albedo is anything.
         lit = solid & (reaching.mean(-1) > _LIT * reaching.mean())
         gain = float(torch.quantile(albedo[lit if bool(lit.any()) else solid].amax(-1)[: 2**24], 0.9)) / _BRIGHT
-        learnt.put("environment", learnt.values["environment"].detach() + math.log(max(gain, 1e-3)))
+        environment = environment + math.log(max(gain, 1e-3))
         albedo = albedo / max(gain, 1e-3)
-    untold = undecided & (cloud["metallic"] > _METALLIC[1] + 0.01)
-    _set(learnt, untold, {"metallic": torch.full_like(cloud["metallic"], evidence.UNKNOWN)})
-    _set(learnt, undecided, {"albedo": albedo.clamp(*_ALBEDO),
-                             "roughness": torch.full_like(cloud["roughness"], _ROUGHNESS),
-                             "progress": torch.full_like(cloud["progress"], _PROGRESS)})  # fmt: skip
-    return HandedOver(count, Light(learnt.radiance()).harmonics() if shaded else None)
+    untold = undecided & (places.metallic > _METALLIC[1] + 0.01)
+    changes = (
+        Change(untold, {"metallic": torch.full_like(places.metallic, evidence.UNKNOWN)}),
+        Change(undecided, {"albedo": albedo.clamp(*_ALBEDO),
+                           "roughness": torch.full_like(places.metallic, _ROUGHNESS),
+                           "progress": torch.full_like(places.metallic, _PROGRESS)}),
+    )  # fmt: skip
+    return Told(
+        count, changes, environment if mostly else None, Light(environment.exp()).harmonics() if shaded else None
+    )
 
 
-def _smooth(learnt: Learnt, light: Tensor) -> Tensor:
-    """(6, R, R, 3): radiance of harmonics (16, 3) up to degree 2 in the texels of what is learnt, nowhere near 0."""
-    around = expansion.basis(cubemap.directions(learnt.values["environment"].shape[1]).to(light), 2)
+def _smooth(texels: int, light: Tensor) -> Tensor:
+    """(6, R, R, 3): radiance of harmonics (16, 3) up to degree 2 in R ``texels``, nowhere near 0."""
+    around = expansion.basis(cubemap.directions(texels).to(light), 2)
     found = around @ light[:9]
     return found.clamp(min=_FAINTEST * float(found.mean()))
+
+
+def base_colour(sh: Tensor) -> Tensor:
+    """Linear colour (N, 3) of the first harmonic (N, 3) of raw radiance."""
+    return srgb_eotf((0.5 + DC * sh).clamp(0, 1))
 
 
 def outward(cloud: dict[str, Tensor], visibility: Visibility | None) -> Tensor:

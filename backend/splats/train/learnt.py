@@ -54,15 +54,6 @@ class Learnt(Parameters):
         return {**found, "means": v["means"], "quats": F.normalize(v["quats"], dim=-1), "scales": v["scales"].exp(),
                 "sh": sh}  # fmt: skip
 
-    def _swap(self, name: str, value: Tensor, moments: Mapping[str, Tensor] | None) -> None:
-        group = next(g for g in self.optimiser.param_groups if g["name"] == name)
-        old = group["params"][0]
-        state = self.optimiser.state.pop(old, {})
-        new = value.detach().requires_grad_(old.requires_grad)
-        group["params"][0] = self.values[name] = new
-        if state and moments is not None:
-            self.optimiser.state[new] = {"step": state["step"], **moments}
-
     def change(self, kept: Tensor, added: Mapping[str, Tensor]) -> None:
         """Keep some Gaussians (N,) bool and append ``added`` ones, of which Adam remembers nothing."""
         for name in GAUSSIANS:
@@ -70,10 +61,13 @@ class Learnt(Parameters):
             moments = {key: torch.cat([m[kept], torch.zeros_like(new)]) for key, m in self.moments(name).items()}
             self._swap(name, torch.cat([self.values[name].detach()[kept], new]), moments)
 
-    def put(self, name: str, value: Tensor) -> None:
-        """Set a parameter anew; what Adam remembers of it is gone."""
-        moments = {key: torch.zeros_like(value) for key in self.moments(name)}
-        self._swap(name, value, moments)
+    def rows(self, name: str) -> Tensor:
+        """(N, C), of every Gaussian."""
+        return self.values[name].detach().reshape(self.count, -1)
+
+    def put_rows(self, name: str, rows: Tensor) -> None:
+        """See :meth:`rows`."""
+        self.put(name, rows.reshape(self.values[name].shape))
 
     def splats(self) -> Splats:
         """The cloud as files have it."""

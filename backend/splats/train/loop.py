@@ -15,8 +15,10 @@ from ...errors import Cancelled
 from ...limo.report import Report
 from ...optics.metrics import PSNR_CEILING
 from ..inputs import Scene, View
+from ..shading.environment import Light
 from ..shading.visibility import Visibility
-from . import checkpoint, sheet
+from . import checkpoint, losses, sheet
+from .handover import Places, Told, hand_over
 from .parameters import Parameters
 from .stages import Place, Schedule
 
@@ -52,6 +54,8 @@ class Loop(ABC):
         self.scene, self.learnt, self.settings = scene, learnt, settings
         self.visibility: Visibility | None = None
         self.step = 0
+        #: Of the light, harmonics (16, 3) that shading told, if it did.
+        self.shaded: Tensor | None = None
         #: PSNR in dB by stage.
         self.told: dict[str, float] = {}
 
@@ -63,6 +67,32 @@ class Loop(ABC):
     def compare(self, place: Place, view: View) -> Compared:
         """A view as this stage draws it."""
 
+    @abstractmethod
+    def metals(self) -> Told:
+        """What photos say of metals and of what they mirror (:func:`.handover.begin`)."""
+
+    @abstractmethod
+    def places(self) -> Places:
+        """What is there to be handed over."""
+
+    def hand_over(self) -> None:
+        """In a short budget, what photos and raw radiance say of materials before they are learnt."""
+        schedule = self.settings.schedule
+        if schedule.short and schedule.variant.told and self.step == schedule.bounds[1]:
+            self.learnt.take(self.metals())
+        if schedule.short and schedule.variant.over and self.step == schedule.bounds[2]:
+            told = hand_over(self.places(), self.learnt.radiance())
+            self.learnt.take(told)
+            self.shaded = told.light
+
+    def light_prior(self) -> Tensor:
+        """The light is white, and what shading told of it."""
+        radiance = self.learnt.radiance()
+        loss = losses.WHITE * losses.white(radiance)
+        if self.shaded is not None:
+            loss = loss + losses.SHORT_LIGHT * losses.departure(Light(radiance).harmonics(), self.shaded)
+        return loss
+
     def counts(self) -> dict[str, int]:
         """How much is learnt, by what it is called."""
         return {}
@@ -70,13 +100,15 @@ class Loop(ABC):
     def state(self) -> dict[str, Tensor]:
         """All that :meth:`restore` needs."""
         seen = {} if self.visibility is None else {f"visibility.{k}": v for k, v in self.visibility.state().items()}
-        return self.learnt.state() | seen
+        told = {} if self.shaded is None else {"shaded": self.shaded}
+        return self.learnt.state() | seen | told
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Be what :meth:`state` told."""
         self.learnt.restore(state)
         seen = {name.partition(".")[2]: part for name, part in state.items() if name.startswith("visibility.")}
         self.visibility = Visibility.restored(seen) if seen else None
+        self.shaded = state.get("shaded")
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint."""

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 from torch.optim import Adam
+
+from .handover import Told
 
 #: Adam's memory that is as large as what it remembers.
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -26,8 +29,8 @@ def grey(texels: int, device: str) -> Tensor:
     return torch.full((6, texels, texels, 3), 0.5, device=device).log()
 
 
-class Parameters:
-    """Tensors by name, among them ``environment`` (6, R, R, 3), log radiance."""
+class Parameters(ABC):
+    """Tensors by name, among them ``environment`` (6, R, R, 3), log radiance; and materials of N places."""
 
     def __init__(self, values: Mapping[str, Tensor]) -> None:
         self.values = {name: value.detach().clone().requires_grad_() for name, value in values.items()}
@@ -49,6 +52,35 @@ class Parameters:
         """Adam's step on the gradients that are there; then they are gone."""
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
+
+    @abstractmethod
+    def rows(self, name: str) -> Tensor:
+        """(N, C): a material's numbers by place."""
+
+    @abstractmethod
+    def put_rows(self, name: str, rows: Tensor) -> None:
+        """:meth:`put` those numbers (N, C)."""
+
+    def take(self, told: Told) -> None:
+        """Be what was told of the places and of the light."""
+        if told.environment is not None:
+            self.put("environment", told.environment)
+        for chosen, found in told.changes:
+            for name, value in found.items():
+                self.put_rows(name, torch.where(chosen[:, None], logit(value.reshape(len(value), -1)), self.rows(name)))
+
+    def put(self, name: str, value: Tensor) -> None:
+        """Set a parameter anew; what Adam remembers of it is gone."""
+        self._swap(name, value, {key: torch.zeros_like(value) for key in self.moments(name)})
+
+    def _swap(self, name: str, value: Tensor, moments: Mapping[str, Tensor]) -> None:
+        group = next(g for g in self.optimiser.param_groups if g["name"] == name)
+        old = group["params"][0]
+        state = self.optimiser.state.pop(old, {})
+        new = value.detach().requires_grad_(old.requires_grad)
+        group["params"][0] = self.values[name] = new
+        if state:
+            self.optimiser.state[new] = {"step": state["step"], **moments}
 
     def moments(self, name: str) -> dict[str, Tensor]:
         """Adam's memory of a parameter; empty before its first step."""

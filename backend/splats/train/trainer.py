@@ -14,9 +14,9 @@ from ..inputs import Scene, View
 from ..raster.dense import rotations
 from ..shading import visibility
 from ..shading.environment import Light
-from . import density, losses, sheet
+from . import density, evidence, losses, sheet
 from .density import Density
-from .handover import begin, hand_over
+from .handover import Places, Told, base_colour, begin, outward
 from .learnt import Learnt
 from .loop import Compared, Loop, Settings
 from .parameters import logit
@@ -31,6 +31,8 @@ _CHANGE_UNTIL, _SPREAD_UNTIL = 0.5, 0.8
 _REFINE, _REFINE_SPREADING, _FADE, _SPREAD = (100, 20), (500, 40), (3000, 600), (1000, 200)
 #: Opacity rests after a spreading for this part of the time between two.
 _REST = 0.2
+#: Gaussians of which more is solid.
+_SOLID = 0.3
 
 
 class Trainer(Loop):
@@ -44,23 +46,19 @@ class Trainer(Loop):
         self._hold_progress()
         self.density = Density(learnt, most)
         self.extent = scene.middle_and_extent()[1] * 1.1
-        #: Of the light, harmonics (16, 3) that shading told, if it did.
-        self.shaded: Tensor | None = None
 
     def counts(self) -> dict[str, int]:
         """Gaussians."""
         return {"gaussians": self.learnt.count}
 
     def state(self) -> dict[str, Tensor]:
-        """With the watched gradients, and what shading told of the light."""
-        told = {} if self.shaded is None else {"shaded": self.shaded}
-        return super().state() | {"density.total": self.density.total, "density.seen": self.density.seen} | told
+        """With the watched gradients."""
+        return super().state() | {"density.total": self.density.total, "density.seen": self.density.seen}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Also where to watch from."""
         super().restore(state)
         self.density.total, self.density.seen = state["density.total"], state["density.seen"]
-        self.shaded = state.get("shaded")
 
     def update(self, place: Place) -> float:
         """One iteration; returns its loss."""
@@ -98,13 +96,28 @@ class Trainer(Loop):
                 cloud = self.learnt.cloud()
                 axes = rotations(cloud["quats"])
                 self.visibility = visibility.bake(cloud["means"], axes, cloud["scales"], cloud["opacity"])
-        schedule = self.settings.schedule
-        if schedule.short and self.variant.told and self.step == schedule.bounds[1]:
-            begin(self.learnt, self.scene, self.extent)
+        self.hand_over()
+        if place.step == 0:
             self._hold_progress()
-        if schedule.short and self.variant.over and self.step == schedule.bounds[2]:
-            self.shaded = hand_over(self.learnt, self.visibility, self.scene, self.extent).light
-            self._hold_progress()
+
+    @torch.no_grad()
+    def metals(self) -> Told:
+        """Told of Gaussians."""
+        cloud = self.learnt.cloud()
+        found = evidence.gather(self.scene, cloud, self.extent)
+        return begin(found, cloud["means"], self.scene.masked, self.learnt.values["environment"].shape[1])
+
+    @torch.no_grad()
+    def places(self) -> Places:
+        """The Gaussians."""
+        cloud = self.learnt.cloud()
+        normals = outward(cloud, self.visibility)
+        hidden = None if self.visibility is None else self.visibility.at(cloud["means"], normals)
+        shown, known = base_colour(cloud["sh"][:, 0]), torch.zeros_like(cloud["progress"], dtype=torch.bool)
+        if self.scene.masked:
+            dull, known = evidence.dull(evidence.gather(self.scene, cloud, self.extent))
+            shown = torch.where(known[:, None], dull, shown)
+        return Places(normals, hidden, shown, known, cloud["metallic"], cloud["progress"], cloud["opacity"] > _SOLID)
 
     def _hold_progress(self) -> None:
         """A variant may have it at one value for all."""
@@ -182,11 +195,8 @@ class Trainer(Loop):
         return loss
 
     def _priors(self, place: Place, view: View, maps: render.Maps) -> Tensor:
-        """The progress goes to 1 on the object, the light to white, and to what shading told of it."""
-        radiance = self.learnt.radiance()
-        loss = losses.WHITE * losses.white(radiance)
-        if self.shaded is not None:
-            loss = loss + losses.SHORT_LIGHT * losses.departure(Light(radiance).harmonics(), self.shaded)
+        """The progress goes to 1 on the object, the light to what it is likely to be."""
+        loss = self.light_prior()
         if self.variant.pushed and (self.scene.masked or place.stage.name == "joint"):
             assert maps.material is not None
             weight = losses.SHORT_PROGRESS if self.settings.schedule.short else losses.PROGRESS

@@ -19,11 +19,11 @@ from limelight.backend.splats.inputs import read_scene
 from limelight.backend.splats.shading.environment import Light, from_panorama, to_panorama
 from limelight.benchmarks.splats import models, run
 from limelight.benchmarks.splats.cases import TEXELS, Case, read_cases
-from limelight.benchmarks.splats.models import FULL, PLAIN, RIVALS, Effort, Model
+from limelight.benchmarks.splats.models import FULL, PHOTOGRAPHED, PLAIN, RIVALS, TEXTURED, Effort, Model
 from limelight.benchmarks.splats.score import ALBEDO, KEYS, NORMAL, NOVEL, RELIT, SCALED, Scores, fit_scale, score
 from limelight.benchmarks.splats.table import as_table
 from limelight.benchmarks.splats.verdict import verdicts
-from limelight.tests.engine.splats.scenes import ball, sky, write_scene
+from limelight.tests.engine.splats.scenes import ball, sky, write_obj, write_scene
 from PIL import Image
 
 SIZE, LIGHTS = 32, ("dim", "turned")
@@ -56,6 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         layers["normal"] = layers["normal"] / np.linalg.norm(layers["normal"], axis=-1, keepdims=True).clip(1e-6)
         layers |= {name: layers[name][..., 0] for name in ("roughness", "metallic")}
         np.savez(case / "truth" / Path(view.name).with_suffix(".npz"), cover=maps.alpha[..., 0].numpy(), **layers)
+    write_obj(case / "mesh.obj")
     (case / "object.json").write_text(json.dumps({"relit": list(others)}))
     return root
 
@@ -102,7 +103,7 @@ def test_one_material_and_a_light_are_fitted(case: Case) -> None:
 
 @pytest.mark.slow
 def test_a_bench_writes_all_and_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(run.EFFORTS, "draft", Effort(60, 300))
+    monkeypatch.setitem(run.EFFORTS, "draft", Effort(60, 300, 32))
     answer = run.run_bench(folder, tmp_path, quality="draft", device="cpu", report=SilentReport())
     assert "ball" in answer["table"] and "FAIL" in answer["table"] + "FAIL"
     for name in ("scores.json", "table.md", "ball.png"):
@@ -111,6 +112,9 @@ def test_a_bench_writes_all_and_goes_on(folder: Path, tmp_path: Path, monkeypatc
     trained = (tmp_path / "draft" / "ball" / "full.ply").stat().st_mtime_ns
     again = run.run_bench(folder, tmp_path, quality="draft", device="cpu", report=SilentReport())
     assert again["scores"] == answer["scores"]
+    found = answer["scores"]["ball"]
+    assert found[TEXTURED][NORMAL] < 15 and found[TEXTURED][NOVEL] > 15
+    assert found[PHOTOGRAPHED][NOVEL] is None and found[PHOTOGRAPHED][SCALED] != found[TEXTURED][SCALED]
     assert (tmp_path / "draft" / "ball" / "full.ply").stat().st_mtime_ns == trained
 
 
@@ -132,7 +136,8 @@ def test_floors_are_of_what_shines_and_of_novel_views() -> None:
     found["metal"][FULL]["novel view psnr"] = 28.0
     found["metal"][RIVALS[0]]["relit scaled psnr"] = 23.0
     assert [verdict.passed for verdict in verdicts(found)] == [True, False, True, False]
-    about = {"set": "s", "views": 8, "tests": 2, "size": 32, "lights": 2, "iterations": 1, "gaussians": 2, "seconds": 3}
+    about = {"set": "s", "views": 8, "tests": 2, "size": 32, "lights": 2, "iterations": 1, "gaussians": 2, "texels": 8,
+             "seconds": 3}  # fmt: skip
     table = as_table(about, found, verdicts(found))
     assert "## metal" in table and table.count("FAIL") == 2 and "| distilled | 28.80 |" in table
 

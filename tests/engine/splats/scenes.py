@@ -105,3 +105,25 @@ def write_scene(
         text = json.dumps({"camera_angle_x": math.radians(FOV), "frames": frames})
         (folder / f"transforms_{name}.json").write_text(text)
     return folder
+
+
+def sphere(rings: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """Points and triangles of a ball of radius 1."""
+    polar, around = np.linspace(0, np.pi, rings + 1), np.arange(2 * rings) * np.pi / rings
+    grid = np.stack(np.broadcast_arrays(polar[:, None], around), -1).reshape(-1, 2)
+    points = np.stack([np.sin(grid[:, 0]) * np.cos(grid[:, 1]), np.sin(grid[:, 0]) * np.sin(grid[:, 1]),
+                       np.cos(grid[:, 0])], -1)  # fmt: skip
+    row, column = (part.ravel() for part in np.meshgrid(np.arange(rings), np.arange(2 * rings), indexing="ij"))
+    a, b = row * 2 * rings + column, row * 2 * rings + (column + 1) % (2 * rings)
+    c, d = a + 2 * rings, b + 2 * rings
+    return points, np.concatenate([np.stack([a, c, b], -1), np.stack([b, c, d], -1)])
+
+
+def write_obj(path: Path, uv: bool = False) -> Path:
+    """The ball as a mesh, with or without places in a texture."""
+    points, faces = sphere()
+    lines = [f"v {x} {y} {z}" for x, y, z in points]
+    lines += [f"vt {0.1 + 0.8 * (x + 1) / 2} {(z + 1) / 2}" for x, _, z in points] if uv else []
+    lines += ["f " + " ".join(f"{k + 1}/{k + 1}" if uv else str(k + 1) for k in face) for face in faces]
+    path.write_text("\n".join(lines) + "\n")
+    return path

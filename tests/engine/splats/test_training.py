@@ -18,7 +18,7 @@ from limelight.backend.optics.camera import Camera
 from limelight.backend.optics.exposure import srgb_oetf
 from limelight.backend.splats.cloud import DC
 from limelight.backend.splats.files import formats
-from limelight.backend.splats.inputs import read_scene
+from limelight.backend.splats.inputs import Scene, read_scene
 from limelight.backend.splats.raster import SplatCamera
 from limelight.backend.splats.raster.dense import rotations
 from limelight.backend.splats.shading import visibility
@@ -26,7 +26,7 @@ from limelight.backend.splats.shading.environment import Light
 from limelight.backend.splats.shading.physical import irradiance
 from limelight.backend.splats.train import checkpoint, density, evidence, losses
 from limelight.backend.splats.train.distillation import work_folder
-from limelight.backend.splats.train.handover import HandedOver, hand_over
+from limelight.backend.splats.train.handover import hand_over
 from limelight.backend.splats.train.job import TrainJob, run_train
 from limelight.backend.splats.train.learnt import GAUSSIANS, START, Learnt, raw
 from limelight.backend.splats.train.loop import Settings
@@ -250,7 +250,16 @@ def test_normals_are_held_to_the_slope_of_the_depth() -> None:
     assert float(losses.slope(-normal.expand(16, 24, 3), depth, 0.5 * whole, camera)) == 0
 
 
-def test_undecided_colours_are_handed_over_and_decided_materials_stay(scene: Path) -> None:
+def handed_over(learnt: Learnt, views: Scene, folder: Path) -> int:
+    """Hand over before any light is learnt; returns how many were undecided."""
+    trainer = Trainer(views, learnt, learnt.count, Settings(Schedule(60), "srgb", 0, "cpu", folder, {}))
+    told = hand_over(trainer.places(), learnt.radiance().detach())
+    learnt.take(told)
+    assert (told.light is None) != views.masked
+    return told.concerned
+
+
+def test_undecided_colours_are_handed_over_and_decided_materials_stay(scene: Path, tmp_path: Path) -> None:
     truth = ball(200)
     colour = torch.where(truth["means"][:, 2:] > 0, torch.tensor([0.6, 0.3, 0.2]), torch.tensor([0.2, 0.5, 0.4]))
     truth["sh"][:, 0] = (srgb_oetf(0.5 * colour) - 0.5) / DC
@@ -263,7 +272,7 @@ def test_undecided_colours_are_handed_over_and_decided_materials_stay(scene: Pat
     learnt = Learnt(raw(truth), torch.full((6, 8, 8, 3), 2.0).log())
     views = read_scene(scene, 40)
     bare = replace(views, train=[replace(view, cover=None) for view in views.train])
-    assert hand_over(learnt, None, bare, 1.0) == HandedOver(180)
+    assert handed_over(learnt, bare, tmp_path) == 180
     cloud = learnt.cloud()
     torch.testing.assert_close(cloud["albedo"][:20], truth["albedo"][:20].clamp(1e-4, 1 - 1e-4), atol=1e-4, rtol=0)
     # Under even light albedo is proportional to the colour, whatever the light's level.
@@ -279,13 +288,12 @@ def test_undecided_colours_are_handed_over_and_decided_materials_stay(scene: Pat
 def test_light_is_told_from_paint_where_no_metal_mirrors_it(tmp_path: Path) -> None:
     dull = ball(600) | {"metallic": torch.full((600,), 0.02), "roughness": torch.full((600,), 0.9)}
     views = read_scene(write_scene(tmp_path / "dull", cloud=dull, views=40), 40)
-    extent = views.middle_and_extent()[1]
     learnt = Learnt(raw(dull | {"progress": torch.full((600,), 0.01)}), torch.zeros(6, 16, 16, 3))
-    found = hand_over(learnt, None, views, extent)
-    assert found.undecided == 600 and found.light is not None
-    towards = [light[1:4].mean(-1) for light in (found.light, Light(sky(16)).harmonics())]
+    assert handed_over(learnt, views, tmp_path) == 600
+    lights = (Light(radiance).harmonics() for radiance in (learnt.radiance().detach(), sky(16)))
+    towards = [light[1:4].mean(-1) for light in lights]
     assert float(torch.cosine_similarity(*towards, dim=0)) > 0.9
-    _, known = evidence.dull(evidence.gather(views, dull, extent))
+    _, known = evidence.dull(evidence.gather(views, dull, views.middle_and_extent()[1]))
     for half in (dull["means"][:, 2] > 0.1, dull["means"][:, 2] < -0.1):
         lit = irradiance(Light(sky(16)).harmonics(), dull["means"][half & known]).mean(-1).log()
         found = learnt.cloud()["albedo"].detach()[half & known].mean(-1).log()
