@@ -49,8 +49,9 @@ _SHORT, _SHORT_WEIGHTS = 20_000, (30.0, 20.0, 30.0, 20.0)
 #: A short budget goes in longer steps, up to so many times; opacity's are long already, and texels of light that are
 #: seen now and then are moved far by Adam each time.
 _MOST_HASTE, _MOST_OF = 5.0, {"opacity": 1.0, "environment": 2.0}
-#: What has to come from one end of its range to the other goes the whole way in any budget.
-_FAR, _MOST_FAR = ("albedo", "metallic", "roughness", "progress"), 8.0
+#: What has to come from one end of its range to the other goes so far in a stage of any budget, in up to so much longer
+#: steps; where there is time for it they are the full schedule's, since what moves fast never settles.
+_FAR, _WAY, _MOST_FAR = ("albedo", "metallic", "roughness", "progress"), 10.0, 8.0
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,11 @@ class Schedule:
         """Learning rates by name, of what is learnt in this stage."""
         haste = self.haste(place)
         found = {name: _RATES[name] * min(haste, _MOST_OF.get(name, haste)) for name in place.stage.learnt}
-        found |= {name: _RATES[name] * min(_MOST_FAR, max(1.0, self._shorter(place))) for name in _FAR if name in found}
+        found |= {
+            name: _RATES[name] * min(_MOST_FAR, max(1.0, _WAY / (_RATES[name] * place.steps)))
+            for name in _FAR
+            if name in found
+        }
         first = not place.stage.physical
         found["means"] *= extent * _SLOWEST ** (place.fraction if first else 0.5)
         if place.stage.diffuse:
