@@ -64,9 +64,10 @@ class Learning(Loop):
         loss, short = losses.picture(image, truth), self.settings.schedule.short
         if place.stage.diffuse:
             weight = losses.SHORT_PROGRESS if short else losses.PROGRESS
-            loss = loss + self.light_prior() + weight * ((1 - material["progress"]) ** 2).mean()
-        if short and place.stage.physical:
-            loss = loss + self._unevenness(self.seen(view), material)
+            loss = loss + weight * ((1 - material["progress"]) ** 2).mean()
+        if place.stage.physical:
+            loss = loss + self.light_prior(place)
+            loss = loss + self._unevenness(self.seen(view), material) if short else loss
         loss.backward()  # type: ignore[no-untyped-call]
         self.learnt.step()
         return float(loss.detach())

@@ -63,7 +63,7 @@ class Change(NamedTuple):
 
 class Told(NamedTuple):
     """``changes`` in their order, and the new ``environment`` (6, R, R, 3), log radiance, if it is another. So many
-    places are ``concerned``. ``light`` (16, 3): its harmonics, if shading told them."""
+    places are ``concerned``. ``light`` (16, 3): harmonics of the light, if mirrors or shading told them."""
 
     concerned: int
     changes: tuple[Change, ...] = ()
@@ -93,10 +93,10 @@ def begin(found: Evidence, means: Tensor, masked: bool, texels: int) -> Told:
     if count < _FEW * len(means) or not masked:
         return Told(count, (all_of_it,))
     tint = _TINT * evidence.tint(found, metal, means)
-    sky = evidence.mirrored_light(found, tint, metal, texels)
+    sky = evidence.mirrored_light(found, tint, metal, texels).clamp(min=1e-3)
     mirrors = {"albedo": tint, "roughness": torch.full_like(metallic, _SMOOTH),
                "progress": torch.full_like(metallic, _DISTILLED)}  # fmt: skip
-    return Told(count, (all_of_it, Change(metal, mirrors)), sky.clamp(min=1e-3).log())
+    return Told(count, (all_of_it, Change(metal, mirrors)), sky.log(), Light(sky).harmonics())
 
 
 @torch.no_grad()

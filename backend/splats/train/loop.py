@@ -54,8 +54,8 @@ class Loop(ABC):
         self.scene, self.learnt, self.settings = scene, learnt, settings
         self.visibility: Visibility | None = None
         self.step = 0
-        #: Of the light, harmonics (16, 3) that shading told, if it did.
-        self.shaded: Tensor | None = None
+        #: Of the light, harmonics (16, 3) that mirrors or shading told, if they did.
+        self.light: Tensor | None = None
         #: PSNR in dB by stage.
         self.told: dict[str, float] = {}
 
@@ -79,18 +79,21 @@ class Loop(ABC):
         """In a short budget, what photos and raw radiance say of materials before they are learnt."""
         schedule = self.settings.schedule
         if schedule.short and schedule.variant.told and self.step == schedule.bounds[1]:
-            self.learnt.take(self.metals())
+            self._take(self.metals())
         if schedule.short and schedule.variant.over and self.step == schedule.bounds[2]:
-            told = hand_over(self.places(), self.learnt.radiance())
-            self.learnt.take(told)
-            self.shaded = told.light
+            self._take(hand_over(self.places(), self.learnt.radiance()))
 
-    def light_prior(self) -> Tensor:
-        """The light is white, and what shading told of it."""
+    def _take(self, told: Told) -> None:
+        self.learnt.take(told)
+        if told.light is not None:
+            self.light = told.light
+
+    def light_prior(self, place: Place) -> Tensor:
+        """The light is what was told of it, and once diffuse light is there it is white."""
         radiance = self.learnt.radiance()
-        loss = losses.WHITE * losses.white(radiance)
-        if self.shaded is not None:
-            loss = loss + losses.SHORT_LIGHT * losses.departure(Light(radiance).harmonics(), self.shaded)
+        loss = losses.WHITE * losses.white(radiance) if place.stage.diffuse else radiance.new_zeros(())
+        if self.light is not None:
+            loss = loss + losses.SHORT_LIGHT * losses.departure(Light(radiance).harmonics(), self.light)
         return loss
 
     def counts(self) -> dict[str, int]:
@@ -100,7 +103,7 @@ class Loop(ABC):
     def state(self) -> dict[str, Tensor]:
         """All that :meth:`restore` needs."""
         seen = {} if self.visibility is None else {f"visibility.{k}": v for k, v in self.visibility.state().items()}
-        told = {} if self.shaded is None else {"shaded": self.shaded}
+        told = {} if self.light is None else {"light": self.light}
         return self.learnt.state() | seen | told
 
     def restore(self, state: dict[str, Tensor]) -> None:
@@ -108,7 +111,7 @@ class Loop(ABC):
         self.learnt.restore(state)
         seen = {name.partition(".")[2]: part for name, part in state.items() if name.startswith("visibility.")}
         self.visibility = Visibility.restored(seen) if seen else None
-        self.shaded = state.get("shaded")
+        self.light = state.get("light")
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint."""

@@ -70,7 +70,7 @@ class Trainer(Loop):
         image, maps = self.picture(place, view, background, screen)
         loss = losses.picture(image, view.over(background))
         loss = loss + self._surface(place, view, maps)
-        if place.stage.diffuse:
+        if place.stage.physical:
             loss = loss + self._priors(place, view, maps)
         loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
@@ -196,8 +196,8 @@ class Trainer(Loop):
 
     def _priors(self, place: Place, view: View, maps: render.Maps) -> Tensor:
         """The progress goes to 1 on the object, the light to what it is likely to be."""
-        loss = self.light_prior()
-        if self.variant.pushed and (self.scene.masked or place.stage.name == "joint"):
+        loss = self.light_prior(place)
+        if place.stage.diffuse and self.variant.pushed and (self.scene.masked or place.stage.name == "joint"):
             assert maps.material is not None
             weight = losses.SHORT_PROGRESS if self.settings.schedule.short else losses.PROGRESS
             loss = loss + weight * ((maps.material[..., 5] - view.mask(loss.device)) ** 2).mean()

@@ -305,17 +305,17 @@ def test_the_light_that_shading_told_is_held_to_and_survives_a_break(scene: Path
     first, again = (Trainer(views, Learnt(raw(ball(100)), torch.zeros(6, 16, 16, 3)), 100, settings) for _ in range(2))
     first.step = settings.schedule.bounds[2] + 1
     # All else asks for white light, as it begins.
-    first.shaded = Light(first.learnt.radiance().detach() * torch.tensor([1.6, 1.0, 1.0])).harmonics()
+    first.light = Light(first.learnt.radiance().detach() * torch.tensor([1.6, 1.0, 1.0])).harmonics()
     first.save()
     again.resume(tmp_path / checkpoint.NAME)
 
     def off() -> float:
-        assert again.shaded is not None
-        return float(losses.departure(Light(again.learnt.radiance().detach()).harmonics(), again.shaded))
+        assert again.light is not None
+        return float(losses.departure(Light(again.learnt.radiance().detach()).harmonics(), again.light))
 
     before = off()
     assert before == pytest.approx((1 - 1.6 / 1.2) ** 2 + 2 * (1 - 1 / 1.2) ** 2, rel=0.01)
-    assert float(losses.departure(2 * again.shaded, again.shaded)) == pytest.approx(0, abs=1e-9)
+    assert float(losses.departure(2 * again.light, again.light)) == pytest.approx(0, abs=1e-9)
     for _ in range(15):
         again.update(settings.schedule.at(again.step))
         again.step += 1
