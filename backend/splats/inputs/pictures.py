@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -35,9 +36,9 @@ class Distortion:
 
 
 def found(folder: Path, name: str) -> Path:
-    """The picture that a scene's file names, perhaps without its ending."""
-    for ending in _ENDINGS:
-        path = folder / (name + ending)
+    """The picture that a scene's file names, perhaps without its ending, or with the slashes of Windows."""
+    for spelt, ending in product((name, name.replace("\\", "/")), _ENDINGS):
+        path = folder / (spelt + ending)
         if path.is_file():
             return path
     raise BadInput(f"There is no picture {folder / name}.", "Keep the pictures where the scene's file names them.")

@@ -43,6 +43,12 @@ def transforms(folder: Path, **changed: object) -> Path:
     return folder
 
 
+def transforms_of_windows(folder: Path) -> Path:
+    path = transforms(folder) / "transforms.json"
+    path.write_text(path.read_text().replace("images/p", r"images\\p"))
+    return folder
+
+
 def colmap_pose(pose: Tensor) -> tuple[list[float], list[float]]:
     """Quaternion and shift, world to camera, y down and z forward."""
     matrix = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0])) @ torch.linalg.inv(pose)
@@ -91,7 +97,7 @@ def cameras(scene: Scene) -> dict[str, SplatCamera]:
     return {view.name: view.camera for view in [*scene.train, *scene.test]}
 
 
-@pytest.mark.parametrize("write", [transforms, colmap_text, colmap_binary])
+@pytest.mark.parametrize("write", [transforms, transforms_of_windows, colmap_text, colmap_binary])
 def test_every_file_tells_the_same_cameras(tmp_path: Path, write: Callable[[Path], Path]) -> None:
     scene = read_scene(write(tmp_path), 100)
     assert (len(scene.train), len(scene.test)) == (8, 1)
@@ -100,7 +106,7 @@ def test_every_file_tells_the_same_cameras(tmp_path: Path, write: Callable[[Path
         torch.testing.assert_close(camera.world_to_camera, torch.linalg.inv(pose), atol=1e-5, rtol=1e-5)
         lens = camera.lens
         assert (lens.fx, lens.fy, lens.cx, lens.cy) == pytest.approx((FOCAL, FOCAL, 21.0, 15.0))
-    if write is not transforms:
+    if write in (colmap_text, colmap_binary):
         assert scene.points is not None
         torch.testing.assert_close(torch.cat(scene.points, 1), torch.tensor([[0.5, -1, 2, 1, 0, 0.2]]))
 
