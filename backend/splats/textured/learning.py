@@ -113,7 +113,8 @@ class Learning(Loop):
         """Told of some texels, for all."""
         some, near = self._looked_at
         size = self.learnt.values["environment"].shape[1]
-        told = begin(self._evidence(), self.texels.points[some], self.scene.masked, size)
+        # Without masks, too, the mesh says what is the object.
+        told = begin(self._evidence(), self.texels.points[some], masked=True, texels=size)
         return told.at(near[self.texels.nearest])
 
     @torch.no_grad()
@@ -121,13 +122,10 @@ class Learning(Loop):
         """All texels: those that no picture shows are like the nearest that one does."""
         number, points, normals, nearest = self.texels
         shown = base_colour(self.learnt.rows("sh_base")[number])
-        known = torch.zeros(len(points), dtype=torch.bool, device=points.device)
-        if self.scene.masked:
-            some, near = self._looked_at
-            dull, told = evidence.dull(self._evidence())
-            share = dull / shown[some].clamp(min=_BLACK)
-            known = told[near]
-            shown = torch.where(known[:, None], shown * share[near].clamp(max=1), shown)
+        some, near = self._looked_at
+        dull, told = evidence.dull(self._evidence())
+        share, known = dull / shown[some].clamp(min=_BLACK), told[near]
+        shown = torch.where(known[:, None], shown * share[near].clamp(max=1), shown)
         hidden = None if self.visibility is None else self.visibility.at(points, normals)
         metallic, progress = (torch.sigmoid(self.learnt.rows(name)[number, 0]) for name in ("metallic", "progress"))
         found = Places(normals, hidden, shown, known, metallic, progress, torch.ones_like(known))
@@ -138,8 +136,6 @@ class Learning(Loop):
         first = 1.0 if place.stage.physical else _RADIANCE_FIRST
         found = {name: first * _SELDOM * rate for name, rate in self.settings.schedule.rates(place, 1.0).items()}
         found["environment"] = found.get("environment", 0.0) / _SELDOM
-        if place.stage.name == "joint" and not self.scene.masked:
-            found["environment"] = 0.0
         return found
 
     def picture(self, place: Place, view: View) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
