@@ -67,15 +67,17 @@ class Learning(Loop):
             loss = loss + weight * ((1 - material["progress"]) ** 2).mean()
         if place.stage.physical:
             loss = loss + self.light_prior(place)
-            loss = loss + self._unevenness(self.seen(view), material) if short else loss
+            loss = loss + self._surface(self.seen(view), material) if short else loss
         loss.backward()  # type: ignore[no-untyped-call]
         self.learnt.step()
         return float(loss.detach())
 
-    def _unevenness(self, seen: Seen, material: dict[str, Tensor]) -> Tensor:
-        """What is unlike the next pixel's: the surface itself stays."""
+    def _surface(self, seen: Seen, material: dict[str, Tensor]) -> Tensor:
+        """What is unlike the next pixel's, and mirrors without need: the shape itself stays."""
         empty = torch.zeros(*seen.size, 1, device=self.settings.device)
-        alpha, loss = seen.spread(torch.ones_like(material["progress"]), empty), empty.new_zeros(())
+        alpha = seen.spread(torch.ones_like(material["progress"]), empty)
+        roughness, metallic = material["roughness"], material["metallic"]
+        loss = losses.SHORT_POLISH * losses.unpolished(roughness, metallic, torch.ones_like(metallic))
         for name in ("albedo", "metallic", "roughness"):
             layer = seen.spread(material[name], empty.expand(-1, -1, material[name].shape[-1]))
             loss = loss + losses.SHORT_EVEN[name] * losses.uneven(layer, alpha)

@@ -23,20 +23,22 @@ from ..shading.environment import Light
 from ..shading.visibility import Visibility
 from . import evidence, parsimony
 from .evidence import Evidence
+from .losses import POLISHED
 
 #: Places whose progress is below are undecided.
 _UNDECIDED = 0.1
 #: What they become; and the albedo that nine in ten of them are below, which sets the light's level.
 _ROUGHNESS, _PROGRESS, _BRIGHT = 0.3, 0.8, 0.7
-#: Of metals before anything is learnt: the brightest channel, roughness and progress. They tell of light if they are at
-#: least this part of all. Metallic keeps off its ends, where it could not move.
-_TINT, _SMOOTH, _DISTILLED, _FEW, _METALLIC = 0.95, 0.3, 0.9, 0.05, (0.05, 0.95)
+#: Of metals before anything is learnt: the brightest channel and progress. They tell of light if they are at least this
+#: part of all. Metallic keeps off its ends, where it could not move.
+_TINT, _DISTILLED, _FEW, _METALLIC = 0.95, 0.9, 0.05, (0.05, 0.95)
 _ALBEDO = (0.02, 0.98)
 #: Of their mean: the least light that a surface is taken to get, that from which on it tells of the light's level, and
 #: the least that comes from anywhere.
 _DARKEST, _LIT, _FAINTEST = 0.05, 0.5, 0.1
-#: The part of what is seen that metals must be to show the light better than shading does: a few are mistaken.
-_MIRRORS = 0.15
+#: The part of what is seen that metals must be to show the light better than shading does, as a few are mistaken; and
+#: to show all of it.
+_MIRRORS, _MOSTLY = 0.15, 0.5
 
 
 class Places(NamedTuple):
@@ -63,7 +65,7 @@ class Change(NamedTuple):
 
 class Told(NamedTuple):
     """``changes`` in their order, and the new ``environment`` (6, R, R, 3), log radiance, if it is another. So many
-    places are ``concerned``. ``light`` (16, 3): harmonics of the light, if mirrors or shading told them."""
+    places are ``concerned``. ``light`` (K, 3): the light's first harmonics, as far as they were told."""
 
     concerned: int
     changes: tuple[Change, ...] = ()
@@ -94,9 +96,12 @@ def begin(found: Evidence, means: Tensor, masked: bool, texels: int) -> Told:
         return Told(count, (all_of_it,))
     tint = _TINT * evidence.tint(found, metal, means)
     sky = evidence.mirrored_light(found, tint, metal, texels).clamp(min=1e-3)
-    mirrors = {"albedo": tint, "roughness": torch.full_like(metallic, _SMOOTH),
+    mirrors = {"albedo": tint, "roughness": torch.full_like(metallic, POLISHED),
                "progress": torch.full_like(metallic, _DISTILLED)}  # fmt: skip
-    return Told(count, (all_of_it, Change(metal, mirrors)), sky.log(), Light(sky).harmonics())
+    # A few metals may mirror the object itself, so that they tell the light's colour alone.
+    mostly = count > _MOSTLY * int(found.seen.any(0).sum())
+    told = Light(sky).harmonics()[: 9 if mostly else 1]
+    return Told(count, (all_of_it, Change(metal, mirrors)), sky.log(), told)
 
 
 @torch.no_grad()
@@ -142,7 +147,7 @@ def hand_over(places: Places, radiance: Tensor) -> Told:
                            "progress": torch.full_like(places.metallic, _PROGRESS)}),
     )  # fmt: skip
     return Told(
-        count, changes, environment if mostly else None, Light(environment.exp()).harmonics() if shaded else None
+        count, changes, environment if mostly else None, Light(environment.exp()).harmonics()[:9] if shaded else None
     )
 
 

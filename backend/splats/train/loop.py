@@ -54,7 +54,7 @@ class Loop(ABC):
         self.scene, self.learnt, self.settings = scene, learnt, settings
         self.visibility: Visibility | None = None
         self.step = 0
-        #: Of the light, harmonics (16, 3) that mirrors or shading told, if they did.
+        #: The light's first harmonics (K, 3), as far as mirrors or shading told them.
         self.light: Tensor | None = None
         #: PSNR in dB by stage.
         self.told: dict[str, float] = {}

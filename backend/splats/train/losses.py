@@ -16,6 +16,8 @@ STRUCTURE, PROGRESS, WHITE, SLOPE = 0.2, 0.08, 0.003, 0.05
 #: In a short budget, where little else shapes a surface: of the slope, of the mask, of the progress, and of evenness by
 #: channel; and of the light that shading told.
 SHORT_SLOPE, SHORT_MASK, SHORT_PROGRESS, SHORT_LIGHT = 0.4, 1.0, 0.1, 0.1
+#: Of metals' roughness, which is taken to be this where sharper light would show the same.
+SHORT_POLISH, POLISHED = 0.1, 0.3
 SHORT_EVEN = {"albedo": 0.1, "metallic": 0.05, "roughness": 0.05, "normal": 0.02}
 #: Pixels that are covered less, or next to such, have no slope.
 _WHOLE = 0.9
@@ -60,9 +62,16 @@ def white(radiance: Tensor) -> Tensor:
 
 
 def departure(light: Tensor, told: Tensor) -> Tensor:
-    """How far a light is from the one ``told``, both harmonics (16, 3), in degrees 0 to 2, as parts of their means: the
-    sum of squares. Nothing else keeps light out of albedo for long: a picture is alike either way."""
-    return (light / light[0].mean() - told / told[0].mean())[:9].square().sum()
+    """How far a light's harmonics (16, 3) are from the first ones (K, 3) that were ``told``, as parts of their means:
+    the sum of squares. Nothing else keeps light out of albedo for long: a picture is alike either way."""
+    return (light[: len(told)] / light[0].mean() - told / told[0].mean()).square().sum()
+
+
+def unpolished(roughness: Tensor, metallic: Tensor, alpha: Tensor) -> Tensor:
+    """Mean square, over what ``alpha`` covers, of how far roughness is from :data:`POLISHED` where ``metallic``, all
+    (…, 1). A rough mirror of sharp light and a sharp one of soft light show the same, and light is seldom soft."""
+    weight = (alpha * metallic).detach()
+    return (weight * (roughness - POLISHED).square()).sum() / alpha.detach().sum().clamp(min=1)
 
 
 def slope(normal: Tensor, depth: Tensor, alpha: Tensor, camera: SplatCamera) -> Tensor:

@@ -192,6 +192,9 @@ class Trainer(Loop):
             if place.stage.physical:
                 for name, weight in losses.SHORT_EVEN.items():
                     loss = loss + weight * losses.uneven(maps.channel(name), maps.alpha)
+            if place.stage.diffuse:
+                roughness, metallic = maps.channel("roughness"), maps.channel("metallic")
+                loss = loss + losses.SHORT_POLISH * losses.unpolished(roughness, metallic, maps.alpha)
         return loss
 
     def _priors(self, place: Place, view: View, maps: render.Maps) -> Tensor:
