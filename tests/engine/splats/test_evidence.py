@@ -9,8 +9,9 @@ import pytest
 import torch
 from limelight.backend.splats.inputs import read_scene
 from limelight.backend.splats.shading import cubemap
-from limelight.backend.splats.train import evidence
+from limelight.backend.splats.train import evidence, losses
 from limelight.backend.splats.train.evidence import Evidence
+from limelight.backend.splats.train.handover import begin
 from limelight.backend.splats.train.learnt import Learnt, raw
 from limelight.backend.splats.train.start import first_gaussians
 from limelight.tests.engine.splats.scenes import write_scene
@@ -70,3 +71,27 @@ def test_what_faces_away_is_not_seen(tmp_path: Path) -> None:
         assert int(seen.sum()) > 20
         assert float((out[seen] @ F.normalize(view.camera.position, dim=-1)).min()) > 0
     assert float(found.colour[found.seen].mean()) > 0.02
+
+
+def test_many_metals_tell_the_whole_light_and_a_few_its_colour(looks: tuple[Evidence, Tensor]) -> None:
+    found, places = looks
+    order = places[:, 2].argsort(descending=True)
+    for number, told in ((250, 9), (600, 1)):
+        some = order[:number]
+        if number == 600:
+            # A third of them mirrors.
+            some = torch.cat([order[:150], order[300:]])
+        answer = begin(Evidence(*(part[:, some] for part in found)), places[some], True, 16)
+        assert answer.light is not None and answer.light.shape == (told, 3)
+        # The sky is white.
+        assert float((answer.light[0] / answer.light[0].mean() - 1).abs().max()) < 0.02
+    assert begin(Evidence(*(part[:, some] for part in found)), places[some], False, 16).light is None
+
+
+def test_mirrors_are_polished_in_doubt_and_other_surfaces_are_what_they_are() -> None:
+    roughness = torch.tensor([[[0.0], [0.9]]], requires_grad=True)
+    metallic, alpha = torch.tensor([[[1.0], [0.0]]]), torch.tensor([[[1.0], [1.0]]])
+    loss = losses.unpolished(roughness, metallic, alpha)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert float(loss.detach()) == pytest.approx(losses.POLISHED**2 / 2)
+    assert roughness.grad is not None and float(roughness.grad[0, 0]) < 0 and float(roughness.grad[0, 1]) == 0
