@@ -192,7 +192,7 @@ def texture(
     out: Annotated[
         Path, typer.Option(help="Folder for mesh.glb, textures and the light; a folder for checkpoints beside")
     ],
-    texels: Annotated[int, typer.Option(help="Along a side of the square textures")] = 1024,
+    texels: Annotated[int | None, typer.Option(help="Along a side of the textures; usual: 512, GPU 1024")] = None,
     iterations: Annotated[int | None, typer.Option(help="Of all stages; usual: 3 000, on a GPU 20 000")] = None,
     size: Annotated[int | None, typer.Option(help="Pixels along a picture's longer side; usual: 256, GPU 1024")] = None,
     tone: Annotated[str, typer.Option(help="How light became pixels: aces (film curve) or srgb (none)")] = "aces",

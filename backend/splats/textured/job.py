@@ -26,21 +26,24 @@ from .learning import Learning
 from .textures import Textures
 
 #: What is used where nothing is asked for, on a processor and on a GPU; and texels of the light.
-_USUAL = {"cpu": {"iterations": 3_000, "size": 256}, "cuda": {"iterations": 20_000, "size": 1024}}
+_USUAL = {
+    "cpu": {"iterations": 3_000, "size": 256, "texels": 512},
+    "cuda": {"iterations": 20_000, "size": 1024, "texels": 1024},
+}
 _LIGHT = {"cpu": 32, "cuda": 128}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextureJob(Distillation):
     """``mesh``: .obj or .ply in the cameras' frame; ``out`` is a folder. ``texels`` along a side of the square
-    textures."""
+    textures, None for what suits the device: where they are many more than the photos' pixels, few photos see each."""
 
     mesh: Path
-    texels: int = 1024
+    texels: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 16 <= self.texels <= 8192:
+        if self.texels is not None and not 16 <= self.texels <= 8192:
             raise BadInput(f"Textures of {self.texels} texels cannot be made.", "Give 16 to 8192.")
 
     @classmethod
@@ -60,7 +63,7 @@ def run_texture(job: TextureJob, report: Report) -> dict[str, Any]:
     reading = PartReport(report, 0.0, 0.02, "Reading")
     scene = read_scene(job.scene, numbers["size"], lambda fraction: reading.progress(fraction, "the pictures"))
     report.progress(0.02, "Reading the mesh")
-    mesh, textures = read_mesh(job.mesh, job.texels), Textures(job.texels, _LIGHT[kind], device)
+    mesh, textures = read_mesh(job.mesh, numbers["texels"]), Textures(numbers["texels"], _LIGHT[kind], device)
     settings = Settings(Schedule(numbers["iterations"]), job.tone, job.seed, device, job.folder, header)
     learning = Learning(mesh, scene, textures, settings)
     job.make_folder()
