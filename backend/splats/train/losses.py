@@ -14,11 +14,11 @@ from ..raster import SplatCamera
 #: Weights of structure in the picture's loss, of the progress, of white light and of normals along the depth's slope.
 STRUCTURE, PROGRESS, WHITE, SLOPE = 0.2, 0.08, 0.003, 0.05
 #: In a short budget, where little else shapes a surface: of the slope, of the mask, of the progress, and of evenness by
-#: channel; and of the light that shading told.
+#: channel; and of the light that was told.
 SHORT_SLOPE, SHORT_MASK, SHORT_PROGRESS, SHORT_LIGHT = 0.4, 1.0, 0.1, 0.1
-#: Of metals' roughness, which is taken to be this where sharper light would show the same.
-SHORT_POLISH, POLISHED = 0.1, 0.3
 SHORT_EVEN = {"albedo": 0.1, "metallic": 0.05, "roughness": 0.05, "normal": 0.02}
+#: Also of metals' roughness, which is taken to be this where sharper light would show the same.
+SHORT_POLISH, POLISHED = 0.1, 0.3
 #: Pixels that are covered less, or next to such, have no slope.
 _WHOLE = 0.9
 _WINDOW, _SIGMA = 11, 1.5
