@@ -13,15 +13,14 @@ from torch.nn import functional as F
 
 from ...backend.limo.report import Report
 from ...backend.optics import exr
-from ...backend.optics.exposure import srgb_eotf
 from ...backend.splats import render
-from ...backend.splats.cloud import DC
 from ...backend.splats.files import formats
 from ...backend.splats.inputs import Scene
 from ...backend.splats.raster import SplatCamera
 from ...backend.splats.raster.dense import rotations
 from ...backend.splats.shading.environment import Light, from_panorama
 from ...backend.splats.shading.visibility import Visibility, bake
+from ...backend.splats.train import handover
 from ...backend.splats.train.job import TrainJob, run_train
 from . import constant
 from .cases import LARGEST, TEXELS
@@ -128,8 +127,7 @@ def plain(path: Path) -> Model:
 
 def base_colour(found: Model) -> Model:
     """The base colour taken for the albedo and the normals alone for the rest: what relighting add-ons do."""
-    shown = (0.5 + DC * found.cloud["sh"][:, 0]).clamp(0, 1)
-    return Model(_with(found.cloud, srgb_eotf(shown), 0.0, 1.0), None, None)
+    return Model(_with(found.cloud, handover.base_colour(found.cloud["sh"][:, 0]), 0.0, 1.0), None, None)
 
 
 def constant_material(found: Model, scene: Scene, iterations: int, seed: int) -> Model:

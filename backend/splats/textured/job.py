@@ -71,7 +71,7 @@ def run_texture(job: TextureJob, report: Report) -> dict[str, Any]:
         learning.resume(saved)
     first, began = learning.step, time.monotonic()
     learning.run(report)
-    files = output.write(job.out, mesh, textures, learning.covered())
+    files = output.write(job.out, mesh, textures, learning.texels)
     job.finish()
     notes = [] if scene.test else ["No views were kept for testing; the PSNR is that of views it learnt from."]
     return {

@@ -98,7 +98,7 @@ class Learning(Loop):
         _, near = cKDTree(points[some].cpu().numpy()).query(points.cpu().numpy())
         return some, torch.from_numpy(near).to(points.device)
 
-    @torch.no_grad()
+    @cached_property
     def _evidence(self) -> Evidence:
         """Of the texels that are looked at."""
         some, found = self._looked_at[0], []
@@ -116,7 +116,7 @@ class Learning(Loop):
         some, near = self._looked_at
         size = self.learnt.values["environment"].shape[1]
         # Without masks, too, the mesh says what is the object.
-        told = begin(self._evidence(), self.texels.points[some], masked=True, texels=size)
+        told = begin(self._evidence, self.texels.points[some], masked=True, texels=size)
         return told.at(near[self.texels.nearest])
 
     @torch.no_grad()
@@ -125,7 +125,7 @@ class Learning(Loop):
         number, points, normals, nearest = self.texels
         shown = base_colour(self.learnt.rows("sh_base")[number])
         some, near = self._looked_at
-        dull, told = evidence.dull(self._evidence())
+        dull, told = evidence.dull(self._evidence)
         share, known = dull / shown[some].clamp(min=_BLACK), told[near]
         shown = torch.where(known[:, None], shown * share[near].clamp(max=1), shown)
         hidden = None if self.visibility is None else self.visibility.at(points, normals)
@@ -163,10 +163,3 @@ class Learning(Loop):
         image, truth, _ = self.picture(place, view)
         error = (image.clamp(0, 1) - truth).reshape(-1, 3)[self.seen(view).pixels]
         return Compared(image, truth, (error**2).mean())
-
-    def covered(self) -> Tensor:
-        """(T, T) bool: texels that some picture for training sees."""
-        size = self.learnt.values["albedo"].shape[-1]
-        found = torch.zeros(size * size, dtype=torch.bool)
-        found[self.texels.number.cpu()] = True
-        return found.reshape(size, size)

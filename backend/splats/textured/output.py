@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from scipy.ndimage import distance_transform_edt
-from torch import Tensor
 
 from ...errors import BadInput
 from ...glb import Glb
@@ -18,15 +16,17 @@ from ...optics import exr
 from ...optics.exposure import srgb_oetf
 from ..shading.environment import to_panorama
 from .geometry import Array, Mesh
+from .texels import Texels
 from .textures import Textures
 
 _SINGLE = ("metallic", "roughness", "progress")
 
 
-def write(out: Path, mesh: Mesh, textures: Textures, covered: Tensor) -> dict[str, str]:
+def write(out: Path, mesh: Mesh, textures: Textures, seen: Texels) -> dict[str, str]:
     """Write mesh.glb, albedo.png (sRGB), metallic, roughness and progress.png (linear), radiance.npz and
     environment.exr; the names by what they are. Texels that no picture shows take the nearest one's values."""
-    maps = {name: _filled(part.numpy(), covered.numpy()) for name, part in textures.maps().items()}
+    shown = seen.number[seen.nearest].cpu()
+    maps = {name: part.flatten(1)[:, shown].reshape(part.shape).numpy() for name, part in textures.maps().items()}
     pictures = {"albedo": srgb_oetf(torch.from_numpy(maps["albedo"])).numpy()}
     pictures |= {name: maps[name] for name in _SINGLE}
     try:
@@ -34,7 +34,8 @@ def write(out: Path, mesh: Mesh, textures: Textures, covered: Tensor) -> dict[st
         for name, part in pictures.items():
             (out / f"{name}.png").write_bytes(_png(part))
         # Coefficients as a splat's: (T, T, 16, 3), rows from the top, along the view in the mesh's frame.
-        sh = np.concatenate([maps["sh_base"], maps["sh_rest"]]).reshape(16, 3, *covered.shape).transpose(2, 3, 0, 1)
+        sh = np.concatenate([maps["sh_base"], maps["sh_rest"]])
+        sh = sh.reshape(16, 3, *sh.shape[1:]).transpose(2, 3, 0, 1)
         np.savez_compressed(out / "radiance.npz", sh=sh.astype(np.float16))
         radiance = textures.radiance().detach().cpu()
         exr.write_panorama(out / "environment.exr", to_panorama(radiance, 4 * radiance.shape[1]), frame="world")
@@ -43,14 +44,6 @@ def write(out: Path, mesh: Mesh, textures: Textures, covered: Tensor) -> dict[st
         raise BadInput(f"The folder {out} cannot be written ({error.strerror}).", "Choose another place.") from error
     names = {name: f"{name}.png" for name in pictures}
     return names | {"radiance": "radiance.npz", "environment": "environment.exr", "mesh": "mesh.glb"}
-
-
-def _filled(part: Array, covered: Array) -> Array:
-    """(C, T, T): values of covered texels, elsewhere the nearest one's."""
-    if not covered.any():
-        return part
-    rows, columns = distance_transform_edt(~covered, return_distances=False, return_indices=True)
-    return np.ascontiguousarray(part[:, rows, columns])
 
 
 def _png(part: Array) -> bytes:

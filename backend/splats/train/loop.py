@@ -79,11 +79,12 @@ class Loop(ABC):
         """In a short budget, what photos and raw radiance say of materials before they are learnt."""
         schedule = self.settings.schedule
         if schedule.short and schedule.variant.told and self.step == schedule.bounds[1]:
-            self._take(self.metals())
+            self.take(self.metals())
         if schedule.short and schedule.variant.over and self.step == schedule.bounds[2]:
-            self._take(hand_over(self.places(), self.learnt.radiance()))
+            self.take(hand_over(self.places(), self.learnt.radiance()))
 
-    def _take(self, told: Told) -> None:
+    def take(self, told: Told) -> None:
+        """Begin with what was told."""
         self.learnt.take(told)
         if told.light is not None:
             self.light = told.light

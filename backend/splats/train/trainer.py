@@ -97,8 +97,11 @@ class Trainer(Loop):
                 axes = rotations(cloud["quats"])
                 self.visibility = visibility.bake(cloud["means"], axes, cloud["scales"], cloud["opacity"])
         self.hand_over()
-        if place.step == 0:
-            self._hold_progress()
+
+    def take(self, told: Told) -> None:
+        """With the variant's progress."""
+        super().take(told)
+        self._hold_progress()
 
     @torch.no_grad()
     def metals(self) -> Told:
