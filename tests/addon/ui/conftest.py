@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from limelight import preferences
 from limelight.operators import engine_session
-from limelight.scene import compat
+from limelight.scene import compat, relit
+from limelight.tests.addon.ui.portrait import landmarks
 
 
 @pytest.fixture
@@ -159,3 +160,16 @@ def engine(scene, camera, tmp_path, monkeypatch):
     yield behave
     engine_session.stop()
     stored.engine_source, stored.existing_python = "OWN", ""
+
+
+@pytest.fixture
+def portrait(engine, scene, write_head):
+    """The chosen portrait, 80 × 100 pixels, open in an Image Editor; the engine finds two faces in it."""
+    image = bpy.data.images.new("Ada.png", 80, 100)
+    scene.limelight.face.picture = image
+    relit.editors()[0].image = image
+    answer = preferences.ROOT / "answer"
+    found = [{"box": [0, 0, 1, 1], "score": 0.9, "landmarks": landmarks(size=size)} for size in (0.4, 0.2)]
+    (answer / "faces.json").write_text(json.dumps({"size": [80, 100], "faces": found, "warnings": []}))
+    write_head(answer / "head")
+    return image
