@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import mmap
 import struct
 import tempfile
 from pathlib import Path
@@ -275,11 +276,12 @@ def read_exif(path: Path) -> tuple[int, float | None]:
         return 1, None
 
 
-def _exif(file: BinaryIO) -> bytes:
+def _exif(file: BinaryIO) -> bytes | mmap.mmap:
     """The EXIF data of a picture's file, from its TIFF header on; empty where there is none."""
     head = file.read(256 * 1024)
     if head[:4] in {b"II*\0", b"MM\0*"}:
-        return head
+        # Most TIFFs have it behind their pixels.
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     if head[:2] == b"\xff\xd8":
         return head.partition(b"Exif\0\0")[2]
     if head[:4] == b"\x89PNG":
@@ -306,7 +308,7 @@ def _chunk(file: BinaryIO, wanted: bytes, *, png: bool) -> bytes:
     return b""
 
 
-def _parse_tiff(data: bytes) -> tuple[int, float | None]:
+def _parse_tiff(data: bytes | mmap.mmap) -> tuple[int, float | None]:
     order = "<" if data[:2] == b"II" else ">"
 
     def entries(offset: int) -> dict[int, int]:

@@ -10,12 +10,12 @@ import pytest
 from limelight.scene import plate
 
 
-def exif(orientation: int, focal: int) -> bytes:
-    """EXIF data that hold orientation and 35-mm focal length, big-endian."""
+def exif(orientation: int, focal: int, pixels: int = 0) -> bytes:
+    """EXIF data that hold orientation and 35-mm focal length, big-endian; behind so many bytes of a TIFF's pixels."""
     detail = struct.pack(">H", 1) + struct.pack(">HHIHH", 0xA405, 3, 1, focal, 0) + b"\0" * 4
     main = struct.pack(">H", 2) + struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0)
-    main += struct.pack(">HHII", 0x8769, 4, 1, 8 + 2 + 24 + 4) + b"\0" * 4
-    return b"MM\0*" + struct.pack(">I", 8) + main + detail
+    main += struct.pack(">HHII", 0x8769, 4, 1, 8 + pixels + 2 + 24 + 4) + b"\0" * 4
+    return b"MM\0*" + struct.pack(">I", 8 + pixels) + b"x" * pixels + main + detail
 
 
 def jpeg(data: bytes) -> bytes:
@@ -42,6 +42,13 @@ def test_orientation_and_focal_length_are_read(tmp_path, form):
     assert plate.read_exif(tmp_path / "a") == (6, 28.0)
     (tmp_path / "b").write_bytes(form(exif(6, 28))[:-40])
     assert plate.read_exif(tmp_path / "b") == (1, None)
+
+
+def test_a_tiff_tells_of_its_camera_behind_its_pixels(tmp_path):
+    (tmp_path / "a.tif").write_bytes(exif(6, 28, 300_000))
+    assert plate.read_exif(tmp_path / "a.tif") == (6, 28.0)
+    (tmp_path / "a.tif").write_bytes(exif(6, 28, 300_000)[:-40])
+    assert plate.read_exif(tmp_path / "a.tif") == (1, None)
 
 
 def test_what_is_no_photo_of_a_camera_is_upright(tmp_path):
