@@ -43,7 +43,7 @@ USUAL_FIT: dict[str, Any] = {"height": 256, "circle": None, "fov_deg": None, "al
 _LEARNT: dict[str, Any] = {"iterations": None, "size": None, "tone": "aces", "seed": 0}
 USUAL_SPLATS: dict[str, dict[str, Any]] = {
     "splat_train": {**_LEARNT, "gaussians": None, "start": None, "variant": "full"},
-    "splat_texture": {**_LEARNT, "texels": None},
+    "splat_texture": {**_LEARNT, "texels": None, "unwrap": False, "frames": None},
     "splat_mesh": {"cells": 128, "views": 48, "cameras": None, "least_part": 0.01, "axes": "turn"},
 }
 _NOTED = {"relight": USUAL_RELIT, "depth": USUAL_DEPTH, "fit": USUAL_FIT, **USUAL_SPLATS}

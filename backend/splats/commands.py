@@ -187,7 +187,7 @@ def mesh(
 
 @app.command()
 def texture(
-    mesh: Annotated[Path, typer.Argument(help="A scan (.obj or .ply) in the frame of the cameras")],
+    mesh: Annotated[Path, typer.Argument(help="A scan (.obj or .ply) that lies as the cameras saw it")],
     scene: Annotated[Path, typer.Argument(help="Its photos with cameras, as 'splat train' reads them")],
     out: Annotated[
         Path, typer.Option(help="Folder for mesh.glb, textures and the light; a folder for checkpoints beside")
@@ -196,6 +196,7 @@ def texture(
     iterations: Annotated[int | None, typer.Option(help="Of all stages; usual: 3 000, on a GPU 20 000")] = None,
     size: Annotated[int | None, typer.Option(help="Pixels along a picture's longer side; usual: 256, GPU 1024")] = None,
     tone: Annotated[str, typer.Option(help="How light became pixels: aces (film curve) or srgb (none)")] = "aces",
+    unwrap: Annotated[bool, typer.Option("--unwrap", help="Make new UVs, also for a mesh that has some")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start again, replace what is there")] = False,
     device: Device = "auto",
     seed: Seed = 0,
@@ -210,7 +211,9 @@ def texture(
         report.progress(0.0, "Loading the engine's libraries")
         from .textured.job import TextureJob, run_texture
 
-        job = TextureJob(scene, out, iterations, size, tone, seed, device, overwrite, mesh=mesh, texels=texels)
+        job = TextureJob(
+            scene, out, iterations, size, tone, seed, device, overwrite, mesh=mesh, texels=texels, unwrap=unwrap
+        )
         return run_texture(job, report)
 
     def show(answer: dict[str, Any]) -> None:

@@ -20,7 +20,8 @@ from ...backend.splats.render import Maps
 from ...backend.splats.shading.environment import Light, from_panorama
 from ...backend.splats.shading.physical import Surface, shade
 from ...backend.splats.shading.visibility import Visibility
-from ...backend.splats.textured.geometry import Mesh, read_mesh
+from ...backend.splats.textured.files import read_mesh
+from ...backend.splats.textured.geometry import Mesh
 from ...backend.splats.textured.job import TextureJob, run_texture
 from ...backend.splats.textured.seen import Seen, look
 from ...backend.splats.textured.textures import Textures, hiding, shown

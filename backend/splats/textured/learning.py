@@ -5,12 +5,10 @@ from __future__ import annotations
 
 from functools import cached_property
 
-import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from ...errors import BadInput
 from ..inputs import Scene, View
 from ..shading.environment import Light
 from ..train import evidence, losses
@@ -19,7 +17,7 @@ from ..train.handover import Places, Told, base_colour, begin
 from ..train.loop import Compared, Loop, Settings
 from ..train.stages import Place
 from .geometry import Mesh
-from .seen import Seen, look
+from .seen import Seen, look, told
 from .texels import Texels
 from .textures import Look, Textures, hiding, shown
 
@@ -44,8 +42,6 @@ class Learning(Loop):
         self.mesh = mesh
         # Pictures for training and for testing may have the same names.
         self._seen: dict[int, Seen] = {}
-        if not any(len(self.seen(view).pixels) for view in scene.train):
-            raise BadInput("No picture shows the mesh.", "Give the mesh in the frame of the cameras.", "not_seen")
 
     def seen(self, view: View) -> Seen:
         """What a view sees of the mesh; found once."""
@@ -101,15 +97,10 @@ class Learning(Loop):
     @cached_property
     def _evidence(self) -> Evidence:
         """Of the texels that are looked at."""
-        some, found = self._looked_at[0], []
-        extent = float(np.ptp(self.mesh.points, axis=0).max())
-        for view in self.scene.train:
-            seen = self.seen(view)
-            camera = view.camera.world_to_camera.to(seen.points)
-            depth = -(seen.points @ camera[2, :3] + camera[2, 3])[:, None]
-            surface = seen.spread(depth, depth.new_zeros(*seen.size, 1))
-            found.append(evidence.look(view, self.texels.points[some], self.texels.normals[some], surface, extent))
-        return evidence.joined(found)
+        some = self._looked_at[0]
+        points, normals = self.texels.points[some], self.texels.normals[some]
+        views = self.scene.train
+        return evidence.joined([told(view, self.seen(view), points, normals, self.mesh.extent) for view in views])
 
     def metals(self) -> Told:
         """Told of some texels, for all."""

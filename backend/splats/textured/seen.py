@@ -12,8 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...compiled import njit
+from ..inputs import View
 from ..raster.camera import NEAR, SplatCamera
 from ..raster.project import JIT
+from ..train import evidence
 from .geometry import Array, Mesh
 
 
@@ -65,6 +67,13 @@ def look(mesh: Mesh, camera: SplatCamera) -> Seen:
     return Seen(
         torch.from_numpy(pixels), mixed(mesh.uv), mixed(mesh.corners()), normals, rays, (lens.height, lens.width)
     )
+
+
+def told(view: View, seen: Seen, points: Tensor, normals: Tensor, extent: float) -> evidence.Evidence:
+    """What a photo, which sees ``seen`` of a mesh, says of places (N, 3) on it with unit normals (N, 3)."""
+    camera = view.camera.world_to_camera.to(seen.points)
+    depth = -(seen.points @ camera[2, :3] + camera[2, 3])[:, None]
+    return evidence.look(view, points, normals, seen.spread(depth, depth.new_zeros(*seen.size, 1)), extent)
 
 
 @njit(**JIT)

@@ -120,10 +120,13 @@ def sphere(rings: int = 16) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_obj(path: Path, uv: bool = False) -> Path:
-    """The ball as a mesh, with or without places in a texture."""
+    """The ball as a mesh, with or without places in a texture: its back beside its front."""
     points, faces = sphere()
     lines = [f"v {x} {y} {z}" for x, y, z in points]
-    lines += [f"vt {0.1 + 0.8 * (x + 1) / 2} {(z + 1) / 2}" for x, _, z in points] if uv else []
-    lines += ["f " + " ".join(f"{k + 1}/{k + 1}" if uv else str(k + 1) for k in face) for face in faces]
+    if uv:
+        lines += [f"vt {(x + 1) / 4 + half} {(z + 1) / 2}" for half in (0, 0.5) for x, _, z in points]
+    for face in faces:
+        half = len(points) if points[face, 1].sum() > 0 else 0
+        lines.append("f " + " ".join(f"{k + 1}/{half + k + 1}" if uv else str(k + 1) for k in face))
     path.write_text("\n".join(lines) + "\n")
     return path

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from limelight.backend.splats import mesh_files, render
 from limelight.backend.splats.inputs import read_scene
 from limelight.backend.splats.raster import SplatCamera
 from limelight.backend.splats.shading.environment import Light
-from limelight.backend.splats.textured import geometry, job
+from limelight.backend.splats.textured import atlas, files, frames, job
 from limelight.backend.splats.textured.seen import look
 from limelight.benchmarks.splats import textured
 from limelight.benchmarks.splats.score import fit_scale
@@ -43,7 +44,7 @@ def learnt(scene: Path, folder: Path, report: SilentReport | None = None, **chan
 
 
 def test_a_mesh_is_seen_where_its_camera_looks(tmp_path: Path) -> None:
-    mesh = geometry.read_mesh(write_obj(tmp_path / "a.obj", uv=True), 64)
+    mesh = files.read_mesh(write_obj(tmp_path / "a.obj", uv=True), 64)
     camera = SplatCamera.from_pose(Camera.from_fov(64, 64, 40), look_at(torch.tensor([0.0, -4.0, 0.0])))
     seen = look(mesh, camera)
     radius = 64 / 2 / math.tan(math.radians(20)) * math.tan(math.asin(1 / 4))
@@ -58,7 +59,7 @@ def test_a_mesh_is_seen_where_its_camera_looks(tmp_path: Path) -> None:
 
 
 def test_a_mesh_without_texture_places_is_unwrapped_without_overlap(tmp_path: Path) -> None:
-    mesh = geometry.read_mesh(write_obj(tmp_path / "a.obj"), 128)
+    mesh = files.read_mesh(write_obj(tmp_path / "a.obj"), 128)
     assert mesh.uv.min() >= 0 and mesh.uv.max() <= 1
     edges = mesh.uv[:, 1:] - mesh.uv[:, :1]
     area = np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]).sum() / 2
@@ -68,9 +69,77 @@ def test_a_mesh_without_texture_places_is_unwrapped_without_overlap(tmp_path: Pa
 def test_both_kinds_of_file_are_the_same_mesh(tmp_path: Path) -> None:
     points, faces = sphere()
     mesh_files.write(tmp_path / "a.ply", points, points, faces, np.zeros((len(points), 3)))
-    first, second = geometry.read_mesh(write_obj(tmp_path / "a.obj"), 64), geometry.read_mesh(tmp_path / "a.ply", 64)
+    first, second = files.read_mesh(write_obj(tmp_path / "a.obj"), 64), files.read_mesh(tmp_path / "a.ply", 64)
     np.testing.assert_allclose(first.corners(), second.corners(), atol=1e-6)
     np.testing.assert_allclose(first.normals, first.corners(), atol=0.05)
+
+
+@pytest.mark.parametrize("masked", [True, False], ids=["masks", "no masks"])
+@pytest.mark.parametrize("turn", [90, 180])
+def test_a_mesh_whose_axes_are_turned_is_found_among_its_cameras(tmp_path: Path, turn: int, masked: bool) -> None:
+    # The upper half of a ball: its rim says what is down.
+    ball_half = {name: part[ball()["means"][:, 2] > 0] for name, part in ball().items()}
+    scene = read_scene(write_scene(tmp_path / "scene", views=24, cloud=ball_half), 40)
+    views = scene.train if masked else [replace(view, cover=None) for view in scene.train]
+    whole = files.read_mesh(write_obj(tmp_path / "a.obj"), 64)
+    upper = whole.corners()[..., 2].mean(-1) > 0
+    mesh = replace(whole, faces=whole.faces[upper], uv=whole.uv[upper], normals=whole.normals[upper])
+    away = mesh.placed(np.linalg.inv(frames.TURNS[turn]))
+    found = frames.among(away, views, list(frames.TURNS.values()))
+    assert list(frames.TURNS)[found.frame] == turn and not found.doubtful
+    np.testing.assert_allclose(found.mesh.points, mesh.points, atol=1e-6)
+    # One of many matrices is taken as well, and the first where they are alike.
+    beside = np.eye(4) + np.array([[0, 0, 0, 1.2], [0] * 4, [0] * 4, [0] * 4])
+    assert frames.among(mesh, views, [beside, np.eye(4), np.eye(4)]).frame == 1
+    assert frames.among(mesh, views, [beside]).doubtful or not masked
+
+
+def test_a_mesh_that_is_mirrored_stays_the_same_from_outside(tmp_path: Path) -> None:
+    mesh = files.read_mesh(write_obj(tmp_path / "a.obj", uv=True), 64)
+    there = mesh.placed(np.diag([-2.0, 1, 1, 1]))
+    outwards = np.cross(*(there.corners()[:, k] - there.corners()[:, 0] for k in (1, 2)))
+    assert ((outwards * there.corners().mean(1)).sum(-1) > 0).all()
+    assert ((there.normals * there.corners()).sum(-1) > 0).all() and there.extent == pytest.approx(4, rel=0.01)
+    np.testing.assert_array_equal(there.uv[:, ::-1], mesh.uv)
+
+
+def test_a_ply_brings_its_normals_and_uvs(tmp_path: Path) -> None:
+    mesh = files.read_mesh(write_obj(tmp_path / "a.obj", uv=True), 64)
+    corners = np.concatenate([mesh.corners(), mesh.normals, mesh.uv], -1).reshape(-1, 8).astype("<f4")
+    faces = np.zeros(len(mesh.faces), [("n", "u1"), ("c", "<i4", 3)])
+    faces["n"], faces["c"] = 3, np.arange(len(corners)).reshape(-1, 3)
+    each = ["x", "y", "z", "nx", "ny", "nz", "s", "t"]
+    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {len(corners)}"]
+    lines += [f"property float {name}" for name in each] + [f"element face {len(faces)}"]
+    lines += ["property list uchar int vertex_indices", "end_header", ""]
+    (tmp_path / "a.ply").write_bytes("\n".join(lines).encode() + corners.tobytes() + faces.tobytes())
+    found = files.read_mesh(tmp_path / "a.ply", 64)
+    np.testing.assert_allclose(found.uv, mesh.uv, atol=1e-6)
+    np.testing.assert_allclose(found.normals, mesh.normals, atol=1e-6)
+    # As MeshLab writes them: a place in the texture for every corner of a face.
+    at_corners = np.zeros(len(faces), [("n", "u1"), ("c", "<i4", 3), ("m", "u1"), ("uv", "<f4", (3, 2))])
+    at_corners["n"], at_corners["c"], at_corners["m"], at_corners["uv"] = 3, mesh.faces, 6, mesh.uv
+    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {len(mesh.points)}"]
+    lines += [f"property float {name}" for name in "xyz"] + [f"element face {len(faces)}"]
+    lines += ["property list uchar int vertex_indices", "property list uchar float texcoord", "end_header", ""]
+    data = mesh.points.astype("<f4").tobytes() + at_corners.tobytes()
+    (tmp_path / "b.ply").write_bytes("\n".join(lines).encode() + data)
+    np.testing.assert_allclose(files.read_mesh(tmp_path / "b.ply", 64).uv, mesh.uv, atol=1e-6)
+
+
+@pytest.mark.parametrize("uv", ["double", "outside"])
+def test_texels_that_places_share_are_refused_or_made_anew(tmp_path: Path, uv: str) -> None:
+    text = write_obj(tmp_path / "a.obj", uv=True).read_text()
+    changed = [line.split() for line in text.splitlines()]
+    for words in changed:
+        if words[:1] == ["vt"]:
+            # A half lies over the other, or beside the square.
+            words[1] = str(abs(2 * float(words[1]) - 1)) if uv == "double" else str(2 * float(words[1]))
+    (tmp_path / "b.obj").write_text("\n".join(map(" ".join, changed)))
+    with pytest.raises(BadInput, match="share texels") as told:
+        files.read_mesh(tmp_path / "b.obj", 64)
+    assert "--unwrap" in told.value.remedy
+    assert atlas.overlap(files.read_mesh(tmp_path / "b.obj", 256, unwrap=True).uv) < 0.01
 
 
 def relit(found: Textured, cloud: dict[str, Tensor], scene: Path, light: Tensor) -> float:
@@ -197,4 +266,4 @@ def test_points_without_triangles_are_told_for_what_they_are(tmp_path: Path) -> 
     header = f"ply\nformat binary_little_endian 1.0\nelement vertex 1\n{columns}"
     (tmp_path / "cloud.ply").write_bytes(f"{header}end_header\n".encode() + bytes(12))
     with pytest.raises(BadInput, match="has 0 triangles"):
-        geometry.read_mesh(tmp_path / "cloud.ply", 64)
+        files.read_mesh(tmp_path / "cloud.ply", 64)
