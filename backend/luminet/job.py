@@ -133,6 +133,10 @@ def check_paths(job: RelightJob) -> None:
         if path.resolve() in taken:
             raise BadInput(f"{path} would replace {taken[path.resolve()].name}.", "Choose another name.")
         taken[path.resolve()] = path
+    for whole, path in taken.items():
+        for folder in whole.parents:
+            if folder in taken:
+                raise BadInput(f"{path} would lie in {taken[folder]}, which is a file.", "Choose another name.")
 
 
 def relight_picture(

@@ -257,6 +257,14 @@ def test_outputs_never_replace_inputs(tmp_path, relighter) -> None:
     assert source.read_bytes() == content
 
 
+@pytest.mark.parametrize(("name", "light"), [("relit.png", "relit.png/light.exr"), ("light.exr/a.png", "light.exr")])
+def test_no_output_lies_in_another(tmp_path, relighter, name, light) -> None:
+    relighter(RED)
+    with pytest.raises(BadInput, match="which is a file"):
+        relight(photo(tmp_path), tmp_path, name, ratio=str(tmp_path / light))
+    assert {path.name for path in tmp_path.iterdir()} == {"photo.png", "other.png"}
+
+
 @pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
 def test_sixteen_bits_come_back_as_they_were(tmp_path, relighter, name) -> None:
     relighter(RED)
