@@ -22,6 +22,7 @@ _PICTURES = ("", "Composite.Combined", "ViewLayer.Combined", "Combined", "Image"
 _DEPTHS = ("ViewLayer.Depth", "Depth", "depth", "ViewLayer.Denoising Depth", "Denoising Depth", "")
 #: What every OpenEXR file begins with.
 _MAGIC = b"v/1\x01"
+_TORN = "It may be truncated: write or download it again."
 
 
 def write_image(
@@ -43,7 +44,9 @@ def write_image(
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        OpenEXR.File(fields, data).write(str(partial))
+        # Files, not their names: the binding takes no name that is not UTF-8.
+        with partial.open("wb") as file:
+            OpenEXR.File(fields, data).write(file)
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:
         with suppress(OSError):
@@ -61,7 +64,9 @@ def read_layers(path: Path | str) -> dict[str, dict[str, np.ndarray]]:
         raise BadInput(f"There is no file {path}.", "Check the path.")
     layers: dict[str, dict[str, np.ndarray]] = {}
     try:
-        with OpenEXR.File(str(path), separate_channels=True) as file:
+        with path.open("rb") as stream, OpenEXR.File(stream, separate_channels=True) as file:
+            if not file.parts:  # the binding prints why and leaves them out
+                raise BadInput(f"The pixels of {path.name} are damaged.", _TORN)
             for part in cast(Any, file.parts):
                 if part.type() in (OpenEXR.deepscanline, OpenEXR.deeptile):
                     raise BadInput(f"{path.name} holds deep pixels.", "Flatten it: write one colour a pixel.")
@@ -121,7 +126,7 @@ def window_size(window: Any) -> tuple[int, int]:
 def read_header(path: Path) -> dict[str, Any]:
     """The header of an EXR, its pixels unread."""
     try:
-        with OpenEXR.File(str(path), header_only=True) as file:
+        with path.open("rb") as stream, OpenEXR.File(stream, header_only=True) as file:
             return dict(file.header())
     except Exception as error:  # as in read_layers
         raise _unreadable(path, error) from error
@@ -132,9 +137,8 @@ def _unreadable(path: Path, error: Exception) -> BadInput:
     with suppress(OSError), path.open("rb") as file:
         if file.read(len(_MAGIC)) != _MAGIC:
             return BadInput(f"{path.name} is no OpenEXR file.", "Save it as one, with the ending .exr.")
-    return BadInput(
-        f"{path.name} is not a readable OpenEXR file ({error}).", "It may be truncated: write or download it again."
-    )
+    told = str(error).replace("<python_buffer>", path.name)
+    return BadInput(f"{path.name} is not a readable OpenEXR file ({told}).", _TORN)
 
 
 def write_depth(path: Path | str, depth: Tensor, *, header: dict[str, Any] | None = None) -> None:

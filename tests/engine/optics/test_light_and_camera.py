@@ -3,6 +3,7 @@
 
 import math
 import os
+import sys
 
 import numpy as np
 import OpenEXR
@@ -135,6 +136,17 @@ def test_damaged_and_missing_files_are_named(tmp_path):
     exr.write_image(tmp_path / "square.exr", torch.rand(16, 16, 3))
     with pytest.raises(BadInput, match="panorama"):
         exr.read_panorama(tmp_path / "square.exr")
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names there are text")
+def test_names_of_bytes_that_are_no_text_are_names(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9") / os.fsdecode(b"na\xefve.exr")
+    exr.write_image(path, torch.full((8, 12, 3), 0.5))
+    assert exr.read_image(path).shape == (8, 12, 3) and "dataWindow" in exr.read_header(path)
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(BadInput, match="truncated") as told:
+        exr.read_image(path)
+    assert "python" not in told.value.text
 
 
 def test_a_file_where_the_folder_should_be_is_told(tmp_path):
