@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -33,8 +34,8 @@ class Failed(Exception):
 
 
 def say(text: str) -> None:
-    """A line of progress with the time since the start."""
-    print(f"[{time.monotonic() - _START:6.1f} s] {text}", flush=True)
+    """A line of progress with the time since the start; stdout is for what a command answers."""
+    print(f"[{time.monotonic() - _START:6.1f} s] {text}", file=sys.stderr, flush=True)
 
 
 _START = time.monotonic()
@@ -135,9 +136,13 @@ def any_blender() -> Path:
 
 
 def limelight(arguments: list[str]) -> int:
-    """The command line in the engine's environment."""
-    command = [engine(), ROOT / "bridge" / "launch.py", "backend", *arguments]
-    return subprocess.run([str(part) for part in command], check=False).returncode
+    """The command line in the engine's environment, in this process's place: a signal for this one is for it."""
+    command = [str(part) for part in (engine(), ROOT / "bridge" / "launch.py", "backend", *arguments)]
+    if os.name != "nt":
+        os.execv(command[0], command)
+    # Windows has no such thing; Ctrl-C reaches both, and the command line ends as it should while this one waits.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return subprocess.run(command, check=False).returncode
 
 
 def demo() -> None:
@@ -205,32 +210,37 @@ def test(fast: bool) -> None:
         raise Failed(f"{len(failed)} parts failed: {', '.join(failed)}")
 
 
-def main() -> int:
-    """Run one command; 0 if it worked."""
-    if len(sys.argv) > 1 and sys.argv[1] == "limelight":
-        return limelight(sys.argv[2:])
+def step() -> None:
+    """Run what the arguments name of a developer's commands."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], epilog="limelight ARGS… runs the command line"
     )
     parser.add_argument("command", choices=("demo", "test", "build", "lint", "envs"))
     parser.add_argument("--fast", action="store_true", help="test: only what takes minutes")
     options = parser.parse_args()
+    if options.command == "test":
+        test(options.fast)
+    elif options.command == "envs":
+        engine(tools=True)
+        gltf_validator()
+        for name in BLENDERS:
+            blender(name)
+    else:
+        {"demo": demo, "build": build, "lint": lint}[options.command]()
+    say("done")
+
+
+def main() -> int:
+    """Run one command; 0 if it worked."""
     try:
-        if options.command == "test":
-            test(options.fast)
-        elif options.command == "envs":
-            engine(tools=True)
-            gltf_validator()
-            for name in BLENDERS:
-                blender(name)
-        else:
-            {"demo": demo, "build": build, "lint": lint}[options.command]()
+        if sys.argv[1:2] == ["limelight"]:
+            return limelight(sys.argv[2:])
+        step()
     except Failed as error:
         say(str(error))
         return 1
     except KeyboardInterrupt:
         return 130
-    say("done")
     return 0
 
 

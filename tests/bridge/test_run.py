@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +55,34 @@ def test_an_environment_that_was_broken_off_is_made_anew(tmp_path: Path) -> None
         door["environment"]("env", (3, 11), steps)
     killed = False
     assert door["environment"]("env", (3, 11), steps) == door["python_in"]("env")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="one process there starts another")
+def test_a_signal_reaches_the_command_line_itself(tmp_path: Path) -> None:
+    script = f"""
+import runpy, sys
+door = runpy.run_path({str(RUN)!r})["main"].__globals__
+door |= {{"ROOT": __import__("pathlib").Path({str(tmp_path)!r}), "engine": lambda: sys.executable}}
+sys.argv[1:] = ["limelight", "light"]
+raise SystemExit(door["main"]())
+"""
+    (tmp_path / "bridge").mkdir()
+    (tmp_path / "bridge" / "launch.py").write_text(
+        "import sys, time\nprint(sys.argv[1:], flush=True)\n"
+        "try: time.sleep(60)\nexcept KeyboardInterrupt: time.sleep(1); sys.exit(130)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "['backend', 'light']\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+
+
+def test_what_is_made_on_the_way_is_told_beside_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    door = runpy.run_path(str(RUN))["main"].__globals__
+    door["find_python"] = lambda version: None
+    door["ENVS"] = Path("none")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["run.py", "limelight", "doctor", "--json"])
+        assert door["main"]() == 1
+    told = capsys.readouterr()
+    assert "was not found" in told.err and not told.out
