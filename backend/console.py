@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -60,8 +62,10 @@ def run(
     2 is bad input, a ``device`` that is not here included; 3 a missing part, 130 cancelled, 1 anything else.
     """
     try:
+        _check_place()
         check_device(device)
-        with TerminalReport() as report:
+        # Libraries print, too; what they say is not the answer.
+        with redirect_stdout(sys.stderr), TerminalReport() as report:
             answer = command(report)
     except KeyboardInterrupt:
         fail(Cancelled(), as_json)
@@ -76,6 +80,14 @@ def run(
     else:
         show(answer)
     return answer
+
+
+def _check_place() -> None:
+    """Refuse to work in a folder that was deleted: a library that everything computes with ends the process there."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise BadInput("The folder that this command was started in is gone.", "Change to another one.") from error
 
 
 def fail(error: LimelightError, as_json: bool) -> NoReturn:

@@ -218,6 +218,11 @@ def claim_stdin() -> IO[str]:
 def serve(device: str = "auto", seed: int = 0, kinds: dict[str, Kind] | None = None) -> None:
     """Serve jobs, by default all of the engine's, on stdin and stdout."""
     source, sink = claim_stdin(), claim_stdout()
+    try:
+        os.getcwd()
+    except OSError:
+        # The owner's folder is gone, where a library would end the process. Nothing of a job's lies there.
+        os.chdir(os.sep)
     from . import kinds as own
 
     Server(own.kinds(device, seed) if kinds is None else kinds, own.unload, source, sink).run()

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from limelight.backend import cli, models
 from limelight.backend.console import TerminalReport
+from limelight.backend.optics import exr
 from limelight.backend.serve import explain
 from limelight.bridge import Engine
+from PIL import Image
 from safetensors import SafetensorError
 from typer.main import get_command
 
@@ -178,6 +181,32 @@ def test_an_answer_that_finds_no_place_is_a_sentence() -> None:
     with open("/dev/full", "w") as full:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
     assert ended.returncode == 2 and "disk is full" in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_what_libraries_print_is_not_the_answer(tmp_path: Path) -> None:
+    exr.write_image(tmp_path / "cut.exr", torch.rand(64, 128, 3))
+    data = (tmp_path / "cut.exr").read_bytes()
+    (tmp_path / "cut.exr").write_bytes(data[: len(data) // 2])
+    done = limelight("depth", tmp_path / "cut.exr", "--out", tmp_path / "depth.exr", "--json")
+    assert "pixels of cut.exr are damaged" in json.loads(done.stdout)["error"]["text"] and done.returncode == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder that is used there stays")
+def test_a_folder_that_is_gone_is_told_and_served_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    command = [sys.executable, str(ROOT / "bridge" / "launch.py"), "backend", "doctor", "--json"]
+    script = 'import os, sys; os.rmdir(os.getcwd()); os.execv(sys.argv[1], sys.argv[1:])'
+    words = [sys.executable, "-c", script, *command]
+    done = subprocess.run(words, cwd=tmp_path / "gone", capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "is gone" in json.loads(done.stdout)["error"]["text"]
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    Image.new("RGB", (96, 64), "grey").save(tmp_path / "grey.png")
+    engine = Engine(Path(sys.executable), ROOT)
+    job = engine.wait(engine.submit("depth", {"image": str(tmp_path / "grey.png"), "out": str(tmp_path / "d.exr")}))
+    engine.stop()
+    assert job.state == "done"
 
 
 def test_names_that_look_like_markup_are_told_as_they_are(
