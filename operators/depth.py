@@ -57,14 +57,14 @@ class LIMELIGHT_OT_show_depth(RunOperator):
         return DepthRun(context)
 
     def problems(self, context: Context):
-        from ..scene import depth_mesh
+        from ..scene import depth_mesh, problems
 
         settings = context.scene.limelight
         if settings.source != "PLATE" or settings.plate is None:
             return ["There is no photo: choose one first"]
         if depth_mesh.is_edited(context.scene):
             return ["The depth mesh is being edited: go back to Object Mode first"]
-        return [] if context.scene.camera is not None else ["The scene has no camera: add one first"]
+        return [problem.told for problem in problems.of_camera(context.scene)]
 
 
 def measured(context: bpy.types.Context) -> tuple[float, str]:

@@ -137,8 +137,9 @@ class LIMELIGHT_OT_add_probe_image(Operator):
 
     @classmethod
     def poll(cls, context: Context):
-        if context.scene.camera is None:
-            cls.poll_message_set("The scene has no camera yet: set a photo as plate first")
+        camera = context.scene.camera
+        if camera is None or camera.type != "CAMERA":
+            cls.poll_message_set("The scene has no camera yet: choose a photo first")
             return False
         return True
 

@@ -74,14 +74,16 @@ class LIMELIGHT_OT_reveal_probe(Operator):
     name: StringProperty(name="Name", description="Name of the probe to move; empty moves the active one")
 
     def execute(self, context: Context):
+        from ..scene import camera as cameras
         from ..scene import sight
 
         probe = _named_probe(self, context)
         if probe is None:
             return {"CANCELLED"}
         camera = context.scene.camera
-        if camera is None or camera.data.type != "PERSP":
-            self.report({"ERROR"}, "There is no perspective camera to show the probe to: add one first")
+        wrong = "The scene has no camera" if camera is None else cameras.flaw(camera)
+        if wrong:
+            self.report({"ERROR"}, f"{wrong}: choose another, or add one first")
             return {"CANCELLED"}
         place, where = sight.into_picture(context.scene, probe), "in the picture"
         if place is None and (cover := sight.covers(context, [probe]).get(probe)) is not None:

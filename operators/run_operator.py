@@ -114,7 +114,7 @@ def _finish(operator: Operator, context: bpy.types.Context, run: EngineRun) -> s
     finally:
         run.close()
     seconds = time.monotonic() - run.started
-    message = ". ".join([f"{told} in {seconds:.0f} s", *(note.rstrip(".") for note in (*run.notes, *run.warnings))])
+    message = ". ".join([f"{told} ({seconds:.0f} s)", *(note.rstrip(".") for note in (*run.notes, *run.warnings))])
     _show_end(context, message)
     operator.report({"WARNING"} if run.warnings else {"INFO"}, message)
     return {"FINISHED"}

@@ -22,6 +22,23 @@ def metres(scene: bpy.types.Scene) -> float:
     return units.scale_length if units.system != "NONE" else 1.0
 
 
+def flaw(camera: bpy.types.Object) -> str:
+    """What keeps the engine from seeing through what a scene looks through, as a sentence; empty if nothing does."""
+    if camera.type != "CAMERA":
+        return f"The scene looks through “{camera.name}”, which is no camera"
+    if camera.data.type != "PERSP":
+        return f"“{camera.name}” is no perspective camera"
+    return "" if is_rigid(camera.matrix_world) else f"The scale of “{camera.name}” or its parents distorts its view"
+
+
+def is_rigid(to_world: Matrix) -> bool:
+    """Whether a camera so placed sees as in the world: neither mirrored nor sheared, however large it is."""
+    axes = to_world.to_3x3().normalized()
+    product = axes.transposed() @ axes
+    off = max(abs(product[i][j] - (i == j)) for i in range(3) for j in range(3))
+    return off < 1e-2 and axes.determinant() > 0
+
+
 @contextmanager
 def only(scene: bpy.types.Scene, camera: bpy.types.Object) -> Iterator[None]:
     """The scene seen by this camera alone inside this block: a render goes by its markers before its active camera."""
@@ -88,10 +105,10 @@ def intrinsics(scene: bpy.types.Scene, camera: bpy.types.Object, width: int, hei
     """``{width, height, fx, fy, cx, cy}`` in pixels of a picture of this size that the camera would render.
 
     Field of view, sensor fit, shift and pixel aspect are all in Blender's own view frame, so it is asked rather than
-    rebuilt. Raises ``ValueError`` for cameras that are not perspective.
+    rebuilt. Raises ``ValueError`` for what is no perspective camera.
     """
-    if camera.data.type != "PERSP":
-        raise ValueError(f"the camera “{camera.name}” is {camera.data.type.lower()}; a perspective one is needed")
+    if camera.type != "CAMERA" or camera.data.type != "PERSP":
+        raise ValueError(flaw(camera))
     corners = camera.data.view_frame(scene=scene)
     left, right = min(c.x / -c.z for c in corners), max(c.x / -c.z for c in corners)
     low, high = min(c.y / -c.z for c in corners), max(c.y / -c.z for c in corners)
@@ -136,7 +153,12 @@ def unproject(scene: bpy.types.Scene, camera: bpy.types.Object, u: float, v: flo
 
 
 def placement(camera: bpy.types.Object, unit: float = 1.0) -> list[list[float]]:
-    """Camera-to-world as four rows, scale removed: columns are the camera's axes and its position times ``unit``."""
+    """Camera-to-world as four rows, scale removed: columns are the camera's axes and its position times ``unit``.
+
+    Raises ``ValueError`` for what has a :func:`flaw`.
+    """
+    if wrong := flaw(camera):
+        raise ValueError(wrong)
     to_world = camera.matrix_world.normalized()
     to_world.translation *= unit
     return [list(row) for row in to_world]

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import bpy
 
+from . import camera as cameras
 from . import head_place, paths
-from .problems import Problem, setting, working_space
+from .problems import Problem, of_camera, setting, working_space
 from .relight_problems import needs_still, still_problem
 
 #: Fewer pixels than this on the longer side show no face well enough.
@@ -49,9 +50,13 @@ def _picture(image: bpy.types.Image | None) -> Iterator[Problem]:
 
 def _camera(scene: bpy.types.Scene) -> Iterator[Problem]:
     camera = scene.camera
-    if camera is not None and (camera.library or camera.data.library):
+    if camera is None or camera.type != "CAMERA":
+        return  # a new one comes with the head
+    if camera.library or camera.data.library:
         text = f"The camera “{camera.name}” belongs to another file and cannot be matched to the photo"
         yield Problem(text, "limelight.add_camera", "Add a camera")
+    elif not cameras.is_rigid(camera.matrix_world):
+        yield from of_camera(scene)
 
 
 def _folder(scene: bpy.types.Scene) -> Iterator[Problem]:

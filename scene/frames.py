@@ -103,7 +103,8 @@ def shows_file(image: bpy.types.Image) -> bool:
 
 def user(scene: bpy.types.Scene, image: bpy.types.Image) -> bpy.types.ImageUser | None:
     """How the camera's background counts the frames of the plate; None if the artist has not set that."""
-    backgrounds = [] if scene.camera is None else scene.camera.data.background_images
+    camera = scene.camera
+    backgrounds = camera.data.background_images if camera is not None and camera.type == "CAMERA" else []
     shown = next((b.image_user for b in backgrounds if b.image == image), None)
     return shown if shown is not None and shown.frame_duration > 0 else None
 

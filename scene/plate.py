@@ -119,7 +119,9 @@ def use_image(scene: bpy.types.Scene, image: bpy.types.Image, fov_deg: float | N
     ``fov_deg`` None keeps field of view and shift of the camera. Raises ``ValueError`` as :func:`set_plate` does.
     """
     _refuse_linked(scene)
-    camera = scene.camera or _new_camera(scene)
+    camera = scene.camera
+    if camera is None or camera.type != "CAMERA":
+        camera = _new_camera(scene)
     if fov_deg is not None:
         camera.data.sensor_fit = "HORIZONTAL"
         camera.data.shift_x = camera.data.shift_y = 0.0
@@ -150,7 +152,7 @@ def exchange(scene: bpy.types.Scene, image: bpy.types.Image) -> None:
 
 def _refuse_linked(scene: bpy.types.Scene) -> None:
     linked = scene.camera
-    if linked is not None and (linked.library or linked.data.library):
+    if linked is not None and linked.type == "CAMERA" and (linked.library or linked.data.library):
         raise ValueError(
             f"the camera “{linked.name}” belongs to another file; choose one of this file, or "
             "make it local with Object > Relations > Make Local"

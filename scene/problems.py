@@ -41,17 +41,8 @@ def find_problems(context: bpy.types.Context, *, quick: bool = False) -> list[Pr
     """
     scene, settings = context.scene, context.scene.limelight
     found = [*working_space(), *(_plate(context, quick) if settings.source == "PLATE" else ())]
-    perspective = scene.camera is not None and scene.camera.data.type == "PERSP"
-    if scene.camera is None:
-        found.append(Problem("The scene has no camera", "limelight.add_camera", "Add a camera"))
-    elif not perspective:
-        text = f"“{scene.camera.name}” is no perspective camera"
-        if scene.camera.data.library:
-            # Set here, its lens would be forgotten when the file is opened again.
-            found.append(Problem(f"{text} and belongs to another file", "limelight.add_camera", "Add a camera"))
-        else:
-            tip = "Let the camera see in perspective, as photos do"
-            found.append(setting(text, "Make it perspective", "scene.camera.data.type", "PERSP", tip))
+    eye = of_camera(scene)
+    found += eye
     there, wanted = probes.probes(scene), probes.used(scene)
     if not there:
         found.append(Problem("There is no probe yet", "limelight.add_probe", "Add a probe"))
@@ -64,10 +55,33 @@ def find_problems(context: bpy.types.Context, *, quick: bool = False) -> list[Pr
         from . import shot_problems
 
         found += shot_problems.find(scene)
-    elif perspective:
+    elif not eye:
         hidden = {} if quick else sight.covers(context, wanted)
         found += [p for probe in wanted if (p := misplaced(scene, probe) or _hidden(probe, hidden)) is not None]
     return found
+
+
+def of_camera(scene: bpy.types.Scene) -> list[Problem]:
+    """What keeps the engine from seeing what the scene's camera sees, one problem at most."""
+    camera, anew = scene.camera, ("limelight.add_camera", "Add a camera")
+    text = "The scene has no camera" if camera is None else cameras.flaw(camera)
+    if not text:
+        return []
+    if camera is None or camera.type != "CAMERA":
+        return [Problem(text, *anew)]
+    if camera.data.type != "PERSP":
+        if camera.data.library:
+            # Set here, its lens would be forgotten when the file is opened again.
+            return [Problem(f"{text} and belongs to another file", *anew)]
+        tip = "Let the camera see in perspective, as photos do"
+        return [setting(text, "Make it perspective", "scene.camera.data.type", "PERSP", tip)]
+    unscaled = camera.matrix_basis.to_quaternion().to_matrix().to_4x4()
+    if camera.parent is not None:
+        unscaled = camera.parent.matrix_world @ camera.matrix_parent_inverse @ unscaled
+    if camera.library is None and cameras.is_rigid(unscaled):
+        tip = "Give the camera itself the scale of 1; where it stands and looks stays"
+        return [setting(text, "Set its scale to 1", "scene.camera.scale", (1.0, 1.0, 1.0), tip)]
+    return [Problem(text, *anew)]
 
 
 def working_space() -> list[Problem]:

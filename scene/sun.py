@@ -16,6 +16,7 @@ from mathutils import Matrix, Vector
 
 from . import camera as cameras
 from . import own, probes
+from .problems import of_camera
 
 NAME = "Sun from Photo"
 #: Custom properties of the lamp: the mark, the expected error in degrees and the key-to-fill ratio.
@@ -36,11 +37,7 @@ def problems(scene: bpy.types.Scene) -> list[str]:
     settings, found = scene.limelight, []
     if settings.source == "PLATE" and settings.plate is None:
         found.append("There is no photo: choose one under What the Engine Sees")
-    if scene.camera is None:
-        found.append("The scene has no camera: add one under What the Engine Sees")
-    elif scene.camera.data.type != "PERSP":
-        found.append(f"“{scene.camera.name}” is no perspective camera: choose one that is")
-    return found
+    return [*found, *(problem.told for problem in of_camera(scene))]
 
 
 def request(context: bpy.types.Context, folder: Path, probe: bpy.types.Object | None = None) -> dict[str, Any]:

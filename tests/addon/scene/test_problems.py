@@ -162,3 +162,49 @@ def test_a_file_that_works_in_other_colours_is_told_and_converted(scene):
         group, name = found.operator_idname.split(".")
         getattr(getattr(bpy.ops, group), name)(**found.properties)
     assert not problems.working_space()
+
+
+@pytest.mark.parametrize("kind", ["lamp", "empty"])
+def test_a_scene_that_looks_through_something_else_is_told_so(scene, tmp_path, kind):
+    lamp = bpy.data.lights.new("Spot", "SPOT") if kind == "lamp" else None
+    scene.camera = spot = bpy.data.objects.new("Spot", lamp)
+    scene.collection.objects.link(spot)
+    probes.add_probe(scene, (0, 0, -3), 0.1)
+    (found,) = problems.find_problems(bpy.context)
+    assert (found.text, found.operator_idname) == (
+        "The scene looks through “Spot”, which is no camera",
+        "limelight.add_camera",
+    )
+    for button, given in (("reveal_probe", {"name": "Probe"}), ("estimate", {}), ("sun_from_photo", {})):
+        with pytest.raises(RuntimeError, match="looks through “Spot”"):
+            getattr(bpy.ops.limelight, button)(**given)
+    assert not bpy.ops.limelight.add_probe_image.poll()
+    image = bpy.data.images.new("photo", 48, 32)
+    image.filepath_raw, image.file_format = str(tmp_path / "photo.png"), "PNG"
+    image.save()
+    # A photo brings a camera.
+    assert bpy.ops.limelight.set_plate(filepath=str(tmp_path / "photo.png")) == {"FINISHED"}
+    assert scene.camera.type == "CAMERA" and not problems.of_camera(scene)
+
+
+def test_a_view_that_scale_distorts_is_told_and_mended(scene, add_camera):
+    camera, parent = add_camera(scene), bpy.data.objects.new("Parent", None)
+    scene.collection.objects.link(parent)
+    camera.rotation_euler = (1.2, 0.1, 0.3)
+    for scale, seen in (((3, 3, 3), True), ((-1, -1, 2), True), ((-1, 1, 1), False), ((1, 0, 1), False)):
+        camera.scale = scale
+        bpy.context.view_layer.update()
+        assert bool(problems.of_camera(scene)) != seen
+    (found,) = problems.of_camera(scene)
+    assert found in face_problems.find_head_problems(scene)
+    bpy.ops.limelight.repair(**found.properties)
+    assert problems.of_camera(scene) == []
+    camera.parent, parent.scale = parent, (2, 2, 2)
+    bpy.context.view_layer.update()
+    assert problems.of_camera(scene) == []
+    parent.scale = 1, 3, 1
+    bpy.context.view_layer.update()
+    (found,) = problems.of_camera(scene)
+    assert found.operator_idname == "limelight.add_camera" and found in problems.find_problems(bpy.context)
+    with pytest.raises(ValueError, match="scale of “.*” or its parents distorts"):
+        cameras.placement(camera)

@@ -147,7 +147,7 @@ def test_what_is_missing_is_said_with_its_remedy(engine, scene):
         bpy.ops.limelight.sun_from_photo()
     assert suns(scene) == []
     scene.camera = None
-    with pytest.raises(RuntimeError, match="has no camera: add one"):
+    with pytest.raises(RuntimeError, match="has no camera: add a camera"):
         bpy.ops.limelight.sun_from_photo()
 
 
