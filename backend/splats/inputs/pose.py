@@ -35,10 +35,11 @@ class Pose:
     @property
     def upright(self) -> bool:
         """Whether the lens is that of the picture as EXIF turns it. COLMAP and most others take it as it is stored."""
-        if self.size is None:
-            return True
-        width, height = picture_size(self.picture, upright=False)
-        return (width > height) != (self.size[0] > self.size[1])
+        return self.size is None or self._is_turned(picture_size(self.picture, upright=False))
+
+    def _is_turned(self, stored: tuple[int, int]) -> bool:
+        """Whether the lens is that of a picture on its other side than the one of this size."""
+        return self.size is not None and (stored[0] > stored[1]) != (self.size[0] > self.size[1])
 
     def lens_for(self, width: int, height: int) -> tuple[float, float, float, float]:
         """fx, fy, cx, cy in pixels of a picture of this size."""
@@ -50,7 +51,8 @@ class Pose:
 
     def camera_lens(self) -> Camera:
         """The lens at the size that the picture's file has."""
-        width, height = picture_size(self.picture, upright=self.upright)
+        size = picture_size(self.picture, upright=self.size is None)
+        width, height = picture_size(self.picture) if self._is_turned(size) else size
         return Camera(width, height, *self.lens_for(width, height))
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import torch
+from scipy.optimize import linprog
 from torch import Tensor
 
 from ...errors import BadInput
@@ -21,6 +24,8 @@ from .pose import Pose
 #: Every so manieth view is kept for testing where the scene does not say which, as is usual.
 HELD = 8
 _FEWEST = 3
+#: Levels of 255 within which a picture is of one colour, whatever its compression left.
+_SAME = 3
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,37 @@ def read_scene(path: Path, largest: int, progress: Callable[[float], None] = lam
         progress(number / total)
         views.append(read_view(pose, largest))
     return Scene(views[: len(train)], views[len(train) :], points)
+
+
+def check_sights(path: Path, views: list[View]) -> None:
+    """Refuse views of a scene that show no shape: pictures of one colour all over, cameras that share no place."""
+    layers = [layer for view in views for layer in (view.colour, view.cover) if layer is not None]
+    if all(int((layer.amax((0, 1)).int() - layer.amin((0, 1)).int()).max()) <= _SAME for layer in layers):
+        raise BadInput(
+            f"The pictures to learn from in {path.name} are each of one colour all over.",
+            "Look at them: they may be black, overexposed or without coverage.",
+        )
+    if not any(_share_a_place(one.camera, other.camera) for one, other in combinations(views, 2)):
+        raise BadInput(
+            f"No two cameras to learn from in {path.name} see the same place.",
+            "Check which way they look: in a transforms.json along their −z, with y up.",
+        )
+
+
+def _share_a_place(one: SplatCamera, other: SplatCamera) -> bool:
+    """Whether what the cameras see overlaps anywhere, however far away."""
+    edges = torch.cat([_corners(one), -_corners(other)]).T.double()
+    apart = (other.position - one.position).double()
+    return bool(linprog(np.zeros(8), A_eq=edges.numpy(), b_eq=apart.numpy(), method="highs").status == 0)
+
+
+def _corners(camera: SplatCamera) -> Tensor:
+    """Where the four corners of the picture look, (4, 3), in the world."""
+    lens = camera.lens
+    x = torch.tensor([0.0, lens.width, 0.0, lens.width]) - lens.cx
+    y = lens.cy - torch.tensor([0.0, 0.0, lens.height, lens.height])
+    rays = torch.stack([x / lens.fx, y / lens.fy, -torch.ones(4)], -1)
+    return rays @ camera.world_to_camera[:3, :3]
 
 
 def read_view(pose: Pose, largest: int) -> View:

@@ -15,7 +15,7 @@ from ...limo.report import PartReport, Report
 from ...optics import exr
 from ...requests import Kinds, read_job
 from ..files import formats
-from ..inputs import Scene, has_z_up, read_scene
+from ..inputs import Scene, check_sights, has_z_up, read_scene
 from ..shading.environment import to_panorama
 from .distillation import KINDS, Distillation
 from .learnt import Learnt, raw
@@ -66,6 +66,7 @@ def run_train(job: TrainJob, report: Report) -> dict[str, Any]:
     saved = job.unfinished(job.out, header)
     reading = PartReport(report, 0.0, 0.02, "Reading")
     scene = read_scene(job.scene, numbers["size"], lambda fraction: reading.progress(fraction, "the pictures"))
+    check_sights(job.scene, scene.train)
     gaussians = _begin(job, scene, numbers["gaussians"], _texels(scene), device)
     schedule = Schedule(numbers["iterations"], job.start is None, VARIANTS[job.variant])
     settings = Settings(schedule, job.tone, job.seed, device, job.folder, header)

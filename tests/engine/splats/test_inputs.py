@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import torch
 from limelight.backend.errors import BadInput
 from limelight.backend.optics.camera import Camera
-from limelight.backend.splats.inputs import Scene, read_poses, read_scene
+from limelight.backend.splats.inputs import Scene, check_sights, read_poses, read_scene
 from limelight.backend.splats.inputs.pictures import Distortion, straightened
 from limelight.backend.splats.raster import SplatCamera
 from limelight.tests.engine.splats.scenes import eyes, look_at
@@ -100,6 +101,7 @@ def cameras(scene: Scene) -> dict[str, SplatCamera]:
 @pytest.mark.parametrize("write", [transforms, transforms_of_windows, colmap_text, colmap_binary])
 def test_every_file_tells_the_same_cameras(tmp_path: Path, write: Callable[[Path], Path]) -> None:
     scene = read_scene(write(tmp_path), 100)
+    check_sights(tmp_path, scene.train)
     assert (len(scene.train), len(scene.test)) == (8, 1)
     for number, pose in enumerate(poses()):
         camera = cameras(scene)[f"p{number}.png"]
@@ -183,6 +185,26 @@ def one_place(folder: Path) -> Path:
     return folder
 
 
+def away(folder: Path) -> Path:
+    """Cameras in a row, each of which looks another way."""
+    transforms(folder)
+    data = json.loads((folder / "transforms.json").read_text())
+    data["frames"] = data["frames"][:3]
+    for number, frame in enumerate(data["frames"]):
+        pose = look_at(torch.tensor([math.cos(2.1 * number), math.sin(2.1 * number), 0.0]))
+        pose[:3, [0, 2]] *= -1
+        frame["transform_matrix"] = pose.tolist()
+    (folder / "transforms.json").write_text(json.dumps(data))
+    return folder
+
+
+def empty_pictures(folder: Path) -> Path:
+    transforms(folder)
+    for number, path in enumerate(sorted((folder / "images").iterdir())):
+        Image.new("RGB", SIZE, (0, 0, 25 * number)).save(path)
+    return folder
+
+
 def cut(folder: Path) -> Path:
     colmap_binary(folder)
     path = folder / "sparse" / "images.bin"
@@ -207,6 +229,8 @@ BAD = {
     "no frames": (lambda folder: transforms(folder, frames=[]), "has no frames"),
     "too few views": (two_frames, "has 2 views to learn from"),
     "cameras that only turn": (one_place, "stand in one place"),
+    "cameras that look apart": (away, "No two cameras"),
+    "pictures without a picture": (empty_pictures, "are each of one colour"),
     "a missing picture": (changed_frame(file_path="images/none"), "There is no picture"),
     "a matrix of words": (changed_frame(transform_matrix="left"), "Frame 2 of transforms.json is incomplete"),
     "a scaled matrix": (changed_frame(transform_matrix=(2 * torch.eye(4)).tolist()), "not a turn and a shift"),
@@ -225,5 +249,5 @@ BAD = {
 def test_a_bad_scene_is_a_sentence(tmp_path: Path, name: str) -> None:
     write, sentence = BAD[name]
     with pytest.raises(BadInput, match=sentence) as caught:
-        read_scene(write(tmp_path), 100)
+        check_sights(tmp_path, read_scene(write(tmp_path), 100).train)
     assert caught.value.remedy
