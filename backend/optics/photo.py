@@ -31,6 +31,8 @@ LINEAR = {".exr", ".hdr"}
 #: Pixels that are worked on at once, where a whole picture's intermediate values would fill the memory.
 STRIP = 2**20
 _VIDEO = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts", ".mxf", ".ogv"}
+#: Cameras' own files. Most begin like a TIFF, in which only a tiny preview would be found.
+_RAW = {".dng", ".nef", ".nrw", ".cr2", ".cr3", ".arw", ".sr2", ".raf", ".orf", ".rw2", ".pef", ".srw", ".iiq", ".3fr"}
 _FOCAL_35MM, _EXIF_IFD, _ORIENTATION = 41989, 34665, 274
 _READABLE = "Use a JPEG, PNG, TIFF, WebP, HDR or EXR picture."
 
@@ -103,6 +105,8 @@ def _check_file(path: Path) -> None:
         raise BadInput(f"{path} is a folder, not a picture.", "Name a picture file.")
     if is_video(path):
         raise BadInput(f"{path.name} is a video.", extract_frames(path, "one of them"))
+    if path.suffix.lower() in _RAW:
+        raise BadInput(f"{path.name} is a raw photo.", "Develop it: export a JPEG, a TIFF or an EXR of it.")
     if path.stat().st_size == 0:
         raise BadInput(f"{path.name} is empty.", "Export the picture again.")
 

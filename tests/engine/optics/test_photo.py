@@ -10,7 +10,7 @@ import pytest
 import tifffile
 import torch
 from limelight.backend.errors import BadInput
-from limelight.backend.optics.photo import read_photo
+from limelight.backend.optics.photo import picture_size, read_photo
 from PIL import Image
 
 _EXIF_IFD, _FOCAL_35MM = 0x8769, 41989
@@ -32,6 +32,13 @@ def test_who_has_a_video_for_a_picture_is_told_to_name_one_of_its_frames(tmp_pat
     with pytest.raises(BadInput) as caught:
         read_photo(tmp_path / "clip.mp4")
     assert "ffmpeg -i" in caught.value.remedy and caught.value.remedy.endswith("give one of them instead.")
+
+
+def test_a_raw_photo_is_not_taken_for_its_tiny_preview(tmp_path):
+    tifffile.imwrite(tmp_path / "a.NEF", np.ones((120, 160, 3), np.uint8), photometric="rgb", subfiletype=1)
+    for read in (read_photo, picture_size):
+        with pytest.raises(BadInput, match="is a raw photo"):
+            read(tmp_path / "a.NEF")
 
 
 def test_a_palette_is_seen_through_its_colour_profile(tmp_path):
