@@ -73,6 +73,8 @@ def measured(context: bpy.types.Context) -> tuple[float, str]:
     Two selected vertices in Edit Mode, else two selected objects, else from the camera to the active probe. Raises
     ``ValueError`` if there is none of these.
     """
+    from ..scene import probes
+
     thing = context.object
     if thing is not None and thing.mode == "EDIT" and thing.type == "MESH":
         thing.update_from_editmode()
@@ -87,7 +89,7 @@ def measured(context: bpy.types.Context) -> tuple[float, str]:
         return distance, f"between {first.name} and {second.name}"
     probe, camera = watch.active_probe(context), context.scene.camera
     if probe is not None and camera is not None:
-        distance = (probe.matrix_world.translation - camera.matrix_world.translation).length
+        distance = (probes.to_world(probe).translation - camera.matrix_world.translation).length
         return distance, f"from the camera to {probe.name}"
     raise ValueError("select two vertices of the mesh in Edit Mode, or two objects, or a probe")
 

@@ -75,7 +75,7 @@ class LIMELIGHT_OT_reveal_probe(Operator):
 
     def execute(self, context: Context):
         from ..scene import camera as cameras
-        from ..scene import sight
+        from ..scene import probes, sight
 
         probe = _named_probe(self, context)
         if probe is None:
@@ -91,7 +91,7 @@ class LIMELIGHT_OT_reveal_probe(Operator):
         if place is None:
             self.report({"INFO"}, f"Nothing hides {probe.name} from the camera")
             return {"CANCELLED"}
-        probe.matrix_world.translation = place
+        probes.move(probe, place)
         context.view_layer.update()
         watch.refresh(context)
         watch.redraw(context)

@@ -102,7 +102,7 @@ class LIMELIGHT_GT_ring(Gizmo):
             return {"CANCELLED"}
         scale = probes.radius_in_world(probe) / probe.limelight.radius
         wanted = radius_under_mouse(
-            context, probe.matrix_world.translation, event.mouse_region_x, event.mouse_region_y
+            context, probes.to_world(probe).translation, event.mouse_region_x, event.mouse_region_y
         )
         probe.limelight.radius = wanted / scale
         if context.area is not None:
@@ -163,7 +163,7 @@ class LIMELIGHT_GGT_probes(GizmoGroup):
             return
         towards_eye = view.view_matrix.to_3x3().inverted().to_4x4()
         size = Matrix.Scale(probes.radius_in_world(active) * _RING, 4)
-        self.ring.matrix_basis = Matrix.Translation(active.matrix_world.translation) @ towards_eye @ size
+        self.ring.matrix_basis = Matrix.Translation(probes.to_world(active).translation) @ towards_eye @ size
 
     def refresh(self, context: Context):
         """Blender asks for this when something changed; the only moment at which balls may be added."""
@@ -182,7 +182,7 @@ class LIMELIGHT_GGT_probes(GizmoGroup):
     def _place(ball, probe):
         ball.color = _LIT if probe.limelight.environment is not None else _WAITING
         size = Matrix.Scale(probes.radius_in_world(probe), 4)
-        ball.matrix_basis = Matrix.Translation(probe.matrix_world.translation) @ size
+        ball.matrix_basis = Matrix.Translation(probes.to_world(probe).translation) @ size
 
 
 CLASSES = (LIMELIGHT_GT_ball, LIMELIGHT_GT_ring, LIMELIGHT_GGT_probes)

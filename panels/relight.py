@@ -15,7 +15,7 @@ def draw_reference(layout: UILayout, settings):
     column = layout.column(align=True)
     column.prop(settings, "reference_type", text="")
     if settings.reference_type in {"IMAGE", "HDRI"}:
-        column.template_ID(settings, "reference", open="image.open")
+        column.template_ID(settings, "reference", open="limelight.relight_reference")
     elif settings.reference_type == "PROBE":
         column.prop(settings, "probe", text="")
     if settings.reference_type in {"HDRI", "PROBE"}:

@@ -10,7 +10,7 @@ from pathlib import Path
 import bpy
 from mathutils import Vector
 
-from . import compat, lamp_lens, pixels, renderer, suns, visible
+from . import compat, lamp_lens, pixels, probes, renderer, suns, visible
 from .results import load_image
 
 SAMPLES = 256
@@ -27,7 +27,7 @@ def bake_truth(
     with tempfile.TemporaryDirectory(prefix="limelight-") as folder:
         path = Path(folder) / "truth.exr"
         # The centre of the picture looks along +X: Blender's camera looks along −z.
-        bake_panorama(context.scene, probe.matrix_world.translation, math.radians(-90), path, size, samples)
+        bake_panorama(context.scene, probes.to_world(probe).translation, math.radians(-90), path, size, samples)
         image = load_image(probe.limelight.truth, path, f"{probe.name} truth")
     probe.limelight.truth = image
     return image

@@ -26,6 +26,6 @@ def add_shadow_catcher(scene: bpy.types.Scene, probe: bpy.types.Object, size: fl
     plane.data.clear_geometry()
     plane.data.from_pydata([(-half, -half, 0), (half, -half, 0), (half, half, 0), (-half, half, 0)], [], [(0, 1, 2, 3)])
     # In the world: the artist may have given it a parent.
-    plane.matrix_world.translation = probe.matrix_world.translation - Vector((0, 0, radius))
+    plane.matrix_world.translation = probes.to_world(probe).translation - Vector((0, 0, radius))
     plane.is_shadow_catcher = True
     return plane

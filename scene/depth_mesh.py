@@ -137,7 +137,7 @@ def rescale(scene: bpy.types.Scene, factor: float) -> None:
     if thing is not None:
         thing.matrix_world = about @ thing.matrix_world
     for probe in probes.probes(scene):
-        probe.matrix_world.translation = about @ probe.matrix_world.translation
+        probes.move(probe, about @ probes.to_world(probe).translation)
         probe.limelight.radius *= factor
 
 
@@ -219,5 +219,5 @@ def snap_to_ground(scene: bpy.types.Scene) -> float:
     camera.matrix_world = move @ camera.matrix_world
     thing.matrix_world = move @ thing.matrix_world
     for probe in probes.probes(scene):
-        probe.matrix_world.translation = move @ probe.matrix_world.translation
+        probes.move(probe, move @ probes.to_world(probe).translation)
     return height

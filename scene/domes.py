@@ -88,11 +88,11 @@ def _distance(corners: list[Vector], probe: bpy.types.Object) -> float:
     """From a probe to the middle of what has these corners."""
     box = np.array(corners)
     middle = (box.min(0) + box.max(0)) / 2
-    return (Vector(middle) - probe.matrix_world.translation).length
+    return (Vector(middle) - probes.to_world(probe).translation).length
 
 
 def _reach(corners: list[Vector], lit: list[bpy.types.Object]) -> float:
-    return max((corner - probe.matrix_world.translation).length for corner in corners for probe in lit)
+    return max((corner - probes.to_world(probe).translation).length for corner in corners for probe in lit)
 
 
 def _dome(scene: bpy.types.Scene, probe: bpy.types.Object, radius: float) -> bpy.types.Object:
@@ -106,7 +106,7 @@ def _dome(scene: bpy.types.Scene, probe: bpy.types.Object, radius: float) -> bpy
     mesh.materials.append(_material(probe))
     dome = bpy.data.objects.new(f"{probe.name} dome", mesh)
     dome[own.DOME] = origin.token(scene, probe)
-    dome.location = probe.matrix_world.translation
+    dome.location = probes.to_world(probe).translation
     track = light_frames.track(probe)
     if track is not None:
         keys.animate(dome, "location", keys.times(scene, track.frames), track.places)

@@ -114,9 +114,9 @@ def _lamp(scene: bpy.types.Scene, probe: bpy.types.Object, entry: dict, name: st
         data.energy = disc_power(strength, data.size / 2, distance)
     lamp = bpy.data.objects.new(name, data)
     lamp[own.LAMP] = origin.token(scene, probe)
-    data[_COLOUR], lamp[_CENTRE] = list(data.color), list(probe.matrix_world.translation)
+    data[_COLOUR], lamp[_CENTRE] = list(data.color), list(probes.to_world(probe).translation)
     lamp.rotation_euler = direction.to_track_quat("Z", "Y").to_euler()
-    lamp.location = probe.matrix_world.translation + direction * (0.1 if sun else 1.0) * distance
+    lamp.location = probes.to_world(probe).translation + direction * (0.1 if sun else 1.0) * distance
     probes.light_collection(scene).objects.link(lamp)
     return lamp
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import bpy
-from mathutils import Vector
+from mathutils import Matrix, Vector
 
-from . import own
+from . import compat, own
 
 COLLECTION = "Limelight"
 
@@ -96,11 +96,38 @@ def used(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     return [probe for probe in probes(scene) if probe.limelight.use]
 
 
+def to_world(probe: bpy.types.Object) -> Matrix:
+    """A probe's frame to world, also where collections are excluded or switched off in viewports.
+
+    Blender does not place what those hold, and once the file was opened anew has it at the world's origin.
+    """
+    layer, plain = bpy.context.view_layer, not len(probe.constraints) and probe.parent_type == "OBJECT"
+    if not plain or (not probe.hide_viewport and _is_placed(compat.branches(layer), probe)):
+        return probe.matrix_world
+    above = Matrix() if probe.parent is None else to_world(probe.parent) @ probe.matrix_parent_inverse
+    return above @ probe.matrix_basis
+
+
+def _is_placed(branch: bpy.types.LayerCollection, thing: bpy.types.Object) -> bool:
+    if branch.collection.hide_viewport:
+        return False
+    if not branch.exclude and thing.name in branch.collection.objects:
+        return True
+    return any(_is_placed(child, thing) for child in branch.children)
+
+
+def move(probe: bpy.types.Object, location: Vector) -> None:
+    """Put a probe's centre to a world position."""
+    matrix = to_world(probe).copy()
+    matrix.translation = location
+    probe.matrix_world = matrix
+
+
 def radius_in_world(probe: bpy.types.Object) -> float:
     """The radius of a probe's sphere in scene units, its Empty's scale included."""
-    return probe.limelight.radius * max(abs(s) for s in probe.matrix_world.to_scale())
+    return probe.limelight.radius * max(abs(s) for s in to_world(probe).to_scale())
 
 
 def position_in_camera(probe: bpy.types.Object, camera: bpy.types.Object) -> Vector:
     """The probe's place in the camera's frame: x right, y up, looking along −z."""
-    return camera.matrix_world.normalized().inverted() @ probe.matrix_world.translation
+    return camera.matrix_world.normalized().inverted() @ to_world(probe).translation

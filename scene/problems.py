@@ -138,7 +138,7 @@ def _plate(context: bpy.types.Context, quick: bool) -> Iterator[Problem]:
 def misplaced(scene: bpy.types.Scene, probe: bpy.types.Object) -> Problem | None:
     """What is wrong with where a probe stands, whether or not something hides it."""
     assert scene.camera is not None
-    u, v, depth = cameras.project(scene, scene.camera, probe.matrix_world.translation)
+    u, v, depth = cameras.project(scene, scene.camera, probes.to_world(probe).translation)
     move = ("limelight.reveal_probe", "Move it into the picture", {"name": probe.name})
     if depth <= 0:
         return Problem(f"{probe.name} is behind the camera", *move)

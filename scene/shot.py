@@ -205,7 +205,7 @@ class Shot:
             "camera_to_world": [[round(x, 7) for x in row] for row in cameras.placement(camera, unit)],
             "probes": {
                 name: {
-                    "position_world": [round(x * unit, 6) for x in probe.matrix_world.translation],
+                    "position_world": [round(x * unit, 6) for x in probes.to_world(probe).translation],
                     "radius": round(probes.radius_in_world(probe) * unit, 6),
                 }
                 for name, probe in wanted.items()

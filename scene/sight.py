@@ -57,7 +57,7 @@ def covers(context: bpy.types.Context, wanted: Sequence[bpy.types.Object]) -> di
 def into_picture(scene: bpy.types.Scene, probe: bpy.types.Object) -> Vector | None:
     """Where a probe outside the picture would stand inside it, no nearer; None if its centre is in the picture."""
     assert scene.camera is not None
-    centre, eye = probe.matrix_world.translation, scene.camera.matrix_world.translation
+    centre, eye = probes.to_world(probe).translation, scene.camera.matrix_world.translation
     u, v, depth = cameras.project(scene, scene.camera, centre)
     if depth <= 0:
         away = max((centre - eye).length, _NEAREST * probes.radius_in_world(probe))
@@ -74,7 +74,7 @@ def _behind_geometry(
     scene = context.scene
     assert scene.camera is not None
     eye = scene.camera.matrix_world.translation
-    line = probe.matrix_world.translation - eye
+    line = probes.to_world(probe).translation - eye
     direction = line.normalized()
     hit = rays.first_hit(scene, context.evaluated_depsgraph_get(), eye, direction, unseen=unseen)
     if hit is None or (hit.point - eye).length >= line.length * (1 - 1e-4):
@@ -90,7 +90,7 @@ def _behind_depth_file(scene: bpy.types.Scene, probe: bpy.types.Object) -> Cover
     if depths is None:
         return None
     assert scene.camera is not None
-    centre, eye = probe.matrix_world.translation, scene.camera.matrix_world.translation
+    centre, eye = probes.to_world(probe).translation, scene.camera.matrix_world.translation
     u, v, depth = cameras.project(scene, scene.camera, centre)
     row, column = (min(int(share * size), size - 1) for share, size in zip((v, u), depths.shape, strict=True))
     nearest = float(depths[row, column]) / cameras.metres(scene)

@@ -52,7 +52,7 @@ def request(context: bpy.types.Context, folder: Path, probe: bpy.types.Object | 
     params = capture.view(context, folder)
     if probe is not None:
         assert context.scene.camera is not None
-        u, v, depth = cameras.project(context.scene, context.scene.camera, probe.matrix_world.translation)
+        u, v, depth = cameras.project(context.scene, context.scene.camera, probes.to_world(probe).translation)
         if depth > 0 and 0 <= u <= 1 and 0 <= v <= 1:
             params["probes"] = [{"u": u, "v": v, "depth": depth * cameras.metres(context.scene)}]
     return params

@@ -206,5 +206,34 @@ def test_a_view_that_scale_distorts_is_told_and_mended(scene, add_camera):
     bpy.context.view_layer.update()
     (found,) = problems.of_camera(scene)
     assert found.operator_idname == "limelight.add_camera" and found in problems.find_problems(bpy.context)
-    with pytest.raises(ValueError, match="scale of “.*” or its parents distorts"):
+    with pytest.raises(ValueError, match=r"scale of “.*” or its parents distorts"):
         cameras.placement(camera)
+
+
+@pytest.mark.parametrize("how", ["excluded", "collection off", "object off"])
+def test_a_probe_that_viewports_leave_out_is_where_it_was_put_in_a_file_that_was_opened_anew(
+    scene, tmp_path, add_camera, how
+):
+    add_camera(scene).rotation_euler = (math.pi / 2, 0, 0)
+    parent = bpy.data.objects.new("Parent", None)
+    scene.collection.objects.link(parent)
+    parent.location, parent.scale = (1, 0, 0), (2, 2, 2)
+    probe = probes.add_probe(scene, (0, 3, 0), 0.1)
+    probe.parent = parent
+    bpy.context.view_layer.update()
+    if how == "excluded":
+        bpy.context.view_layer.layer_collection.children[probes.COLLECTION].exclude = True
+    (probe if how == "object off" else probe.users_collection[0]).hide_viewport = how != "excluded"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
+    scene, (probe,) = bpy.context.scene, probes.probes(bpy.context.scene)
+    assert probe.matrix_world.translation.length == 0, "Blender does not tell"
+    assert probes.position_in_camera(probe, scene.camera)[:] == pytest.approx((1, 0, -6), abs=1e-5)
+    assert probes.radius_in_world(probe) == pytest.approx(0.2)
+    assert problems.find_problems(bpy.context) == []
+    bpy.data.objects["Parent"].location.y = -30
+    bpy.context.view_layer.update()
+    (found,) = problems.find_problems(bpy.context)
+    assert "behind the camera" in found.text
+    bpy.ops.limelight.reveal_probe(**found.properties)
+    assert problems.find_problems(bpy.context) == [] and probes.radius_in_world(probe) == pytest.approx(0.2)

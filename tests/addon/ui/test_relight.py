@@ -54,7 +54,7 @@ def test_a_script_gets_a_packed_image_that_is_shown(pictures, scene):
     assert params["quality"] == "normal" and params["model"] == "embedded" and params["take"] == 0
     assert not list(Path(bpy.app.tempdir).glob("limelight-*"))
     message = bpy.context.window_manager.limelight.message
-    assert re.fullmatch(r"“.*” has the light of evening\.jpg in \d+ s\. The picture is small", message)
+    assert re.fullmatch(r"“.*” has the light of evening\.jpg \(\d+ s\)\. The picture is small", message)
 
 
 def test_without_a_name_the_open_image_is_relit_and_of_a_result_its_original(pictures, scene):
@@ -220,6 +220,8 @@ def test_the_panel_lists_what_is_missing_and_waits(pictures, scene, draw):
     watch.refresh(bpy.context)
     drawn = panel(draw, source)
     assert drawn.operators() == ["limelight.relight"]
+    # Blender's own would leave a photo that EXIF turns on its side.
+    assert [k["open"] for name, _, k in drawn.calls if name == "template_ID"] == ["limelight.relight_reference"]
     scene.limelight.relight.reference = None
     drawn = panel(draw, None)
     assert drawn.operators() == ["image.open", "limelight.relight_reference", "limelight.relight"]
