@@ -4,17 +4,17 @@
 import bpy
 from bpy.types import Context, Operator
 
-from . import watch
+from . import state, watch
 
 
 def _lit_probe(context: bpy.types.Context) -> bpy.types.Object | None:
-    """The active probe if it holds an estimated environment, else the first that does."""
+    """The active probe if it holds an estimated environment; for a script that came before the list any that does."""
     from ..scene import probes
 
     active = watch.active_probe(context)
     if active is not None and active.limelight.environment is not None:
         return active
-    if active is not None:
+    if active is not None and state.seen(context).checked:
         return None
     return next((p for p in probes.probes(context.scene) if p.limelight.environment is not None), None)
 

@@ -19,7 +19,12 @@ def active_probe(context: bpy.types.Context) -> bpy.types.Object | None:
     active = context.view_layer.objects.active
     if active is not None and probes.is_probe(active):
         return active
-    rows, index = state.seen(context).probe_rows, state.seen(context).probe_index
+    seen = state.seen(context)
+    if not seen.checked:
+        # A script may come before the list, which highlights the line that the file remembers.
+        there, index = probes.probes(context.scene), context.scene.limelight.active_probe
+        return there[index] if index < len(there) else None
+    rows, index = seen.probe_rows, seen.probe_index
     if not 0 <= index < len(rows):
         return None
     return probes.named(context.scene, rows[index].name)

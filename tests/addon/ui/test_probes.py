@@ -118,3 +118,16 @@ def test_deleting_something_that_is_no_probe_is_refused(scene, camera):
     with pytest.raises(RuntimeError, match=r"There is no probe called “Camera”"):
         bpy.ops.limelight.delete_probe(name="Camera")
     assert "Camera" in bpy.data.objects
+
+
+def test_a_script_finds_the_highlighted_probe_of_a_file_that_was_just_opened(scene, camera, tmp_path):
+    for x in (0.0, 1.0, 2.0):
+        bpy.ops.limelight.add_probe(location=(x, 0.0, 1.0), radius=0.1)
+    bpy.ops.limelight.select_probe(name="Probe.001")
+    bpy.context.view_layer.objects.active = None
+    scene.objects["Probe.002"].limelight.environment = bpy.data.images.new("light", 8, 4, float_buffer=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
+    assert watch.active_probe(bpy.context).name == "Probe.001"
+    assert bpy.ops.limelight.apply_world() == {"FINISHED"}
+    assert bpy.context.scene.world.limelight.probe == "Probe.002"
