@@ -132,7 +132,7 @@ class FaceLightRun(EngineRun):
             radius = head_place.PROBE_RADIUS / cameras.metres(scene)
             probe = probes.add_probe(scene, self._place, radius, name=PROBE_NAME)
             heads.keep_probe(head, probe)
-        probe.location = self._place
+        probes.move(probe, self._place)
         # It stands between camera and face; in the list of probes it is still there. A view layer sees it from now on.
         context.view_layer.update()
         if probe in set(context.view_layer.objects):

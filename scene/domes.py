@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import bpy
 import numpy as np
 from mathutils import Matrix, Vector
@@ -27,8 +25,10 @@ def apply_domes(scene: bpy.types.Scene, lit: list[bpy.types.Object]) -> list[bpy
     renderer.use_cycles(scene)
     world.clear_other_light(scene)
     corners = {o: found for o in scene.objects if (found := _corners(o))}
-    nearest = {o: min(lit, key=partial(_distance, found)) for o, found in corners.items()}
-    size = 4 * max([1.0, *(_reach(found, lit) for found in corners.values())])
+    places = {probe: probes.to_world(probe).translation for probe in lit}
+    nearest = {o: _nearest(found, places) for o, found in corners.items()}
+    reach = ((corner - place).length for o in corners for corner in corners[o] for place in places.values())
+    size = 4 * max([1.0, *reach])
     domes = []
     for probe in lit:
         if probe not in nearest.values():
@@ -84,15 +84,11 @@ def _corners(thing: bpy.types.Object) -> list[Vector]:
     return [thing.matrix_world @ Vector(corner) for corner in box]
 
 
-def _distance(corners: list[Vector], probe: bpy.types.Object) -> float:
-    """From a probe to the middle of what has these corners."""
+def _nearest(corners: list[Vector], places: dict[bpy.types.Object, Vector]) -> bpy.types.Object:
+    """The probe that is nearest to the middle of what has these corners."""
     box = np.array(corners)
-    middle = (box.min(0) + box.max(0)) / 2
-    return (Vector(middle) - probes.to_world(probe).translation).length
-
-
-def _reach(corners: list[Vector], lit: list[bpy.types.Object]) -> float:
-    return max((corner - probes.to_world(probe).translation).length for corner in corners for probe in lit)
+    middle = Vector((box.min(0) + box.max(0)) / 2)
+    return min(places, key=lambda probe: (middle - places[probe]).length)
 
 
 def _dome(scene: bpy.types.Scene, probe: bpy.types.Object, radius: float) -> bpy.types.Object:

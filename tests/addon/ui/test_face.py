@@ -120,8 +120,11 @@ def test_the_photos_light_becomes_the_world_at_the_head(portrait, scene):
     wanted = list(head.limelight.head.irradiance)
     assert there * 2**look.strength_ev * np.array(look.tint) == pytest.approx(wanted, rel=1e-4)
     assert bpy.data.objects["Probe"].limelight.environment is None, "the artist's probes are left alone"
+    probe.parent, place = bpy.data.objects["Floor"], probe.location.copy()
+    probe.parent.location = 5.0, 0.0, 0.0
     assert bpy.ops.limelight.face_light() == {"FINISHED"}
     assert len(scene.objects) == others + 1
+    assert (probe.matrix_world.translation - place).length < 1e-5, "wherever its parent is"
 
 
 def test_a_head_is_lit_like_its_photo_wherever_the_artist_put_it(portrait, scene):
