@@ -206,6 +206,14 @@ class CaptureSettings(PropertyGroup):
     gaussians: IntProperty(
         name="Gaussians", description="The most there may be; 0 takes 20 000, on a GPU 500 000", min=0
     )
+    texels: IntProperty(
+        name="Texels", description="Along a side of a mesh's textures; 0 takes 512, on a GPU 1024", min=0, max=8192
+    )
+    unwrap: BoolProperty(
+        name="New UV Map",
+        description="Unwrap the mesh into a UV map of its own first, where the one it has lays places over each other "
+        "or beyond the square; the mesh must be of triangles",
+    )
     start: StringProperty(
         name="Start from",
         description="A splat file that somebody trained of these pictures, to skip the first stage",

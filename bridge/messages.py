@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Union
@@ -265,6 +265,37 @@ class TrainSplats:
     gaussians: int | None = None
     start: str | None = None
     tone: str = "aces"
+    overwrite: bool = False
+    seed: int | None = None
+    device: str | None = None
+
+    def request(self, id: str) -> Request:
+        """The request with these parameters; those that are None are left to the engine."""
+        return Request(id, self.kind, {k: v for k, v in dataclasses.asdict(self).items() if v is not None})
+
+
+@dataclass(frozen=True)
+class TextureMesh:
+    """Parameters of a ``splat_texture`` job: pictures with cameras become textures of a mesh that take new light.
+
+    ``mesh``: .obj or .ply. ``out``: a folder; its checkpoint lies in another beside it, and the same request goes on
+    where a run was cancelled. ``unwrap`` makes new UVs also for a mesh that has some. ``frames``: matrices of four
+    rows, from the mesh's axes to the cameras', of which that is taken with which the photos agree. The rest is as
+    TrainSplats has it. Its result's data: ``out``, ``files`` in it by what they are (``uv``: an .npy, the UVs of
+    the corners of every triangle that has an area, (F, 3, 2)), ``frame`` (its number), ``work``, ``psnr``, ``views``,
+    ``resumed_at``, ``seconds`` and ``notes``.
+    """
+
+    kind: ClassVar[str] = "splat_texture"
+    mesh: str
+    scene: str
+    out: str
+    iterations: int | None = None
+    size: int | None = None
+    texels: int | None = None
+    tone: str = "aces"
+    unwrap: bool = False
+    frames: Sequence[Sequence[Sequence[float]]] | None = None
     overwrite: bool = False
     seed: int | None = None
     device: str | None = None

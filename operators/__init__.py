@@ -15,6 +15,7 @@ def classes() -> tuple[type, ...]:
         face_inputs,
         face_landmarks,
         face_results,
+        mesh_textures,
         place_probe,
         plate,
         probe_list,
@@ -34,5 +35,5 @@ def classes() -> tuple[type, ...]:
     light = (state, place_probe, probe_list, plate, depth, repair, estimate, batch, apply, sun, compare, engine)
     relit = (relight, relight_inputs, relight_results)
     portraits = (face, face_inputs, face_landmarks, face_results)
-    clouds = (splat_import, splat_relight, splat_edit, splat_capture, splat_train)
+    clouds = (splat_import, splat_relight, splat_edit, splat_capture, splat_train, mesh_textures)
     return tuple(cls for module in (*light, *relit, *portraits, *clouds) for cls in module.CLASSES)

@@ -13,6 +13,7 @@ def classes() -> tuple[type, ...]:
         frames,
         image_editor,
         light,
+        mesh_textures,
         probe_gizmo,
         probes,
         relight,
@@ -24,5 +25,5 @@ def classes() -> tuple[type, ...]:
     )
 
     light_tabs = (view, probes, estimate, frames, batch, light, compare, image_editor, relight, relight_wipe)
-    others = (world, probe_gizmo, face, face_landmarks, splats, splat_capture)
+    others = (world, probe_gizmo, face, face_landmarks, splats, splat_capture, mesh_textures)
     return tuple(cls for module in (*light_tabs, *others) for cls in module.CLASSES)

@@ -8,6 +8,8 @@ from .estimate import draw_running
 from .problems import draw_problem
 
 _DRAWING = ("Most in Viewport", "View-Dependent", "Exposure", "Size", "Least Opacity", "Crop Box")
+#: What panels inside this one show the progress of.
+_IN_PARTS = ("capture", "splat_train", "splat_texture")
 _LIGHT = ("Relight", "Blend by Progress", "Albedo Gain", "Roughness Bias", "Smooth Normals", "Learnt Material")
 
 
@@ -29,7 +31,7 @@ class LIMELIGHT_PT_splats(Panel):
         if manager.running:
             if manager.kind in ("splats", "splat_mesh"):
                 draw_running(layout, context, manager)
-            else:
+            elif manager.kind not in _IN_PARTS:
                 wording.wrapped(layout, context, "The engine is busy with something else.", icon="SORTTIME")
             return
         layout.operator("limelight.import_splats", icon="IMPORT")

@@ -73,7 +73,7 @@ def _eye(thing: bpy.types.Object, folder: Path) -> bpy.types.Material:
     if material is None:
         material = bpy.data.materials.new(f"{thing.name} {EYE}")
         _build_eye(material)
-    _show(material, EYE, folder / "eye.png", f"{thing.name} {EYE}")
+    packed.show(material, EYE, folder / "eye.png", f"{thing.name} {EYE}", MARK)
     return material
 
 
@@ -123,7 +123,7 @@ _MAPS = {
 
 def _show_maps(material: bpy.types.Material, label: str, folder: Path) -> None:
     for name, (file, colour) in _MAPS.items():
-        _show(material, name, folder / file, f"{label} {name}", data=not colour)
+        packed.show(material, name, folder / file, f"{label} {name}", MARK, data=not colour)
 
 
 def _build_plain(material: bpy.types.Material, plain: _Plain, unit: float) -> None:
@@ -144,17 +144,3 @@ def _build_eye(material: bpy.types.Material) -> None:
     # The film of tears.
     compat.principled_input(surface, "Coat Weight").default_value = 1.0
     compat.principled_input(surface, "Coat Roughness").default_value = 0.02
-
-
-def _show(material: bpy.types.Material, node_name: str, path: Path, name: str, *, data: bool = False) -> None:
-    """Put the engine's picture where the earlier one is, everywhere; a node that the artist removed stays away."""
-    node = compat.node_tree(material).nodes.get(node_name)
-    if node is None:
-        return
-    image, old = packed.load(path, name, data=data), node.image
-    image[MARK] = True
-    if old is not None and MARK in old:
-        old.user_remap(image)
-        bpy.data.images.remove(old)
-        image.name = name
-    node.image = image

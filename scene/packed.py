@@ -26,6 +26,21 @@ def load(path: Path, name: str, *, data: bool = False) -> bpy.types.Image:
     return image
 
 
+def show(material: bpy.types.Material, node_name: str, path: Path, name: str, mark: str, *, data: bool = False) -> None:
+    """Put the engine's picture where the earlier one, which has the ``mark``, is, everywhere; a node that the artist
+    removed stays away. Raises as :func:`load`."""
+    node = compat.node_tree(material).nodes.get(node_name)
+    if node is None:
+        return
+    image, old = load(path, name, data=data), node.image  # type: ignore[attr-defined]
+    image[mark] = True
+    if old is not None and mark in old:
+        old.user_remap(image)
+        bpy.data.images.remove(old)
+        image.name = name
+    node.image = image  # type: ignore[attr-defined]
+
+
 def name_file(image: bpy.types.Image, suffix: str) -> None:
     """Let a packed image's file be called like the image, beside the .blend: that is where it goes when unpacked.
 

@@ -105,7 +105,7 @@ def run_texture(job: TextureJob, report: Report) -> dict[str, Any]:
         learning.resume(saved)
     first, began = learning.step, time.monotonic()
     learning.run(report)
-    files = output.write(job.out, found.mesh, textures, learning.texels)
+    files = output.write(job.out, found.mesh, mesh.uv, textures, learning.texels)
     job.finish()
     kept = [] if scene.test else ["No views were kept for testing; the PSNR is that of views it learnt from."]
     return {

@@ -22,9 +22,10 @@ from .textures import Textures
 _SINGLE = ("metallic", "roughness", "progress")
 
 
-def write(out: Path, mesh: Mesh, textures: Textures, seen: Texels) -> dict[str, str]:
-    """Write mesh.glb, albedo.png (sRGB), metallic, roughness and progress.png (linear), radiance.npz and
-    environment.exr; the names by what they are. Texels that no picture shows take the nearest one's values."""
+def write(out: Path, mesh: Mesh, uv: Array, textures: Textures, seen: Texels) -> dict[str, str]:
+    """Write mesh.glb, albedo.png (sRGB), metallic, roughness and progress.png (linear), radiance.npz,
+    environment.exr and uv.npy, which is ``uv`` (F, 3, 2); the names by what they are. Texels that no picture shows take
+    the nearest one's values."""
     shown = seen.number[seen.nearest].cpu()
     maps = {name: part.flatten(1)[:, shown].reshape(part.shape).numpy() for name, part in textures.maps().items()}
     pictures = {"albedo": srgb_oetf(torch.from_numpy(maps["albedo"])).numpy()}
@@ -36,6 +37,7 @@ def write(out: Path, mesh: Mesh, textures: Textures, seen: Texels) -> dict[str, 
         # Coefficients as a splat's: (T, T, 16, 3), rows from the top, along the view in the mesh's frame.
         sh = np.concatenate([maps["sh_base"], maps["sh_rest"]])
         sh = sh.reshape(16, 3, *sh.shape[1:]).transpose(2, 3, 0, 1)
+        np.save(out / "uv.npy", uv)
         np.savez_compressed(out / "radiance.npz", sh=sh.astype(np.float16))
         radiance = textures.radiance().detach().cpu()
         exr.write_panorama(out / "environment.exr", to_panorama(radiance, 4 * radiance.shape[1]), frame="world")
@@ -43,7 +45,7 @@ def write(out: Path, mesh: Mesh, textures: Textures, seen: Texels) -> dict[str, 
     except OSError as error:
         raise BadInput(f"The folder {out} cannot be written ({error.strerror}).", "Choose another place.") from error
     names = {name: f"{name}.png" for name in pictures}
-    return names | {"radiance": "radiance.npz", "environment": "environment.exr", "mesh": "mesh.glb"}
+    return names | {"radiance": "radiance.npz", "environment": "environment.exr", "uv": "uv.npy", "mesh": "mesh.glb"}
 
 
 def _png(part: Array) -> bytes:

@@ -124,6 +124,17 @@ def train_splats(params):
     return {"out": params["out"], "gaussians": 3, "psnr": {"radiance": 24.1, "joint": 31.5}, "notes": []}
 
 
+def learn_textures(params):
+    """Write three maps of one colour, and give the prepared UVs."""
+    (ROOT / "asked.json").write_text(json.dumps(params))
+    out = Path(params["out"])
+    for name in ("albedo", "metallic", "roughness"):
+        write_png(out / f"{name}.png", 4, 4)
+    shutil.copy(ROOT / "answer" / "uv.npy", out / "uv.npy")
+    out.with_name(f"{out.name}.made.json").write_text(json.dumps(params))
+    return {"out": params["out"], "files": {}, "frame": 0, "psnr": {"joint": 31.5}, "notes": ["A note."]}
+
+
 def mesh_splats(params):
     """Give the prepared mesh; the cloud that came stays beside it."""
     shutil.copy(params["file"], ROOT / "answer" / "asked.ply")
@@ -234,6 +245,9 @@ def main():
         elif message["kind"] == "splat_train":
             stage = "Stage 1 of 4, radiance: 3 Gaussians, PSNR 24.1 dB"
             work(message["id"], behaviour, lambda asked=message["params"]: train_splats(asked), stage)
+        elif message["kind"] == "splat_texture":
+            stage = "Stage 1 of 4, radiance: PSNR 24.1 dB"
+            work(message["id"], behaviour, lambda asked=message["params"]: learn_textures(asked), stage)
         elif message["kind"] == "splat_mesh":
             work(message["id"], behaviour, lambda asked=message["params"]: mesh_splats(asked), "Fusing view 1 of 48")
         elif message["kind"] == "depth":
