@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import bpy
@@ -58,6 +59,7 @@ def write(path: Path, context: bpy.types.Context, thing: bpy.types.Object, fresh
         columns = [_values(mesh.vertices, "co", 3)[_numbers(mesh.loops, "vertex_index")[loops]]]
         columns.append(_values(mesh.corner_normals, "vector", 3)[loops])
         if not fresh:
+            assert mesh.uv_layers.active is not None
             columns.append(_values(mesh.uv_layers.active.uv, "vector", 2)[loops])
     finally:
         if not fresh:
@@ -80,13 +82,13 @@ def write(path: Path, context: bpy.types.Context, thing: bpy.types.Object, fresh
 def frames(thing: bpy.types.Object) -> list[list[list[float]]]:
     """Matrices from the mesh's own axes to those that its cameras may have: the scene's, or those of the file that the
     mesh came from, wherever the artist put it; each as it is and turned as programs' axes differ."""
-    found: list[Matrix] = []
+    found: list[np.ndarray] = []
     for degrees in (0, 90, -90, 180):
-        turn = Matrix.Rotation(np.radians(degrees), 4, "X")
-        for matrix in (turn @ thing.matrix_world, turn):
+        turn = Matrix.Rotation(math.radians(degrees), 4, "X")
+        for matrix in (np.array(turn @ thing.matrix_world), np.array(turn)):
             if not any(np.allclose(matrix, other, atol=1e-5) for other in found):
                 found.append(matrix)
-    return [[list(row) for row in matrix] for matrix in found]
+    return [matrix.tolist() for matrix in found]
 
 
 def wear(thing: bpy.types.Object, folder: Path, fresh: bool) -> None:
@@ -103,7 +105,7 @@ def wear(thing: bpy.types.Object, folder: Path, fresh: bool) -> None:
         packed.show(material, name, folder / f"{name}.png", f"{thing.name} {name}", MARK, data=not colour)
     place = compat.node_tree(material).nodes.get(UV_LAYER)
     if place is not None:
-        place.uv_map = layer
+        place.uv_map = layer  # type: ignore[attr-defined]
     if not len(thing.material_slots):
         thing.data.materials.append(None)
     for slot in thing.material_slots:
