@@ -32,7 +32,7 @@ class LIMELIGHT_OT_batch_add(RunOperator):
         found = problems.find_problems(context)
         # One frame is kept beside the file too.
         alone = [] if context.scene.limelight.frames.use else list(shot_problems.folder(context.scene))
-        return [problem.text for problem in (*found, *alone)]
+        return [problem.told for problem in (*found, *alone)]
 
 
 class LIMELIGHT_OT_batch_start(RunOperator):
@@ -50,7 +50,7 @@ class LIMELIGHT_OT_batch_start(RunOperator):
     def problems(self, context: Context):
         engine = engine_session.engine_problem(context)
         if engine is not None:
-            return [engine.text]
+            return [engine.told]
         found = shot_list.listed(context.scene)
         if found is None or not any(not entry.over for entry in shot_list.own(found)):
             return ["No shot on the list waits for light: add one first, or try one again"]

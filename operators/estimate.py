@@ -38,8 +38,10 @@ class LIMELIGHT_OT_estimate(RunOperator):
         return EstimateRun(context, take)
 
     def problems(self, context: Context):
+        from ..scene.problems import Problem
+
         watch.refresh(context)
-        return [row.text for row in state.seen(context).problems]
+        return [Problem(row.text, row.operator, row.label).told for row in state.seen(context).problems]
 
 
 class LIMELIGHT_OT_estimate_take(AnotherTake):

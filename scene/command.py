@@ -64,7 +64,7 @@ def _light(context: bpy.types.Context, options: argparse.Namespace) -> int:
         context.view_layer.update()
         found = problems.find_problems(context)
         if found:
-            return refuse("; ".join(p.text for p in found) + ".", 2)
+            return refuse("; ".join(p.told for p in found) + ".", 2)
         python = engine_python(context, options.engine)
         if python is None:
             return refuse(no_engine(options.engine), 3)

@@ -78,7 +78,7 @@ def of_camera(scene: bpy.types.Scene) -> list[Problem]:
     unscaled = camera.matrix_basis.to_quaternion().to_matrix().to_4x4()
     if camera.parent is not None:
         unscaled = camera.parent.matrix_world @ camera.matrix_parent_inverse @ unscaled
-    if camera.library is None and cameras.is_rigid(unscaled):
+    if not camera.library and cameras.is_rigid(unscaled):
         tip = "Give the camera itself the scale of 1; where it stands and looks stays"
         return [setting(text, "Set its scale to 1", "scene.camera.scale", (1.0, 1.0, 1.0), tip)]
     return [Problem(text, *anew)]

@@ -100,7 +100,7 @@ def test_a_range_of_frames_is_lit_and_rendered_and_goes_on_in_its_folder(engine,
 @pytest.mark.parametrize(("asked", "told"), [
     (["--range", "9-3"], "write FIRST-LAST"), (["--range", "a"], "write FIRST-LAST"),
     (["--camera", "Nowhere"], "There is no camera 'Nowhere'; the scene has: Camera."),
-    (["--range", "1-2"], "not saved yet"),
+    (["--range", "1-2"], "not saved yet: save the file."),
 ])  # fmt: skip
 def test_a_range_that_cannot_be_is_one_line(engine, scene, capfd, asked, told):
     assert command.main(["light", "--engine", sys.executable, *asked]) == 2

@@ -100,7 +100,7 @@ def test_the_result_survives_without_the_engines_files(engine, scene):
 
 
 def test_what_keeps_another_take_from_starting_is_told_without_a_traceback(scene):
-    with pytest.raises(RuntimeError, match="There is no probe yet") as told:
+    with pytest.raises(RuntimeError, match="There is no probe yet: add a probe") as told:
         bpy.ops.limelight.estimate_take(take=2)
     assert "Traceback" not in str(told.value)
 
