@@ -234,3 +234,11 @@ def set_subsurface(node: bpy.types.Node, paths: tuple[float, ...]) -> None:
 def subsurface_colour(node: bpy.types.Node) -> bpy.types.NodeSocket | None:
     """The input for the colour that is scattered, where a Principled shader does not take the base colour for it."""
     return node.inputs.get("Subsurface Color")
+
+
+def corner_normals(mesh: bpy.types.Mesh) -> tuple[bpy.types.bpy_prop_collection, str]:
+    """Where a mesh's normals at its corners are, and what the attribute is called."""
+    if bpy.app.version >= (4, 1, 0):
+        return mesh.corner_normals, "vector"
+    mesh.calc_normals_split()  # type: ignore[attr-defined]
+    return mesh.loops, "normal"

@@ -57,10 +57,10 @@ def write(path: Path, context: bpy.types.Context, thing: bpy.types.Object, fresh
     try:
         loops = _solid_corners(mesh)
         columns = [_values(mesh.vertices, "co", 3)[_numbers(mesh.loops, "vertex_index")[loops]]]
-        columns.append(_values(mesh.corner_normals, "vector", 3)[loops])
+        columns.append(_values(*compat.corner_normals(mesh), 3)[loops])
         if not fresh:
             assert mesh.uv_layers.active is not None
-            columns.append(_values(mesh.uv_layers.active.uv, "vector", 2)[loops])
+            columns.append(_values(mesh.uv_layers.active.data, "uv", 2)[loops])
     finally:
         if not fresh:
             seen.to_mesh_clear()
@@ -126,7 +126,7 @@ def _unwrap(thing: bpy.types.Object, folder: Path) -> str:
         raise RuntimeError(f"“{thing.name}” has as many UV maps as there can be: remove one, then click again")
     values = np.zeros((len(mesh.loops), 2), np.float32)
     values[loops] = uv.reshape(-1, 2)
-    layer.uv.foreach_set("vector", values.ravel())
+    layer.data.foreach_set("uv", values.ravel())
     layer.active = layer.active_render = True
     return layer.name
 

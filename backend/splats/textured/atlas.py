@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,24 +18,34 @@ from ...errors import BadInput
 from ..raster.project import JIT
 from .geometry import Array
 
-#: Texels between the parts of an unwrapped surface.
-_PADDING = 3
+#: Seconds between looks at a surface that is being unwrapped.
+_PAUSE = 0.1
 #: Texels a side of the square in which parts that lie over each other are looked for.
 _LOOKED = 512
 
 
-def unwrapped(points: Array, faces: Array, texels: int) -> Array:
-    """(F, 3, 2): places in a square texture, by xatlas."""
-    import xatlas
-
-    atlas, packing = xatlas.Atlas(), xatlas.PackOptions()
-    packing.resolution, packing.padding, packing.bilinear = texels, _PADDING, True
-    atlas.add_mesh(np.ascontiguousarray(points, np.float32), np.ascontiguousarray(faces, np.uint32))
-    atlas.generate(pack_options=packing)
-    _, indices, uv = atlas[0]
-    if len(indices) != len(faces):
+def unwrapped(points: Array, faces: Array, texels: int, check: Callable[[], None] = lambda: None) -> Array:
+    """(F, 3, 2): places in a square texture, by xatlas in a process of its own; ``check`` may end it by raising."""
+    with TemporaryDirectory(prefix="limelight-") as name:
+        folder = Path(name)
+        np.save(folder / "points.npy", np.ascontiguousarray(points, np.float32))
+        np.save(folder / "faces.npy", np.ascontiguousarray(faces, np.uint32))
+        program = Path(__file__).with_name("unwrap.py")
+        with subprocess.Popen(
+            [sys.executable, "-I", "-B", str(program), name, str(texels)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        ) as process:  # fmt: skip
+            try:
+                while process.poll() is None:
+                    check()
+                    time.sleep(_PAUSE)
+            finally:
+                process.kill()
+        uv = np.load(folder / "uv.npy") if (folder / "uv.npy").is_file() else np.empty((0, 3, 2), np.float32)
+    if len(uv) != len(faces):
         raise BadInput("The mesh cannot be unwrapped.", "Unwrap it in Blender and export it as .obj.")
-    return np.asarray(uv[indices.reshape(-1, 3)], np.float32)
+    return uv
 
 
 def overlap(uv: Array) -> float:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ _PLY_LISTS = {"vertex_indices": ("corners", (3,)), "vertex_index": ("corners", (
 _PLY_UV = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"))
 
 
-def read_mesh(path: Path, texels: int, unwrap: bool = False) -> Mesh:
+def read_mesh(
+    path: Path, texels: int, unwrap: bool = False, check: Callable[[], None] = lambda: None
+) -> Mesh:
     """The mesh of an .obj or .ply file, in the file's axes; unwrapped for a texture of ``texels`` if it has no UVs, or
-    in any case."""
+    in any case. ``check`` may end that by raising."""
     reader = {".obj": _read_obj, ".ply": _read_ply}.get(path.suffix.lower())
     if reader is None:
         raise BadInput(f"A mesh cannot be read from {path.name}.", "Export it as .obj or .ply.")
@@ -48,7 +51,7 @@ def read_mesh(path: Path, texels: int, unwrap: bool = False) -> Mesh:
     uv = None if uv is None else uv[solid]
     normals = smooth_normals(points, faces) if normals is None else normals[solid]
     if unwrap or uv is None or not np.ptp(uv.reshape(-1, 2), axis=0).min() > 1e-6:
-        uv = unwrapped(points, faces, texels)
+        uv = unwrapped(points, faces, texels, check)
     elif not (uv.min() >= -_OUTSIDE and uv.max() <= 1 + _OUTSIDE) or overlap(uv) > _OVERLAP:
         raise BadInput(
             f"In the UV map of {path.name} places of the surface share texels, or lie outside of the square.",

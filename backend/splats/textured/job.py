@@ -86,7 +86,7 @@ def run_texture(job: TextureJob, report: Report) -> dict[str, Any]:
     kind = device.partition(":")[0]
     numbers = job.numbers(_USUAL[kind])
     report.progress(0.0, "Reading the mesh")
-    mesh = read_mesh(job.mesh, numbers["texels"], job.unwrap)
+    mesh = read_mesh(job.mesh, numbers["texels"], job.unwrap, report.check)
     textures = Textures(numbers["texels"], _LIGHT[kind], device)
     # A mesh that was edited meanwhile is another one.
     header = job.header(numbers) | {"triangles": len(mesh.faces)}

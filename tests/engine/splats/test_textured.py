@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,13 @@ def test_a_mesh_without_texture_places_is_unwrapped_without_overlap(tmp_path: Pa
     edges = mesh.uv[:, 1:] - mesh.uv[:, :1]
     area = np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]).sum() / 2
     assert 0.3 < area < 1
+
+
+def test_unwrapping_can_be_stopped_while_it_works(tmp_path: Path) -> None:
+    points, faces = sphere(96)
+    with pytest.raises(Cancelled):
+        atlas.unwrapped(points, faces, 128, Stopping(3).check)
+    assert not list(Path(tempfile.gettempdir()).glob("limelight-*/faces.npy"))
 
 
 def test_both_kinds_of_file_are_the_same_mesh(tmp_path: Path) -> None:
