@@ -50,7 +50,7 @@ def connect(address: str) -> Any:
     except (OSError, ValueError, RuntimeError, OverflowError) as error:
         raise BadInput(
             f"There is no Ray cluster at '{address}' ({str(error).splitlines()[0]}).",
-            "Start one by 'ray start --head'.",
+            "Start one by 'ray start --head'; where its home has a file .ray/auth_token, copy that to this one.",
         ) from error
     return ray
 

@@ -68,8 +68,10 @@ def test_without_ray_or_a_cluster_the_remedy_is_named(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999"])
 def test_a_cluster_that_is_not_there_is_told(address: str) -> None:
     pytest.importorskip("ray")
-    with pytest.raises(BadInput, match="There is no Ray cluster"):
+    with pytest.raises(BadInput, match="There is no Ray cluster") as told:
         farm.connect(address)
+    # One that has a token tells those without it nothing else.
+    assert "auth_token" in told.value.remedy
 
 
 def test_probes_apart_give_what_one_job_gives(tmp_path: Path) -> None:
