@@ -35,10 +35,10 @@ class LIMELIGHT_PT_mesh_textures(Panel):
         column.use_property_decorate = False
         for name in ("source", "tone", "iterations", "resolution", "texels", "unwrap"):
             column.prop(settings, name)
-        row = layout.row(align=True)
-        row.enabled = bool(settings.source)
-        row.operator("limelight.learn_textures", icon="TEXTURE").again = False
-        row.operator("limelight.learn_textures", text="From the Start", icon="FILE_REFRESH").again = True
+        column = layout.column(align=True)
+        column.enabled = bool(settings.source)
+        column.operator("limelight.learn_textures", icon="TEXTURE").again = False
+        column.operator("limelight.learn_textures", text="From the Start", icon="FILE_REFRESH").again = True
         if manager.message and manager.kind == _KIND:
             wording.wrapped(layout, context, manager.message, icon="INFO")
 

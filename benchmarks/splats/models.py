@@ -28,6 +28,8 @@ from .cases import LARGEST, TEXELS
 #: The method, and the baselines by what they are.
 FULL, UNDISTILLED, CONSTANT = "distilled", "without distillation", "constant material"
 PLAIN, BASE = "plain 3DGS", "base colour and normals"
+#: The method's splats as programs show them that know nothing of material, and Blender before *Relight*.
+SHOWN = "distilled, raw radiance"
 #: On the object's own mesh: the method, and what scans come with.
 TEXTURED, PHOTOGRAPHED = "mesh, distilled", "mesh, as photographed"
 #: Those that a floor compares the method with under other light.

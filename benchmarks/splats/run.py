@@ -16,7 +16,7 @@ from ...backend.limo.report import PartReport, Report
 from ..finite import finite
 from . import models, textured
 from .cases import MESH, Case, read_cases
-from .models import BASE, CONSTANT, FULL, PHOTOGRAPHED, PLAIN, TEXTURED, UNDISTILLED, Effort, Learnt
+from .models import BASE, CONSTANT, FULL, PHOTOGRAPHED, PLAIN, SHOWN, TEXTURED, UNDISTILLED, Effort, Learnt
 from .score import Scores, score
 from .sheet import write_sheet
 from .table import as_table
@@ -87,6 +87,7 @@ def learnt(case: Case, work: Path, effort: Effort, seed: int, device: str, repor
     constant = models.constant_material(plain, case.scene, round(_CONSTANT * effort.iterations), seed)
     found: dict[str, Learnt] = {
         FULL: models.load(files["full"]),
+        SHOWN: models.plain(files["full"]),
         UNDISTILLED: models.load(files["undistilled"]),
         CONSTANT: constant,
         BASE: models.base_colour(plain),

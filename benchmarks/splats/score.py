@@ -16,7 +16,7 @@ from ...backend.optics.exposure import expose
 from ...backend.splats.inputs import View
 from ...backend.splats.shading.environment import to_panorama
 from .cases import Case, Truth
-from .models import PLAIN, Learnt
+from .models import PLAIN, SHOWN, Learnt
 
 Scores = dict[str, float]
 NOVEL, NOVEL_SSIM = "novel view psnr", "novel view ssim"
@@ -91,7 +91,7 @@ def _material(case: Case, model: Learnt, name: str, found: Means) -> None:
         mask = truth.mask & (maps.alpha[..., 0] > 0.5)
         cosine = (F.normalize(maps.channel("normal"), dim=-1) * truth.normal).sum(-1)[mask].clamp(-1, 1)
         found.add(normal_angle=float(torch.rad2deg(torch.arccos(cosine)).mean()))
-        if name != PLAIN:
+        if name not in (PLAIN, SHOWN):
             told.append(maps.channel("albedo")[mask])
             true.append(truth.albedo[mask])
             for key in ("roughness", "metallic"):

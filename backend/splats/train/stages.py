@@ -42,7 +42,8 @@ _SLOWEST = 0.01
 _JOINT_PROGRESS = 0.3
 #: Materials and light come to rest: down to this part of their rates over the last stage.
 _REST, _RESTING = 0.1, ("albedo", "metallic", "roughness", "progress", "environment")
-#: Once diffuse light is there, raw radiance follows slowly: it would explain all sooner than materials can.
+#: Once diffuse light is there, raw radiance follows slowly in a long budget: it would explain all sooner than materials
+#: can. In a short one it is held to the photos by itself.
 _RAW_LATER = 0.2
 #: Below this many iterations later stages get a larger part: what they learn has a way to go from where it starts.
 _SHORT, _SHORT_WEIGHTS = 20_000, (30.0, 20.0, 30.0, 20.0)
@@ -158,7 +159,8 @@ class Schedule:
         first = not place.stage.physical
         found["means"] *= extent * _SLOWEST ** (place.fraction if first else 0.5)
         if place.stage.diffuse:
-            found |= {name: _RAW_LATER * _RATES[name] for name in _RADIANCE}
+            later = 1.0 if self.short else _RAW_LATER
+            found |= {name: later * _RATES[name] for name in _RADIANCE}
         if place.stage.name == "joint":
             found["progress"] *= _JOINT_PROGRESS
             found |= {name: found[name] * _REST**place.fraction for name in _RESTING}

@@ -72,6 +72,9 @@ class Trainer(Loop):
         loss = loss + self._surface(place, view, maps)
         if place.stage.physical:
             loss = loss + self._priors(place, view, maps)
+            if self.settings.schedule.short and self.variant.progress is None:
+                alone = render.plain(maps, background)
+                loss = loss + losses.SHORT_RAW * losses.picture(alone, view.over(background))
         loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             if place.stage.dense and screen.grad is not None:
