@@ -35,6 +35,8 @@ class LIMELIGHT_PT_mesh_textures(Panel):
         column.use_property_decorate = False
         for name in ("source", "tone", "iterations", "resolution", "texels", "unwrap"):
             column.prop(settings, name)
+        if not settings.source:
+            wording.wrapped(layout, context, "Choose the folder of the scan's photos with their cameras.", icon="INFO")
         column = layout.column(align=True)
         column.enabled = bool(settings.source)
         column.operator("limelight.learn_textures", icon="TEXTURE").again = False

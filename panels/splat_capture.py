@@ -39,6 +39,8 @@ class LIMELIGHT_PT_splat_capture(Panel):
         column.use_property_decorate = False
         for name in ("source", "tone", "iterations", "resolution", "gaussians", "start", "up"):
             column.prop(settings, name)
+        if not settings.source:
+            wording.wrapped(layout, context, "Capture an object, or choose a folder of pictures.", icon="INFO")
         row = layout.row(align=True)
         row.enabled = bool(settings.source)
         row.operator("limelight.train_splats", icon="PLAY").again = False

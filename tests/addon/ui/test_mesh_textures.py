@@ -143,6 +143,8 @@ def test_a_mesh_that_is_another_one_by_now_is_told_and_loses_nothing(scan, photo
 
 def test_the_panel_asks_for_a_mesh_and_shows_progress(scan, scene, draw):
     assert draw(LIMELIGHT_PT_mesh_textures).operators() == ["limelight.learn_textures"] * 2
+    scene.limelight.capture.source = ""
+    assert any("Choose the folder" in text for text in draw(LIMELIGHT_PT_mesh_textures).texts())
     manager = bpy.context.window_manager.limelight
     manager.running, manager.kind, manager.stage = True, "splat_texture", "Stage 1 of 4, radiance: PSNR 20.0 dB"
     assert "limelight.cancel" in draw(LIMELIGHT_PT_mesh_textures).operators()
