@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,12 +50,15 @@ class Among(NamedTuple):
         return self.agreement < _DOUBTFUL
 
 
-def among(mesh: Mesh, views: Sequence[View], frames: Sequence[ArrayLike]) -> Among:
+def among(
+    mesh: Mesh, views: Sequence[View], frames: Sequence[ArrayLike], check: Callable[[], None] = lambda: None
+) -> Among:
     """The mesh in that of the ``frames`` (4, 4), from its axes to the cameras', with which the photos agree most; the
-    first in doubt. Raises :class:`BadInput` if no photo sees it in any."""
+    first in doubt. ``check`` may end that by raising. Raises :class:`BadInput` if no photo sees it in any."""
     some = views[:: math.ceil(len(views) / _PHOTOS)]
     best = Among(mesh, -1, 0.0)
     for number, frame in enumerate(frames):
+        check()
         there = mesh.placed(np.asarray(frame))
         found = agreement(there, some)
         if found > best.agreement * (_BETTER if best.frame == 0 else 1.0):

@@ -94,7 +94,7 @@ def run_texture(job: TextureJob, report: Report) -> dict[str, Any]:
     reading = PartReport(report, 0.0, 0.02, "Reading")
     scene = read_scene(job.scene, numbers["size"], lambda fraction: reading.progress(fraction, "the pictures"))
     report.progress(0.02, "Looking how the mesh lies among the cameras")
-    found = among(mesh, scene.train, job.frames or tuple(TURNS.values()))
+    found = among(mesh, scene.train, job.frames or tuple(TURNS.values()), report.check)
     placing = _told(job, found)
     for note in placing:
         report.log(note)
