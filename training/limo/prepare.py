@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from threading import Event
 from typing import Any, TypeVar
 
 from ...backend.devices import one_thread
@@ -104,16 +105,30 @@ def _chain(sources: Iterable[Source], read: Callable[[Source], Iterator[Example]
 
 
 def _write(jobs: list[Job], out: Path, workers: int) -> int:
-    """Write the shards that are not there yet, so many at once; returns how many there are of these jobs."""
+    """Write the shards that are not there yet, so many at once; returns how many there are of these jobs.
+
+    What interrupts it ends the shards under way at their next example.
+    """
+    stopped = Event()
+
+    def lasting(examples: Iterator[Example]) -> Iterator[Example]:
+        for example in examples:
+            if stopped.is_set():
+                raise CancelledError
+            yield example
 
     def work(job: Job) -> None:
         name, examples = job
         path = out / f"{name}.safetensors"
         if not path.exists():
-            write_shard(examples(), path)
+            write_shard(lasting(examples()), path)
 
     with one_thread(), ThreadPoolExecutor(max(1, workers)) as pool:
-        list(pool.map(work, jobs))
+        try:
+            list(pool.map(work, jobs))
+        except BaseException:
+            stopped.set()
+            raise
     return len(jobs)
 
 

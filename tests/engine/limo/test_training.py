@@ -4,6 +4,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -283,3 +284,22 @@ def test_two_processes_that_begin_from_weights_find_the_gradient_of_one(tmp_path
     one, two = found
     # Half of the batch alone would be off by about as much as the gradient is long.
     assert float((one - two).norm()) < 0.05 * float(one.norm())
+
+
+def test_what_interrupts_shards_ends_those_under_way(tmp_path):
+    made = []
+
+    def slow():
+        for number in range(examples.SHARD):
+            made.append(number)
+            time.sleep(0.05)
+            yield {"number": torch.tensor(number)}
+
+    def interrupted():
+        time.sleep(0.5)
+        raise KeyboardInterrupt
+        yield {}
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare._write([("a", interrupted), ("b", slow)], tmp_path, 2)
+    assert 0 < len(made) < examples.SHARD // 2 and not list(tmp_path.iterdir())
