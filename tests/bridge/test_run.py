@@ -60,7 +60,9 @@ def test_an_environment_that_was_broken_off_is_made_anew(tmp_path: Path) -> None
 @pytest.mark.skipif(os.name == "nt", reason="one process there starts another")
 def test_a_signal_reaches_the_command_line_itself(tmp_path: Path) -> None:
     script = f"""
-import runpy, sys
+import runpy, signal, sys
+# What runs tests in the background has it ignored.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 door = runpy.run_path({str(RUN)!r})["main"].__globals__
 door |= {{"ROOT": __import__("pathlib").Path({str(tmp_path)!r}), "engine": lambda: sys.executable}}
 sys.argv[1:] = ["limelight", "light"]

@@ -17,8 +17,8 @@ STRUCTURE, PROGRESS, WHITE, SLOPE = 0.2, 0.08, 0.003, 0.05
 #: channel; and of the light that was told.
 SHORT_SLOPE, SHORT_MASK, SHORT_PROGRESS, SHORT_LIGHT = 0.4, 1.0, 0.1, 0.1
 SHORT_EVEN = {"albedo": 0.1, "metallic": 0.05, "roughness": 0.05, "normal": 0.02}
-#: And of raw radiance alone, which else fills what physical shading lacks and does not look as photographed by itself;
-#: the surface, too, is better for it. At 4 mirrors lose.
+#: And of raw radiance alone, where nothing is metal: else it fills what physical shading lacks, and does not look as
+#: photographed by itself. The surface, too, is better for it; at 4 what is glazed loses.
 SHORT_RAW = 2.0
 #: Also of metals' roughness, which is taken to be this where sharper light would show the same.
 SHORT_POLISH, POLISHED = 0.1, 0.3

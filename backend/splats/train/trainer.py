@@ -73,8 +73,10 @@ class Trainer(Loop):
         if place.stage.physical:
             loss = loss + self._priors(place, view, maps)
             if self.settings.schedule.short and self.variant.progress is None:
-                alone = render.plain(maps, background)
-                loss = loss + losses.SHORT_RAW * losses.picture(alone, view.over(background))
+                # Harmonics hold no mirror's picture: held to it, its surface would go astray.
+                dull = 1 - torch.sigmoid(self.learnt.values["metallic"].detach()).mean()
+                alone = losses.picture(render.plain(maps, background), view.over(background))
+                loss = loss + losses.SHORT_RAW * dull * alone
         loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             if place.stage.dense and screen.grad is not None:
