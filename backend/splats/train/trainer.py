@@ -33,6 +33,9 @@ _REFINE, _REFINE_SPREADING, _FADE, _SPREAD = (100, 20), (500, 40), (3000, 600), 
 _REST = 0.2
 #: Gaussians of which more is solid.
 _SOLID = 0.3
+#: The part of the first stage in which nothing holds normals to the slope: flat from the start, what begins on the
+#: masks' hull would not leave it for a hollow.
+_SHAPELESS = 0.5
 
 
 class Trainer(Loop):
@@ -191,7 +194,10 @@ class Trainer(Loop):
         if maps.material is None or not (short or place.stage.physical):
             return loss
         if self.variant.slope:
-            weight = losses.SHORT_SLOPE if short else losses.SLOPE
+            weight = losses.SLOPE
+            if short:
+                shaped = 1.0 if place.stage.physical else (place.fraction - _SHAPELESS) / (1 - _SHAPELESS)
+                weight = losses.SHORT_SLOPE * max(0.0, shaped)
             loss = loss + weight * losses.slope(maps.channel("normal"), maps.depth, maps.alpha, view.camera)
         if short and self.variant.even:
             if self.scene.masked:
