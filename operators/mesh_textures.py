@@ -12,7 +12,7 @@ from ..scene.handle import Handle
 from . import engine_session
 from .engine_run import EngineRun
 from .run_operator import RunOperator
-from .splat_train import source_of
+from .splat_train import source_of, source_problems
 
 
 def textures_folder(source: Path, thing: bpy.types.Object) -> Path:
@@ -119,12 +119,8 @@ class LIMELIGHT_OT_learn_textures(RunOperator):
     def problems(self, context: Context):
         from ..scene import mesh_textures
 
-        source = source_of(context.scene)
-        found = []
-        if source is None:
-            found.append("There are no pictures yet: choose the folder of the scan's photos with their cameras")
-        elif not source.exists():
-            found.append(f"The folder “{source.name}” is gone: choose another")
+        lacks = "There are no pictures yet: choose the folder of the scan's photos with their cameras"
+        found = source_problems(source_of(context.scene), lacks)
         told = mesh_textures.problem(context.view_layer.objects.active, context.scene.limelight.capture.unwrap)
         return [*engine_session.told(context, []), *found, *filter(None, [told])]
 

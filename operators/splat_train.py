@@ -35,6 +35,13 @@ def source_of(scene: bpy.types.Scene) -> Path | None:
     return paths.of_setting(chosen) if chosen else None
 
 
+def source_problems(source: Path | None, lacks: str) -> list[str]:
+    """What is wrong with the pictures to learn from, a sentence each; ``lacks``: where none were chosen."""
+    if source is None:
+        return [lacks]
+    return [] if source.exists() else [f"The folder “{source.name}” is gone: choose another"]
+
+
 class TrainRun(EngineRun):
     """Hands pictures to the engine; the splats that come back are put into the scene."""
 
@@ -103,13 +110,13 @@ class LIMELIGHT_OT_train_splats(RunOperator):
         found = []
         if not compat.SPLATS:
             found.append("Splats need Blender 4.2 or newer: open the file there")
-        if source is None:
-            found.append("There are no pictures yet: capture an object, or choose a folder with cameras")
-        elif not source.exists():
-            found.append(f"The folder “{source.name}” is gone: choose another")
-        elif result_file(source).exists() and note_of(result_file(source)).exists() and not self.again:
-            found.append(f"“{result_file(source).name}” is there already: import it, or train from the start")
-        return [*engine_session.told(context, []), *found]
+        lacks = "There are no pictures yet: capture an object, or choose a folder with cameras"
+        wrong = source_problems(source, lacks)
+        if source is not None and not wrong and not self.again:
+            result = result_file(source)
+            if result.exists() and note_of(result).exists():
+                found.append(f"“{result.name}” is there already: import it, or train from the start")
+        return [*engine_session.told(context, []), *found, *wrong]
 
 
 CLASSES = (LIMELIGHT_OT_train_splats,)
