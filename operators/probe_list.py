@@ -99,4 +99,30 @@ class LIMELIGHT_OT_reveal_probe(Operator):
         return {"FINISHED"}
 
 
-CLASSES = (LIMELIGHT_OT_select_probe, LIMELIGHT_OT_delete_probe, LIMELIGHT_OT_reveal_probe)
+class LIMELIGHT_OT_release_probe(Operator):
+    """Let viewports have this probe and its collection again, so that Blender moves it by its keys or constraints"""
+
+    bl_idname = "limelight.release_probe"
+    bl_label = "Let Probe Move"
+    bl_options = {"UNDO", "INTERNAL"}
+
+    name: StringProperty(name="Name", description="Name of the probe; empty takes the active one")
+
+    def execute(self, context: Context):
+        from ..scene import probes
+
+        probe = _named_probe(self, context)
+        if probe is None:
+            return {"CANCELLED"}
+        probes.release(probe)
+        watch.refresh(context)
+        watch.redraw(context)
+        return {"FINISHED"}
+
+
+CLASSES = (
+    LIMELIGHT_OT_select_probe,
+    LIMELIGHT_OT_delete_probe,
+    LIMELIGHT_OT_reveal_probe,
+    LIMELIGHT_OT_release_probe,
+)

@@ -76,13 +76,18 @@ def are(thing: Any, *paths: str) -> bool:
 
 def hold(thing: bpy.types.Object) -> bool:
     """Whether keys, drivers, strips or constraints put an object where it is, so that moving it would not last."""
-    if are(thing, *_PLACE) or any(c.enabled and c.influence > 0 for c in thing.constraints):
+    if are(thing, *_PLACE) or constrain(thing):
         return True
     animation = thing.animation_data
     if animation is None:
         return False
     driven = any(driver.data_path in _PLACE for driver in animation.drivers)
     return driven or any(not track.mute for track in animation.nla_tracks)
+
+
+def constrain(thing: bpy.types.Object) -> bool:
+    """Whether constraints put an object where it is."""
+    return any(c.enabled and c.influence > 0 for c in thing.constraints)
 
 
 def _clear(thing: Any, path: str, index: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import bpy
 from mathutils import Matrix, Vector
 
-from . import compat, own
+from . import compat, keys, own, visible
 
 COLLECTION = "Limelight"
 
@@ -101,11 +101,36 @@ def to_world(probe: bpy.types.Object) -> Matrix:
 
     Blender does not place what those hold, and once the file was opened anew has it at the world's origin.
     """
-    layer, plain = bpy.context.view_layer, not len(probe.constraints) and probe.parent_type == "OBJECT"
-    if not plain or (not probe.hide_viewport and _is_placed(compat.branches(layer), probe)):
+    if keys.constrain(probe) or probe.parent_type != "OBJECT" or is_placed(probe):
         return probe.matrix_world
     above = Matrix() if probe.parent is None else to_world(probe.parent) @ probe.matrix_parent_inverse
     return above @ probe.matrix_basis
+
+
+def is_stuck(probe: bpy.types.Object) -> bool:
+    """Whether nobody knows where a probe is: keys or the like say it, and Blender does not place it."""
+    if is_placed(probe):
+        return False
+    above = probe.parent
+    return keys.hold(probe) or (above is not None and (probe.parent_type != "OBJECT" or is_stuck(above)))
+
+
+def release(probe: bpy.types.Object) -> None:
+    """Let viewports have a probe, so that Blender places it."""
+    layer = bpy.context.view_layer
+    for owner, name in visible.left_out(layer, probe):
+        setattr(owner, name, False)
+    moved: bpy.types.Object | None = probe
+    while moved is not None:
+        # What comes back is where its keys had it when it went.
+        moved.update_tag(refresh={"TIME"})
+        moved = moved.parent
+    layer.update()
+
+
+def is_placed(thing: bpy.types.Object) -> bool:
+    """Whether Blender places an object in the view layer that is looked at."""
+    return not thing.hide_viewport and _is_placed(compat.branches(bpy.context.view_layer), thing)
 
 
 def _is_placed(branch: bpy.types.LayerCollection, thing: bpy.types.Object) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 
 from . import camera as cameras
-from . import compat, frames, own, probes, sight
+from . import compat, frames, own, probes, sight, visible
 
 #: A probe whose radius is this share of its depth or more is too large; a repaired one is half as large.
 _LARGEST = 0.5
@@ -50,12 +50,15 @@ def find_problems(context: bpy.types.Context, *, quick: bool = False) -> list[Pr
         first = there[min(settings.active_probe, len(there) - 1)]
         tip = f"Let {first.name} take part in the estimate"
         found.append(setting("Every probe is switched off", f"Switch {first.name} on", _path(first, "use"), True, tip))
+    stuck = {probe for probe in wanted if probes.is_stuck(probe)}
+    found += [_stuck(context.view_layer, probe) for probe in wanted if probe in stuck]
     if settings.frames.use:
         # Where probes are at each frame is seen when the frames are written down.
         from . import shot_problems
 
         found += shot_problems.find(scene)
     elif not eye:
+        wanted = [probe for probe in wanted if probe not in stuck]
         hidden = {} if quick else sight.covers(context, wanted)
         found += [p for probe in wanted if (p := misplaced(scene, probe) or _hidden(probe, hidden)) is not None]
     return found
@@ -133,6 +136,13 @@ def _plate(context: bpy.types.Context, quick: bool) -> Iterator[Problem]:
     if text:
         tip = "Let the engine estimate the photo's depth"
         yield setting(text, "Estimate the depth", "scene.limelight.depth_source", "ESTIMATE", tip)
+
+
+def _stuck(layer: bpy.types.ViewLayer, probe: bpy.types.Object) -> Problem:
+    """That nobody knows where a probe is: Blender moves nothing that viewports do not have."""
+    off = next((f"“{owner.name}”" for owner, _name in visible.left_out(layer, probe)), "it")
+    text = f"Keys, drivers or constraints say where {probe.name} is, but {off} is off in viewports, where nothing moves"
+    return Problem(text, "limelight.release_probe", "Switch it on", {"name": probe.name})
 
 
 def misplaced(scene: bpy.types.Scene, probe: bpy.types.Object) -> Problem | None:

@@ -42,6 +42,21 @@ def _match(branch: bpy.types.LayerCollection, source: bpy.types.LayerCollection)
         _match(child, other)
 
 
+def left_out(layer: bpy.types.ViewLayer, thing: bpy.types.Object) -> list[tuple[Any, str]]:
+    """Which switches, of what, keep Blender from placing an object in a view layer; empty if none does."""
+    way = _way(compat.branches(layer), thing)
+    switches = [(thing, "hide_viewport"), *((branch.collection, "hide_viewport") for branch in way)]
+    # To exclude one excludes all that is in it; those may be in the view layer without it.
+    return [pair for pair in (*switches, *((branch, "exclude") for branch in way[-1:])) if getattr(*pair)]
+
+
+def _way(branch: bpy.types.LayerCollection, thing: bpy.types.Object) -> list[bpy.types.LayerCollection]:
+    """The branches that lead to an object, from the outermost; empty if none does."""
+    if branch.collection in thing.users_collection:
+        return [branch]
+    return next(([branch, *way] for child in branch.children if (way := _way(child, thing))), [])
+
+
 @contextmanager
 def as_rendered(layer: bpy.types.ViewLayer) -> Iterator[None]:
     """Let the viewport's geometry hold inside this what a render shows but the viewport does not."""

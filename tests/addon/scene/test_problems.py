@@ -237,3 +237,45 @@ def test_a_probe_that_viewports_leave_out_is_where_it_was_put_in_a_file_that_was
     assert "behind the camera" in found.text
     bpy.ops.limelight.reveal_probe(**found.properties)
     assert problems.find_problems(bpy.context) == [] and probes.radius_in_world(probe) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("how", ["excluded", "collection off", "object off"])
+@pytest.mark.parametrize("moved", ["keys", "a driver", "a constraint", "its parent"])
+def test_a_probe_that_nothing_moves_while_viewports_leave_it_out_is_told(scene, add_camera, moved, how):
+    add_camera(scene).rotation_euler = (math.pi / 2, 0, 0)
+    outer = bpy.data.collections.new('Set "ä"')
+    scene.collection.children.link(outer)
+    probe, parent = probes.add_probe(scene, (0, 3, 0), 0.1), bpy.data.objects.new("Parent", None)
+    limelight = probe.users_collection[0]
+    scene.collection.children.unlink(limelight)
+    outer.children.link(limelight)
+    outer.objects.link(parent)
+    if moved == "a driver":
+        probe.driver_add("location", 1).driver.expression = "frame"
+    elif moved == "a constraint":
+        probe.constraints.new("COPY_LOCATION").target = parent
+    else:
+        keyed = probe if moved == "keys" else parent
+        probe.parent = parent if moved == "its parent" else None
+        for frame, y in ((1, 1), (20, 20)):
+            keyed.location.y = y
+            keyed.keyframe_insert("location", frame=frame)
+    scene.frame_set(3)
+    told, words = problems.find_problems(bpy.context), "Keys, drivers or constraints say where"
+    assert not any(words in p.text for p in told)
+    if how == "excluded":
+        bpy.context.view_layer.layer_collection.children[outer.name].exclude = True
+    (probe if how == "object off" else outer).hide_viewport = how != "excluded"
+    scene.frame_set(9)
+    if moved == "its parent" and how == "object off":
+        # The parent is in the viewport and placed.
+        assert not any(words in p.text for p in problems.find_problems(bpy.context))
+        return
+    for frames in (True, False):
+        scene.limelight.frames.use = frames
+        (found,) = (p for p in problems.find_problems(bpy.context) if "is off in viewports" in p.text)
+    assert found.text.startswith(f"{words} {probe.name} is")
+    assert bpy.ops.limelight.release_probe(**found.properties) == {"FINISHED"}
+    if moved != "a constraint":
+        assert 8 < probe.matrix_world.translation.y < 13
+    assert not any(words in p.text for p in problems.find_problems(bpy.context))
