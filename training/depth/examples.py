@@ -82,15 +82,26 @@ def find_shots(folder: Path) -> Iterator[tuple[str, Shot]]:
     """
     for path in sorted(folder.glob("sample_*.npz"), key=lambda p: int(p.stem.split("_")[1])):
         yield path.stem, sample_shot(path)
+    for name in _scenes(folder):
+        try:
+            yield name, scene_shot(folder / name)
+        except BadInput as error:
+            # Files are called alike in all scenes: say in which one.
+            raise BadInput(f"Scene {name}: {error.text}", error.remedy) from error
+
+
+def count_shots(folder: Path) -> int:
+    """How many views :func:`find_shots` finds there."""
+    return sum(1 for _ in (*folder.glob("sample_*.npz"), *_scenes(folder)))
+
+
+def _scenes(folder: Path) -> Iterator[str]:
+    """Folders in the probe-set format by their path below ``folder``."""
     for meta in sorted(folder.rglob("meta.json")):
         name = meta.parent.relative_to(folder).as_posix()
         # Hidden folders are a broken run's unfinished samples.
         if (meta.parent / "depth.exr").is_file() and not any(part.startswith(".") for part in name.split("/")):
-            try:
-                yield name, scene_shot(meta.parent)
-            except BadInput as error:
-                # Files are called alike in all scenes: say in which one.
-                raise BadInput(f"Scene {name}: {error.text}", error.remedy) from error
+            yield name
 
 
 def crop_shots(hdris: Path, count: int, seed: int) -> Iterator[tuple[str, Shot]]:
@@ -154,17 +165,17 @@ def write_shards(shots: Iterator[tuple[str, Shot]], folder: Path, prefix: str) -
         flush(size)
     if total:
         names = [path.name for path in sorted(folder.glob(f"{prefix}_*.safetensors"))]
-        write_json(folder / f"{prefix}.json", {"shards": names})
+        write_json(folder / f"{prefix}.json", {"shards": names, "views": total})
     return total
 
 
-def are_whole(folder: Path, prefix: str) -> bool:
-    """Whether all shards that :func:`write_shards` was to write are there."""
+def are_whole(folder: Path, prefix: str, views: int) -> bool:
+    """Whether all shards that :func:`write_shards` was to write of so many views are there."""
     try:
         told = json.loads((folder / f"{prefix}.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return False
-    return all((folder / name).is_file() for name in told["shards"])
+    return told.get("views") == views and all((folder / name).is_file() for name in told["shards"])
 
 
 class Shards:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from ...backend.devices import pick_device
 from ...backend.errors import BadInput
-from .examples import Shot, are_whole, crop_shots, find_shots, write_shards
+from .examples import Shot, are_whole, count_shots, crop_shots, find_shots, write_shards
 from .train import Recipe, train
 
 #: Seeds of the traced views: the first ones are for validation; LIMO's scenes begin at 0, evaluation at ten million.
 FIRST_VIEW, VALIDATION = 3_000_000, 50
-#: How many views are cut from captured panoramas.
+#: How many views are cut from captured panoramas: as many as there are scenes, but no more than this.
 CROPS = 1000
 
 
@@ -48,12 +48,16 @@ def reproduce(
     sources: dict[str, Callable[[], Iterator[tuple[str, Shot]]]] = {
         kind: partial(find_shots, folder) for kind, folder in folders.items() if folder is not None and folder.is_dir()
     }
+    counts = {kind: count_shots(folders[kind]) for kind in sources}
     if hdris is not None:
-        sources["crops"] = partial(crop_shots, hdris, CROPS, 5)
+        counts["crops"] = min(scenes or CROPS, CROPS)
+        sources["crops"] = partial(crop_shots, hdris, counts["crops"], 5)
+    if "views" in counts:
+        counts |= {"validation": min(VALIDATION, counts["views"]), "views": max(0, counts["views"] - VALIDATION)}
     # Shards whose source is not given, or gone, are used as they are.
     for kind, make in sources.items():
         kept = (kind, "validation") if kind == "views" else (kind,)
-        if not all(are_whole(data, name) for name in kept):
+        if not all(are_whole(data, name, counts[name]) for name in kept):
             shots = make()
             if kind == "views":
                 held = list(itertools.islice(shots, VALIDATION))

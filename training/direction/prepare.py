@@ -24,14 +24,17 @@ def prepare_crops(hdris: Path, out: Path, shards: int) -> None:
 
 
 def prepare_scenes(samples: Path, out: Path) -> None:
-    """All ray-traced samples of a folder, each shard from sixteen times sixteen of them; existing shards are kept."""
+    """All ray-traced samples of a folder, each shard from sixteen times sixteen of them; existing shards are kept.
+
+    The last part may have grown by samples that were made since: what is older than one of its samples is made anew.
+    """
     files = sorted(samples.glob("sample_*.npz"), key=lambda path: int(path.stem.split("_")[-1]))
     for number, start in enumerate(range(0, len(files), SHARD)):
         part = files[start : start + SHARD]
+        newest = max(path.stat().st_mtime for path in part)
         for prefix, validation in (("", False), (VALIDATION, True)):
             path = out / f"{prefix}scenes_{number:04d}.safetensors"
-            # The last part may grow by samples that are made later.
-            if not path.exists() or len(part) < SHARD:
+            if not path.exists() or path.stat().st_mtime < newest:
                 write_shard(sample_examples(part, validation=validation), path)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,13 +20,16 @@ from .calibrate import calibrate
 from .prepare import prepare_crops, prepare_scenes
 from .train import Recipe, train
 
+#: Shards of views cut from panoramas where no number of scenes says how many; 2048 scenes go with as many.
+CROP_SHARDS = 64
+
 
 def reproduce(
     out: Path,
     *,
     hdris: Path | None = None,
     scenes: int = 2048,
-    crop_shards: int = 64,
+    crop_shards: int | None = None,
     steps: int = Recipe.steps,
     batch: int = Recipe.batch,
     workers: int = 2,
@@ -37,7 +41,8 @@ def reproduce(
 ) -> Path:
     """Train into ``out`` and return the weights. The same arguments give the same data.
 
-    ``hdris``: a folder of CC0 panoramas (EXR). ``scenes``: ray-traced scenes of four probes each, in ``out/scenes``.
+    ``hdris``: a folder of CC0 panoramas (EXR), of which ``crop_shards`` are cut, by default one for every 32 scenes,
+    and without scenes :data:`CROP_SHARDS`. ``scenes``: ray-traced scenes of four probes each, in ``out/scenes``.
     ``form``: embedded, or one of the textbook's (:mod:`.textbook`); ``backbone``: the folder of a frozen network, on
     which only a pooled head is trained.
     """
@@ -55,7 +60,7 @@ def reproduce(
         prepare_scenes(samples, data)
     if hdris is not None:
         report(f"Cutting views from the panoramas of {hdris}")
-        prepare_crops(hdris, data, crop_shards)
+        prepare_crops(hdris, data, (math.ceil(scenes / 32) or CROP_SHARDS) if crop_shards is None else crop_shards)
     make, header = network_of(form, backbone)
     recipe = Recipe(data=data, out=out, steps=steps, batch=batch, seed=seed, device=pick_device(device))
     weights = train(make, recipe, header, report)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ from .train import Recipe, train
 
 #: Ray-traced training scenes start here; evaluation scenes have seeds from ten million.
 FIRST_SCENE = 0
+#: Shards of views cut from panoramas where no number of scenes says how many; 2048 scenes go with as many.
+CROP_SHARDS = 48
 
 
 def reproduce(
@@ -23,7 +26,7 @@ def reproduce(
     *,
     hdris: Path | None = None,
     scenes: int = 2048,
-    crop_shards: int = 48,
+    crop_shards: int | None = None,
     views: Path | None = None,
     steps: int = Recipe.steps,
     workers: int | None = None,
@@ -34,14 +37,18 @@ def reproduce(
 ) -> Path:
     """Train the embedded painter into ``out`` and return its weights.
 
-    ``hdris``: a folder of CC0 panoramas (EXR): more than half of the data when given, and distant light in some scenes.
-    ``scenes``: ray-traced scenes of four probes each. ``views``: what ``limelight synthesize views`` made, the most
-    realistic third of every batch when given. ``start``: weights to begin from. ``seed`` is the training's, the
-    data are the same for all. ``workers`` make the data, by default one a processor core. The same arguments give the
-    same data; on one device also the same weights.
+    ``hdris``: a folder of CC0 panoramas (EXR): more than half of the data when given, and distant light in some scenes;
+    ``crop_shards`` of views are cut from them, by default half as many again as the scenes fill, and without scenes
+    :data:`CROP_SHARDS`. ``scenes``: ray-traced scenes of four probes each. ``views``: what ``limelight synthesize
+    views`` made, the most realistic third of every batch when given. ``start``: weights to begin from. ``seed`` is the
+    training's, the data are the same for all. ``workers`` make the data, by default one a processor core. The same
+    arguments give the same data; on one device also the same weights.
     """
-    if scenes * PROBES < SHARD and (hdris is None or crop_shards == 0):
-        raise BadInput(f"{scenes} scenes do not fill one shard of {SHARD} probes.", "Use at least 64 scenes.")
+    if scenes * PROBES < SHARD and (scenes or hdris is None or crop_shards == 0):
+        remedy = f"Use at least {SHARD // PROBES} scenes, or 0 and --hdris, to learn from panoramas alone."
+        raise BadInput(f"{scenes} scenes do not fill one shard of {SHARD} probes.", remedy)
+    if crop_shards is None:
+        crop_shards = math.ceil(1.5 * scenes * PROBES / SHARD) if scenes else CROP_SHARDS
     data, samples, workers = out / "data", out / "scenes", workers or os.cpu_count() or 1
     if scenes:
         from ...synthesis.samples import write_samples

@@ -149,6 +149,16 @@ def test_shards_of_a_broken_run_are_written_anew(tmp_path: Path, monkeypatch: py
     assert told == ["blender: 5 views"] and len(Shards(shards)) == 5
 
 
+def test_views_that_are_made_later_are_taken_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "VALIDATION", 1)
+    monkeypatch.setattr(recipe, "train", lambda made, report: made.data)
+    for count in (3, 5):
+        samples(tmp_path / "run" / "views", count)
+        data = recipe.reproduce(tmp_path / "run", scenes=0, views=tmp_path / "none", device="cpu")
+        seen = [len(Shards(sorted(data.glob(f"{kind}_*.safetensors")))) for kind in ("views", "validation")]
+        assert seen == [count - 1, 1]
+
+
 def test_a_damaged_checkpoint_is_told_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     samples(tmp_path / "scenes", 5)
     write_shards(find_shots(tmp_path / "scenes"), tmp_path / "data", "views")

@@ -20,7 +20,7 @@ from limelight.backend.optics import exr
 from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.camera import Camera
 from limelight.benchmarks.direction.run import run_bench
-from limelight.training.direction import augment, validate
+from limelight.training.direction import augment, prepare, validate
 from limelight.training.direction.examples import ASKED, Shards, crop_examples, sample_examples, write_shard
 from limelight.training.direction.prepare import VALIDATION, by_kind
 from limelight.training.direction.recipe import network_of, reproduce
@@ -223,6 +223,17 @@ def test_textbook_forms_are_trained_and_read_back(data, tmp_path, form):
     inputs = Inputs(torch.rand(2, 3, 128, 128), torch.tensor([[1.0, 1, 0.5, 0.5]] * 2), torch.full((2, 2), 0.5))
     vector, _ = load_form(form, weights)(inputs)
     assert vector.shape == (2, 3) and set(FORMS) == {"flattened", "cnn", "frozen"}
+
+
+def test_scenes_that_are_traced_later_are_taken_in(tmp_path, monkeypatch):
+    read = lambda files, validation: iter([] if validation else [{"lens": torch.zeros(4)} for _ in files])  # noqa: E731
+    monkeypatch.setattr(prepare, "SHARD", 4)
+    monkeypatch.setattr(prepare, "sample_examples", read)
+    for count in (2, 4, 6):
+        for seed in range(count):
+            (tmp_path / f"sample_{seed}.npz").touch()
+        prepare.prepare_scenes(tmp_path, tmp_path / "data")
+        assert len(Shards(sorted((tmp_path / "data").glob("*.safetensors")))) == count
 
 
 def test_unknown_forms_and_empty_recipes_are_refused(tmp_path):

@@ -18,6 +18,7 @@ from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.sphere import SphereView
 from limelight.synthesis import samples
 from limelight.training.limo import crops, examples, mixture, prepare
+from limelight.training.limo import recipe as limo_recipe
 from limelight.training.limo import train as recipe_module
 from limelight.training.limo.recipe import reproduce
 from limelight.training.limo.train import Recipe, train
@@ -208,6 +209,20 @@ def test_a_folder_without_panoramas_is_refused_before_anything_is_made(tmp_path,
         with pytest.raises(BadInput, match="no panoramas"):
             reproduce(tmp_path / "out", hdris=hdris, scenes=scenes, workers=1)
     assert not list(tmp_path.glob("out/scenes"))
+
+
+@pytest.mark.parametrize(("scenes", "cut"), [(0, 48), (64, 2), (100, 3), (2048, 48)])
+def test_views_are_cut_from_panoramas_in_proportion_to_the_scenes(tmp_path, monkeypatch, scenes, cut):
+    asked = []
+    monkeypatch.setattr(samples, "write_samples", lambda *given, **options: None)
+    monkeypatch.setattr(limo_recipe, "prepare_rooms", lambda *given: None)
+    monkeypatch.setattr(limo_recipe, "prepare_crops", lambda *given: asked.append(given[3]))
+    monkeypatch.setattr(limo_recipe, "mean_environment", lambda data: torch.ones(32, 64, 3))
+    monkeypatch.setattr(limo_recipe, "train", lambda made, report: made.out)
+    with pytest.raises(BadInput, match=r"do not fill one shard.*at least 64 scenes, or 0 and --hdris"):
+        limo_recipe.reproduce(tmp_path, hdris=tmp_path, scenes=4, report=lambda text: None)
+    limo_recipe.reproduce(tmp_path, hdris=tmp_path, scenes=scenes, report=lambda text: None)
+    assert asked == [cut]
 
 
 def test_shards_kept_for_validation_are_not_trained_on(tmp_path):
