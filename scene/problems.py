@@ -15,6 +15,8 @@ from . import compat, frames, own, probes, sight, visible
 
 #: A probe whose radius is this share of its depth or more is too large; a repaired one is half as large.
 _LARGEST = 0.5
+#: The radius in metres below which a probe is scaled to nothing: requests are written down with six decimals.
+_SMALLEST = 1e-6
 _SEEN = {"MESH", "CURVE", "SURFACE", "META", "FONT", "EMPTY", "CURVES", "POINTCLOUD"}
 
 
@@ -154,6 +156,8 @@ def misplaced(scene: bpy.types.Scene, probe: bpy.types.Object) -> Problem | None
         return Problem(f"{probe.name} is behind the camera", *move)
     if not (0 <= u <= 1 and 0 <= v <= 1):
         return Problem(f"{probe.name} is outside the picture", *move)
+    if probes.radius_in_world(probe) * cameras.metres(scene) < _SMALLEST:
+        return _scaled_to_nothing(probe)
     share = probes.radius_in_world(probe) / depth
     if share >= _LARGEST:
         text = f"{probe.name} is too large for its distance from the camera"
@@ -161,6 +165,20 @@ def misplaced(scene: bpy.types.Scene, probe: bpy.types.Object) -> Problem | None
         tip = f"Make {probe.name} as small as its distance from the camera needs"
         return setting(text, "Make it smaller", _path(probe, "radius"), fitting, tip)
     return None
+
+
+def _scaled_to_nothing(probe: bpy.types.Object) -> Problem:
+    line = [probe]
+    while line[-1].parent is not None:
+        line.append(line[-1].parent)
+    flat = next((thing for thing in line if max(map(abs, thing.scale)) < _SMALLEST and own.is_local(thing)), None)
+    if flat is None:
+        tip = f"Leave {probe.name} out of the estimate"
+        return setting(f"{probe.name} is scaled to nothing", "Switch it off", _path(probe, "use"), False, tip)
+    by = "" if flat == probe else f" by its parent “{flat.name}”"
+    tip = f"Give {flat.name} the scale of 1 again"
+    path = f'blend_data.objects["{bpy.utils.escape_identifier(flat.name)}"].scale'
+    return setting(f"{probe.name} is scaled to nothing{by}", "Set its scale to 1", path, (1.0, 1.0, 1.0), tip)
 
 
 def _hidden(probe: bpy.types.Object, covers: Mapping[bpy.types.Object, sight.Cover]) -> Problem | None:

@@ -186,7 +186,7 @@ class Shot:
         if len(self._entries) == len(self.frames) and self._wrong:
             text, where = next(iter(self._wrong.items()))
             seen = f" of “{self._camera.name}”" if self._camera is not None else ""
-            raise ValueError(f"{text} at {_told(where)}{seen}: move it there, or choose other frames")
+            raise ValueError(f"{text} at {_told(where)}{seen}: move or scale it there, or choose other frames")
 
     def _entry(self, context: bpy.types.Context, scene: bpy.types.Scene, frame: int) -> dict[str, Any]:
         camera, unit = scene.camera, cameras.metres(scene)

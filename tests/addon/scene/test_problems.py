@@ -113,12 +113,21 @@ def unreadable(scene, folder):
     depth_of(scene, "FILE", str(folder / "depth.exr"))
 
 
+def below_nothing(scene, probe):
+    parent = bpy.data.objects.new("Rig", None)
+    scene.collection.objects.link(parent)
+    probe.parent, parent.scale, parent.location = parent, (0, 0, 0), (0, 3, 0)
+    probe.location = (0, 0, 0)
+
+
 BROKEN = {
     "an orthographic camera": lambda s, p, f: setattr(s.camera.data, "type", "ORTHO"),
     "every probe off": lambda s, p, f: setattr(p.limelight, "use", False),
     "a probe behind the camera": lambda s, p, f: setattr(p, "location", (0, -30, 2)),
     "a probe outside the picture": lambda s, p, f: setattr(p, "location", (40, 3, 1)),
     "a probe that fills the view": lambda s, p, f: setattr(p.limelight, "radius", 8.0),
+    "a probe that is scaled to nothing": lambda s, p, f: setattr(p, "scale", (0, 0, 0)),
+    "a probe below a parent of no size": lambda s, p, f: below_nothing(s, p),
     "no depth file": lambda s, p, f: depth_of(s, "FILE", str(f / "none.exr")),
     "a depth file that is none": lambda s, p, f: unreadable(s, f),
     "no geometry for the depth": lambda s, p, f: depth_of(s, "GEOMETRY"),
