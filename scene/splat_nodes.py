@@ -30,7 +30,7 @@ INPUTS: dict[str, tuple[str, Any, Any, Any, str]] = {
                  " as an Empty shows it"),
     "Relight": ("NodeSocketFloat", 0.0, 0.0, 1.0, "0 shines as photographed, 1 takes this scene's light"),
     "Blend by Progress": ("NodeSocketFloat", 1.0, 0.0, 1.0, "1 keeps the photographed light where training did not"
-                          " explain it by material and light, 0 lights everything"),
+                          " explain it by material and light, 0 lights everything: for objects that glow in the dark"),
     "Albedo Gain": ("NodeSocketFloat", 0.0, -5.0, 5.0, "Brightness of what reflects the scene's light, in stops: a"
                     " scan alone cannot tell bright things in dim light from dark ones in bright light"),
     "Roughness Bias": ("NodeSocketFloat", 0.0, -1.0, 1.0, "Makes reflections duller or clearer"),
