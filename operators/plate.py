@@ -61,15 +61,19 @@ class LIMELIGHT_OT_set_plate(ChooseFile):
         if path.suffix.lower() not in _EXTENSIONS:
             self.report({"ERROR"}, f"“{path.name}” is no photo: choose one of {', '.join(_EXTENSIONS)}")
             return {"CANCELLED"}
+        before = context.scene.camera
         try:
-            plate.set_plate(context.scene, str(path), fov_deg=math.degrees(self.fov) or None)
+            camera = plate.set_plate(context.scene, str(path), fov_deg=math.degrees(self.fov) or None)
         except (OSError, RuntimeError, ValueError) as error:
             self.report({"ERROR"}, f"“{path.name}” could not be used as a photo: {error}")
             return {"CANCELLED"}
         look_through_camera(context)
         watch.refresh(context)
         watch.redraw(context)
-        self.report({"INFO"}, f"{path.name} is the photo now; add a probe where the light matters")
+        told = f"{path.name} is the photo now; add a probe where the light matters"
+        if before is not None and before.type == "CAMERA" and camera != before:
+            told += f". This scene sees it by “{camera.name}”, as “{before.name}” shows another scene's photo"
+        self.report({"INFO"}, told)
         return {"FINISHED"}
 
 

@@ -116,12 +116,15 @@ def fov_of_file(image: bpy.types.Image) -> float | None:
 def use_image(scene: bpy.types.Scene, image: bpy.types.Image, fov_deg: float | None = None) -> bpy.types.Object:
     """Make an image of this file the background of the scene's camera, with its shape; returns the camera.
 
-    ``fov_deg`` None keeps field of view and shift of the camera. Raises ``ValueError`` as :func:`set_plate` does.
+    It is a copy where another scene looks through the same one at another photo. ``fov_deg`` None keeps field of view
+    and shift of the camera. Raises ``ValueError`` as :func:`set_plate` does.
     """
     _refuse_linked(scene)
     camera = scene.camera
     if camera is None or camera.type != "CAMERA":
         camera = _new_camera(scene)
+    elif photos := _photos_of_others(scene, camera.data) - {image}:
+        camera = _own_camera(scene, camera, photos)
     if fov_deg is not None:
         camera.data.sensor_fit = "HORIZONTAL"
         camera.data.shift_x = camera.data.shift_y = 0.0
@@ -184,7 +187,7 @@ def _replace(scene: bpy.types.Scene, image: bpy.types.Image | None) -> None:
     shared = any(other.limelight.plate == old for other in bpy.data.scenes)
     # The scene may have had another camera when the old photo was set.
     for data in bpy.data.cameras:
-        if shared and (scene.camera is None or data != scene.camera.data):
+        if shared and (scene.camera is None or data != scene.camera.data or old in _photos_of_others(scene, data)):
             continue
         for background in [b for b in data.background_images if b.image == old]:
             # Removing a background alone does not count its image's user down.
@@ -214,8 +217,32 @@ def _new_camera(scene: bpy.types.Scene) -> bpy.types.Object:
     return camera
 
 
+def _photos_of_others(scene: bpy.types.Scene, data: bpy.types.Camera) -> set[bpy.types.Image]:
+    """The photos that other scenes have behind a camera."""
+    others = [other for other in bpy.data.scenes if other != scene and other.camera is not None]
+    return {o.limelight.plate for o in others if o.camera.data == data and o.limelight.plate is not None}
+
+
+def _own_camera(scene: bpy.types.Scene, camera: bpy.types.Object, photos: set[bpy.types.Image]) -> bpy.types.Object:
+    """A camera of the scene alone, like one that it shares, without photos of other scenes."""
+    if any(other.camera == camera for other in bpy.data.scenes if other != scene):
+        cuts = [marker for marker in scene.timeline_markers if marker.camera == camera]
+        camera = camera.copy()
+        scene.collection.objects.link(camera)
+        scene.camera = camera
+        for marker in cuts:
+            marker.camera = camera
+    camera.data = camera.data.copy()
+    for background in [b for b in camera.data.background_images if b.image in photos]:
+        background.image = None
+        camera.data.background_images.remove(background)
+    bpy.context.view_layer.update()
+    return camera
+
+
 def _show_behind(data: bpy.types.Camera, image: bpy.types.Image) -> None:
-    background = data.background_images.new()
+    # Another scene may show it behind the same camera.
+    background = next((b for b in data.background_images if b.image == image), None) or data.background_images.new()
     background.image, background.alpha, background.display_depth = image, 1.0, "BACK"
     background.frame_method = "STRETCH"
     if image.source == "MOVIE":

@@ -156,7 +156,39 @@ def test_a_second_photo_takes_the_place_of_the_first(scene, tmp_path, add_camera
         plate.set_plate(scene, str(tmp_path / "gone.png"))
     assert scene.limelight.plate.name == "first.png"
     plate.clear_plate(second)
-    assert second.limelight.plate is None and not other.data.background_images
+    assert second.limelight.plate is None and not second.camera.data.background_images
+
+
+@pytest.mark.parametrize("shared", ["camera", "lens"])
+@pytest.mark.parametrize("first", ["first.png", None])
+def test_scenes_that_share_a_camera_each_see_their_own_photo(scene, tmp_path, add_camera, shared, first):
+    for name, size in (("first.png", (60, 40)), ("second.png", (40, 60))):
+        write_png(tmp_path / name, *size)
+    camera = add_camera(scene)
+    camera.location, camera.rotation_euler = (1, 2, 3), (1, 0, 0)
+    if first:
+        plate.set_plate(scene, str(tmp_path / first), fov_deg=30)
+    bpy.ops.scene.new(type="LINK_COPY")
+    second = bpy.context.scene
+    if shared == "lens":
+        second.camera = camera.copy()
+        second.collection.objects.link(second.camera)
+    if not first:
+        plate.set_plate(scene, str(tmp_path / "first.png"), fov_deg=30)
+    second.timeline_markers.new("cut", frame=1).camera = second.camera
+    plate.set_plate(second, str(tmp_path / "second.png"), fov_deg=60)
+    for place, name, fov in ((scene, "first.png", 30), (second, "second.png", 60)):
+        assert [b.image.name for b in place.camera.data.background_images] == [place.limelight.plate.name] == [name]
+        assert math.degrees(place.camera.data.angle_x) == pytest.approx(fov, abs=1e-3)
+    assert second.timeline_markers[0].camera == second.camera
+    assert cameras.placement(scene.camera) == cameras.placement(second.camera)
+    # With the same photo they go on with one camera, and it stays behind that when one of them takes it away.
+    plate.use_image(second, scene.limelight.plate, 30)
+    second.camera = camera
+    plate.use_image(second, scene.limelight.plate)
+    assert second.camera == camera
+    plate.clear_plate(second)
+    assert [b.image.name for b in camera.data.background_images] == ["first.png"]
 
 
 def test_a_turned_photo_leaves_no_packed_copy_behind(scene, tmp_path, monkeypatch):
