@@ -69,13 +69,15 @@ class FaceRun(EngineRun):
         return params
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
-        from ..scene import head, head_place, heads, selection
+        from ..scene import head, head_place, heads, selection, visible
 
         scene, image = bpy.data.scenes[self.scene_name], _image(self._picture)
         note = {"quality": self._quality, "seed": self._seed, "reprojection": float(result.get("reprojection", -1.0))}
         # What a script has just moved is where it was until then.
         context.view_layer.update()
         there = heads.find(scene, image, self._face)
+        if there is not None:
+            visible.include(scene, there)
         # A head that the artist has put elsewhere, or looks at from elsewhere, changes where it is.
         moved = there is not None and not head_place.stands_in_photo(scene, there)
         thing = head.build(scene, self._answer, image, self._face, note)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 from mathutils import Vector
 
-from . import own, probes, renderer
+from . import own, probes, renderer, visible
 
 
 def add_shadow_catcher(scene: bpy.types.Scene, probe: bpy.types.Object, size: float | None = None) -> bpy.types.Object:
@@ -23,6 +23,7 @@ def add_shadow_catcher(scene: bpy.types.Scene, probe: bpy.types.Object, size: fl
         plane = bpy.data.objects.new("Shadow catcher", mesh)
         plane[own.CATCHER] = True
         probes.collection(scene).objects.link(plane)
+    visible.include(scene, plane)
     plane.data.clear_geometry()
     plane.data.from_pydata([(-half, -half, 0), (half, -half, 0), (half, half, 0), (-half, half, 0)], [], [(0, 1, 2, 3)])
     # In the world: the artist may have given it a parent.

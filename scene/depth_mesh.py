@@ -13,7 +13,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from . import camera as cameras
-from . import compat, keys, own, probes
+from . import compat, keys, own, probes, visible
 
 #: The custom property that marks the mesh, and vertices along the photo's longer side.
 MARK, SIDE = "limelight_depth", 192
@@ -62,6 +62,7 @@ def show(scene: bpy.types.Scene, depth: np.ndarray) -> bpy.types.Object:
         thing.data = mesh
         if not old.users:
             bpy.data.meshes.remove(old)
+    visible.include(scene, thing)
     mesh.materials.append(_show_photo(scene, material or bpy.data.materials.new("Photo depth")))
     thing.matrix_world = camera.matrix_world.normalized()
     thing.hide_render = True

@@ -15,7 +15,7 @@ import bpy
 from mathutils import Matrix, Vector
 
 from . import camera as cameras
-from . import own, probes
+from . import own, probes, visible
 from .problems import of_camera
 
 NAME = "Sun from Photo"
@@ -71,6 +71,7 @@ def put(scene: bpy.types.Scene, answer: dict[str, Any]) -> bpy.types.Object:
         lamp[MARK], lamp[own.LAMP] = True, ""
         lamp.matrix_world = Matrix.Translation(_place(scene))
         probes.collection(scene).objects.link(lamp)
+    visible.include(scene, lamp)
     # The artist may have made another lamp of it; a change of type leaves earlier references behind.
     lamp.data.type = "SUN"
     data = lamp.data

@@ -50,6 +50,15 @@ def left_out(layer: bpy.types.ViewLayer, thing: bpy.types.Object) -> list[tuple[
     return [pair for pair in (*switches, *((branch, "exclude") for branch in way[-1:])) if getattr(*pair)]
 
 
+def include(scene: bpy.types.Scene, thing: bpy.types.Object) -> None:
+    """Let the view layer that the artist looks at have an object whose collections are all excluded from it."""
+    there = layer(scene)
+    if thing not in set(there.objects) and (way := _way(compat.branches(there), thing)):
+        way[-1].exclude = False
+        # Blender does not place what is excluded.
+        there.update()
+
+
 def _way(branch: bpy.types.LayerCollection, thing: bpy.types.Object) -> list[bpy.types.LayerCollection]:
     """The branches that lead to an object, from the outermost; empty if none does."""
     if branch.collection in thing.users_collection:

@@ -72,6 +72,14 @@ def test_a_second_run_replaces_the_first(shot):
         depth_mesh.show(shot, np.full((HEIGHT, WIDTH), np.inf, np.float32))
 
 
+def test_a_mesh_that_was_excluded_is_shown_again(shot):
+    thing = depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 4.0, np.float32))
+    bpy.context.view_layer.layer_collection.children[probes.COLLECTION].exclude = True
+    assert depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 2.0, np.float32)) == thing
+    bpy.context.view_layer.update()
+    assert np.median(capture.cast_depth(bpy.context, 16, (WIDTH, HEIGHT))) == pytest.approx(2, abs=1e-3)
+
+
 def test_a_mesh_that_is_being_edited_stays(shot):
     thing = depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 4.0, np.float32))
     bpy.context.view_layer.objects.active = thing

@@ -231,6 +231,14 @@ def test_a_shadow_catcher_with_a_parent_lies_under_the_probe(scene):
     assert tuple(plane.matrix_world.translation) == pytest.approx((1, 2, 2.9), abs=1e-5)
 
 
+def test_the_composite_has_its_shadows_though_limelights_collection_was_excluded(scene):
+    probe = lit_probe(scene)
+    plane = catcher.add_shadow_catcher(scene, probe)
+    layer = bpy.context.view_layer
+    layer.layer_collection.children[probes.COLLECTION].exclude = True
+    assert catcher.add_shadow_catcher(scene, probe) == plane and plane in set(layer.objects)
+
+
 @pytest.mark.parametrize("hidden", [False, True])
 def test_the_bake_holds_the_light_of_a_sun_that_no_camera_sees(scene, hidden):
     data = bpy.data.lights.new("Sun", "SUN")

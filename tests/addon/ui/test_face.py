@@ -161,6 +161,19 @@ def test_a_head_that_the_artist_placed_is_updated_there(portrait, scene, draw):
     assert "limelight.face_take" not in panel(draw).operators(), "the selected head is of another portrait"
 
 
+def test_a_head_in_an_excluded_collection_is_shown_again_in_its_photo(portrait, scene, tmp_path):
+    bpy.ops.limelight.face_make(picture=portrait.name)
+    head = bpy.context.view_layer.objects.active
+    bpy.context.view_layer.layer_collection.children[0].exclude = True
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
+    scene, layer = bpy.context.scene, bpy.context.view_layer
+    assert bpy.ops.limelight.face_make(picture=scene.limelight.face.picture.name) == {"FINISHED"}
+    (head,) = heads.heads(scene)
+    assert layer.objects.active == head
+    assert "stands in front of" in bpy.context.window_manager.limelight.message
+
+
 def test_a_deleted_probe_is_made_anew_though_a_linked_object_has_its_name(portrait, scene, tmp_path):
     namesake = bpy.data.objects.new("Face light", None)
     bpy.data.libraries.write(str(tmp_path / "set.blend"), {namesake})

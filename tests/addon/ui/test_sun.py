@@ -107,6 +107,12 @@ def test_a_lamp_with_a_parent_shines_from_where_the_engine_says_too(scene, scale
     assert (lamp.matrix_world.translation - place).length < 1e-5
 
 
+def test_a_sun_in_an_excluded_collection_shines_again(scene):
+    lamp = sun.put(scene, {"directions": [ANSWER]})
+    bpy.context.view_layer.layer_collection.children[0].exclude = True
+    assert sun.put(scene, {"directions": [ANSWER]}) == lamp and lamp in set(bpy.context.view_layer.objects)
+
+
 def test_it_is_one_undo_step(engine, scene):
     bpy.context.preferences.edit.use_global_undo = True
     bpy.ops.ed.undo_push(message="before")
