@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import bpy
 from mathutils import Matrix, Vector
 
-from . import compat, keys, own, visible
+from . import keys, own, visible
 
 COLLECTION = "Limelight"
 
@@ -101,7 +101,7 @@ def to_world(probe: bpy.types.Object) -> Matrix:
 
     Blender does not place what those hold, and once the file was opened anew has it at the world's origin.
     """
-    if keys.constrain(probe) or probe.parent_type != "OBJECT" or is_placed(probe):
+    if keys.constrain(probe) or probe.parent_type != "OBJECT" or _is_placed(probe):
         return probe.matrix_world
     above = Matrix() if probe.parent is None else to_world(probe.parent) @ probe.matrix_parent_inverse
     return above @ probe.matrix_basis
@@ -109,7 +109,7 @@ def to_world(probe: bpy.types.Object) -> Matrix:
 
 def is_stuck(probe: bpy.types.Object) -> bool:
     """Whether nobody knows where a probe is: keys or the like say it, and Blender does not place it."""
-    if is_placed(probe):
+    if _is_placed(probe):
         return False
     above = probe.parent
     return keys.hold(probe) or (above is not None and (probe.parent_type != "OBJECT" or is_stuck(above)))
@@ -128,17 +128,8 @@ def release(probe: bpy.types.Object) -> None:
     layer.update()
 
 
-def is_placed(thing: bpy.types.Object) -> bool:
-    """Whether Blender places an object in the view layer that is looked at."""
-    return not thing.hide_viewport and _is_placed(compat.branches(bpy.context.view_layer), thing)
-
-
-def _is_placed(branch: bpy.types.LayerCollection, thing: bpy.types.Object) -> bool:
-    if branch.collection.hide_viewport:
-        return False
-    if not branch.exclude and thing.name in branch.collection.objects:
-        return True
-    return any(_is_placed(child, thing) for child in branch.children)
+def _is_placed(thing: bpy.types.Object) -> bool:
+    return visible.is_placed(bpy.context.view_layer, thing)
 
 
 def move(probe: bpy.types.Object, location: Vector) -> None:

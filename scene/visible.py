@@ -42,28 +42,42 @@ def _match(branch: bpy.types.LayerCollection, source: bpy.types.LayerCollection)
         _match(child, other)
 
 
+def is_placed(layer: bpy.types.ViewLayer, thing: bpy.types.Object) -> bool:
+    """Whether Blender places an object: not while it is off in viewports, or excluded with all collections that hold it."""
+    return not thing.hide_viewport and any(not _off(way) for way in _ways(compat.branches(layer), thing))
+
+
 def left_out(layer: bpy.types.ViewLayer, thing: bpy.types.Object) -> list[tuple[Any, str]]:
-    """Which switches, of what, keep Blender from placing an object in a view layer; empty if none does."""
-    way = _way(compat.branches(layer), thing)
-    switches = [(thing, "hide_viewport"), *((branch.collection, "hide_viewport") for branch in way)]
-    # To exclude one excludes all that is in it; those may be in the view layer without it.
-    return [pair for pair in (*switches, *((branch, "exclude") for branch in way[-1:])) if getattr(*pair)]
+    """Which switches, of what, keep Blender from placing an object in a view layer that has one of its collections."""
+    own = [(thing, "hide_viewport")] if thing.hide_viewport else []
+    return own + _off(next(_ways(compat.branches(layer), thing), []))
 
 
 def include(scene: bpy.types.Scene, thing: bpy.types.Object) -> None:
     """Let the view layer that the artist looks at have an object whose collections are all excluded from it."""
-    there = layer(scene)
-    if thing not in set(there.objects) and (way := _way(compat.branches(there), thing)):
-        way[-1].exclude = False
+    looked_at = layer(scene)
+    ends = [way[-1] for way in _ways(compat.branches(looked_at), thing)]
+    if ends and all(end.exclude for end in ends):
+        ends[0].exclude = False
         # Blender does not place what is excluded.
-        there.update()
+        looked_at.update()
 
 
-def _way(branch: bpy.types.LayerCollection, thing: bpy.types.Object) -> list[bpy.types.LayerCollection]:
-    """The branches that lead to an object, from the outermost; empty if none does."""
-    if branch.collection in thing.users_collection:
-        return [branch]
-    return next(([branch, *way] for child in branch.children if (way := _way(child, thing))), [])
+def _ways(
+    branch: bpy.types.LayerCollection, thing: bpy.types.Object
+) -> Iterator[list[bpy.types.LayerCollection]]:
+    """The branches that lead to an object, from the outermost, for each collection that holds it."""
+    if thing.name in branch.collection.objects:
+        yield [branch]
+    for child in branch.children:
+        yield from ([branch, *way] for way in _ways(child, thing))
+
+
+def _off(way: list[bpy.types.LayerCollection]) -> list[tuple[Any, str]]:
+    """Which switches of the branches to an object keep Blender from placing it."""
+    off: list[tuple[Any, str]] = [(b.collection, "hide_viewport") for b in way if b.collection.hide_viewport]
+    # To exclude one excludes all that is in it, but that may be taken in again by itself.
+    return off + [(branch, "exclude") for branch in way[-1:] if branch.exclude]
 
 
 @contextmanager
