@@ -4,7 +4,7 @@
 from bpy.types import Context, Panel
 
 from ..operators import watch
-from . import wording
+from . import columns, wording
 
 
 class LIMELIGHT_PT_compare(Panel):
@@ -30,9 +30,7 @@ class LIMELIGHT_PT_compare(Panel):
         row = column.row(align=True)
         row.enabled = probe.limelight.environment is not None
         row.operator("limelight.mark_asset", icon="ASSET_MANAGER")
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
+        column = columns.of_settings(layout)
         column.prop(probe.limelight, "environment", text="Estimate")
         column.prop(probe.limelight, "truth", text="Truth")
 

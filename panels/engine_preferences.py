@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import bpy
 
 from ..operators import state
-from . import wording
+from . import columns, wording
 
 if TYPE_CHECKING:
     from ..preferences import LimelightPreferences
@@ -24,7 +24,7 @@ def draw(preferences: LimelightPreferences, layout: bpy.types.UILayout, context:
     _draw_progress(box, context, interface)
     box = layout.box()
     box.label(text="Computing", icon="MEMORY")
-    column = _split(box)
+    column = columns.of_settings(box)
     column.prop(preferences, "device")
     column.prop(preferences, "models_folder")
     _draw_report(preferences, box, context)
@@ -33,18 +33,11 @@ def draw(preferences: LimelightPreferences, layout: bpy.types.UILayout, context:
     row.operator("limelight.open_log", icon="TEXT")
 
 
-def _split(layout: bpy.types.UILayout) -> bpy.types.UILayout:
-    column = layout.column()
-    column.use_property_split = True
-    column.use_property_decorate = False
-    return column
-
-
 def _draw_engine(
     preferences: LimelightPreferences, box: bpy.types.UILayout, interface: state.InterfaceState
 ) -> None:
     box.row().prop(preferences, "engine_source", expand=True)
-    column = _split(box)
+    column = columns.of_settings(box)
     if preferences.engine_source == "EXISTING":
         column.prop(preferences, "existing_python")
     else:

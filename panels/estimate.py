@@ -7,7 +7,7 @@ from bpy.types import Context, Panel, UILayout
 
 from ..operators import previews, state, watch
 from ..operators.run_operator import time_left_text
-from . import wording
+from . import columns, wording
 from .frames import button_text
 from .problems import draw_problem
 
@@ -91,9 +91,7 @@ class LIMELIGHT_PT_estimate_settings(Panel):
 
     def draw(self, context: Context):
         settings = context.scene.limelight
-        column = self.layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
+        column = columns.of_settings(self.layout)
         for name in ("size", "seed", "take", "model"):
             column.prop(settings, name)
         # Behind the others' names there is no room for this one in a narrow sidebar.

@@ -5,7 +5,7 @@ from bpy.types import Context, Panel, UILayout
 
 from ..operators import previews, state
 from ..scene import face, face_problems, heads
-from . import wording
+from . import columns, wording
 from .estimate import draw_running
 from .problems import draw_found
 
@@ -94,9 +94,7 @@ def draw_face(layout: UILayout, context: Context, *, image_editor: bool):
 
 def draw_details(layout: UILayout, context: Context):
     """Settings that suit most portraits as they are."""
-    column = layout.column()
-    column.use_property_split = True
-    column.use_property_decorate = False
+    column = columns.of_settings(layout)
     for name in ("saturation", "fov", "seed", "head_folder"):
         column.prop(context.scene.limelight.face, name)
 

@@ -5,7 +5,7 @@ from bpy.types import Context, Panel
 
 from ..operators import state
 from ..scene import shot_range
-from . import wording
+from . import columns, wording
 
 
 class LIMELIGHT_PT_frames(Panel):
@@ -26,10 +26,8 @@ class LIMELIGHT_PT_frames(Panel):
     def draw(self, context: Context):
         layout, scene, interface = self.layout, context.scene, state.seen(context)
         settings = scene.limelight.frames
-        column = layout.column()
+        column = columns.of_settings(layout)
         column.active = settings.use
-        column.use_property_split = True
-        column.use_property_decorate = False
         column.prop(settings, "own_range")
         rows = column.column(align=True)
         owner, first, last = (settings, "first", "last") if settings.own_range else (scene, "frame_start", "frame_end")

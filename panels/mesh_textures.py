@@ -3,7 +3,7 @@
 
 from bpy.types import Context, Panel
 
-from . import wording
+from . import columns, wording
 from .estimate import draw_running
 
 _KIND = "splat_texture"
@@ -30,9 +30,7 @@ class LIMELIGHT_PT_mesh_textures(Panel):
         if thing is None or thing.type != "MESH":
             wording.wrapped(layout, context, "Click a scanned mesh whose photos have known cameras.")
             return
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
+        column = columns.of_settings(layout)
         for name in ("source", "tone", "iterations", "resolution", "texels", "unwrap"):
             column.prop(settings, name)
         if not settings.source:

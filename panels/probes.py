@@ -5,7 +5,7 @@ from bpy.types import Context, Panel, UILayout, UIList
 
 from ..operators import state, watch
 from ..scene import probes
-from . import wording
+from . import columns, wording
 
 
 class LIMELIGHT_UL_probes(UIList):
@@ -48,9 +48,7 @@ class LIMELIGHT_PT_probes(Panel):
         probe = watch.active_probe(context)
         if probe is None:
             return
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
+        column = columns.of_settings(layout)
         column.prop(probe.limelight, "radius")
         if probe.limelight.status not in {"", "Estimated"}:
             wording.wrapped(layout, context, probe.limelight.status, icon="INFO")

@@ -5,7 +5,7 @@ from bpy.types import Context, Panel, UILayout
 
 from ..operators import state
 from ..scene import relight_problems, relit
-from . import wording
+from . import columns, wording
 from .estimate import draw_running
 from .problems import draw_found
 
@@ -73,9 +73,7 @@ class LIMELIGHT_PT_relight_settings(Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: Context):
-        column = self.layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
+        column = columns.of_settings(self.layout)
         for name in ("keep_ratio", "seed", "take", "model"):
             column.prop(context.scene.limelight.relight, name)
 

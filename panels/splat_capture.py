@@ -3,7 +3,7 @@
 
 from bpy.types import Context, Panel
 
-from . import wording
+from . import columns, wording
 from .estimate import draw_running
 
 _KINDS = ("capture", "splat_train")
@@ -27,16 +27,12 @@ class LIMELIGHT_PT_splat_capture(Panel):
                 draw_running(layout, context, manager)
             return
         settings = context.scene.limelight.capture
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
+        column = columns.of_settings(layout)
         for name in ("views", "size", "samples", "lowest", "folder"):
             column.prop(settings, name)
         layout.operator("limelight.capture_object", icon="CAMERA_DATA")
         layout.separator()
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
+        column = columns.of_settings(layout)
         for name in ("source", "tone", "iterations", "resolution", "gaussians", "start", "up"):
             column.prop(settings, name)
         if not settings.source:

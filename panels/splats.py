@@ -3,7 +3,7 @@
 
 from bpy.types import Context, Object, Panel, UILayout
 
-from . import wording
+from . import columns, wording
 from .estimate import draw_running
 from .problems import draw_problem
 
@@ -52,9 +52,7 @@ class LIMELIGHT_PT_splats(Panel):
 def _draw_inputs(layout: UILayout, context: Context, thing: Object, names: tuple[str, ...]) -> None:
     from ..scene import splat_drawing
 
-    column = layout.column()
-    column.use_property_split = True
-    column.use_property_decorate = False
+    column = columns.of_settings(layout)
     for name, (owner, member) in splat_drawing.inputs(thing).items():
         if name not in names:
             continue

@@ -3,7 +3,7 @@
 
 from bpy.types import Context, Panel, UILayout
 
-from . import wording
+from . import columns, wording
 
 
 class LIMELIGHT_PT_view(Panel):
@@ -36,9 +36,7 @@ class LIMELIGHT_PT_view(Panel):
         row.label(text=settings.plate.name, icon="IMAGE_DATA")
         row.operator("limelight.set_plate", text="", icon="FILE_FOLDER")
         row.operator("limelight.clear_plate", text="", icon="X")
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
+        column = columns.of_settings(layout)
         column.prop(settings, "depth_source")
         if settings.depth_source == "FILE":
             column.prop(settings, "depth_file")

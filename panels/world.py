@@ -4,7 +4,7 @@
 from bpy.types import Context, Panel, UILayout
 
 from ..scene import origin
-from . import wording
+from . import columns, wording
 
 
 def draw_world(layout: UILayout, world):
@@ -12,9 +12,7 @@ def draw_world(layout: UILayout, world):
     settings = world.limelight
     probe = origin.probe_of(world)
     layout.label(text=f"World from {settings.probe if probe is None else probe.name}", icon="WORLD")
-    column = layout.column()
-    column.use_property_split = True
-    column.use_property_decorate = False
+    column = columns.of_settings(layout)
     column.prop(settings, "strength_ev")
     column.prop(settings, "rotation")
     column.prop(settings, "tint")
