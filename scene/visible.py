@@ -43,7 +43,7 @@ def _match(branch: bpy.types.LayerCollection, source: bpy.types.LayerCollection)
 
 
 def is_placed(layer: bpy.types.ViewLayer, thing: bpy.types.Object) -> bool:
-    """Whether Blender places an object: not while it is off in viewports, or excluded with all collections that hold it."""
+    """Whether Blender places an object: not while it is off in viewports or excluded with all that holds it."""
     return not thing.hide_viewport and any(not _off(way) for way in _ways(compat.branches(layer), thing))
 
 
