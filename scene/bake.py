@@ -97,7 +97,7 @@ def _configure(stage: bpy.types.Scene, size: int) -> None:
 
 def _render(stage: bpy.types.Scene, path: Path, samples: int, *, denoise: bool) -> None:
     stage.render.filepath = str(path)
-    stage.cycles.samples, stage.cycles.use_denoising = samples, denoise
+    stage.cycles.samples, stage.cycles.use_denoising = samples, denoise and compat.denoises()
     renderer.render_still(stage)
 
 

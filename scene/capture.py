@@ -159,7 +159,7 @@ def settings_for_capture(
         (scene.cycles, "film_exposure", 1.0),
         (scene.cycles, "samples", samples),
         (scene.cycles, "use_adaptive_sampling", True),
-        (scene.cycles, "use_denoising", True),
+        (scene.cycles, "use_denoising", compat.denoises()),
     ]
     # Of several view layers the first would be the picture; depth is of the one that the artist looks at.
     looked_at = visible.layer(scene)

@@ -135,6 +135,15 @@ def output_kept(render: bpy.types.RenderSettings) -> Iterator[None]:
         yield
 
 
+def denoises() -> bool:
+    """Whether Cycles has its denoiser; a render that asks for one ends with an error in Debian's builds without it."""
+    try:
+        import _cycles
+    except ImportError:
+        return False
+    return bool(_cycles.with_openimagedenoise)
+
+
 def let_through(material: bpy.types.Material) -> None:
     """Let EEVEE draw a material's transparency in any order of surfaces, as Cycles does, and cast such shadows."""
     if hasattr(material, "surface_render_method"):

@@ -25,6 +25,8 @@ CUTS = (
     ("lit", f"{REAL}/g_lit", (0, 28, 1050, 722)),
     ("light_panel", f"{REAL}/h_light_panel", (766, 334, 1050, 632)),
     ("frames", "over_frames/1_over_frames", (766, 140, 1050, 722)),
+    ("truth", "truth/1_truth", (330, 82, 1050, 602)),
+    ("textures", "scan/1_textures", (410, 252, 1050, 618)),
     ("relight", "relight_real_engine/o_wiped", (0, 28, 1050, 722)),
     ("landmarks", "face_real_engine/b_dragging", (0, 28, 1050, 722)),
     ("radius", "place/4_dragging", (250, 200, 770, 620)),

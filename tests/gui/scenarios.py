@@ -13,7 +13,7 @@ from drive import until
 from mathutils import Vector
 from moves import close_splash, fill_view, fold_but, open_tab, widen_sidebar
 from stand_in import ROOM, behave, prepare_engine, use_python, write_relit
-from still_life import stand_where
+from still_life import material, stand_where
 
 
 def listed():
@@ -348,3 +348,47 @@ def over_frames(artist):
     artist.notes["rows"] = [[row.name, row.state] for row in interface.job_rows]
     artist.notes["frames"] = [interface.frames_done, interface.frames_asked]
     artist.shot("1_over_frames")
+
+
+def truth(artist):
+    """The panorama at a probe baked from the default cube's scene and used as its light."""
+    yield from close_splash(artist)
+    fold_but("LIMELIGHT_PT_compare")
+    cube, scene = bpy.data.objects["Cube"], bpy.context.scene
+    cube.data.materials.clear()
+    cube.data.materials.append(material("Red", (0.8, 0.05, 0.03)))
+    bpy.ops.mesh.primitive_plane_add(size=12, location=(0, 0, -1))
+    bpy.context.active_object.data.materials.append(material("Floor", (0.3, 0.4, 0.2)))
+    bpy.ops.limelight.add_probe(location=(2.2, -1.6, -0.3), radius=0.7)
+    probe = bpy.context.active_object
+    yield from open_tab(artist, "LIMELIGHT_PT_compare")
+    artist.operator("limelight.bake_truth")
+    artist.operator("limelight.use_truth")
+    artist.operator("limelight.apply_world")
+    light = probe.limelight
+    artist.notes["truth"] = [light.environment is not None, light.environment == light.truth, light.status]
+    artist.notes["world"] = scene.world.limelight.probe
+    space = artist.area("VIEW_3D").spaces.active
+    space.region_3d.view_distance, space.shading.color_type = 11.0, "OBJECT"
+    cube.color, bpy.data.objects["Plane"].color = (0.8, 0.1, 0.08, 1.0), (0.3, 0.4, 0.2, 1.0)
+    yield 1.0
+    artist.shot("1_truth")
+
+
+def scan(artist):
+    """What is asked of a scanned mesh whose textures are to be learnt."""
+    yield from close_splash(artist)
+    for panel in (cls for cls in module("panels").classes() if cls.__name__ == "LIMELIGHT_PT_mesh_textures"):
+        panel.bl_options = set()
+    fold_but("LIMELIGHT_PT_splats")
+    for name in ("Cube", "Light"):
+        bpy.data.objects.remove(bpy.data.objects[name])
+    bpy.ops.mesh.primitive_monkey_add(size=3, location=(0, 0, 0.5))
+    bpy.context.active_object.name = "Scan"
+    settings = bpy.context.scene.limelight.capture
+    settings.source, settings.tone, settings.iterations, settings.texels = "/scans/monkey", "ACES", 400, 512
+    yield from open_tab(artist, "LIMELIGHT_PT_mesh_textures")
+    yield from widen_sidebar(artist)
+    artist.notes["drawn"] = artist.drawn("LIMELIGHT_PT_mesh_textures")
+    yield 0.6
+    artist.shot("1_textures")

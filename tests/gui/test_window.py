@@ -225,3 +225,12 @@ def test_frames_and_shots_are_listed_with_what_became_of_them(play, tmp_path):
     report = play("over_frames", file=str(tmp_path / "shot ä.blend"))
     assert report["frames"] == [1, 3]
     assert [state for _name, state in report["rows"]] == ["done", "failed", "queued"]
+
+
+def test_the_baked_truth_becomes_the_light(play):
+    report = play("truth")
+    assert report["truth"] == [True, True, "Baked from the scene"] and report["world"] == "Probe"
+
+
+def test_the_panel_of_a_scan_asks_for_its_photos(play):
+    assert play("scan")["drawn"]
