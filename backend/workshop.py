@@ -115,7 +115,8 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and weights")],
     hdris: Annotated[Path | None, typer.Option(help="Folder of CC0 panoramas (EXR)")] = None,
     scenes: Annotated[
-        int, typer.Option(help="Ray-traced scenes: of four probes each, luminet: of ten lights; relightify: heads")
+        int,
+        typer.Option(min=0, help="Ray-traced scenes: of four probes each, luminet: of ten lights; relightify: heads"),
     ] = 2048,
     views: Annotated[Path | None, typer.Option(help="Scenes by Blender ('synthesize views')")] = None,
     steps: Annotated[

@@ -8,6 +8,7 @@ folder of such folders, some with ``distance_<id>.exr``: metres to what each dir
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -77,11 +78,23 @@ def render(task: dict[str, Any], raw: Path, stage: str = "sphere_stage") -> None
         os.close(stdin)
         os.close(held)
     if done.returncode or not (raw / "raw.json").is_file():
-        last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-1:] or ["nothing was said"]
-        raise LimelightError(
-            f"Blender did not make the scene of seed {task['seed']} (exit {done.returncode}): {last[0]}",
-            f"Finished samples stay. Does 'import bpy' work in {task['blender']}?",
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()] or ["nothing was said"]
+        raise _failure(said[-1], done.returncode, task)
+
+
+def _failure(last: str, code: int, task: dict[str, Any]) -> Exception:
+    """What Blender's last words and its exit code mean."""
+    if os.strerror(errno.ENOSPC) in last:
+        return OSError(errno.ENOSPC, last)
+    if code < 0:
+        return LimelightError(
+            f"Blender was killed (signal {-code}) while it made the scene of seed {task['seed']}.",
+            "Finished samples stay. Run it again, with fewer --workers if the memory was short.",
         )
+    return LimelightError(
+        f"Blender did not make the scene of seed {task['seed']} (exit {code}): {last.strip().rstrip('.')}.",
+        f"Finished samples stay. Does 'import bpy' work in {task['blender']}?",
+    )
 
 
 def finish(raw: Path, out: Path, task: dict[str, Any]) -> dict[str, Any]:

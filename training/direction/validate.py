@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -44,17 +46,21 @@ def errors(answer: Tensor, truth: Tensor, temperature: float = 1.0) -> tuple[Ten
 
 
 def validate(net: nn.Module, examples: Shards) -> dict[str, float]:
-    """Mean and median error in degrees, of all and where one light dominates; and the mean expected error."""
+    """Mean and median error in degrees, of all and where one light dominates; and the mean expected error.
+
+    What no example tells is left out.
+    """
     answer, truth = answers(net, examples)
     error, expected = errors(answer, truth.towards)
     strong = error[truth.ratio >= DOMINANT]
-    return {
+    found = {
         "mean": float(error.mean()),
         "median": float(error.median()),
         "mean_dominant": float(strong.mean()),
         "median_dominant": float(strong.median()),
         "expected": float(expected.mean()),
     }
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def fit_temperature(answer: Tensor, truth: Tensor) -> float:

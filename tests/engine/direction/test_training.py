@@ -120,6 +120,7 @@ def test_training_learns_resumes_to_the_same_weights_and_logs(data, tmp_path):
     assert all(torch.equal(first[name], second[name]) for name in first)
     line = [json.loads(text) for text in (tmp_path / "a" / "log.jsonl").read_text().splitlines()][-1]
     assert line["validation"] == "crops" and 0 < line["median"] < 180
+    assert "NaN" not in (tmp_path / "a" / "log.jsonl").read_text()
 
 
 def test_a_checkpoint_restores_the_run_exactly(data, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -19,6 +20,7 @@ from limelight.backend.errors import BadInput, LimelightError, MissingPart
 from limelight.backend.optics import exr
 from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.camera import Camera
+from limelight.backend.serve import explain
 from limelight.synthesis import sphere_sets
 from limelight.synthesis.sphere_grid import DEPTH_MAX, DEPTH_MIN, depth_share, place_grid
 from limelight.synthesis.sphere_sets import write_set
@@ -148,6 +150,24 @@ def test_wrong_requests_say_what_is_wrong(blender: Path, tmp_path: Path) -> None
         write_set(tmp_path / "other", "spheres", 0, 1, blender=None)
     with pytest.raises(BadInput, match="family"):
         write_set(tmp_path / "other", "spheres", 0, 1, blender=blender, family="fish")
+
+
+@pytest.mark.parametrize(
+    ("ending", "told"),
+    [
+        ("echo 'OSError: [Errno 28] No space left on device' >&2; exit 1", "The disk is full. Free some space"),
+        ("kill -9 $$", r"was killed \(signal 9\).*Finished samples stay. Run it again, with fewer --workers"),
+        ("echo \"No module named 'bpy'\" >&2; exit 1", "'bpy'. Finished samples stay. Does 'import bpy' work"),
+    ],
+)
+def test_how_blender_ended_is_told_with_what_helps(tmp_path: Path, ending: str, told: str) -> None:
+    program = tmp_path / "python-with-bpy"
+    program.write_text(f"#!/bin/sh\n{ending}\n")
+    program.chmod(0o755)
+    with pytest.raises((LimelightError, OSError)) as caught:
+        write_set(tmp_path / "set", "spheres", 0, 1, blender=program, **SMALL)
+    found = explain("", caught.value, terse=True)
+    assert re.search(told, f"{found.text} {found.remedy}")
 
 
 def test_without_ray_the_remedy_is_named(blender: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
