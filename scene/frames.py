@@ -41,7 +41,9 @@ def check(scene: bpy.types.Scene, frame: int | None = None) -> None:
 def numbered(path: str, frame: int) -> Path:
     """A path of a Blender setting on this computer; of a name with #### the file of a frame."""
     whole = Path(bpy.path.abspath(path))
-    return whole.with_name(re.sub("#+", lambda found: f"{frame:0{len(found[0])}d}", whole.name))
+    name = re.sub("#+", lambda found: f"{frame:0{len(found[0])}d}", whole.name)
+    # Where none was chosen yet there is no name.
+    return whole.with_name(name) if name else whole
 
 
 def source(scene: bpy.types.Scene) -> Path | None:

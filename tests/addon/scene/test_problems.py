@@ -128,6 +128,7 @@ BROKEN = {
     "a probe that fills the view": lambda s, p, f: setattr(p.limelight, "radius", 8.0),
     "a probe that is scaled to nothing": lambda s, p, f: setattr(p, "scale", (0, 0, 0)),
     "a probe below a parent of no size": lambda s, p, f: below_nothing(s, p),
+    "no depth file chosen": lambda s, p, f: depth_of(s, "FILE"),
     "no depth file": lambda s, p, f: depth_of(s, "FILE", str(f / "none.exr")),
     "a depth file that is none": lambda s, p, f: unreadable(s, f),
     "no geometry for the depth": lambda s, p, f: depth_of(s, "GEOMETRY"),
