@@ -132,26 +132,29 @@ def _number(
     at: int | None = None,
 ) -> int:
     """The movie's frame, counted from 1, or the number in the sequence's file name, at the scene's current frame."""
-    frame, first, offset = scene.frame_current if at is None else at, 1, 0
+    frame, first, offset, shown = scene.frame_current if at is None else at, 1, 0, None
     counted = counted or user(scene, image)
     if counted is not None:
         first, offset, length = counted.frame_start, counted.frame_offset, counted.frame_duration
+        shown = range(first, first + length)
         if counted.use_cyclic:
             frame = (frame - first) % length + first
-        elif not first <= frame < first + length:
-            last = first + length - 1
+        elif frame not in shown:
             raise NoFrame(
-                f"“{image.name}” is shown at the frames {first} to {last}, not at {frame}", min(max(frame, first), last)
+                f"“{image.name}” is shown at the frames {first} to {shown[-1]}, not at {frame}",
+                min(max(frame, first), shown[-1]),
             )
     number = frame - first + 1 + offset
     there = range(1, image.frame_duration + 1) if image.source == "MOVIE" else _numbers(image, number)
     if number not in there:
         if not there:
             raise NoFrame(f"“{image.name}” has no frame {number}: none of its files is there", None)
-        nearest = min(there, key=lambda other: abs(other - number))
-        raise NoFrame(
-            f"“{image.name}” has no frame {number}, it has {min(there)} to {max(there)}", nearest - offset - 1 + first
-        )
+        low, high = min(there), max(there)
+        gone = f"its file “{_path(image, number).name}” is not there"
+        lacks = gone if low < number < high else f"it has {low} to {high}"
+        at_frames = (other - offset - 1 + first for other in there)
+        nearest = min((f for f in at_frames if shown is None or f in shown), key=lambda f: abs(f - frame), default=None)
+        raise NoFrame(f"“{image.name}” has no frame {number}, {lacks}", nearest)
     return number
 
 

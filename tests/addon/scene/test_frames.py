@@ -190,6 +190,22 @@ def test_a_missing_frame_is_a_problem_whose_button_goes_to_the_nearest(sequence,
     assert told(sequence) == [(f"“{name}” has no frame 7: none of its files is there", None)]
 
 
+def test_a_gap_in_a_sequence_is_told_by_its_file_and_its_button_leads_to_what_is_shown(sequence, tmp_path):
+    first = Path(bpy.path.abspath(sequence.limelight.plate.filepath))
+    first.with_name(first.name.replace("3", "6")).unlink()
+    name, gone = sequence.limelight.plate.name, first.name.replace("3", "6")
+    text = f"“{name}” has no frame 6, its file “{gone}” is not there"
+    sequence.frame_set(6)
+    assert told(sequence) == [(text, 5)]
+    # The background begins with the one that is not there: the frame before it shows nothing.
+    counted = sequence.camera.data.background_images[0].image_user
+    counted.frame_start, counted.frame_offset, counted.frame_duration = 1, 5, 3
+    sequence.frame_set(1)
+    assert told(sequence) == [(text, 2)]
+    sequence.frame_set(2)
+    assert told(sequence) == []
+
+
 def test_a_movie_gives_the_current_frame_and_tells_its_end(scene, tmp_path):
     path = film(tmp_path, 6)
     camera = plate.set_plate(scene, str(path), 60)
