@@ -15,7 +15,7 @@ from ...bridge.joblist import STATES, SUFFIX, JobList, JobListError
 from ..console import run
 from ..errors import BadInput
 from ..options import AsJson, Device, Ray, Seed, parse_probe
-from .report import summary, write_report
+from .report import check_report, summary, write_report
 
 app = typer.Typer(no_args_is_help=True, help="Lists of jobs: made, worked off, looked at.")
 _List = Annotated[Path, typer.Argument(help=f"The list, e.g. photos{SUFFIX}")]
@@ -86,12 +86,14 @@ def work(
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Work a list off; goes on where it was left. Exit 2 if a job failed, after all others are done."""
+    """Work a list off; goes on where it was left. Exit 2 if a job of what is asked for failed, at the end."""
 
     def command(report: Any) -> dict[str, Any]:
         from .farm import seats as hired
         from .seats import engines
 
+        if table is not None:
+            check_report(table)
         found = opened(listed)
         names = chosen(found, only)
         requeue(found, names, again)
@@ -107,10 +109,10 @@ def work(
                 seat.stop()
         if table is not None:
             write_report(found, table)
-        return summary(found)
+        return summary(found, names)
 
     told = run(command, as_json, show_summary, device if ray is None else "auto")
-    if told["counts"]["failed"]:
+    if told["failed"]:
         raise typer.Exit(2)
 
 

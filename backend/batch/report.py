@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,13 @@ def rows(listed: JobList) -> list[dict[str, Any]]:
     return found
 
 
-def summary(listed: JobList) -> dict[str, Any]:
-    """Counts by state, seconds a job that is done took on average, and what failed."""
+def summary(listed: JobList, names: Collection[str] | None = None) -> dict[str, Any]:
+    """Counts by state, seconds a job that is done took on average, and what failed of ``names``, by default of all."""
     seconds = [entry.seconds for entry in listed.entries.values() if entry.state == "done"]
     failed = [
         {"id": entry.id, "code": entry.code, "text": entry.text, "remedy": entry.remedy}
         for entry in listed.entries.values()
-        if entry.state == "failed"
+        if entry.state == "failed" and (names is None or entry.id in names)
     ]
     return {
         "list": str(listed.path),
@@ -54,18 +55,23 @@ def summary(listed: JobList) -> dict[str, Any]:
     }
 
 
+def check_report(path: Path) -> None:
+    """Raises :class:`BadInput` if no report is written under that name."""
+    if path.suffix.lower() not in (".csv", ".json"):
+        raise BadInput(f"A report is not written as '{path.suffix or path.name}'.", "Name a .csv or a .json file.")
+
+
 def write_report(listed: JobList, path: Path) -> None:
     """Write the table as .csv, or summary and table as .json; whole or not at all."""
+    check_report(path)
     if path.suffix.lower() == ".csv":
         text = io.StringIO()
         table = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\r\n")
         table.writeheader()
         table.writerows(rows(listed))
         data = text.getvalue()
-    elif path.suffix.lower() == ".json":
-        data = json.dumps({**summary(listed), "rows": rows(listed)}, indent=1)
     else:
-        raise BadInput(f"A report is not written as '{path.suffix or path.name}'.", "Name a .csv or a .json file.")
+        data = json.dumps({**summary(listed), "rows": rows(listed)}, indent=1)
     partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

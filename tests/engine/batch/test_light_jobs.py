@@ -201,6 +201,17 @@ def test_a_list_is_run_and_shown(tmp_path: Path) -> None:
     assert JobList(made.path).entries["bad"].attempts == 2 and JobList(made.path).entries["good"].attempts == 1
     wrong = CliRunner().invoke(cli.app, ["batch", "run", str(made.path), "--again", "queued"])
     assert wrong.exit_code == 2
+    # Of a part, what failed elsewhere in the list is no failure.
+    part = CliRunner().invoke(cli.app, ["batch", "run", str(made.path), "--only", "good", "--json"])
+    assert part.exit_code == 0 and json.loads(part.stdout.splitlines()[0])["failed"] == []
+
+
+def test_a_report_of_another_kind_is_refused_before_the_list_is_worked_off(tmp_path: Path) -> None:
+    made = JobList.make(tmp_path / "x.jobs")
+    made.add("models", {}, "good")
+    refused = CliRunner().invoke(cli.app, ["batch", "run", str(made.path), "--report", str(tmp_path / "r.txt")])
+    assert refused.exit_code == 2
+    assert JobList(made.path).entries["good"].state == "queued"
 
 
 def test_engines_without_a_gpu_share_the_processor() -> None:
