@@ -25,6 +25,14 @@ def _place(operator: Operator, context: bpy.types.Context, location: Vector, rad
     return {"FINISHED"}
 
 
+def _takes_probes(operator: type[Operator], context: bpy.types.Context) -> bool:
+    """What ``poll`` of both operators asks last."""
+    if context.scene.library:
+        operator.poll_message_set("This scene belongs to another file: copy it into this one first")
+        return False
+    return True
+
+
 def _restore_window(context: Context) -> None:
     # There is no window left when Blender quits.
     if context.window is not None:
@@ -60,7 +68,7 @@ class LIMELIGHT_OT_add_probe(Operator):
         if context.mode != "OBJECT":
             cls.poll_message_set("Leave edit mode first: probes are placed in Object Mode")
             return False
-        return True
+        return _takes_probes(cls, context)
 
     def execute(self, context: Context):
         from ..scene import camera as cameras
@@ -141,7 +149,7 @@ class LIMELIGHT_OT_add_probe_image(Operator):
         if camera is None or camera.type != "CAMERA":
             cls.poll_message_set("The scene has no camera yet: choose a photo first")
             return False
-        return True
+        return _takes_probes(cls, context)
 
     def execute(self, context: Context):
         camera = context.scene.camera

@@ -42,6 +42,9 @@ def find_problems(context: bpy.types.Context, *, quick: bool = False) -> list[Pr
     the time.
     """
     scene, settings = context.scene, context.scene.limelight
+    if scene.library:
+        text = f"The scene “{scene.name}” belongs to another file, and nothing can be added to it here"
+        return [Problem(text, "scene.new", "Copy it into this file", {"type": "FULL_COPY"})]
     found = [*working_space(), *(_plate(context, quick) if settings.source == "PLATE" else ())]
     eye = of_camera(scene)
     found += eye

@@ -224,3 +224,17 @@ def test_a_probe_shows_where_the_collection_was_switched_off(scene):
     bpy.context.view_layer.layer_collection.children["Limelight"].exclude = True
     assert bpy.ops.limelight.add_probe(location=(0, 0, 2), radius=0.1) == {"FINISHED"}
     assert bpy.context.view_layer.objects.active.location.z == 2 and len(bpy.context.view_layer.objects) == 2
+
+
+def test_a_scene_of_another_file_takes_nothing_until_it_is_copied_into_this_one(scene, tmp_path):
+    scene.name = "Set"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "set.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "set.blend"), link=True) as (_there, wanted):
+        wanted.scenes = ["Set"]
+    (bpy.context.window.scene,) = wanted.scenes
+    (found,) = problems.find_problems(bpy.context)
+    assert "“Set” belongs to another file" in found.text and not bpy.ops.limelight.add_probe.poll()
+    assert bpy.ops.scene.new(**found.properties) == {"FINISHED"} and found.operator_idname == "scene.new"
+    assert not bpy.context.scene.library and bpy.context.scene.name == "Set"
+    assert bpy.ops.limelight.add_probe(location=(0, 0, 1), radius=0.1) == {"FINISHED"}
