@@ -219,8 +219,8 @@ def _new_camera(scene: bpy.types.Scene) -> bpy.types.Object:
 
 def _photos_of_others(scene: bpy.types.Scene, data: bpy.types.Camera) -> set[bpy.types.Image]:
     """The photos that other scenes have behind a camera."""
-    others = [other for other in bpy.data.scenes if other != scene and other.camera is not None]
-    return {o.limelight.plate for o in others if o.camera.data == data and o.limelight.plate is not None}
+    others = [o for o in bpy.data.scenes if o != scene and o.camera is not None and o.camera.data == data]
+    return {other.limelight.plate for other in others if other.limelight.plate is not None}
 
 
 def _own_camera(scene: bpy.types.Scene, camera: bpy.types.Object, photos: set[bpy.types.Image]) -> bpy.types.Object:
