@@ -104,11 +104,17 @@ def shows_file(image: bpy.types.Image) -> bool:
 
 
 def user(scene: bpy.types.Scene, image: bpy.types.Image) -> bpy.types.ImageUser | None:
-    """How the camera's background counts the frames of the plate; None if the artist has not set that."""
-    camera = scene.camera
-    backgrounds = camera.data.background_images if camera is not None and camera.type == "CAMERA" else []
-    shown = next((b.image_user for b in backgrounds if b.image == image), None)
-    return shown if shown is not None and shown.frame_duration > 0 else None
+    """How the camera's background counts the frames of the plate; None if the artist has not set that.
+
+    Where the scene went on to a camera without the plate, as by a cut or with a tracked one, another's background does.
+    """
+    others = (thing for thing in scene.objects if thing.type == "CAMERA")
+    for camera in (scene.camera, *others):
+        backgrounds = camera.data.background_images if camera is not None and camera.type == "CAMERA" else []
+        for background in backgrounds:
+            if background.image == image:
+                return background.image_user if background.image_user.frame_duration > 0 else None
+    return None
 
 
 def count(scene: bpy.types.Scene, image: bpy.types.Image, node: Any) -> None:

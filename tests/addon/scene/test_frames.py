@@ -125,6 +125,14 @@ def test_a_sequence_counts_as_the_background_does(sequence, tmp_path):
     assert (photo.frame_start, photo.frame_duration, photo.frame_offset, photo.use_cyclic) == (101, 4, 2, True)
 
 
+def test_a_sequence_counts_on_where_the_scene_goes_on_to_a_camera_without_it(sequence, add_camera):
+    counted = sequence.camera.data.background_images[0].image_user
+    counted.frame_start, counted.frame_offset, counted.frame_duration = 10, 2, 5
+    add_camera(sequence)
+    sequence.frame_set(12)
+    assert "_0005" in frames.source(sequence).stem
+
+
 def test_a_sequence_with_layers_gives_the_finished_picture_of_the_current_frame(scene, add_camera, tmp_path):
     camera, world = add_camera(scene), bpy.data.worlds.new("Bright")
     scene.world, scene.cycles.samples = world, 1
