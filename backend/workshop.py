@@ -62,8 +62,8 @@ def synthesize(
     """Make training data and probe sets. Existing samples are kept, so a broken run goes on."""
 
     def command(report: Any) -> dict[str, Any]:
-        if kind == "crops" and ray is not None:
-            raise BadInput("Crops are not made on a cluster: they are cut in no time.", "Leave --ray out.")
+        if kind in ("crops", "splats") and ray is not None:
+            raise BadInput(f"{kind.capitalize()} are not made on a cluster.", "Leave --ray out.")
         if kind == "crops":
             return synthesize_crops(out, seed, count, hdris, blender)
         if kind == "faces":

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from ..backend.errors import LimelightError
+from ..backend.limo.output import write_json
 from ..backend.optics import exr
 from ..backend.optics.camera import Camera
 from ..backend.workplace import workplace
@@ -63,7 +64,7 @@ def make_sample(task: dict[str, Any]) -> bool:
 def render(task: dict[str, Any], raw: Path, stage: str = "sphere_stage") -> None:
     """Run a stage of Blender's on a job that leaves its files in ``raw``; raises with its last words if it fails."""
     job = raw / "job.json"
-    job.write_text(json.dumps({**task, "out": str(raw)}), encoding="utf-8")
+    write_json(job, {**task, "out": str(raw)})
     environment = {**os.environ}
     if task["assets"] != "libraries":
         environment["BLENDER_USER_RESOURCES"] = str(raw / "user")

@@ -25,6 +25,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..backend.errors import BadInput
+from ..backend.limo.output import write_json
 from ..backend.optics import exr
 from ..backend.optics import panorama as pano
 from ..backend.optics.exposure import expose, luminance
@@ -113,7 +114,7 @@ def _write_object(folder: Path, name: str, maps: list[Path], blender: Path, thre
     shutil.copyfile(raw / "mesh.obj", folder / "mesh.obj")
     blender_version = json.loads((raw / "raw.json").read_text(encoding="utf-8"))["blender"]
     told = {**made, "light": own.stem, "relit": [path.stem for path in others], "blender": blender_version}
-    (folder / "object.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
+    write_json(folder / "object.json", told)
 
 
 def orbit(count: int, shift: float) -> list[Tensor]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +55,9 @@ def make_methods(quality: str, seed: int, device: str) -> dict[str, Method]:
 
 def light_of(name: str, method: Method, sequence: Sequence, kept: Path) -> tuple[Tensor, float]:
     """The light of a sequence and its seconds a frame, from ``kept`` if it is there: a broken run goes on."""
-    path = kept / f"{sequence.name.replace('/', '_')} {name}.npz"
+    # Sequences of several sets have the same names.
+    seen = hashlib.sha256(b"".join(view.radiance.numpy().tobytes() for view in sequence.views)).hexdigest()[:12]
+    path = kept / f"{sequence.name.replace('/', '_')} {seen} {name}.npz"
     if path.is_file():
         with np.load(path) as stored:
             return torch.from_numpy(stored["light"].astype(np.float32)), float(stored["seconds"])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -49,6 +50,11 @@ class Case:
     def name(self) -> str:
         """The object's."""
         return self.folder.name
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells the object from its namesakes in other sets, by what it was made with and its cameras."""
+        return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(self.folder.glob("*.json")))).hexdigest()
 
     @cached_property
     def scene(self) -> Scene:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...backend.errors import BadInput
+from ...backend.limo.output import write_json
 from ...backend.limo.report import PartReport, Report
 from ..finite import finite
 from . import models, textured
@@ -59,8 +60,13 @@ def run_bench(
 
 def measured(case: Case, work: Path, effort: Effort, seed: int, device: str, report: Report) -> dict[str, Scores]:
     """Scores of all methods on an object; those that are there already are read."""
-    saved = work / "scores.json"
+    saved, made = work / "scores.json", work / "made.json"
     known = {"effort": asdict(effort), "seed": seed}
+    told = {**known, "object": case.digest}
+    if made.is_file() and json.loads(made.read_text(encoding="utf-8")) != told:
+        raise BadInput(f"{work} was made of another set, or with another seed.", "Name another folder.")
+    work.mkdir(parents=True, exist_ok=True)
+    write_json(made, told)
     if saved.is_file():
         told = json.loads(saved.read_text(encoding="utf-8"))
         if {key: told[key] for key in known} == known:
@@ -71,13 +77,12 @@ def measured(case: Case, work: Path, effort: Effort, seed: int, device: str, rep
         report.progress(0.9 + 0.1 * number / len(found), f"measuring {name}")
         scores[name], scales[name] = score(case, model, name, report.check)
     write_sheet(work.parent.parent / f"{case.name}.png", case, found, scores, scales)
-    saved.write_text(json.dumps(finite({**known, "scores": scores}), indent=1), encoding="utf-8")
+    write_json(saved, finite({**known, "scores": scores}))
     return scores
 
 
 def learnt(case: Case, work: Path, effort: Effort, seed: int, device: str, report: Report) -> dict[str, Learnt]:
     """All methods, trained on an object or taken from what is there; those on its mesh if the set has it."""
-    work.mkdir(parents=True, exist_ok=True)
     files: dict[str, Path] = {}
     for variant, first, share in (("plain", 0.0, 0.15), ("full", 0.15, 0.3), ("undistilled", 0.45, 0.3)):
         part = PartReport(report, first, share, variant)

@@ -14,7 +14,7 @@ from limelight.backend.errors import BadInput
 from limelight.backend.optics import exr
 from limelight.backend.optics import panorama as pano
 from limelight.benchmarks.limo import spheres, video, video_methods, video_score, video_table
-from limelight.benchmarks.limo.video_methods import HELD, ONE_NOISE, OVER_TIME, PER_FRAME
+from limelight.benchmarks.limo.video_methods import HELD, ONE_NOISE, OVER_TIME, PER_FRAME, light_of
 from limelight.benchmarks.limo.video_set import Sequence, find_sequences, read_sequence
 
 HALF = torch.tensor([3.0, 2.0, 4.0])
@@ -106,6 +106,16 @@ def test_the_bench_tells_steady_from_shaken_and_goes_on_where_it_broke(folder: P
     assert "swing, stops" in found["table"]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"lights", "scores.json", "strips.png", "table.md"}
     assert json.loads((tmp_path / "out" / "scores.json").read_text())["rows"][0]["name"] == "camera_1/0"
+
+
+def test_light_of_another_set_is_not_taken_for_its_namesakes(folder: Path, tmp_path: Path) -> None:
+    (path,) = find_sequences(folder)
+    (sequence,) = read_sequence(path)
+    brighter = [replace(case, view=replace(case.view, radiance=case.view.radiance * 2)) for case in sequence.cases]
+    asked = []
+    for seen in (sequence, replace(sequence, cases=brighter), sequence):
+        light_of("over time", lambda seen: asked.append(seen) or true_light(seen), seen, tmp_path)
+    assert len(asked) == 2
 
 
 def test_floors_fail_when_light_shakes_as_much_or_is_further_off() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,24 @@ def test_a_bench_writes_all_and_goes_on(folder: Path, tmp_path: Path, monkeypatc
     assert found[TEXTURED][NORMAL] < 15 and found[TEXTURED][NOVEL] > 15
     assert found[PHOTOGRAPHED][NOVEL] is None and found[PHOTOGRAPHED][SCALED] != found[TEXTURED][SCALED]
     assert (tmp_path / "draft" / "ball" / "full.ply").stat().st_mtime_ns == trained
+
+
+def test_what_is_there_of_another_set_or_seed_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "learnt", lambda *given: {})
+    monkeypatch.setattr(run, "write_sheet", lambda *given: None)
+    (case,) = read_cases(folder, 0)
+    for _ in range(2):
+        assert run.measured(case, tmp_path / "a", Effort(60, 300, 32), 0, "cpu", SilentReport()) == {}
+    with pytest.raises(BadInput, match="another set, or with another seed"):
+        run.measured(case, tmp_path / "a", Effort(60, 300, 32), 1, "cpu", SilentReport())
+    other = shutil.copytree(case.folder, tmp_path / "set" / case.name)
+    told = json.loads((other / "object.json").read_text())
+    (other / "object.json").write_text(json.dumps({**told, "samples": 1}))
+    (namesake,) = read_cases(tmp_path / "set", 0)
+    with pytest.raises(BadInput, match="another set, or with another seed"):
+        run.measured(namesake, tmp_path / "a", Effort(60, 300, 32), 0, "cpu", SilentReport())
 
 
 def scores(**changed: float) -> Scores:
