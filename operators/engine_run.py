@@ -83,9 +83,7 @@ class EngineRun:
 
         Raises ``RuntimeError`` if that scene is gone.
         """
-        scene = self._scene.find(bpy.data.scenes)
-        if scene is None:
-            raise RuntimeError(f"the scene “{self._scene.name}” is gone")
+        scene = self._scene.found(bpy.data.scenes, "the scene")
         if scene == context.scene:
             yield
             return

@@ -17,9 +17,7 @@ PROBE_NAME = "Face light"
 
 
 def _image(portrait: Handle) -> bpy.types.Image:
-    image: bpy.types.Image | None = portrait.find(bpy.data.images)
-    if image is None:
-        raise RuntimeError(f"the portrait “{portrait.name}” is gone")
+    image: bpy.types.Image = portrait.found(bpy.data.images, "the portrait")
     return image
 
 
@@ -107,9 +105,7 @@ class FaceLightRun(EngineRun):
         from ..scene import camera as cameras
         from ..scene import capture, head_place
 
-        scene, head = context.scene, self._head.find(bpy.data.objects)
-        if head is None:
-            raise ValueError(f"the head “{self._head.name}” is gone")
+        scene, head = context.scene, self._head.found(bpy.data.objects, "the head")
         if scene.camera is None:
             raise ValueError("the scene has no camera")
         unit = cameras.metres(scene)
@@ -126,9 +122,7 @@ class FaceLightRun(EngineRun):
         from ..scene import camera as cameras
         from ..scene import head_light, head_place, heads, probes, results, world
 
-        scene, head = bpy.data.scenes[self.scene_name], self._head.find(bpy.data.objects)
-        if head is None:
-            raise RuntimeError(f"the head “{self._head.name}” is gone")
+        scene, head = bpy.data.scenes[self.scene_name], self._head.found(bpy.data.objects, "the head")
         probe = heads.probe_of(scene, head)
         if probe is None:
             radius = head_place.PROBE_RADIUS / cameras.metres(scene)

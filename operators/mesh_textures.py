@@ -91,9 +91,7 @@ class TexturesRun(EngineRun):
         return f"“{thing.name}” wears textures that take new light"
 
     def _find(self) -> bpy.types.Object:
-        thing: bpy.types.Object | None = self._thing.find(bpy.data.objects)
-        if thing is None:
-            raise RuntimeError(f"the mesh “{self._thing.name}” is gone")
+        thing: bpy.types.Object = self._thing.found(bpy.data.objects, "the mesh")
         return thing
 
 

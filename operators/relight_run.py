@@ -38,9 +38,7 @@ class RelightRun(EngineRun):
 
     @property
     def _image(self) -> bpy.types.Image:
-        source: bpy.types.Image | None = self._source.find(bpy.data.images)
-        if source is None:
-            raise RuntimeError(f"the picture “{self._source.name}” is gone")
+        source: bpy.types.Image = self._source.found(bpy.data.images, "the picture")
         return source
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:

@@ -41,9 +41,7 @@ class ProxyRun(EngineRun):
         return f"“{proxy.name}” with {len(proxy.data.polygons)} faces casts the shadows of “{thing.name}”"
 
     def _find(self) -> bpy.types.Object:
-        thing: bpy.types.Object | None = self._cloud.find(bpy.data.objects)
-        if thing is None:
-            raise RuntimeError(f"the splats “{self._cloud.name}” are gone")
+        thing: bpy.types.Object = self._cloud.found(bpy.data.objects, "the cloud of splats")
         return thing
 
 

@@ -28,3 +28,10 @@ class Handle:
         if not self.uid or (named is not None and named.session_uid == self.uid):
             return named
         return next((block for block in blocks if block.session_uid == self.uid), None)
+
+    def found(self, blocks: Any, what: str) -> Any:
+        """As :meth:`find`; ``RuntimeError`` with a sentence that calls it ``what``, "the mesh" or so, if it is gone."""
+        block = self.find(blocks)
+        if block is None:
+            raise RuntimeError(f"{what} “{self.name}” is gone")
+        return block

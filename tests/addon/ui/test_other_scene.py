@@ -196,6 +196,16 @@ def test_a_shadow_mesh_finds_splats_with_a_new_name_in_another_scene(packed, oth
     assert bpy.context.mode == "EDIT_MESH" and bpy.context.view_layer.objects.active == cube
 
 
+def test_splats_that_are_gone_get_no_shadow_mesh_but_a_sentence(packed):
+    assert bpy.ops.limelight.import_splats(filepath=str(packed)) == {"FINISHED"}
+    thing = bpy.context.view_layer.objects.active
+    run = ProxyRun(bpy.context, thing.name, 16)
+    engine_session.begin(run)
+    assert run_operator._capture(TELL, bpy.context, run) is True
+    bpy.data.objects.remove(thing)
+    assert finish(run, captured=True) == {"CANCELLED"} and message() == "the cloud of splats “packed” is gone"
+
+
 def test_a_capture_goes_on_with_what_got_another_name(other, tmp_path):
     scene, settings = bpy.context.scene, bpy.context.scene.limelight.capture
     settings.folder, settings.views, settings.size, settings.samples = str(tmp_path / "captures"), 8, 32, 1
