@@ -159,7 +159,19 @@ class Heartbeat:
 
 
 @dataclass(frozen=True)
-class FindFaces:
+class Asked:
+    """What a job is asked for: ``kind`` is the job's, the fields are its parameters."""
+
+    kind: ClassVar[str]
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters as a :class:`Request` carries them; those that are None are left to the engine."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class FindFaces(Asked):
     """Parameters of a ``landmarks`` job, which is quick: where the faces of a picture are.
 
     Its result's data: ``size`` [width, height] of the upright picture, ``faces``, the largest first, each with ``box``
@@ -170,13 +182,9 @@ class FindFaces:
     kind: ClassVar[str] = "landmarks"
     image: str
 
-    def request(self, id: str) -> Request:
-        """The request with these parameters."""
-        return Request(id, self.kind, dataclasses.asdict(self))
-
 
 @dataclass(frozen=True)
-class FaceParams:
+class FaceParams(Asked):
     """Parameters of a ``face`` job: a portrait becomes a head with maps, written to the folder ``out``.
 
     ``face`` is an index into a ``landmarks`` job's faces; without it the largest is taken, with a warning if there are
@@ -201,13 +209,9 @@ class FaceParams:
     head: str | None = None
     device: str | None = None
 
-    def request(self, id: str) -> Request:
-        """The request with these parameters; those that are None are left to the engine."""
-        return Request(id, self.kind, {k: v for k, v in dataclasses.asdict(self).items() if v is not None})
-
 
 @dataclass(frozen=True)
-class ReadSplats:
+class ReadSplats(Asked):
     """Parameters of a ``splats`` job: a file of Gaussian splats of any format becomes the plain PLY ``out``.
 
     That is binary, as 3DGS writes it, in the file's own axes. Its result's data: ``out``, ``count``, ``y_up`` (glTF's
@@ -218,13 +222,9 @@ class ReadSplats:
     file: str
     out: str
 
-    def request(self, id: str) -> Request:
-        """The request with these parameters."""
-        return Request(id, self.kind, dataclasses.asdict(self))
-
 
 @dataclass(frozen=True)
-class MeshSplats:
+class MeshSplats(Asked):
     """Parameters of a ``splat_mesh`` job: the surface of a file of splats becomes the mesh ``out``, .ply or .glb.
 
     A .ply has the file's own axes and a colour a vertex. ``cells`` along the longest side, 16..512; ``cameras`` is a
@@ -240,13 +240,9 @@ class MeshSplats:
     least_part: float = 0.01
     overwrite: bool = False
 
-    def request(self, id: str) -> Request:
-        """The request with these parameters."""
-        return Request(id, self.kind, dataclasses.asdict(self))
-
 
 @dataclass(frozen=True)
-class TrainSplats:
+class TrainSplats(Asked):
     """Parameters of a ``splat_train`` job: pictures with cameras become splats with material and light.
 
     ``scene``: a folder with transforms.json or transforms_train.json, such a file, or a folder of COLMAP's. ``out``:
@@ -269,13 +265,9 @@ class TrainSplats:
     seed: int | None = None
     device: str | None = None
 
-    def request(self, id: str) -> Request:
-        """The request with these parameters; those that are None are left to the engine."""
-        return Request(id, self.kind, {k: v for k, v in dataclasses.asdict(self).items() if v is not None})
-
 
 @dataclass(frozen=True)
-class TextureMesh:
+class TextureMesh(Asked):
     """Parameters of a ``splat_texture`` job: pictures with cameras become textures of a mesh that take new light.
 
     ``mesh``: .obj or .ply. ``out``: a folder; its checkpoint lies in another beside it, and the same request goes on
@@ -299,10 +291,6 @@ class TextureMesh:
     overwrite: bool = False
     seed: int | None = None
     device: str | None = None
-
-    def request(self, id: str) -> Request:
-        """The request with these parameters; those that are None are left to the engine."""
-        return Request(id, self.kind, {k: v for k, v in dataclasses.asdict(self).items() if v is not None})
 
 
 Message = Union[

@@ -71,7 +71,7 @@ class TexturesRun(EngineRun):
             mesh_textures.frames(thing),
             self._again,
         )
-        return asked.request("").params
+        return asked.params
 
     def load(self, context: Context) -> str:
         if not self._whole:

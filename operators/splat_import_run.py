@@ -80,9 +80,11 @@ class SplatRun(EngineRun):
         self._ask()
 
     def _ask(self) -> None:
+        from ..bridge.messages import ReadSplats
+
         assert self._engine is not None
-        params = {"file": str(self._waiting[0]), "out": str(self.folder / f"{self._answered}.ply")}
-        self._job = self._engine.submit(self.kind, params)
+        asked = ReadSplats(str(self._waiting[0]), str(self.folder / f"{self._answered}.ply"))
+        self._job = self._engine.submit(self.kind, asked.params)
 
     def step(self) -> bool:
         changed = super().step()

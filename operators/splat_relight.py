@@ -26,11 +26,12 @@ class ProxyRun(EngineRun):
         self._cloud, self._cells = Handle.of(bpy.data.objects[name]), cells
 
     def params(self, context: bpy.types.Context) -> dict[str, Any]:
+        from ..bridge.messages import MeshSplats
         from ..scene import splat_data, splat_file
 
         file = self.folder / "splats.ply"
         splat_file.write(file, splat_data.read(self._find()))
-        return {"file": str(file), "out": str(self.folder / "proxy.ply"), "cells": self._cells}
+        return MeshSplats(str(file), str(self.folder / "proxy.ply"), self._cells).params
 
     def store(self, context: bpy.types.Context, result: dict[str, Any]) -> str:
         from ..scene import splat_drawing, splat_proxy

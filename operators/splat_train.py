@@ -70,7 +70,7 @@ class TrainRun(EngineRun):
             settings.tone.lower(),
             self._again,
         )
-        return asked.request("").params
+        return asked.params
 
     def store(self, context: Context, result: dict[str, Any]) -> str:
         from .splat_import_run import Source, bring_in

@@ -110,7 +110,8 @@ def find_request(image: bpy.types.Image, folder: Path) -> dict[str, Any]:
     from ..bridge.messages import FindFaces
     from . import relight
 
-    return dict(FindFaces(image=str(relight.save_picture(image, folder, "portrait"))).request("").params)
+    asked = FindFaces(str(relight.save_picture(image, folder, "portrait")))
+    return asked.params
 
 
 def request(scene: bpy.types.Scene, image: bpy.types.Image, folder: Path, seed: int) -> dict[str, Any]:
@@ -123,7 +124,7 @@ def request(scene: bpy.types.Scene, image: bpy.types.Image, folder: Path, seed: 
 
     settings, face = scene.limelight.face, chosen(image)
     edited = face is not None and is_edited(face)
-    params = FaceParams(
+    asked = FaceParams(
         image=str(relight.save_picture(image, folder, "portrait")),
         out=str(folder / "head"),
         quality=settings.quality.lower(),
@@ -134,4 +135,4 @@ def request(scene: bpy.types.Scene, image: bpy.types.Image, folder: Path, seed: 
         saturation=settings.saturation / 100 if settings.saturation != 100 else None,
         head=str(paths.of_setting(settings.head_folder)) if settings.head_folder else None,
     )
-    return dict(params.request("").params)
+    return asked.params

@@ -86,7 +86,7 @@ def _train(context: bpy.types.Context, options: argparse.Namespace, folder: Path
     )
     engine = command.make_engine(context, python, options.device)
     try:
-        job = engine.wait(engine.submit(asked.kind, asked.request("").params), command.tell)
+        job = engine.wait(engine.submit(asked.kind, asked.params), command.tell)
     finally:
         engine.stop()
     if job.state != "done" or job.result is None:
