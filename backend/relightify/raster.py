@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which triangle of a mesh shows in each pixel, and what its corners' values are there.
 
-A plain z-buffer finds the triangles; that step has no gradient. Values between corners have: :func:`barycentric`
-computes the weights again from projected positions in torch, so a loss on interpolated values moves the vertices (Laine
-et al. 2020, "Modular primitives", without its antialiasing: outlines have no gradient here). **Places** are in pixels,
-x right, y down, origin at the picture's top-left corner: pixel (i, j) has its centre at (i + 0.5, j + 0.5).
+A plain z-buffer finds the triangles and where in them the pixels lie, without a gradient; that of interpolated values
+reaches those of the corners. **Places** are in pixels, x right, y down, origin at the picture's top-left corner: pixel
+(i, j) has its centre at (i + 0.5, j + 0.5).
 """
 
 from __future__ import annotations
@@ -38,14 +37,11 @@ class Raster:
         """(H, W) bool: where something is."""
         return self.triangle >= 0
 
-    def interpolate(self, triangles: Tensor, values: Tensor, weights: Tensor | None = None) -> Tensor:
-        """(H, W, D): ``values`` (C, D) of the corners of ``triangles`` (T, 3) between them, zero where nothing is.
-
-        The gradient reaches ``values``, and through ``weights`` (those of :func:`barycentric`) the places.
-        """
+    def interpolate(self, triangles: Tensor, values: Tensor) -> Tensor:
+        """(H, W, D): ``values`` (C, D) of the corners of ``triangles`` (T, 3) between them, zero where nothing is."""
         rows, columns = torch.nonzero(self.mask, as_tuple=True)
-        used = (self.weights if weights is None else weights)[rows, columns]
-        inside = (values[triangles[self.triangle[rows, columns]]] * used[..., None]).sum(-2)
+        weights = self.weights[rows, columns]
+        inside = (values[triangles[self.triangle[rows, columns]]] * weights[..., None]).sum(-2)
         return values.new_zeros(*self.mask.shape, values.shape[-1]).index_put((rows, columns), inside)
 
 
@@ -87,18 +83,6 @@ def project(points: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
     """Places (..., 2) in pixels and planar depth (...) of points (..., 3) in the camera frame."""
     uv, depth = camera.project(points)
     return uv * uv.new_tensor([camera.width, camera.height]), depth
-
-
-def barycentric(raster: Raster, places: Tensor, depth: Tensor | None, triangles: Tensor) -> Tensor:
-    """``raster.weights`` (H, W, 3) once more, as a differentiable function of places (C, 2) and depth (C,)."""
-    rows, columns = torch.nonzero(raster.mask, as_tuple=True)
-    corner = triangles[raster.triangle[rows, columns]]
-    to = places[corner] - (torch.stack([columns, rows], -1) + 0.5)[:, None]
-    areas = torch.stack([_cross(to[:, (k + 1) % 3], to[:, (k + 2) % 3]) for k in range(3)], -1)
-    if depth is not None:
-        areas = areas / depth[corner].clamp(min=NEAR)
-    weights = areas / areas.sum(-1, keepdim=True)
-    return weights.new_zeros(raster.weights.shape).index_put((rows, columns), weights)
 
 
 @lru_cache(maxsize=8)

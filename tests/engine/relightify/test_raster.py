@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from limelight.backend.optics.camera import Camera
 from limelight.backend.relightify import raster
@@ -51,37 +49,12 @@ def test_a_triangle_that_reaches_the_camera_is_left_out() -> None:
     assert not bool(raster.rasterise(places, torch.tensor([1.0, 1, -0.1]), TRIANGLE, (8, 8)).mask.any())
 
 
-def test_the_gradient_of_interpolated_values_is_that_of_finite_differences() -> None:
-    camera = Camera.from_fov(24, 24, 60)
-    corners = torch.tensor([[-0.5, -0.5, -1.0], [0.5, -0.4, -1.5], [0.1, 0.6, -2]], dtype=torch.float64)
-    values = torch.tensor([[0.2, 1], [0.9, -1], [0.4, 3]], dtype=torch.float64)
-    found, _ = raster.rasterise_view(corners, TRIANGLE, camera)
-
-    def total(moved: torch.Tensor) -> torch.Tensor:
-        places, depth = raster.project(moved, camera)
-        shown = found.interpolate(TRIANGLE, values, raster.barycentric(found, places, depth, TRIANGLE))
-        return (shown**2)[found.mask].mean()
-
-    start = corners.clone().requires_grad_()
-    (slope,) = torch.autograd.grad(total(start), start)
-    assert slope.abs().min() > 1e-4
-    for i in range(3):
-        for axis in range(3):
-            step = torch.zeros_like(corners)
-            step[i, axis] = 1e-3
-            numeric = (total(corners + step) - total(corners - step)) / 2e-3
-            assert math.isclose(float(numeric), float(slope[i, axis]), rel_tol=0.02, abs_tol=2e-4)
-
-
-def test_weights_with_a_gradient_are_those_of_the_raster(head: HeadModel) -> None:
-    camera = Camera.from_fov(96, 96, 36)
-    points = head.corners(head.mean) @ torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]) - torch.tensor([0, 0, 0.5])
-    triangles = head.triangles()
-    found, places = raster.rasterise_view(points, triangles, camera)
-    again = raster.barycentric(found, places, raster.project(points, camera)[1], triangles)
-    assert found.mask.float().mean() > 0.2
-    # Slivers are sensitive to single precision.
-    assert float((again - found.weights).abs().quantile(0.999)) < 1e-4
+def test_the_gradient_of_interpolated_values_reaches_the_corners_by_their_weights() -> None:
+    places = torch.tensor([[0.0, 0], [8, 0], [0, 8]])
+    found = raster.rasterise(places, torch.tensor([1.0, 2, 3]), TRIANGLE, (8, 8))
+    values = torch.zeros(3, 1, requires_grad=True)
+    (slope,) = torch.autograd.grad(found.interpolate(TRIANGLE, values).sum(), values)
+    assert torch.allclose(slope[:, 0], found.weights.sum((0, 1))) and slope.min() > 1
 
 
 def test_a_uv_raster_finds_each_texel_its_own_place(head: HeadModel) -> None:
