@@ -70,7 +70,7 @@ def test_pictures_of_balls_and_models_go_with_the_folder_of_a_list(tmp_path: Pat
 
 
 def test_depth_is_there_if_it_was_asked_for_alike(tmp_path: Path) -> None:
-    assert USUAL_DEPTH == {"fov_deg": engine_kinds._Depth.fov_deg, "model": DEFAULT_MODEL}
+    assert {"fov_deg": engine_kinds._Depth.fov_deg, "model": DEFAULT_MODEL} == USUAL_DEPTH
     image, other = picture(tmp_path / "a.png"), picture(tmp_path / "b.png")
     asked = {"image": image, "out": str(tmp_path / "depth.exr"), "model": "guess", "fov_deg": 40}
     do("depth", asked)
