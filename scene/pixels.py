@@ -21,11 +21,6 @@ def of(image: bpy.types.Image) -> np.ndarray:
     return values.reshape(height, width, image.channels)
 
 
-def linear(values: np.ndarray) -> np.ndarray:
-    """Linear values of sRGB-encoded ones, by the exact curve."""
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
 def write(path: Path, values: np.ndarray) -> None:
     """Write (H, W) or (H, W, C) values, rows from the top, as they are into an EXR; alpha is 1 unless C is 4."""
     height, width = values.shape[:2]

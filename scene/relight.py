@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from . import bake, compat, light_frames, paths, pixels, rays, visible
+from . import bake, compat, light_frames, paths, pixels, rays, srgb, visible
 from . import camera as cameras
 from .relight_problems import lit_probe
 
@@ -109,7 +109,7 @@ def _linear(image: bpy.types.Image) -> np.ndarray:
     rgb = values[..., :3] if values.shape[-1] >= 3 else np.repeat(values[..., :1], 3, -1)
     if image.is_float or image.colorspace_settings.name == compat.LINEAR:
         return rgb
-    return pixels.linear(rgb)
+    return srgb.linear(rgb)
 
 
 def smaller(panorama: np.ndarray) -> np.ndarray:

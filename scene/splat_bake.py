@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from . import splat_drawing, splat_place
+from . import splat_drawing, splat_place, srgb
 from .splat_file import Cloud
 from .splat_harmonics import DC, DEGREES, values
 
@@ -96,6 +96,6 @@ def exposed(cloud: Cloud, stops: float) -> Cloud:
     for start in range(0, len(found), _AT_ONCE):
         part = found[start : start + _AT_ONCE]
         seen = np.maximum(0.5 + np.einsum("dk,nkc->ndc", basis, part, optimize=True), 0)
-        wanted = splat_place.display(gain * splat_place.light(seen)) - 0.5
+        wanted = srgb.encoded(gain * srgb.linear(seen)) - 0.5
         found[start : start + _AT_ONCE] = np.einsum("kd,ndc->nkc", inverse, wanted, optimize=True)
     return replace(cloud, base=np.concatenate([found[:, 0], cloud.base[:, 3:]], axis=1), harmonics=found[:, 1:])

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from . import srgb
 from .splat_file import Cloud
 from .splat_harmonics import DC, turned
 
@@ -55,19 +56,9 @@ def part(cloud: Cloud, kept: np.ndarray) -> Cloud:
 
 def stand_in(cloud: Cloud) -> dict[str, np.ndarray]:
     """The material as which Gaussians without one are drawn: their photographed colour on a dull surface."""
-    albedo = light(np.clip(0.5 + DC * cloud.base[:, :3], 0, 1))
+    albedo = srgb.linear(np.clip(0.5 + DC * cloud.base[:, :3], 0, 1))
     rest = {name: np.full((len(cloud.means), 1), value, np.float32) for name, value in _UNKNOWN.items()}
     return {"albedo": albedo, **rest}
-
-
-def light(shown: np.ndarray) -> np.ndarray:
-    """Linear light of display colours, by the exact sRGB curve."""
-    return np.where(shown > 0.04045, ((shown + 0.055) / 1.055) ** 2.4, shown / 12.92).astype(np.float32)
-
-
-def display(light: np.ndarray) -> np.ndarray:
-    """Display colours of linear light, by the exact sRGB curve."""
-    return np.where(light > 0.0031308, 1.055 * light ** (1 / 2.4) - 0.055, 12.92 * light).astype(np.float32)
 
 
 def matrices(quaternions: np.ndarray) -> np.ndarray:
