@@ -55,7 +55,11 @@ def _new(scene: bpy.types.Scene, picture: bpy.types.Image) -> bpy.types.Object:
 def _leave_edit_mode(thing: bpy.types.Object) -> None:
     """What is being edited or sculpted, also by a linked duplicate, takes no new shape before that is left."""
     meshes = {part.data for part in (thing, *head_eyes.eyes(thing))}
+    layer = bpy.context.view_layer
     for user in [other for other in bpy.data.objects if other.data in meshes and other.mode != "OBJECT"]:
+        # Excluded meanwhile, it is no active object any more, by which Blender goes.
+        if layer.objects.active is None and user in set(layer.objects):
+            layer.objects.active = user
         with bpy.context.temp_override(active_object=user, object=user):
             bpy.ops.object.mode_set(mode="OBJECT")
 

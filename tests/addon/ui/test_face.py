@@ -174,6 +174,14 @@ def test_a_head_in_an_excluded_collection_is_shown_again_in_its_photo(portrait, 
     assert "stands in front of" in bpy.context.window_manager.limelight.message
 
 
+def test_a_head_that_was_excluded_while_it_was_edited_is_made_anew(portrait, scene):
+    bpy.ops.limelight.face_make(picture=portrait.name)
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.context.view_layer.layer_collection.children[0].exclude = True
+    assert bpy.ops.limelight.face_make(picture=portrait.name) == {"FINISHED"}
+    assert bpy.context.view_layer.objects.active.mode == "OBJECT"
+
+
 def test_a_deleted_probe_is_made_anew_though_a_linked_object_has_its_name(portrait, scene, tmp_path):
     namesake = bpy.data.objects.new("Face light", None)
     bpy.data.libraries.write(str(tmp_path / "set.blend"), {namesake})
