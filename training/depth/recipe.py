@@ -44,11 +44,12 @@ def reproduce(
 
         report(f"Ray tracing {scenes} views into {out / 'views'}")
         write_views(out / "views", FIRST_VIEW, scenes, hdri_folder=hdris, samples=6)
-    folders = {"views": out / "views", "rooms": out / "rooms", "blender": views}
+    named = {"views": out / "views", "rooms": out / "rooms", "blender": views}
+    folders = {kind: folder for kind, folder in named.items() if folder is not None and folder.is_dir()}
     sources: dict[str, Callable[[], Iterator[tuple[str, Shot]]]] = {
-        kind: partial(find_shots, folder) for kind, folder in folders.items() if folder is not None and folder.is_dir()
+        kind: partial(find_shots, folder) for kind, folder in folders.items()
     }
-    counts = {kind: count_shots(folders[kind]) for kind in sources}
+    counts = {kind: count_shots(folder) for kind, folder in folders.items()}
     if hdris is not None:
         counts["crops"] = min(scenes or CROPS, CROPS)
         sources["crops"] = partial(crop_shots, hdris, counts["crops"], 5)

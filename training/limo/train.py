@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...backend.devices import autocast
+from ...backend.errors import BadInput
 from ...backend.limo.embedded.encode import flip, to_code
 from ...backend.limo.embedded.model import PainterConfig, SphereUNet
 from ...backend.limo.embedded.paint import shifted
@@ -162,7 +163,7 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
     weights = recipe.out / "limo_embedded.safetensors"
     paths, kept = find_shards(recipe.data)
     if not paths:
-        raise FileNotFoundError(f"{recipe.data} holds no training shards; make them with training.limo.examples first.")
+        raise BadInput(f"{recipe.data} holds no training shards.", "Make some with training.limo.prepare.")
     examples = Shards(paths, trainer.device, recipe.shares)
     unseen = {kind: Shards(part, trainer.device) for kind, part in by_source(kept).items()}
 

@@ -225,6 +225,12 @@ def test_views_are_cut_from_panoramas_in_proportion_to_the_scenes(tmp_path, monk
     assert asked == [cut]
 
 
+def test_a_folder_without_shards_is_told_with_what_makes_them(tmp_path):
+    recipe = Recipe(tmp_path / "none", tmp_path / "out", 1, 4, network=TINY)
+    with pytest.raises(BadInput, match=r"no training shards.*training\.limo\.prepare"):
+        train(recipe, lambda line: None)
+
+
 def test_shards_kept_for_validation_are_not_trained_on(tmp_path):
     shards(tmp_path / "data", 8)
     (tmp_path / "data" / "crops_0000.safetensors").rename(tmp_path / "data" / "crops_01_0004_0000.safetensors")
