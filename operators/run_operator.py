@@ -123,7 +123,8 @@ def _finish(operator: Operator, context: bpy.types.Context, run: EngineRun) -> s
 def call(operator: Operator, other: Callable[..., set[str]], how: str, **arguments: Any) -> set[str]:
     """Call another operator from one; what keeps it from working is this one's error, too, not a traceback."""
     try:
-        return other(how, **arguments)
+        # As an undo step of its own, where the first operator is none: undo frees what no step knows of, also in use.
+        return other(how, True, **arguments)
     except RuntimeError as error:
         operator.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
         return {"CANCELLED"}

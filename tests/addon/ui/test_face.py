@@ -78,6 +78,19 @@ def test_each_step_is_one_undo_step(portrait, scene):
     assert bpy.context.scene.camera.data.angle_x == pytest.approx(angle) and bpy.context.scene.limelight.plate is None
 
 
+def test_another_take_is_one_undo_step(portrait, scene):
+    bpy.context.preferences.edit.use_global_undo = True
+    bpy.ops.limelight.face_make("EXEC_DEFAULT", True)
+    bpy.ops.ed.undo_push(message="made")
+    assert bpy.ops.limelight.face_take("EXEC_DEFAULT", True, take=1) == {"FINISHED"}
+    assert heads.heads(bpy.context.scene)[0].limelight.head.seed == 1
+    bpy.ops.ed.undo_push(message="something else")
+    bpy.ops.ed.undo()
+    assert heads.heads(bpy.context.scene)[0].limelight.head.seed == 1
+    bpy.ops.ed.undo()
+    assert heads.heads(bpy.context.scene)[0].limelight.head.seed == 0
+
+
 def test_failing_and_cancelling_change_nothing(portrait, engine, scene):
     before, angle = kinds(), scene.camera.data.angle_x
     engine(fail=["No face was found.", "Use a photo in which the face is larger."])
