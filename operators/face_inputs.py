@@ -73,14 +73,14 @@ class LIMELIGHT_OT_face_still(Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: Context):
-        from ..scene import relit, stills
+        from ..scene import editors, stills
 
         settings = context.scene.limelight.face
         if settings.picture is None:
             self.report({"ERROR"}, "No portrait is chosen: choose one first")
             return {"CANCELLED"}
         # What the artist sees of it, counted as there.
-        counted = next((editor.image_user for editor in relit.editors() if editor.image == settings.picture), None)
+        counted = next((editor.image_user for editor in editors.of_images() if editor.image == settings.picture), None)
         try:
             with tempfile.TemporaryDirectory(prefix="limelight-") as folder:
                 still = stills.take(context.scene, settings.picture, Path(folder), counted)

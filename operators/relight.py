@@ -13,14 +13,14 @@ from .run_operator import RunOperator
 
 def open_image(context: bpy.types.Context) -> bpy.types.Image | None:
     """The image open in the Image Editor that was clicked in, else in the first one that shows any."""
-    from ..scene import relit
+    from ..scene import editors
 
     space = context.space_data
     if isinstance(space, bpy.types.SpaceImageEditor):
         return space.image
     # What is on screen comes before what other workspaces show.
     here = [area.spaces.active for area in context.screen.areas] if context.screen is not None else []
-    spaces = [*(space for space in here if isinstance(space, bpy.types.SpaceImageEditor)), *relit.editors()]
+    spaces = [*(space for space in here if isinstance(space, bpy.types.SpaceImageEditor)), *editors.of_images()]
     return next((space.image for space in spaces if space.image is not None), None)
 
 

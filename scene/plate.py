@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import bpy
 
 from . import camera as cameras
-from . import compat, frames
+from . import compat, editors, frames
 
 DEFAULT_FOV_DEG = 50.0
 _ORIENTATION, _FOCAL_35MM, _EXIF_IFD = 0x0112, 0xA405, 0x8769
@@ -196,16 +196,11 @@ def _replace(scene: bpy.types.Scene, image: bpy.types.Image | None) -> None:
     for node in compat.compositor_nodes(scene):
         if node.type == "IMAGE" and node.image == old and image is not None:
             node.image = image
-    for editor in _image_editors():
+    for editor in editors.of_images():
         if editor.image == old and not shared:
             editor.image = image
     if not old.users:
         bpy.data.images.remove(old)
-
-
-def _image_editors() -> list[bpy.types.SpaceImageEditor]:
-    spaces = [space for screen in bpy.data.screens for area in screen.areas for space in area.spaces]
-    return [space for space in spaces if isinstance(space, bpy.types.SpaceImageEditor)]
 
 
 def _new_camera(scene: bpy.types.Scene) -> bpy.types.Object:

@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from . import packed, plate
+from . import editors, packed, plate
 
 #: Settings of a run that a result remembers under the same name.
 REMEMBERED = ("reference_type", "reference", "probe", "rotation", "strength", "quality", "seed", "take", "model")
@@ -80,7 +80,7 @@ def remove(image: bpy.types.Image) -> None:
     for scene in bpy.data.scenes:
         if scene.limelight.plate == image and source is not None:
             plate.exchange(scene, source)
-    for editor in editors():
+    for editor in editors.of_images():
         if editor.image == image and source is not None:
             editor.image = source
     bpy.data.images.remove(image)
@@ -88,16 +88,10 @@ def remove(image: bpy.types.Image) -> None:
         bpy.data.images.remove(ratio)
 
 
-def editors() -> list[bpy.types.SpaceImageEditor]:
-    """All Image Editors of all windows and workspaces."""
-    spaces = [space for screen in bpy.data.screens for area in screen.areas for space in area.spaces]
-    return [space for space in spaces if isinstance(space, bpy.types.SpaceImageEditor)]
-
-
 def show(image: bpy.types.Image) -> None:
     """Show a picture or a result wherever an Image Editor shows the picture or another result of it."""
     source = source_of(image)
-    for editor in editors():
+    for editor in editors.of_images():
         if editor.image is not None and source_of(editor.image) == source:
             editor.image = image
 

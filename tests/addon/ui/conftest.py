@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from limelight import preferences
 from limelight.operators import engine_session
-from limelight.scene import compat, relit
+from limelight.scene import compat, editors
 from limelight.tests.addon.ui.portrait import landmarks
 
 
@@ -167,7 +167,7 @@ def portrait(engine, scene, write_head):
     """The chosen portrait, 80 × 100 pixels, open in an Image Editor; the engine finds two faces in it."""
     image = bpy.data.images.new("Ada.png", 80, 100)
     scene.limelight.face.picture = image
-    relit.editors()[0].image = image
+    editors.of_images()[0].image = image
     answer = preferences.ROOT / "answer"
     found = [{"box": [0, 0, 1, 1], "score": 0.9, "landmarks": landmarks(size=size)} for size in (0.4, 0.2)]
     (answer / "faces.json").write_text(json.dumps({"size": [80, 100], "faces": found, "warnings": []}))

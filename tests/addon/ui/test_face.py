@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from limelight import preferences
 from limelight.operators import engine_session, face_run, previews, run_operator, watch
-from limelight.scene import face, head_eyes, head_light, heads, plate, probes, relit
+from limelight.scene import editors, face, head_eyes, head_light, heads, plate, probes
 from limelight.tests.addon.conftest import write_picture
 from limelight.tests.addon.ui.portrait import asked, panel
 
@@ -380,7 +380,7 @@ def test_the_still_of_a_portrait_that_moves_is_what_the_editor_shows(scene, tmp_
         write_picture(tmp_path / f"shot_{number}.png", (number / 400, 0.0, 0.0))
     moving = bpy.data.images.load(str(tmp_path / "shot_101.png"))
     moving.source, scene.limelight.face.picture = "SEQUENCE", moving
-    editor = relit.editors()[0]
+    editor = editors.of_images()[0]
     editor.image = moving
     counted = editor.image_user
     counted.frame_start, counted.frame_offset, counted.frame_duration = 1, 100, 3

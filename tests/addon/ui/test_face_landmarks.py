@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 import pytest
 from limelight.operators import state, watch
-from limelight.scene import face, face_lines, heads, relit
+from limelight.scene import editors, face, face_lines, heads
 from limelight.tests.addon.ui.portrait import asked, landmarks, panel
 
 
@@ -133,7 +133,7 @@ def test_landmarks_are_drawn_where_they_are(scene):
 def test_landmarks_are_for_the_open_portrait_only(portrait, scene):
     from limelight.operators import face_landmarks
 
-    editor = relit.editors()[0]
+    editor = editors.of_images()[0]
     context = SimpleNamespace(space_data=editor, scene=scene)
     assert face_landmarks.portrait_here(context) is None
     bpy.ops.limelight.face_find()

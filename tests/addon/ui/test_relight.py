@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from limelight import preferences
 from limelight.operators import engine_session, relight_run, run_operator, watch
-from limelight.scene import pixels, relit
+from limelight.scene import editors, pixels, relit
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def pictures(engine, scene):
 
 def editor():
     """The space of the first Image Editor of any workspace."""
-    return relit.editors()[0]
+    return editors.of_images()[0]
 
 
 def asked():
