@@ -46,6 +46,12 @@ def read_job(job: type[Job], params: Mapping[str, Any], kinds: Kinds, needed: Se
         raise BadInput(f"The request is malformed ({error}).", "Give paths as text and numbers as such.") from error
 
 
+def one_of(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Raises :class:`BadInput`, which calls the value a ``name``, where it is none of those that are ``allowed``."""
+    if value not in allowed:
+        raise BadInput(f"The {name} is '{value}'.", f"Use one of: {', '.join(allowed)}.")
+
+
 def settings_of(job: Any) -> dict[str, Any]:
     """What decides a job's result, as JSON holds it, and its place; all paths whole."""
     told = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in vars(job).items()}

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..models import find_backbone
-from ..requests import given, names_of
+from ..requests import given, names_of, one_of
 from .track import Track, read_tracks
 
 QUALITIES = ("draft", "normal", "high")
@@ -106,9 +106,9 @@ class LightJob:
             raise BadInput("No picture was given.", "Name at least one image file.")
         if not self.probes:
             raise BadInput("No probe was given.", "Mark a point, e.g. --probe 0.5,0.6.")
-        _one_of("quality", self.quality, QUALITIES)
-        _one_of("frame", self.frame, ("camera", "world"))
-        _one_of("memory", self.memory, MEMORY)
+        one_of("quality", self.quality, QUALITIES)
+        one_of("frame", self.frame, ("camera", "world"))
+        one_of("memory", self.memory, MEMORY)
         if self.model != EMBEDDED:
             find_backbone(self.model)
         if self.size not in SIZES:
@@ -182,8 +182,3 @@ def placement(rows: Any) -> Tensor:
     if float((axes.T @ axes - torch.eye(3)).abs().max()) > 1e-2 or float(torch.det(axes)) < 0:
         raise BadInput("camera_to_world is not a rotation and a translation.", "Remove scale and mirroring from it.")
     return matrix
-
-
-def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise BadInput(f"The {name} is '{value}'.", f"Use one of: {', '.join(allowed)}.")

@@ -23,7 +23,7 @@ from ..limo.output import staged
 from ..limo.report import Report
 from ..models import find_backbone
 from ..optics.photo import LINEAR, Photo, picture_size, read_photo
-from ..requests import read_job
+from ..requests import one_of, read_job
 from .estimate import LARGE_STEPS, SAME, distance, estimate, light_code
 from .load import EMBEDDED, load_relighter
 from .output import BITS, write_picture, write_preview, write_ratio
@@ -65,8 +65,8 @@ class RelightJob:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        _one_of("quality", self.quality, QUALITIES)
-        _one_of("reference's kind", self.reference_kind, KINDS)
+        one_of("quality", self.quality, QUALITIES)
+        one_of("reference's kind", self.reference_kind, KINDS)
         if not (math.isfinite(self.strength) and 0 <= self.strength <= STRONGEST):
             raise BadInput(f"The strength is {self.strength:g}.", f"Use a number from 0 to {STRONGEST:g}.")
         for name, number in (("seed", self.seed), ("take", self.take)):
@@ -236,8 +236,3 @@ def settings_of(job: RelightJob) -> dict[str, Any]:
     """What decides the results besides the source, as JSON gives it back."""
     values = {key: value for key, value in vars(job).items() if key not in FREE}
     return {**values, "reference": str(job.reference.resolve()), "out": str(job.out.resolve())}
-
-
-def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise BadInput(f"The {name} is '{value}'.", f"Use one of: {', '.join(allowed)}.")
