@@ -19,6 +19,7 @@ from ...backend.direction import bins
 from ...backend.direction.key_light import DOMINANT, find_key_light
 from ...backend.errors import BadInput
 from ...backend.limo.estimate import EFFORTS
+from ..finite import finite
 from ..limo.probe_set import Case, read_set
 from .methods import Method, methods
 from .sheet import Shown, write_sheet
@@ -90,9 +91,9 @@ def run_bench(
     summary = {name: summarize(rows, name, seed) for name in rows[0].error}
     table = as_table(about, summary)
     out.mkdir(parents=True, exist_ok=True)
-    found = _finite({**about, "summary": summary})
+    found = finite({**about, "summary": summary})
     (out / "scores.json").write_text(
-        json.dumps({**found, "rows": [_finite(asdict(row)) for row in rows]}, indent=1), encoding="utf-8"
+        json.dumps({**found, "rows": [finite(asdict(row)) for row in rows]}, indent=1), encoding="utf-8"
     )
     (out / "table.md").write_text(table, encoding="utf-8")
     worst = sorted(shown, key=lambda s: -s.error_deg)[:WORST]
@@ -191,12 +192,3 @@ def as_table(about: dict[str, Any], summary: dict[str, dict[str, Any]]) -> str:
             pairs = ", ".join(f"{t['expected']:.0f}° → {t['observed']:.0f}°" for t in found["calibration"]["thirds"])
             lines += ["", f"{name}: expected → observed error in thirds by the expectation: {pairs}."]
     return "\n".join(lines) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    """The same for JSON, which knows no NaN: null instead."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

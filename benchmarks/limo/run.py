@@ -21,12 +21,13 @@ from ...backend.limo.painter import SpherePainter
 from ...backend.limo.view import Probe, View
 from ...backend.optics import panorama as pano
 from ...backend.optics.photo import Photo
+from ..finite import finite
 from .baselines import grey, partial, training_mean, wrapped
 from .probe_set import HEIGHT, Case, read_set
 from .score import TRUTH, energies, limo_rmse, score
 from .sheet import Picture, write_sheet
 from .statistics import Row, Summary, grounding, summarize
-from .table import as_table, finite
+from .table import as_table
 
 #: Which depth the engine and the partial baseline get: the set's, or the engine's own guess from the picture.
 DEPTHS = {"both": ("given", "guessed"), "given": ("given",), "guessed": ("guessed",)}

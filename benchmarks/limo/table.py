@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..markdown import grid
 from .statistics import Summary
 
 _LIMO = {"rmse": "RMSE", "si_rmse_log": "SI-RMSE log", "si_rmse_ls": "SI-RMSE LS", "ssim": "SSIM ↑",
@@ -98,16 +99,3 @@ def _percent(entry: dict[str, Any]) -> str:
     text = f"{100 * entry['gain']:+.0f} %"
     bounds = entry["interval"]
     return text if bounds is None else f"{text} [{100 * bounds[0]:+.0f}, {100 * bounds[1]:+.0f}]"
-
-
-def grid(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows])
-
-
-def finite(value: Any) -> Any:
-    """The same for JSON, which knows no NaN: null instead."""
-    if isinstance(value, dict):
-        return {key: finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -15,9 +15,9 @@ from ...backend.devices import pick_device
 from ...backend.errors import BadInput
 from ...backend.limo.estimate import EFFORTS
 from ...backend.optics.lpips import Lpips
+from ..finite import finite
 from .score import TRUTH
 from .statistics import Row, summarize
-from .table import finite
 from .video_methods import HELD, OVER_TIME, Method, light_of, make_methods
 from .video_score import WITHOUT_WEIGHTS, Distances, Shown, motions, score
 from .video_set import Sequence, find_sequences, read_sequence

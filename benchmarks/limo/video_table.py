@@ -6,9 +6,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..markdown import grid
 from ..verdict import Verdict
 from .statistics import Summary
-from .table import grid
 from .video_methods import ONE_NOISE, OVER_TIME, PER_FRAME
 from .video_score import BALLS
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from ...backend.luminet.embedded import load_relighter as load_weights
 from ...backend.luminet.estimate import LARGE_STEPS, STEPS
 from ...backend.luminet.load import EMBEDDED, load_relighter
 from ...backend.luminet.relighter import Relighter
+from ..finite import finite
 from ..limo.statistics import Row, Summary, summarize
 from .codes import measure_codes
 from .methods import LUMINET, MEASURED, methods
@@ -139,14 +139,14 @@ def _write(
         kind: [{"name": r.name, "scene": r.scene, "scores": r.scores} for r in entry] for kind, entry in rows.items()
     }
     out.mkdir(parents=True, exist_ok=True)
-    (out / "scores.json").write_text(json.dumps(_finite({**found, "rows": listed}), indent=1), encoding="utf-8")
+    (out / "scores.json").write_text(json.dumps(finite({**found, "rows": listed}), indent=1), encoding="utf-8")
     (out / "table.md").write_text(table, encoding="utf-8")
     title = f"{about['set']}: {about['pairs']} transfers, {about['model']}, {about['quality']} quality"
     spread = [s for entry in shown.values() for s in _spread(entry, SHOWN // len(KINDS))]
     write_sheet(out / "transfers.png", title, spread)
     worst = sorted((s for entry in shown.values() for s in entry), key=lambda s: -s.error)[:WORST]
     write_sheet(out / "worst_cases.png", f"The {len(worst)} worst, {title}", worst)
-    return _finite({**found, "table": table})
+    return finite({**found, "table": table})
 
 
 def _spread(shown: list[Shown], most: int) -> list[Shown]:
@@ -157,12 +157,3 @@ def _spread(shown: list[Shown], most: int) -> list[Shown]:
 
 def _listed(summary: Summary) -> dict[str, Any]:
     return {"means": summary.means, "intervals": summary.intervals, "relative": summary.relative}
-
-
-def _finite(value: Any) -> Any:
-    """The same for JSON, which knows no NaN: null instead."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

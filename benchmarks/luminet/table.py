@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..limo.statistics import Summary
+from ..markdown import grid
 from ..verdict import Verdict
 from .codes import CODE
 from .methods import MEASURED
@@ -43,7 +44,7 @@ def as_table(
     ]
     for kind, summary in transfers.items():
         rows = [[method, *(_number(summary, method, key) for key in _NUMBERS)] for method in summary.means]
-        parts += [f"\n## {kind.capitalize()}\n", _grid(["method", *_NUMBERS.values()], rows)]
+        parts += [f"\n## {kind.capitalize()}\n", grid(["method", *_NUMBERS.values()], rows)]
         parts += ["\nAgainst the best baseline of each number, positive is better:\n", _relative(summary)]
     parts += [
         "\n## What the codes hold\n",
@@ -62,7 +63,7 @@ def _relative(summary: Summary) -> str:
     for key, title in _NUMBERS.items():
         entries = [summary.relative[method][key] for method in MEASURED]
         rows.append([title.removesuffix(" ↑"), entries[0]["best"], *(_percent(entry) for entry in entries)])
-    return _grid(["number", "best baseline", *MEASURED], rows)
+    return grid(["number", "best baseline", *MEASURED], rows)
 
 
 def _percent(entry: dict[str, Any]) -> str:
@@ -82,7 +83,3 @@ def _share(summary: Summary, method: str) -> str:
     value, bounds = summary.means[method]["top1"], summary.intervals[method]["top1"]
     between = "" if bounds is None else f" [{100 * bounds[0]:.0f}, {100 * bounds[1]:.0f}]"
     return f"{100 * value:.1f} %{between}"
-
-
-def _grid(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows])

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...synthesis.skin.person import TONES
 from ..limo.statistics import Summary
+from ..markdown import grid
 from ..verdict import Verdict
 from .methods import MEASURED
 from .score import DIFFUSE_RMSE, HIDDEN_PSNR
@@ -58,7 +59,7 @@ def _identity(usual: dict[str, float] | None) -> str:
 def _methods(summary: Summary) -> str:
     keys = list(next(iter(summary.means.values())))
     rows = [[method, *(_number(summary, method, key) for key in keys)] for method in summary.means]
-    return _grid(["method", *(_title(key) for key in keys)], rows)
+    return grid(["method", *(_title(key) for key in keys)], rows)
 
 
 def _tones(tones: dict[int, Summary]) -> str:
@@ -73,7 +74,7 @@ def _tones(tones: dict[int, Summary]) -> str:
             digits = _UNITS[key.split()[-1]][1]
             cells.append(f"{ours:.{digits}f} ({rival:.{digits}f})")
         rows.append([TONES[tone], *cells])
-    return _grid(["tone: prior (best baseline of each number)", *(_title(key) for key in BY_TONE)], rows)
+    return grid(["tone: prior (best baseline of each number)", *(_title(key) for key in BY_TONE)], rows)
 
 
 def _title(key: str) -> str:
@@ -88,7 +89,3 @@ def _number(summary: Summary, method: str, key: str) -> str:
     digits = _UNITS[key.split()[-1]][1]
     text = f"{value:.{digits}f}"
     return text if bounds is None else f"{text} [{bounds[0]:.{digits}f}, {bounds[1]:.{digits}f}]"
-
-
-def _grid(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows])
