@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..backend.optics.exposure import luminance, srgb_eotf, srgb_oetf
+from ..backend.optics.exposure import luminance, srgb_oetf
 
 
 def _column(values: np.ndarray) -> Tensor:
@@ -107,8 +107,3 @@ def develop(radiance: Tensor, rng: np.random.Generator) -> Tensor:
     """What lens, sensor and file make of exposed, balanced light (B, 3, H, W): display values in [0, 1]."""
     light = blur(vignette(radiance, rng), rng)
     return jpeg(srgb_oetf(noise(tone(light, rng), rng).clamp(0, 1)), rng).clamp(0, 1)
-
-
-def photograph_linear(radiance: Tensor, depth: Tensor | None, rng: np.random.Generator) -> Tensor:
-    """As :func:`photograph`, but as light again, as the engine reads such a file."""
-    return srgb_eotf(photograph(radiance, depth, rng))

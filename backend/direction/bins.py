@@ -87,9 +87,3 @@ def best_guess(probability: Tensor) -> tuple[Tensor, Tensor]:
         weight = probability * angle.clamp(max=2.0) / angle.sin().clamp(min=0.07) / angle.clamp(min=0.07)
         guess = F.normalize(weight @ places + 1e-6 * guess, dim=-1)
     return guess, torch.rad2deg((probability * torch.arccos((guess @ places.T).clamp(-1, 1))).sum(-1))
-
-
-def mass_within(probability: Tensor, towards: Tensor, degrees: float) -> Tensor:
-    """How probable (B) it is that the light lies within ``degrees`` of ``towards`` (B, 3)."""
-    near = towards @ directions().to(probability).T >= math.cos(math.radians(degrees))
-    return (probability * near).sum(-1)

@@ -49,7 +49,6 @@ def test_of_two_lobes_the_likelier_is_the_guess_not_the_middle():
     guess, spread = bins.best_guess(both)
     assert float(bins.angle_deg(guess, left)) < 6
     assert 45 < float(spread) < 75
-    assert float(bins.mass_within(both, left, 25)) == pytest.approx(0.65, abs=0.03)
 
 
 @pytest.mark.parametrize("towards", [(0.0, 0.6, -0.8), (0.3, 0.5, 0.81), (-0.99, 0.1, 0.1)])
