@@ -100,7 +100,10 @@ def draw_lighting(rng: np.random.Generator, present: Tensor | np.ndarray, own: b
 
 
 def draw_lightings(rng: np.random.Generator, present: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """As :func:`draw_lighting`, many at once: weights (N, 10, 3) float32 for ``present`` (N, 10) and ``own`` (N,), bool."""
+    """As :func:`draw_lighting`, many at once: weights (N, 10, 3) float32 for ``present`` (N, 10) and ``own`` (N,), bool.
+
+    One seed draws other lightings here than there, where the pairs of benchmarks have theirs from.
+    """
     count, rig = len(present), len(RIG)
     order = np.where(present[:, :rig], rng.random((count, rig)), 2).argsort(1)
     number = 1 + rng.choice(len(_SOURCES), (count, 1), p=_SOURCES)
