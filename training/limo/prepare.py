@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from ...backend.devices import one_thread
 from ...synthesis.samples import make_sample
+from ..part import part
 from .examples import (
     SHARD,
     Example,
@@ -143,7 +144,7 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=32, help="crops, traced: how many")
     parser.add_argument("--shots", type=int, default=1, help="views: how often each is photographed")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--part", default="1/1", help="K/N: this process makes every N-th shard from the K-th on")
+    parser.add_argument("--part", type=part, default="1/1", help="K/N: make every N-th shard alone, from the K-th on")
     given = parser.parse_args()
     if given.kind == "traced":
         jobs = traced(given.seed, given.shards, given.source)
@@ -153,8 +154,7 @@ def main() -> None:
         jobs = crops(given.source, given.seed, given.shards)
     else:
         jobs = rooms(given.source) if given.kind == "rooms" else views(given.source, given.shots)
-    which, parts = map(int, given.part.split("/"))
-    _write(jobs[which - 1 :: parts], given.out, given.workers)
+    _write(jobs[given.part], given.out, given.workers)
 
 
 if __name__ == "__main__":

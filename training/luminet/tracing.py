@@ -22,6 +22,7 @@ from typing import Any
 from ...synthesis.light_sets import make_light_set
 from ...synthesis.samples import save_sample
 from ...synthesis.sky import hdri_files
+from ..part import part
 from .examples import VALIDATION
 
 #: Pixels and samples of most rooms, and of one in :data:`_LARGE_EVERY`: training is mostly on small pictures, and many
@@ -44,14 +45,14 @@ def settings(seed: int) -> dict[str, Any]:
     return LARGE if seed % _LARGE_EVERY == 0 else SMALL
 
 
-def trace(folder: Path, scenes: int, part: int, parts: int, hdris: list[Path]) -> None:
-    """Write every ``parts``-th room from the ``part``-th on, counted from 1, that is not there yet.
+def trace(folder: Path, scenes: int, share: slice, hdris: list[Path]) -> None:
+    """Write the rooms of a ``share`` of their :func:`order` that are not there yet.
 
     Ends with the process that asked. A seed that gives no room is passed over.
     """
     asked_by = os.getppid()
     folder.mkdir(parents=True, exist_ok=True)
-    for seed in order(scenes)[part - 1 :: parts]:
+    for seed in order(scenes)[share]:
         path = folder / f"sample_{seed}.npz"
         if os.getppid() != asked_by:
             return
@@ -97,11 +98,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Trace rooms for a training, or a part of them.")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--scenes", type=int, default=2048)
-    parser.add_argument("--part", default="1/1", help="K/N: this process traces every N-th room from the K-th on")
+    parser.add_argument("--part", type=part, default="1/1", help="K/N: trace every N-th room alone, from the K-th on")
     parser.add_argument("--hdris", type=Path)
     given = parser.parse_args()
-    part, parts = map(int, given.part.split("/"))
-    trace(given.out, given.scenes, part, parts, hdri_files(given.hdris))
+    trace(given.out, given.scenes, given.part, hdri_files(given.hdris))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ from limelight.backend.luminet.embedded import load_relighter
 from limelight.backend.luminet.network import LumiNet
 from limelight.synthesis.light_mixtures import SLOTS, draw_lightings, read_light_set
 from limelight.tests.engine.luminet.test_embedded import TINY, write_sets
+from limelight.training.limo import prepare
 from limelight.training.luminet import recipe, tracing
 from limelight.training.luminet.examples import LightSets
 from limelight.training.pace import SAVES, Pace
+from limelight.training.part import part
 
 
 @pytest.mark.parametrize("speed", [3.0, 50.0])
@@ -39,10 +42,22 @@ def test_rooms_are_traced_in_parts_and_those_for_validation_first(
     assert tracing.order(50) == [0, 20, 40, *(seed for seed in range(50) if seed % 20)]
     monkeypatch.setattr(tracing, "SMALL", {"size": 16, "samples": 1})
     monkeypatch.setattr(tracing, "LARGE", {"size": 32, "samples": 1})
-    for part in (1, 2):
-        tracing.trace(tmp_path, 3, part, 2, [])
+    for text in ("1/2", "2/2"):
+        tracing.trace(tmp_path, 3, part(text), [])
     sizes = [read_light_set(tmp_path / f"sample_{seed}.npz").lights.shape[1] for seed in range(3)]
     assert sizes == [32, 16, 16]
+
+
+@pytest.mark.parametrize("text", ["3/2", "0/2", "1/0", "-1/2", "2", "1/", "a/b", ""])
+def test_a_part_that_there_is_not_is_told_in_a_sentence(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for program, asked in ((tracing, []), (prepare, ["traced"])):
+        monkeypatch.setattr(sys, "argv", ["x", *asked, "--out", str(tmp_path / "out"), f"--part={text}"])
+        with pytest.raises(SystemExit, match="2"):
+            program.main()
+        assert f"argument --part: '{text}' is no part; write K/N" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_lightings_of_a_batch_are_of_sources_that_are_there() -> None:
