@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from ...backend.limo.output import write_json
 from ...backend.limo.report import SilentReport
 from ...backend.splats.train import sheet
 from ...backend.splats.train.distillation import work_folder
@@ -41,12 +43,12 @@ def run_ablation(
     for case in cases:
         for variant in tried:
             work = out / case.name / variant.replace(" ", "_")
-            work.mkdir(parents=True, exist_ok=True)
+            case.claim(work, effort=asdict(effort), seed=seed)
             saved = work / "scores.json"
             if not saved.is_file():
                 file = models.trained(case.folder, work / "splats.ply", variant, effort, seed, "auto", SilentReport())
                 scores, _ = score(case, models.load(file), FULL)
-                saved.write_text(json.dumps(finite(scores)), encoding="utf-8")
+                write_json(saved, finite(scores))
             told = json.loads(saved.read_text(encoding="utf-8"))
             found.setdefault(case.name, {})[variant] = told
             (out / "table.md").write_text(as_table(found, effort), encoding="utf-8")

@@ -8,12 +8,14 @@ import json
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...backend.errors import BadInput
+from ...backend.limo.output import write_json
 from ...backend.optics import exr
 from ...backend.splats.inputs import Scene, read_scene
 from ...backend.splats.inputs.pictures import read_picture
@@ -55,6 +57,14 @@ class Case:
     def digest(self) -> str:
         """Tells the object from its namesakes in other sets, by what it was made with and its cameras."""
         return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(self.folder.glob("*.json")))).hexdigest()
+
+    def claim(self, work: Path, **told: Any) -> None:
+        """Make a folder for what is ``told`` of a run on this object; raises :class:`BadInput` if it is another's."""
+        made, told = work / "made.json", {**told, "object": self.digest}
+        if made.is_file() and json.loads(made.read_text(encoding="utf-8")) != told:
+            raise BadInput(f"{work} was made of another set, or with another seed or quality.", "Name another folder.")
+        work.mkdir(parents=True, exist_ok=True)
+        write_json(made, told)
 
     @cached_property
     def scene(self) -> Scene:

@@ -60,13 +60,9 @@ def run_bench(
 
 def measured(case: Case, work: Path, effort: Effort, seed: int, device: str, report: Report) -> dict[str, Scores]:
     """Scores of all methods on an object; those that are there already are read."""
-    saved, made = work / "scores.json", work / "made.json"
+    saved = work / "scores.json"
     known = {"effort": asdict(effort), "seed": seed}
-    told = {**known, "object": case.digest}
-    if made.is_file() and json.loads(made.read_text(encoding="utf-8")) != told:
-        raise BadInput(f"{work} was made of another set, or with another seed.", "Name another folder.")
-    work.mkdir(parents=True, exist_ok=True)
-    write_json(made, told)
+    case.claim(work, **known)
     if saved.is_file():
         told = json.loads(saved.read_text(encoding="utf-8"))
         if {key: told[key] for key in known} == known:

@@ -18,7 +18,7 @@ from limelight.backend.optics.exposure import expose
 from limelight.backend.splats import render
 from limelight.backend.splats.inputs import read_scene
 from limelight.backend.splats.shading.environment import Light, from_panorama, to_panorama
-from limelight.benchmarks.splats import models, run
+from limelight.benchmarks.splats import ablation, models, run
 from limelight.benchmarks.splats.cases import TEXELS, Case, read_cases
 from limelight.benchmarks.splats.models import FULL, PHOTOGRAPHED, PLAIN, RIVALS, TEXTURED, Effort, Model
 from limelight.benchmarks.splats.score import ALBEDO, KEYS, NORMAL, NOVEL, RELIT, SCALED, Scores, fit_scale, score
@@ -135,6 +135,20 @@ def test_what_is_there_of_another_set_or_seed_is_refused(
     (namesake,) = read_cases(tmp_path / "set", 0)
     with pytest.raises(BadInput, match="another set, or with another seed"):
         run.measured(namesake, tmp_path / "a", Effort(60, 300, 32), 0, "cpu", SilentReport())
+
+
+def test_the_parts_worth_is_not_told_of_another_set_seed_or_effort(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "trained", lambda *given: given[1])
+    monkeypatch.setattr(models, "load", lambda file: None)
+    monkeypatch.setattr(ablation, "score", lambda *given: (scores(), {}))
+    cases = read_cases(folder, 0)
+    for _ in range(2):
+        assert ablation.run_ablation(cases, tmp_path, Effort(60, 300, 32), ("full",))["ball"]["full"]
+    for effort, seed in ((Effort(60, 300, 32), 1), (Effort(90, 300, 32), 0)):
+        with pytest.raises(BadInput, match="another set, or with another seed or quality"):
+            ablation.run_ablation(cases, tmp_path, effort, ("full",), seed)
 
 
 def scores(**changed: float) -> Scores:
