@@ -70,8 +70,8 @@ raise SystemExit(door["main"]())
 """
     (tmp_path / "bridge").mkdir()
     (tmp_path / "bridge" / "launch.py").write_text(
-        "import sys, time\nprint(sys.argv[1:], flush=True)\n"
-        "try: time.sleep(60)\nexcept KeyboardInterrupt: time.sleep(1); sys.exit(130)\n"
+        "import sys, time\ntry: print(sys.argv[1:], flush=True); time.sleep(60)\n"
+        "except KeyboardInterrupt: time.sleep(1); sys.exit(130)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline() == "['backend', 'light']\n"

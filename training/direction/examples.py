@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -26,7 +27,7 @@ from ...backend.optics.camera import Camera
 from ...backend.optics.exposure import auto_exposure_gain
 from ...synthesis.samples import read_sample
 from ..limo.crops import ASPECTS, load_panoramas, rotation
-from ..resumable import read_shard
+from ..resumable import read_shard, whole
 
 Example = dict[str, Tensor]
 SHARD = 256
@@ -98,16 +99,24 @@ def _example(
     }
 
 
-def write_shard(examples: Iterator[Example], path: Path, count: int = SHARD) -> bool:
-    """Write one shard, whole or not at all; False if there was no example left."""
+def write_shard(examples: Iterator[Example], path: Path, count: int = SHARD, samples: int = 0) -> bool:
+    """Write one shard, made of so many ``samples``, whole or not at all; False if there was no example left."""
     batch = list(islice(examples, count))
     if not batch:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    save_file({name: torch.stack([e[name] for e in batch]) for name in batch[0]}, partial)
+    save_file({n: torch.stack([e[n] for e in batch]) for n in batch[0]}, partial, {"samples": str(samples)})
     partial.replace(path)
     return True
+
+
+def samples_of(path: Path) -> int:
+    """How many samples a shard was made of; 0 if there is none or it does not say. Raises :class:`BadInput`."""
+    if not path.exists():
+        return 0
+    with whole(path), safe_open(path, "pt") as file:
+        return int((file.metadata() or {}).get("samples", 0))
 
 
 class Shards:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from .examples import SHARD, crop_examples, sample_examples, write_shard
+from .examples import SHARD, crop_examples, sample_examples, samples_of, write_shard
 
 #: Names of shards that validate.
 VALIDATION = "validation_"
@@ -26,16 +26,15 @@ def prepare_crops(hdris: Path, out: Path, shards: int) -> None:
 def prepare_scenes(samples: Path, out: Path) -> None:
     """All ray-traced samples of a folder, each shard from sixteen times sixteen of them; existing shards are kept.
 
-    The last part may have grown by samples that were made since: what is older than one of its samples is made anew.
+    The last part may have grown by samples that were made since: then its shards are made anew.
     """
     files = sorted(samples.glob("sample_*.npz"), key=lambda path: int(path.stem.split("_")[-1]))
     for number, start in enumerate(range(0, len(files), SHARD)):
         part = files[start : start + SHARD]
-        newest = max(path.stat().st_mtime for path in part)
         for prefix, validation in (("", False), (VALIDATION, True)):
             path = out / f"{prefix}scenes_{number:04d}.safetensors"
-            if not path.exists() or path.stat().st_mtime < newest:
-                write_shard(sample_examples(part, validation=validation), path)
+            if samples_of(path) != len(part):
+                write_shard(sample_examples(part, validation=validation), path, samples=len(part))
 
 
 def by_kind(data: Path, *, validation: bool) -> dict[str, list[Path]]:
