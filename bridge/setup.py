@@ -221,8 +221,7 @@ class SetUp:
             if code:
                 self._end(f"{self.stage} failed: {self._reason()} Check the network and the disk, then run it again.")
             elif not self._commands:
-                (self._environment / STAMP).write_text(json.dumps({"complete": True}), encoding="utf-8")
-                self._end("")
+                self._complete()
 
     def cancel(self) -> None:
         """Stop; what was downloaded stays for the next time."""
@@ -249,6 +248,14 @@ class SetUp:
             self._end(f"{self.stage} failed: {error}. Choose another Python.")
             return
         threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
+
+    def _complete(self) -> None:
+        try:
+            (self._environment / STAMP).write_text(json.dumps({"complete": True}), encoding="utf-8")
+        except OSError as error:
+            self._end(f"{self._environment} cannot be written ({error.strerror}). Make room, then run it again.")
+        else:
+            self._end("")
 
     def _read(self, stream: object) -> None:
         for line in stream:  # type: ignore[attr-defined]

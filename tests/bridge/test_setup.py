@@ -143,6 +143,19 @@ def test_another_python_replaces_the_one_of_an_environment(tmp_path: Path) -> No
         assert setup.ask_version(setup.python_in(tmp_path / "env")) == version
 
 
+def test_a_disk_that_is_full_at_the_end_is_told_in_a_sentence(python: Path, tmp_path: Path) -> None:
+    requirements, environment = tmp_path / "none.txt", tmp_path / "env"
+    requirements.write_text("")
+    work = setup.SetUp(python, environment, requirements)
+    # Nothing can be written there, whoever tries.
+    (environment / setup.STAMP).unlink()
+    (environment / setup.STAMP).mkdir()
+    assert "cannot be written" in finish(work).error
+    (environment / setup.STAMP).rmdir()
+    (environment / setup.STAMP).touch()
+    assert not finish(setup.SetUp(python, environment, requirements)).error and setup.is_complete(environment)
+
+
 @pytest.mark.parametrize("stamp", [b"\0\0\0", b"[]", b'{"compl'])
 def test_a_stamp_that_was_cut_off_is_no_complete_environment(tmp_path: Path, stamp: bytes) -> None:
     (tmp_path / setup.STAMP).write_bytes(stamp)
