@@ -21,6 +21,9 @@ COLUMNS = (
     *("code", "text", "remedy"),
 )
 
+#: What a text starts with that spreadsheets take for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
 
 def rows(listed: JobList) -> list[dict[str, Any]]:
     """A line a job, with absolute paths; radiance, lamps and spread are the first probe's."""
@@ -55,6 +58,11 @@ def summary(listed: JobList, names: Collection[str] | None = None) -> dict[str, 
     }
 
 
+def _inert(value: Any) -> Any:
+    """A cell that no spreadsheet computes: such texts get an apostrophe in front. Numbers stay numbers."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
 def check_report(path: Path) -> None:
     """Raises :class:`BadInput` if no report is written under that name."""
     if path.suffix.lower() not in (".csv", ".json"):
@@ -68,7 +76,7 @@ def write_report(listed: JobList, path: Path) -> None:
         text = io.StringIO()
         table = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\r\n")
         table.writeheader()
-        table.writerows(rows(listed))
+        table.writerows({name: _inert(value) for name, value in line.items()} for line in rows(listed))
         data = text.getvalue()
     else:
         data = json.dumps({**summary(listed), "rows": rows(listed)}, indent=1)

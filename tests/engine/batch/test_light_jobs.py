@@ -167,6 +167,22 @@ def test_a_report_has_a_line_a_job(tmp_path: Path) -> None:
         write_report(made, tmp_path / "r.xls")
 
 
+def test_no_name_is_a_formula_to_a_spreadsheet(tmp_path: Path) -> None:
+    made = JobList.make(tmp_path / "x.jobs")
+    names = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "a=1"]
+    for name in names:
+        made.add("light", {"images": ["/x.png"]}, name)
+    with made.writer() as writer:
+        writer.tell("a=1", state="done", summary={"brightness_stops": -0.5})
+    write_report(made, tmp_path / "r.csv")
+    with (tmp_path / "r.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["id"] for line in lines] == [*(f"'{name}" for name in names[:-1]), "a=1"]
+    assert lines[-1]["brightness_stops"] == "-0.5"
+    write_report(made, tmp_path / "r.json")
+    assert [row["id"] for row in json.loads((tmp_path / "r.json").read_text())["rows"]] == names
+
+
 def test_a_result_is_taken_for_what_it_was_asked_for_alone(photos: Path, tmp_path: Path) -> None:
     defaults = {field.name: field.default for field in dataclasses.fields(LightJob) if field.name not in FREE}
     assert {**defaults, "depth": None} == {**USUAL, "probes": dataclasses.MISSING}
