@@ -192,3 +192,7 @@ def show_summary(told: dict[str, Any]) -> None:
     typer.echo(f"{told['list']}: {states or 'no job'}{pace}")
     for entry in told["failed"]:
         typer.echo(f"{entry['id']}: {entry['text']} {entry['remedy']}", err=True)
+    for entry in told["waiting"]:
+        first, others = entry["after"][0], len(entry["after"]) - 1
+        more = f" and {others} other{'s' * (others > 1)}" if others else ""
+        typer.echo(f"{entry['id']}: It still waits for '{first}'{more}. Run the list without --only.", err=True)

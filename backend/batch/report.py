@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from ...bridge.joblist import JobList
+from ...bridge.joblist import GOOD, JobList
 from ..errors import BadInput
 
 #: Columns of the table, in order; what a job has no number for stays empty.
@@ -42,19 +42,26 @@ def rows(listed: JobList) -> list[dict[str, Any]]:
 
 
 def summary(listed: JobList, names: Collection[str] | None = None) -> dict[str, Any]:
-    """Counts by state, seconds a job that is done took on average, and what failed of ``names``, by default of all."""
+    """Counts by state, seconds a job that is done took on average, and what failed of ``names``, by default of all;
+    those of ``names`` that wait for others."""
     seconds = [entry.seconds for entry in listed.entries.values() if entry.state == "done"]
     failed = [
         {"id": entry.id, "code": entry.code, "text": entry.text, "remedy": entry.remedy}
         for entry in listed.entries.values()
         if entry.state == "failed" and (names is None or entry.id in names)
     ]
+    waiting = []
+    for entry in (listed.entries[name] for name in names or ()):
+        after = [name for name in entry.after if listed.entries[name].state not in GOOD]
+        if entry.state == "queued" and after:
+            waiting.append({"id": entry.id, "after": after})
     return {
         "list": str(listed.path),
         "jobs": len(listed.entries),
         "counts": listed.counts,
         "seconds_per_job": round(sum(seconds) / len(seconds), 3) if seconds else None,
         "failed": failed,
+        "waiting": waiting,
     }
 
 

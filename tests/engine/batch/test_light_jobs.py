@@ -222,6 +222,21 @@ def test_a_list_is_run_and_shown(tmp_path: Path) -> None:
     assert part.exit_code == 0 and json.loads(part.stdout.splitlines()[0])["failed"] == []
 
 
+def test_a_part_that_waits_for_the_rest_says_so(tmp_path: Path) -> None:
+    made = JobList.make(tmp_path / "x.jobs")
+    for name, after in (("one", []), ("two", []), ("joined", ["one", "two"])):
+        made.add("models", {}, name, after=after)
+    line = ["batch", "run", str(made.path), "--only"]
+    alone = CliRunner().invoke(cli.app, [*line, "joined"])
+    assert alone.exit_code == 0 and "joined: It still waits for 'one' and 1 other." in alone.stderr
+    with made.writer() as writer:
+        writer.tell("one", state="done")
+    told = json.loads(CliRunner().invoke(cli.app, [*line, "joined", "--json"]).stdout.splitlines()[0])
+    assert told["waiting"] == [{"id": "joined", "after": ["two"]}] and not told["failed"]
+    done = CliRunner().invoke(cli.app, [*line, "2-3", "--json"])
+    assert done.exit_code == 0 and json.loads(done.stdout.splitlines()[0])["waiting"] == []
+
+
 def test_a_report_of_another_kind_is_refused_before_the_list_is_worked_off(tmp_path: Path) -> None:
     made = JobList.make(tmp_path / "x.jobs")
     made.add("models", {}, "good")
