@@ -305,11 +305,22 @@ def _is_plain(path: Path) -> bool:
 
 
 def _hand_over(path: Path, place: Path, *, keep: bool) -> None:
-    """Put a file where the engine looks for it; one that is to be kept is linked where the disk allows it."""
-    place.unlink(missing_ok=True)
-    if not keep:
-        shutil.move(path, place)
-        return
+    """Put a file where the engine looks for it, whole or not at all; one that is to be kept is linked where the disk
+    allows it."""
+    # Beside the folder, all of whose files count as pictures of frames.
+    partial = place.parent.with_name(f"{place.name}.{os.getpid()}")
+    try:
+        if keep:
+            _link(path, partial)
+        else:
+            shutil.move(path, partial)
+        partial.replace(place)
+    finally:
+        # Also where both names are links to one file: a rename leaves these as they are.
+        partial.unlink(missing_ok=True)
+
+
+def _link(path: Path, place: Path) -> None:
     try:
         os.link(path, place)
     except OSError:

@@ -299,6 +299,22 @@ def finished(made):
     return folder.name
 
 
+def test_a_picture_that_a_full_disk_cut_off_is_written_down_again(sequence, tmp_path, monkeypatch):
+    def half(path, place):
+        Path(place).write_bytes(Path(path).read_bytes()[:99])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(shot.os, "link", half)
+        full.setattr(shot.shutil, "copyfile", half)
+        with pytest.raises(OSError, match="No space"):
+            written(sequence, tmp_path / "light", [4, 5])
+    (folder,) = (tmp_path / "light").iterdir()
+    assert sorted(path.suffix for path in folder.rglob("*") if path.is_file()) == [".json", ".json"]
+    _, greys = written(sequence, tmp_path / "light", [4, 5])
+    assert greys == [4, 5]
+
+
 def test_depth_that_changed_makes_another_shot(wall, scene, tmp_path):
     plate.set_plate(scene, str(shoot(tmp_path, [4])[0]), 60)
     scene.camera.matrix_world.identity()

@@ -3,6 +3,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -120,6 +121,27 @@ def test_a_capture_that_was_broken_off_goes_on_and_others_stay(spots, tmp_path):
     again.finish()
     assert first.stat().st_mtime_ns == when and splat_capture.is_whole(base, planned)
     assert splat_capture.folder_for(base, planned) == tmp_path / "out_2"
+
+
+@pytest.mark.parametrize("name", ["capture.json", "transforms_train.json"])
+def test_a_disk_that_is_full_meanwhile_leaves_a_capture_that_goes_on(spots, tmp_path, monkeypatch, name):
+    planned, base = plan(spots), tmp_path / "out"
+    write = Path.write_text
+
+    def full(path, text, **how):
+        if path.name.startswith(name):
+            write(path, text[:9], **how)
+            raise OSError(28, "No space left on device")
+        write(path, text, **how)
+
+    made = splat_capture.begin(bpy.context, spots, planned, base)
+    while not made.over:
+        made.step()
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        splat_capture.begin(bpy.context, spots, planned, base).finish()
+    assert not splat_capture.is_whole(base, planned)
+    assert splat_capture.folder_for(base, planned) == base
 
 
 def test_places_lie_evenly_about_the_object_and_see_all_of_it(spots):
