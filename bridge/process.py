@@ -38,6 +38,11 @@ _LACKS_A_PART = 3
 _WITHHELD = ("PYTHON", "VIRTUAL_ENV", "CONDA", "__PYVENV")
 
 
+def own_environment() -> dict[str, str]:
+    """This process' environment without what would lead another Python to the libraries of this one."""
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith(_WITHHELD)}
+
+
 def own_group() -> dict[str, Any]:
     """What starts a process in a group of its own: a Ctrl-C meant for Blender's terminal must not end it half-way."""
     flags = ("CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")
@@ -93,7 +98,7 @@ class Engine:
         launch = self.root / "bridge" / "launch.py"
         command = [str(self.python), "-I", "-B", "-u", "-X", "utf8", str(launch)]
         command += ["backend", "serve", "--device", self.device]
-        environment = {k: v for k, v in os.environ.items() if not k.upper().startswith(_WITHHELD)}
+        environment = own_environment()
         if self.models is not None:
             environment["LIMELIGHT_MODELS"] = str(self.models)
         if self.threads is not None:
@@ -216,7 +221,7 @@ class Engine:
         try:
             self._process.stdin.write(line)
             self._process.stdin.flush()
-        except (BrokenPipeError, OSError):
+        except OSError:
             # The process has just died: step() notices and tells the jobs, with the log's tail.
             self._tail.append("(the engine's input is closed)")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from .holding import hold
-from .process import kill_group, own_group
+from .process import kill_group, own_environment, own_group
 
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements-engine.txt"
 #: Marks an environment that this module made, and that it may therefore remove.
@@ -232,7 +232,6 @@ class SetUp:
 
     def _next(self) -> None:
         self.stage, command = self._commands.pop(0)
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
         try:
             self._process = subprocess.Popen(
                 command,
@@ -241,7 +240,7 @@ class SetUp:
                 stderr=subprocess.STDOUT,
                 encoding="utf-8",
                 errors="replace",
-                env=environment,
+                env=own_environment(),
                 **own_group(),
             )
         except OSError as error:
