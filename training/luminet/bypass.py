@@ -3,10 +3,12 @@
 
 What the source's features add must hold under another light, as the pair's lights differ. The trained convolutions and
 decoder are added to LumiNet's weights (methods.md §3.3).
+``python -m limelight.training.luminet.bypass --base FOLDER --data SCENES --out RUN``, after :mod:`.diffusion`.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +20,12 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...backend.errors import BadInput
 from ...backend.luminet.diffusion.bypass import DECODER, Bypass, decode, encode, encoder_features
 from ...backend.luminet.diffusion.load import load_base
-from ...backend.luminet.diffusion.weights import FILE
+from ...backend.luminet.diffusion.weights import FILE, SIZE
 from ..resumable import Resumable, write
-from .diffusion import Pairs
+from .diffusion import Pairs, pairs_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,12 @@ class BypassLoss(nn.Module):
 
 
 def train_bypass(recipe: BypassRecipe, pairs: Pairs, report: Callable[[str], None] = print) -> Path:
-    """Train until ``recipe.steps``, continuing from a checkpoint; returns LumiNet's weights with the bypass in them."""
+    """Train until ``recipe.steps``, continuing from a checkpoint; returns LumiNet's weights with the bypass in them.
+
+    Raises :class:`BadInput` where the base holds none to add it to.
+    """
+    if not (recipe.base / FILE).is_file():
+        raise BadInput(f"{recipe.base.name} holds no {FILE}.", "Put there what training.luminet.diffusion made.")
     torch.manual_seed(recipe.seed)
     accelerator = Accelerator(cpu=recipe.device == "cpu")
     device = accelerator.device if accelerator.num_processes > 1 else torch.device(recipe.device)
@@ -92,3 +100,21 @@ def add_bypass(luminet: Path, path: Path, nets: BypassLoss) -> None:
     state |= {f"bypass.{name}": value for name, value in nets.bypass.state_dict().items()}
     state |= {f"bypass.{DECODER}{name}": value for name, value in nets.vae.decoder.state_dict().items()}
     write(path, state, header)
+
+
+def main() -> None:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(description="Train the bypass decoder of the paper-scale LumiNet.")
+    for name in ("base", "data", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--size", type=int, default=SIZE)
+    parser.add_argument("--steps", type=int, default=BypassRecipe.steps)
+    parser.add_argument("--batch", type=int, default=BypassRecipe.batch)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    given = vars(parser.parse_args())
+    pairs = pairs_of(given.pop("data"), given.pop("size"))
+    train_bypass(BypassRecipe(**given), pairs)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,7 @@ from limelight.backend.luminet.diffusion import bypass, control, intrinsics, loa
 from limelight.backend.luminet.diffusion.relight import ddim
 from limelight.backend.luminet.diffusion.weights import FILE
 from limelight.tests.engine.luminet.diffusion.tiny import SIZE, SIZES, OnePair, a_code, recipe
-from limelight.training.luminet.bypass import BypassRecipe, train_bypass
+from limelight.training.luminet.bypass import BypassRecipe, main, train_bypass
 from limelight.training.luminet.diffusion import (
     LightSetPairs,
     SceneFolders,
@@ -128,6 +128,21 @@ def test_a_bypass_learns_to_carry_the_sources_details_and_lands_in_the_weights(f
         swapped = bypass.decode(nets.vae, latents, nets.bypass, [features.flip(0) for features in seen])
     assert float((decoded - target).abs().mean()) < 0.5 * float((swapped - target).abs().mean())
     assert "controlnet.conv_in.weight" in load_file(weights)
+
+
+def test_the_bypass_is_trained_by_a_command_too(folder, tmp_path, monkeypatch):
+    (tmp_path / "scenes" / "room").mkdir(parents=True)
+    for value in (80, 160):
+        Image.new("RGB", (40, 40), (value, value, value)).save(tmp_path / "scenes" / "room" / f"{value}.png")
+    options = {"base": folder, "data": tmp_path / "scenes", "out": tmp_path / "run"}
+    options |= {"size": SIZE, "steps": 1, "batch": 1, "device": "cpu"}
+    given = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
+    monkeypatch.setattr("sys.argv", ["bypass", *given])
+    main()
+    assert any(name.startswith("bypass.") for name in load_file(tmp_path / "run" / FILE))
+    (folder / FILE).unlink()
+    with pytest.raises(BadInput, match=f"holds no {FILE}"):
+        main()
 
 
 class Tinted:
