@@ -41,11 +41,6 @@ class Lighting:
     lamps: tuple[Lamp, ...] = ()
 
     @classmethod
-    def of_lamps(cls, *lamps: Lamp) -> Lighting:
-        """Lamps in the dark."""
-        return cls(torch.zeros(16, 32, 3), lamps)
-
-    @classmethod
     def of_harmonics(cls, light: Tensor, rotation: Tensor) -> Lighting:
         """Light (9, 3) of the head frame (:mod:`..optics.harmonics`); ``rotation`` takes that frame to the camera's."""
         return cls(harmonics.radiance(light, pano.directions(_SPREAD) @ rotation).clamp(min=0))

@@ -78,7 +78,7 @@ class PriorNet(nn.Module):
 
     All in patches of :func:`to_patches`, in the units of the training data's mean and deviation. The hint is what
     :func:`hint_of` makes of a texture known in part, and where the network begins; zeros say that none is known, and
-    the network dreams a head.
+    the network makes up a head.
     """
 
     def __init__(self, config: PriorConfig | None = None) -> None:

@@ -75,7 +75,7 @@ class Prior:
         seed: int = 0,
         progress: Callable[[float], None] | None = None,
     ) -> Tensor:
-        """The maps (10, 256, 256) in 0..1 of a face, its known texture in them as it is.
+        """The maps (10, 256, 256) in 0..1 of a face, its known texture in them as it is; of any face if none is known.
 
         ``progress`` hears of each step and may raise to cancel. The same seed gives the same maps.
         """
@@ -94,12 +94,6 @@ class Prior:
         maps = (found * self.deviation + self.mean).clamp(0, 1)
         maps[TEXTURE] = joined(colour[0], maps[TEXTURE], mask[0])
         return maps.cpu()
-
-    def dream(self, count: int, steps: int, seed: int = 0) -> Tensor:
-        """Heads (count, 10, 256, 256) out of nothing: what the unconditional model holds likely."""
-        nothing = torch.zeros(1, 1, RESOLUTION, RESOLUTION, device=self.device)
-        found = self._run(nothing.expand(1, 3, -1, -1), nothing, None, Effort(steps, takes=count), seed, None)
-        return (found * self.deviation + self.mean).clamp(0, 1).cpu()
 
     def expected(self, known: PartialTexture) -> Tensor:
         """The maps (10, 256, 256) by the linear model alone, flat, the known texture in them: no network is asked."""

@@ -55,11 +55,6 @@ class Backbone:
         """A picture (3, H, W) or clip (T, 3, H, W) in [−1, 1] to latents (1, C, [f,] h, w), the posterior's mean."""
         return self.codec.encode((pictures[None] if pictures.dim() == 3 else pictures).to(self.device))
 
-    def to_display(self, latents: Tensor) -> Tensor:
-        """Latents (1, C, h, w) to a picture (3, H, W), those (1, C, f, h, w) to a clip (T, 3, H, W), in [0, 1]."""
-        shown = self.codec.decode(latents)
-        return shown[0] if latents.dim() == 4 else shown
-
 
 def load_backbone(folder: Path, device: str, mode: str = "whole", tiled: bool = False) -> Backbone:
     """The model of a folder on a device; kept in memory until another one is loaded, or :func:`unload`.

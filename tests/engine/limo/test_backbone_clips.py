@@ -61,7 +61,7 @@ def test_a_clip_is_encoded_in_the_models_own_scale_whatever_its_length(folder):
         latents = backbone.to_latents(pictures)
         whole = torch.cat([pictures, pictures[-1:].expand(3, -1, -1, -1)]).movedim(0, 1)[None]
         mean = backbone.vae.encode(whole).latent_dist.mean
-        shown = backbone.to_display(latents)
+        shown = backbone.codec.decode(latents)
         decoded = backbone.vae.decode(mean).sample[0].movedim(0, 1) / 2 + 0.5
     scale, spread = (torch.tensor(v).reshape(1, 4, 1, 1, 1) for v in ([0.1, -0.2, 0.0, 0.3], [0.5, 0.8, 1.0, 1.5]))
     assert latents.shape == (1, 4, 3, 4, 2) and shown.shape == (9, 3, 64, 32)

@@ -109,10 +109,11 @@ def test_guidance_draws_what_is_hidden_towards_what_is_known(known):
     assert error(3000.0) < 0.9 * error(0.0)
 
 
-def test_dreams_differ_from_each_other(prior):
-    found = prior.dream(2, 2)
-    assert found.shape == (2, 10, SIZE, SIZE)
-    assert not torch.allclose(found[0], found[1], atol=1e-3)
+def test_faces_of_which_nothing_is_known_differ_by_their_seed(prior):
+    nothing = PartialTexture(torch.zeros(3, SIZE, SIZE), torch.zeros(1, SIZE, SIZE))
+    first, second = (prior.complete(nothing, Effort(2), seed=seed) for seed in (0, 1))
+    assert first.shape == (10, SIZE, SIZE)
+    assert not torch.allclose(first, second, atol=1e-3)
 
 
 def test_there_is_no_seam_where_known_meets_found(known):

@@ -26,6 +26,11 @@ def view(head: HeadModel) -> View:
     return View(head, head.mean, Pose(FACING, torch.tensor([0, 0.01, -0.7]), Camera.from_fov(96, 96, 26)), 1)
 
 
+def lit_by(lamp: Lamp) -> Lighting:
+    """A lamp in the dark."""
+    return Lighting(torch.zeros(16, 32, 3), (lamp,))
+
+
 def skin_of(albedo: float, specular: float = 0.5) -> Tensor:
     stack = maps.empty(64)
     stack[maps.DIFFUSE], stack[maps.SPECULAR] = albedo, specular
@@ -66,7 +71,7 @@ def test_light_adds_up(view: View) -> None:
         Lamp(unit(-1.0, 0, 0.2), torch.tensor([0.1, 0.5, 1])),
     )
     together, _ = view.render(stack, Lighting(sky, lamps))
-    parts = [Lighting(sky), *(Lighting.of_lamps(lamp) for lamp in lamps)]
+    parts = [Lighting(sky), *(lit_by(lamp) for lamp in lamps)]
     apart = sum(view.render(stack, light)[0] for light in parts)
     assert isinstance(apart, Tensor) and torch.allclose(together, apart, atol=1e-5)
 
@@ -80,7 +85,7 @@ def test_a_lamp_is_a_small_bright_spot_of_an_environment(view: View) -> None:
     assert float(towards[2]) > 0.3
     # Without gloss, whose lobe an environment's few rows widen.
     stack = skin_of(0.8, 0.0)
-    by_lamp = view.render(stack, Lighting.of_lamps(Lamp(towards, irradiance)))[0][on_skin(view)]
+    by_lamp = view.render(stack, lit_by(Lamp(towards, irradiance)))[0][on_skin(view)]
     by_sky = view.render(stack, Lighting(sky))[0][on_skin(view)]
     assert float(by_lamp.max()) > 0.1
     assert float((by_lamp.mean() - by_sky.mean()).abs()) < 0.12 * float(by_lamp.mean())
@@ -117,7 +122,7 @@ def test_what_faces_a_lamp_does_not_shade_itself(head: HeadModel) -> None:
 
 def test_the_nose_shades_the_far_cheek(view: View) -> None:
     stack = skin_of(0.7)
-    side = view.render(stack, Lighting.of_lamps(Lamp(unit(1.0, 0.1, 0.25), torch.ones(3))))[0][..., 0]
+    side = view.render(stack, lit_by(Lamp(unit(1.0, 0.1, 0.25), torch.ones(3))))[0][..., 0]
     skin = on_skin(view)
     assert float(side[:, 48:][skin[:, 48:]].mean()) > 5 * float(side[:, :48][skin[:, :48]].mean())
 
@@ -153,7 +158,7 @@ def spots() -> tuple[Lighting, Lighting]:
     """A lamp, and a like spot of an environment, both from the upper left in front."""
     towards = unit(-0.5, 0.4, 0.8)
     sky = 3 * torch.exp(60 * (pano.directions(64) @ towards - 1))
-    return Lighting.of_lamps(Lamp(towards, torch.ones(3))), Lighting(sky[..., None].expand(-1, -1, 3).contiguous())
+    return lit_by(Lamp(towards, torch.ones(3))), Lighting(sky[..., None].expand(-1, -1, 3).contiguous())
 
 
 def even(roughness: float) -> Tensor:
