@@ -200,8 +200,8 @@ class CaptureSettings(PropertyGroup):
     iterations: IntProperty(
         name="Iterations",
         min=0,
-        description="Of all stages; 0 takes what suits the device: 6 000, for a mesh's textures 3 000; on a GPU 75 000, "
-        "for textures 20 000",
+        description="Of all stages; 0 takes what suits the device: 6 000, for a mesh's textures 3 000; on a GPU 75 000 "
+        "or 20 000",
     )
     resolution: IntProperty(
         name="Train at",
