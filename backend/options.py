@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,22 @@ _NO_LENS = ("camera_to_world", "frames", "version")
 #: Of what can be spread over a cluster; its machines choose among their own devices.
 Ray = Annotated[str | None, typer.Option(help="Ray cluster that does the work: auto or an address")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, progress on stderr")]
+
+
+def check_used(context: typer.Context, kind: str, used: Mapping[str, str]) -> None:
+    """Refuse options that were given but that ``kind`` does not look at.
+
+    ``used``: by kind the names of those that it uses, with spaces between; those that are in none are used by all.
+    """
+    own = {name for names in used.values() for name in names.split()}
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name not in own or source is None or source.name != "COMMANDLINE":
+            continue
+        if kind in used and option.name not in used[kind].split():
+            takers = ", ".join(other for other, names in used.items() if option.name in names.split())
+            text = f"'{context.info_name} {kind}' does not use {option.opts[0]}."
+            raise BadInput(text, f"Leave it out; it is for {takers}.")
 
 
 def parse_probe(text: str, index: int) -> dict[str, Any]:

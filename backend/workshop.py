@@ -12,15 +12,43 @@ import typer
 from .console import run
 from .devices import pick_device
 from .errors import BadInput
-from .options import AsJson, Device, Ray, Seed
+from .options import AsJson, Device, Ray, Seed, check_used
 
 app = typer.Typer()
-#: Benchmarks that a cluster can share, case by case.
-SPREAD = ("limo", "direction", "depth", "luminet", "relightify")
+_BY_BLENDER = "workers blender family frames assets width samples ray seed"
+#: What can be made, trained and scored, with the options that not all use.
+_MADE = {
+    "rooms": "workers hdris ray seed",
+    "lights": "workers hdris blender assets width samples ray seed",
+    "faces": "workers hdris skins ray seed",
+    **dict.fromkeys(("spheres", "views", "probes", "sequences"), _BY_BLENDER),
+    "crops": "hdris blender seed",
+    "splats": "hdris blender views tests width samples",
+}
+_LARGE = "views steps backbone rank widened save_memory eight_bit"
+_TRAINED = {
+    "limo": "hdris scenes views steps start",
+    "limo-flux": _LARGE,
+    "limo-wan": _LARGE,
+    "direction": "hdris scenes steps backbone",
+    "depth": "hdris scenes views steps",
+    "luminet": "hdris scenes steps",
+    "relightify": "hdris scenes steps",
+}
+_SCORED = {
+    "limo": "quality depth ray",
+    "limo-video": "quality lpips",
+    "direction": "quality textbook ray",
+    "depth": "ray",
+    "luminet": "quality form ray",
+    "relightify": "quality form hdris ray",
+    "splats": "quality",
+}
 
 
 @app.command()
 def synthesize(
+    context: typer.Context,
     kind: Annotated[
         str,
         typer.Argument(
@@ -62,8 +90,7 @@ def synthesize(
     """Make training data and probe sets. Existing samples are kept, so a broken run goes on."""
 
     def command(report: Any) -> dict[str, Any]:
-        if kind in ("crops", "splats") and ray is not None:
-            raise BadInput(f"{kind.capitalize()} are not made on a cluster.", "Leave --ray out.")
+        check_used(context, kind, _MADE)
         if kind == "crops":
             return synthesize_crops(out, seed, count, hdris, blender)
         if kind == "faces":
@@ -75,10 +102,7 @@ def synthesize(
             changed = {"size": width, "samples": samples, "views": views, "tests": tests}
             return synthesize_splats(out, count, hdris, blender, changed, report)
         if kind not in ("rooms", "lights", "spheres", "views", "probes", "sequences"):
-            raise BadInput(
-                f"There is nothing called '{kind}' to synthesize.",
-                "Known: rooms, lights, faces, spheres, views, probes, sequences, crops, splats.",
-            )
+            raise BadInput(f"There is nothing called '{kind}' to synthesize.", f"Known: {', '.join(_MADE)}.")
         from ..synthesis.samples import EVALUATION_SEEDS, write_samples
         from ..synthesis.sphere_sets import EVALUATED, write_set
 
@@ -106,6 +130,7 @@ def synthesize(
 
 @app.command()
 def train(
+    context: typer.Context,
     model: Annotated[
         str,
         typer.Argument(
@@ -144,6 +169,7 @@ def train(
     """Reproduce the weights that ship: make the data, train, export. Goes on where it stopped."""
 
     def command(report: Any) -> dict[str, Any]:
+        check_used(context, model, _TRAINED)
         if model.startswith("limo-"):
             from ..training.limo.large.train import recipe_for
             from ..training.limo.large.train import train as train_large
@@ -161,19 +187,14 @@ def train(
                 device=pick_device(device), **settings,
             )  # fmt: skip
             return {"weights": str(train_large(large, report.log))}
-        own: dict[str, dict[str, Any]] = {
-            "limo": {"views": views, "start": start}, "direction": {"backbone": backbone}, "depth": {"views": views},
-            "luminet": {}, "relightify": {},
-        }  # fmt: skip
-        if model not in own:
-            raise BadInput(
-                f"There is no recipe for '{model}'.",
-                "Known: limo, limo-flux, limo-wan, direction, depth, luminet, relightify.",
-            )
+        if model not in _TRAINED:
+            raise BadInput(f"There is no recipe for '{model}'.", f"Known: {', '.join(_TRAINED)}.")
+        given = {"views": views, "start": start, "backbone": backbone}
+        own: dict[str, Any] = {name: value for name, value in given.items() if name in _TRAINED[model].split()}
         recipe = importlib.import_module(f"{__package__.rpartition('.')[0]}.training.{model}.recipe")
         weights = recipe.reproduce(
             out, hdris=hdris, scenes=scenes, steps=steps or 8000, device=device, seed=seed,
-            report=report.log, **own[model],
+            report=report.log, **own,
         )  # fmt: skip
         return {"weights": str(weights)}
 
@@ -182,6 +203,7 @@ def train(
 
 @app.command()
 def bench(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="limo, limo-video, direction, depth, luminet, relightify or splats")],
     folder: Annotated[
         Path,
@@ -216,8 +238,7 @@ def bench(
     """Score what the models say against the truth and the baselines."""
 
     def command(report: Any) -> dict[str, Any]:
-        if ray is not None and model not in SPREAD:
-            raise BadInput(f"The benchmark '{model}' runs on one computer.", f"--ray is for {', '.join(SPREAD)}.")
+        check_used(context, model, _SCORED)
         if model == "direction":
             from ..benchmarks.direction.run import run_bench as bench_direction
 
@@ -255,10 +276,7 @@ def bench(
                 ray=ray, report=report,
             )  # fmt: skip
         if model != "limo":
-            raise BadInput(
-                f"There is no benchmark for '{model}'.",
-                "Known: limo, limo-video, direction, depth, luminet, relightify, splats.",
-            )
+            raise BadInput(f"There is no benchmark for '{model}'.", f"Known: {', '.join(_SCORED)}.")
         from ..benchmarks.limo.run import run_bench
 
         return run_bench(
@@ -275,6 +293,8 @@ def synthesize_lights(
     """Rooms rendered once per light source, by the ray tracer or by Blender; ``changed``: settings, None is usual."""
     settings = {key: value for key, value in changed.items() if value is not None}
     if blender is not None:
+        if hdris is not None:
+            raise BadInput("Blender's rooms take no --hdris.", "Leave it out, or --blender for the ray tracer.")
         from ..synthesis import cycles_light_sets
 
         cycles_light_sets.write_light_sets(out, first, count, workers, report.progress, blender=blender, **settings)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import torch
-from limelight.backend import cli, models
+from limelight.backend import cli, models, workshop
 from limelight.backend.console import TerminalReport
 from limelight.backend.optics import exr
 from limelight.backend.serve import explain
@@ -24,6 +24,7 @@ from limelight.bridge import Engine
 from PIL import Image
 from safetensors import SafetensorError
 from typer.main import get_command
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[3]
 SPLATS = str(ROOT / "tests" / "data" / "splats" / "jspz_unitCube.spz")
@@ -126,6 +127,40 @@ def test_wrong_options_end_as_any_bad_input(arguments: tuple[str, ...], named: s
     error = json.loads(out)["error"]
     assert named in error["text"] and error["text"].endswith(".") and error["remedy"]
     assert err.strip().splitlines()[-1] == f"{error['text']} {error['remedy']}"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("train luminet --start x", "'train luminet' does not use --start. Leave it out; it is for limo."),
+        ("train limo-flux --hdris x", "'train limo-flux' does not use --hdris."),
+        ("train limo --rank 0", "'train limo' does not use --rank. Leave it out; it is for limo-flux, limo-wan."),
+        ("synthesize splats --first 3", "'synthesize splats' does not use --seed."),
+        ("synthesize crops --ray auto", "'synthesize crops' does not use --ray."),
+        ("synthesize lights --blender x --hdris x", "Blender's rooms take no --hdris."),
+        ("bench depth x --quality normal", "'bench depth' does not use --quality."),
+        ("bench limo x --model embedded", "'bench limo' does not use --model."),
+    ],
+)
+def test_options_of_other_kinds_are_refused(line: str, told: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli.app, [*line.split(), "--out", str(tmp_path / "out"), "--seed", "0"])
+    assert done.exit_code == 2 and told in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [("synthesize", workshop._MADE), ("train", workshop._TRAINED), ("bench", workshop._SCORED)],
+)
+def test_what_kinds_use_are_options_and_all_are_used_by_some(name: str, kinds: dict[str, str]) -> None:
+    options = {option.name for option in commands()[name].params}
+    assert {option for used in kinds.values() for option in used.split()} < options
+    unnamed = options - {option for used in kinds.values() for option in used.split()}
+    assert unnamed == {
+        "synthesize": {"kind", "out", "count", "device", "as_json"},
+        "train": {"model", "out", "device", "seed", "as_json"},
+        "bench": {"model", "folder", "out", "limit", "device", "seed", "as_json"},
+    }[name]
 
 
 def test_synthesize_keeps_what_is_there_and_prints_one_object(tmp_path: Path) -> None:
