@@ -62,8 +62,8 @@ class LIMELIGHT_OT_show_depth(RunOperator):
         settings = context.scene.limelight
         if settings.source != "PLATE" or settings.plate is None:
             return ["There is no photo: choose one first"]
-        if depth_mesh.is_edited(context.scene):
-            return ["The depth mesh is being edited: go back to Object Mode first"]
+        if told := depth_mesh.edited(context.scene):
+            return [told[0].upper() + told[1:]]
         return [problem.told for problem in problems.of_camera(context.scene)]
 
 

@@ -29,10 +29,17 @@ def find(scene: bpy.types.Scene) -> bpy.types.Object | None:
     return next((o for o in scene.objects if MARK in o and o.type == "MESH" and own.is_local(o)), None)
 
 
-def is_edited(scene: bpy.types.Scene) -> bool:
-    """Whether the depth mesh is in Edit Mode, or another: Blender then gives its object no other mesh."""
+def edited(scene: bpy.types.Scene) -> str:
+    """What to do first where the depth mesh is in Edit Mode, or another: Blender gives it no other mesh then."""
     thing = find(scene)
-    return thing is not None and thing.mode != "OBJECT"
+    if thing is None or thing.mode == "OBJECT":
+        return ""
+    if thing in set(visible.layer(scene).objects):
+        return "the depth mesh is being edited: go back to Object Mode first"
+    return (
+        "the depth mesh was excluded while it was edited: include its collection again, select it and go back to "
+        "Object Mode first"
+    )
 
 
 def show(scene: bpy.types.Scene, depth: np.ndarray) -> bpy.types.Object:
@@ -43,8 +50,8 @@ def show(scene: bpy.types.Scene, depth: np.ndarray) -> bpy.types.Object:
     camera = scene.camera
     if camera is None:
         raise ValueError("the scene has no camera")
-    if is_edited(scene):
-        raise ValueError("the depth mesh is being edited: go back to Object Mode first")
+    if told := edited(scene):
+        raise ValueError(told)
     points, uv, faces = grid(scene, camera, depth)
     if not len(faces):
         raise ValueError("the depth shows nothing but sky")

@@ -92,6 +92,20 @@ def test_a_mesh_that_is_being_edited_stays(shot):
     assert depth_mesh.find(shot) == thing and thing.data.vertices[0].co.z == pytest.approx(-4.0)
 
 
+def test_a_mesh_that_was_excluded_while_it_was_edited_is_told_as_that(shot):
+    thing = depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 4.0, np.float32))
+    layer = bpy.context.view_layer
+    layer.objects.active = thing
+    bpy.ops.object.mode_set(mode="EDIT")
+    layer.layer_collection.children[probes.COLLECTION].exclude = True
+    with pytest.raises(RuntimeError, match="excluded while it was edited: include its collection again, select it"):
+        bpy.ops.limelight.show_depth()
+    layer.layer_collection.children[probes.COLLECTION].exclude = False
+    layer.objects.active = thing
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 3.0, np.float32)) == thing
+
+
 def test_a_linked_duplicate_keeps_the_depth_of_the_first_run(shot):
     first = depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 4.0, np.float32))
     copy = first.copy()
