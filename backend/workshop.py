@@ -62,7 +62,7 @@ def synthesize(
     workers: Annotated[int, typer.Option(min=1, help="Scenes made at once")] = 1,
     hdris: Annotated[
         Path | None,
-        typer.Option(help="rooms, lights, faces: folder of panoramas as surroundings; crops: of those kept out"),
+        typer.Option(help="Folder of panoramas; rooms, lights, faces, splats: as surroundings; crops: those kept out"),
     ] = None,
     skins: Annotated[
         Path | None, typer.Option(help="faces: folder of free skins in MakeHuman's layout, for half of them")
