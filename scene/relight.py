@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from . import bake, compat, light_frames, paths, pixels, rays, srgb, visible
+from . import bake, compat, light_frames, paths, pixels, rays, srgb, stills, visible
 from . import camera as cameras
 from .relight_problems import lit_probe
 
@@ -99,15 +99,20 @@ def _save_light(context: bpy.types.Context, path: Path) -> None:
         image = probe.limelight.environment
         # Its centre is the world's +X; a camera that looks there has a heading of −90°.
         turn = settings.rotation - (heading(scene.camera) + math.pi / 2 if scene.camera is not None else 0.0)
-    panorama = smaller(_linear(image)[::-1])
+    panorama = smaller(_linear(image, path)[::-1])
     pixels.write(path, turned(panorama, turn))
 
 
-def _linear(image: bpy.types.Image) -> np.ndarray:
-    """Linear Rec.709 (H, W, 3) of an image, rows from the bottom."""
-    values = light_frames.values(image, bpy.context.scene.frame_current)
+def _linear(image: bpy.types.Image, path: Path) -> np.ndarray:
+    """Linear Rec.709 (H, W, 3) of an image, rows from the bottom; ``path`` is for a file (.exr) on the way."""
+    scene, space = bpy.context.scene, image.colorspace_settings
+    if not (image.is_float or space.is_data or space.name in ("sRGB", compat.LINEAR) or image.source == "SEQUENCE"):
+        # A script is given 8 bits as they are stored; only a file gets them out of Display P3 and the like.
+        stills.write_linear(scene, image, path)
+        return pixels.read(path)[::-1, :, :3]
+    values = light_frames.values(image, scene.frame_current)
     rgb = values[..., :3] if values.shape[-1] >= 3 else np.repeat(values[..., :1], 3, -1)
-    if image.is_float or image.colorspace_settings.name == compat.LINEAR:
+    if image.is_float or space.name == compat.LINEAR:
         return rgb
     return srgb.linear(rgb)
 

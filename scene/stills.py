@@ -22,15 +22,11 @@ def take(
         if image.type == "MULTILAYER" and not compat.SAVES_FINISHED:
             raise ValueError("Blender 5.0 and 5.1 save another of its passes")
         path = folder / "still.exr"
-        with compat.output_kept(scene.render):
-            settings = scene.render.image_settings
-            compat.set_still_format(settings, "OPEN_EXR")
-            settings.color_mode, settings.color_depth = "RGBA", "32"
-            try:
-                image.save_render(str(path), scene=scene)
-            except RuntimeError as error:
-                rendered = image.type == "RENDER_RESULT"
-                raise ValueError("nothing has been rendered yet" if rendered else str(error)) from error
+        try:
+            write_linear(scene, image, path)
+        except RuntimeError as error:
+            rendered = image.type == "RENDER_RESULT"
+            raise ValueError("nothing has been rendered yet" if rendered else str(error)) from error
     elif image.source == "VIEWER":
         from . import pixels
 
@@ -51,3 +47,12 @@ def take(
     still.name = f"{Path(image.name).stem} frame {scene.frame_current}" if moves else f"{image.name} still"
     packed.name_file(still, path.suffix)
     return still
+
+
+def write_linear(scene: bpy.types.Scene, image: bpy.types.Image, path: Path) -> None:
+    """Write an image into an EXR, linear whatever its colour space; ``RuntimeError`` if it shows nothing."""
+    with compat.output_kept(scene.render):
+        settings = scene.render.image_settings
+        compat.set_still_format(settings, "OPEN_EXR")
+        settings.color_mode, settings.color_depth = "RGBA", "32"
+        image.save_render(str(path), scene=scene)

@@ -70,6 +70,23 @@ def test_what_is_not_eight_bits_of_srgb_is_written_linear_and_unclipped(scene, t
     assert pixels.read(path)[0, 0, :3] == pytest.approx([0.2, 0.4, 0.6], abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("space", "red"),
+    [("sRGB", (1, 0, 0)), ("Non-Color", (1, 0, 0)), ("Display P3", (1.225, -0.042, -0.02)), (compat.LINEAR, (1, 0, 0))],
+)
+def test_an_8_bit_panoramas_colours_are_those_of_its_colour_space(scene, tmp_path, space, red):
+    sky = bpy.data.images.new("sky", 8, 4)
+    if space not in sky.colorspace_settings.bl_rna.properties["name"].enum_items:
+        pytest.skip("this Blender does not know the colour space")
+    sky.colorspace_settings.name = space
+    sky.pixels.foreach_set(np.tile(np.array([1, 0, 0, 1], np.float32), 32))
+    kept = scene.render.image_settings.file_format
+    scene.limelight.relight.reference_type, scene.limelight.relight.reference = "HDRI", sky
+    relight._save_light(bpy.context, tmp_path / "reference.exr")
+    assert pixels.read(tmp_path / "reference.exr")[2, 3, :3] == pytest.approx(red, abs=2e-3)
+    assert scene.render.image_settings.file_format == kept
+
+
 @pytest.mark.parametrize("degrees", LOOKS.values(), ids=LOOKS)
 def test_a_probes_light_comes_from_where_it_is_seen_from(scene, camera, degrees, tmp_path):
     camera.rotation_euler[2] = math.radians(degrees)
