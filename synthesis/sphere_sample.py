@@ -3,7 +3,8 @@
 
 A still is a folder with ``image.exr`` (half, unclipped, display white 1), ``depth.exr``, ``mirror.exr`` and
 ``diffuse.exr`` (half, RGBA: the spheres alone), ``env_<id>.exr`` (camera frame) and ``meta.json``; a sequence is a
-folder of such folders, some with ``distance_<id>.exr``: metres to what each direction of ``env_<id>.exr`` shows. ``python -m limelight.synthesis.sphere_sample TASK`` (JSON) makes one.
+folder of such folders, some with ``distance_<id>.exr``: metres to what each direction of ``env_<id>.exr`` shows.
+``python -m limelight.synthesis.sphere_sample TASK`` (JSON) makes one.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def render(task: dict[str, Any], raw: Path, stage: str = "sphere_stage") -> None
     try:
         done = subprocess.run(
             [task["blender"], str(LAUNCH), f"synthesis.blender.{stage}", str(job)],
-            check=False, stdin=stdin, capture_output=True, text=True, env=environment, cwd=LAUNCH.parent.parent,
+            check=False, stdin=stdin, capture_output=True, encoding="utf-8", errors="replace", env=environment,
+            cwd=LAUNCH.parent.parent,
         )  # fmt: skip
     finally:
         os.close(stdin)

@@ -23,6 +23,7 @@ from limelight.backend.optics.camera import Camera
 from limelight.backend.serve import explain
 from limelight.synthesis import sphere_sets
 from limelight.synthesis.sphere_grid import DEPTH_MAX, DEPTH_MIN, depth_share, place_grid
+from limelight.synthesis.sphere_sample import render
 from limelight.synthesis.sphere_sets import write_set
 
 SMALL = {"width": 32, "samples": 1}
@@ -252,6 +253,20 @@ def test_what_a_killed_run_left_goes_with_the_next_and_a_living_ones_stays(blend
         maker.kill()
     write_set(tmp_path / "set", "spheres", 1, 1, blender=blender, **SMALL)
     assert not theirs.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script that says what runs it")
+def test_what_blender_says_in_another_encoding_spoils_no_sample(tmp_path: Path) -> None:
+    program = tmp_path / "python-with-bpy"
+    program.write_text(f"""#!{sys.executable}
+import sys
+from pathlib import Path
+sys.stdout.buffer.write(b"Read: caf\\xe9.blend")
+(Path(sys.argv[-1]).parent / "raw.json").write_text("{{}}")
+""")
+    program.chmod(0o755)
+    render({"blender": str(program), "assets": None, "seed": 1}, tmp_path)
+    assert (tmp_path / "raw.json").is_file()
 
 
 def until(happens: Callable[[], bool], seconds: float = 30.0) -> None:
