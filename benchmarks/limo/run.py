@@ -139,9 +139,7 @@ def _write(
     found = {
         **about,
         "best_baseline": summary.best_baseline,
-        "means": summary.means,
-        "intervals": summary.intervals,
-        "relative": summary.relative,
+        **summary.listed,
         "grounding": grounded,
     }
     listed = [vars(row) for row in rows]

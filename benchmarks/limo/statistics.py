@@ -36,6 +36,11 @@ class Summary:
     relative: dict[str, dict[str, dict[str, Any]]]
     best_baseline: str
 
+    @property
+    def listed(self) -> dict[str, Any]:
+        """What a benchmark's JSON holds of it."""
+        return {"means": self.means, "intervals": self.intervals, "relative": self.relative}
+
 
 def summarize(
     rows: list[Row], estimates: list[str], seed: int = 0, rank: Callable[[dict[str, float]], float] = limo_rmse

@@ -18,7 +18,7 @@ from ...backend.luminet.estimate import LARGE_STEPS, STEPS
 from ...backend.luminet.load import EMBEDDED, load_relighter
 from ...backend.luminet.relighter import Relighter
 from ..finite import finite
-from ..limo.statistics import Row, Summary, summarize
+from ..limo.statistics import Row, summarize
 from .codes import measure_codes
 from .methods import LUMINET, MEASURED, methods
 from .pairs import KINDS, Pair, draw_pairs, read_sets
@@ -131,9 +131,9 @@ def _write(
         **about,
         "passed": all(verdict.passed for verdict in judged),
         "verdicts": [asdict(verdict) for verdict in judged],
-        "transfers": {kind: _listed(summary) for kind, summary in transfers.items()},
-        "retrieval": _listed(retrieval),
-        "intrinsics": _listed(intrinsics) if intrinsics else None,
+        "transfers": {kind: summary.listed for kind, summary in transfers.items()},
+        "retrieval": retrieval.listed,
+        "intrinsics": intrinsics.listed if intrinsics else None,
     }
     listed = {
         kind: [{"name": r.name, "scene": r.scene, "scores": r.scores} for r in entry] for kind, entry in rows.items()
@@ -153,7 +153,3 @@ def _spread(shown: list[Shown], most: int) -> list[Shown]:
     """At most so many, evenly taken."""
     count = min(most, len(shown))
     return [shown[i * len(shown) // count] for i in range(count)]
-
-
-def _listed(summary: Summary) -> dict[str, Any]:
-    return {"means": summary.means, "intervals": summary.intervals, "relative": summary.relative}

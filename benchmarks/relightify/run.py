@@ -162,8 +162,8 @@ def _write(out: Path, about: dict[str, Any], found: list[_Measured], seed: int) 
         **about,
         "passed": all(verdict.passed for verdict in judged),
         "verdicts": [asdict(verdict) for verdict in judged],
-        "maps": _listed(maps),
-        "relit": _listed(relit) if relit else None,
+        "maps": maps.listed,
+        "relit": relit.listed if relit else None,
         "tones": {tone: entry.means for tone, entry in tones.items()},
     }
     rows = [{"name": head.row.name, "tone": head.tone, "scores": head.row.scores} for head in found]
@@ -176,7 +176,3 @@ def _write(out: Path, about: dict[str, Any], found: list[_Measured], seed: int) 
     worst = sorted(shown, key=lambda one: -one.error)[:WORST]
     write_sheet(out / "worst_cases.png", f"The {len(worst)} worst, {title}", worst)
     return finite({**told, "table": table})
-
-
-def _listed(summary: Summary) -> dict[str, Any]:
-    return {"means": summary.means, "intervals": summary.intervals, "relative": summary.relative}
