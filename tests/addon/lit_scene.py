@@ -3,7 +3,7 @@
 
 import bpy
 import numpy as np
-from limelight.scene import compat, pixels, probes, results
+from limelight.scene import compat, domes, pixels, probes, results
 from mathutils import Vector
 
 AXES = {"+X": (1, 0, 0), "-X": (-1, 0, 0), "+Y": (0, 1, 0), "-Y": (0, -1, 0)}
@@ -35,6 +35,11 @@ def lit_probe(scene, pixels=None, location=(0, 0, 0), name="Probe"):
     probe.limelight.environment = image_of(panorama() if pixels is None else pixels, f"{name} light")
     bpy.context.view_layer.update()
     return probe
+
+
+def dome_material(scene, probe):
+    """The material of a new dome that shows a probe's light."""
+    return domes.apply_domes(scene, [probe])[0].data.materials[0]
 
 
 def render(scene, tmp_path, view="Raw"):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import bpy
 import pytest
-from limelight.scene import asset, compat, domes, lamps, pixels, probes, results, world
-from limelight.tests.addon.lit_scene import estimate, image_of, panorama, shown_by, white_plane
+from limelight.scene import asset, compat, lamps, pixels, probes, results, world
+from limelight.tests.addon.lit_scene import dome_material, estimate, image_of, panorama, shown_by, white_plane
 
 
 def test_results_are_packed_and_replace_earlier_ones(scene, tmp_path):
@@ -38,10 +38,6 @@ def test_results_are_packed_and_replace_earlier_ones(scene, tmp_path):
     # The file's own place is in it; a job's folder or the extension's is not.
     assert str(tmp_path / "env").encode() not in saved.read_bytes()
     assert str(Path(results.__file__).parent).encode() not in saved.read_bytes()
-
-
-def dome_material(scene, probe):
-    return domes.apply_domes(scene, [probe])[0].data.materials[0]
 
 
 @pytest.mark.parametrize("apply", [world.apply_world, dome_material])

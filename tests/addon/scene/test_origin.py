@@ -4,7 +4,7 @@
 import bpy
 import pytest
 from limelight.scene import domes, lamps, probes, world
-from limelight.tests.addon.lit_scene import estimate, shown_by, white_plane
+from limelight.tests.addon.lit_scene import dome_material, estimate, shown_by, white_plane
 
 ENTRY = {"kind": "sun", "direction": [0, 0, 1], "irradiance": [3.0] * 3, "angle_deg": 1}
 
@@ -23,10 +23,6 @@ def duplicate(probe, name="Probe"):
     bpy.context.scene.collection.objects.link(double)
     double.name = name
     return double
-
-
-def dome_material(scene, probe):
-    return domes.apply_domes(scene, [probe])[0].data.materials[0]
 
 
 @pytest.mark.parametrize("make", [world.apply_world, dome_material])

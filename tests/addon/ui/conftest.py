@@ -131,35 +131,42 @@ def write_exr(path, pixels):
 
 
 @pytest.fixture
-def engine(scene, camera, tmp_path, monkeypatch):
-    """A scene with a probe, and the stand-in engine configured in the preferences; returns ``behave(**behaviour)``."""
+def stand_in(scene, tmp_path, monkeypatch):
+    """A floor, and the stand-in engine configured in the preferences; returns ``behave(**behaviour)``."""
     root = tmp_path / "engine root ä"
     (root / "bridge").mkdir(parents=True)
     (root / "answer").mkdir()
     shutil.copy(Path(__file__).with_name("fake_engine.py"), root / "bridge" / "launch.py")
-    rng = np.random.default_rng(1)
-    write_exr(root / "answer" / "environment.exr", rng.random((32, 64, 3), dtype=np.float32) * 4)
-    write_exr(root / "answer" / "spheres.exr", rng.random((16, 80, 3), dtype=np.float32))
-    write_exr(root / "answer" / "preview.png", rng.random((16, 80, 3), dtype=np.float32))
-    depth = np.full((36, 64, 3), 4.0, np.float32)
-    depth[:10] = 1e10
-    write_exr(root / "answer" / "depth.exr", depth)
     monkeypatch.setattr(preferences, "ROOT", root)
     stored = preferences.addon_preferences(bpy.context)
     stored.engine_source, stored.existing_python = "EXISTING", sys.executable
+    mesh = bpy.data.meshes.new("Floor")
+    mesh.from_pydata([(-5, -5, 0), (5, -5, 0), (5, 5, 0), (-5, 5, 0)], [], [(0, 1, 2, 3)])
+    scene.collection.objects.link(bpy.data.objects.new("Floor", mesh))
 
     def behave(**behaviour):
         (root / "behaviour.json").write_text(json.dumps(behaviour))
 
-    behave(seconds=0.2)
-    mesh = bpy.data.meshes.new("Floor")
-    mesh.from_pydata([(-5, -5, 0), (5, -5, 0), (5, 5, 0), (-5, 5, 0)], [], [(0, 1, 2, 3)])
-    scene.collection.objects.link(bpy.data.objects.new("Floor", mesh))
-    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 64, 36, 100
-    bpy.ops.limelight.add_probe(location=(0.0, 0.0, 1.0), radius=0.1)
     yield behave
     engine_session.stop()
     stored.engine_source, stored.existing_python = "OWN", ""
+
+
+@pytest.fixture
+def engine(scene, camera, stand_in):
+    """A scene with a floor and a probe, and the stand-in engine with answers; returns ``behave(**behaviour)``."""
+    answer = preferences.ROOT / "answer"
+    rng = np.random.default_rng(1)
+    write_exr(answer / "environment.exr", rng.random((32, 64, 3), dtype=np.float32) * 4)
+    write_exr(answer / "spheres.exr", rng.random((16, 80, 3), dtype=np.float32))
+    write_exr(answer / "preview.png", rng.random((16, 80, 3), dtype=np.float32))
+    depth = np.full((36, 64, 3), 4.0, np.float32)
+    depth[:10] = 1e10
+    write_exr(answer / "depth.exr", depth)
+    stand_in(seconds=0.2)
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 64, 36, 100
+    bpy.ops.limelight.add_probe(location=(0.0, 0.0, 1.0), radius=0.1)
+    return stand_in
 
 
 @pytest.fixture

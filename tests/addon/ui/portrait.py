@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tests of portraits share: landmarks, the stand-in engine's last request, a panel drawn."""
+"""What tests of portraits share: landmarks, a panel drawn."""
 
-import json
 from types import SimpleNamespace
 
 import bpy
 import numpy as np
-from limelight import preferences
 from limelight.scene import face_lines
 
 
@@ -15,11 +13,6 @@ def landmarks(left=0.3, top=0.25, size=0.4):
     side = np.linspace(0, size, 22)
     grid = np.stack(np.meshgrid(left + side, top + side), -1).reshape(-1, 2)[: face_lines.COUNT]
     return grid.round(6).tolist()
-
-
-def asked():
-    """What the engine was asked last."""
-    return json.loads((preferences.ROOT / "asked.json").read_text())
 
 
 def panel(draw, name="LIMELIGHT_PT_face", image=None):

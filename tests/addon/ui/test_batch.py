@@ -9,12 +9,12 @@ from types import SimpleNamespace
 
 import bpy
 import pytest
-from limelight import preferences
 from limelight.bridge import JobList
 from limelight.operators import engine_session, run_operator, shot_list, state
 from limelight.operators.batch_runs import AddShotsRun, WorkListRun
 from limelight.panels import batch as batch_panel
 from limelight.scene import compat, pixels, renderer
+from limelight.tests.addon.ui.stand_in import asked
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_one_frame_is_a_shot_too(file):
     file.frame_set(9)
     assert bpy.ops.limelight.batch_add() == {"FINISHED"} and bpy.ops.limelight.batch_start() == {"FINISHED"}
     assert rows() == [("Scene_001 9-9", "done")]
-    assert json.loads((preferences.ROOT / "asked.json").read_text())["range"] == "9-9"
+    assert asked()["range"] == "9-9"
     assert tuple(bpy.data.objects["Probe"].limelight.environment.limelight.light_frames) == (9, 9)
 
 

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import bpy
 import pytest
-from limelight import preferences
 from limelight.operators import engine_session, estimate, run_operator, watch
 from limelight.operators.estimate_frames_run import EstimateFramesRun
 from limelight.panels import frames
 from limelight.scene import problems, shot_folder, shot_range
+from limelight.tests.addon.ui.stand_in import asked
 
 
 def shoot(folder, numbers, size=(32, 18)):
@@ -45,10 +45,6 @@ def moving(engine, scene, tmp_path):
     scene.frame_set(4)
     scene.limelight.frames.use = True
     return scene
-
-
-def asked():
-    return json.loads((preferences.ROOT / "asked.json").read_text())
 
 
 def test_every_frame_has_its_picture_camera_and_probe(moving, tmp_path):

@@ -11,7 +11,8 @@ from limelight import preferences
 from limelight.operators import engine_session, face_run, previews, run_operator, watch
 from limelight.scene import editors, face, head_eyes, head_light, heads, plate, probes
 from limelight.tests.addon.conftest import write_picture
-from limelight.tests.addon.ui.portrait import asked, panel
+from limelight.tests.addon.ui.portrait import panel
+from limelight.tests.addon.ui.stand_in import asked
 
 PANELS = ("LIMELIGHT_PT_face", "LIMELIGHT_PT_face_settings", "LIMELIGHT_PT_face_image",
           "LIMELIGHT_PT_face_image_settings")  # fmt: skip

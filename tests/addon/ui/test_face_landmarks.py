@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from limelight.operators import state, watch
 from limelight.scene import editors, face, face_lines, heads
-from limelight.tests.addon.ui.portrait import asked, landmarks, panel
+from limelight.tests.addon.ui.portrait import landmarks, panel
+from limelight.tests.addon.ui.stand_in import asked
 
 
 def test_faces_are_found_chosen_and_asked_for(portrait, scene, draw):

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Textures of a scanned mesh as the artist meets them: learnt at a click, worn, stopped, refused with a sentence."""
 
-import json
-
 import bpy
 import numpy as np
 import pytest
 from limelight import preferences
 from limelight.panels.mesh_textures import LIMELIGHT_PT_mesh_textures
 from limelight.scene import mesh_textures, own
+from limelight.tests.addon.ui.stand_in import asked
 from mathutils import Matrix
 
 
@@ -35,11 +34,6 @@ def scan(photos, scene):
     bpy.context.view_layer.objects.active = thing
     bpy.context.view_layer.update()
     return thing
-
-
-def asked():
-    """What the engine was asked for."""
-    return json.loads((preferences.ROOT / "asked.json").read_text())
 
 
 def written(path):

@@ -17,6 +17,7 @@ from limelight.operators.splat_import_run import SplatRun
 from limelight.operators.splat_relight import ProxyRun
 from limelight.scene import compat, pixels, shot, splat_drawing
 from limelight.tests.addon import splat_files
+from limelight.tests.addon.ui.stand_in import asked
 
 TELL = SimpleNamespace(report=lambda *_: None)
 
@@ -131,8 +132,8 @@ def test_probes_are_found_by_their_new_names_and_settings_are_those_of_the_start
     probe.name, scene.limelight.quality = "Table", "HIGH"
     assert finish(run) == {"FINISHED"}
     assert probe.limelight.environment.name == "Table light" and "light of Table" in message()
-    asked = json.loads((preferences.ROOT / "asked.json").read_text())
-    assert (asked["quality"], asked["probes"]) == ("draft", [{"name": "Probe"}])
+    params = asked()
+    assert (params["quality"], params["probes"]) == ("draft", [{"name": "Probe"}])
 
 
 @pytest.mark.parametrize(("blocks", "told"), [("objects", "the probes are gone"), ("scenes", "“Scene” is gone")])

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A picture gets other light: run as a script and as a click, against an engine that speaks the wire."""
 
-import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ import pytest
 from limelight import preferences
 from limelight.operators import engine_session, relight_run, run_operator, watch
 from limelight.scene import editors, pixels, relit
+from limelight.tests.addon.ui.stand_in import asked
 
 
 @pytest.fixture
@@ -26,11 +26,6 @@ def pictures(engine, scene):
 def editor():
     """The space of the first Image Editor of any workspace."""
     return editors.of_images()[0]
-
-
-def asked():
-    """What the engine was asked last."""
-    return json.loads((preferences.ROOT / "asked.json").read_text())
 
 
 def panel(draw, image, cls="LIMELIGHT_PT_relight"):

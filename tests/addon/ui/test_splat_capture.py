@@ -16,6 +16,7 @@ from limelight.operators.splat_train import LIMELIGHT_OT_train_splats, result_fi
 from limelight.panels.splat_capture import LIMELIGHT_PT_splat_capture
 from limelight.scene import command, splat_drawing
 from limelight.tests.addon import splat_files
+from limelight.tests.addon.ui.stand_in import asked
 
 
 @pytest.fixture
@@ -115,8 +116,8 @@ def test_training_asks_the_engine_and_brings_the_splats_in(photos, scene):
     settings = scene.limelight.capture
     settings.iterations, settings.gaussians, settings.tone = 500, 2000, "ACES"
     assert bpy.ops.limelight.train_splats() == {"FINISHED"}
-    asked = json.loads((preferences.ROOT / "asked.json").read_text())
-    assert asked == {"scene": str(photos), "out": str(photos / "splats.ply"), "iterations": 500, "gaussians": 2000,
+    params = asked()
+    assert params == {"scene": str(photos), "out": str(photos / "splats.ply"), "iterations": 500, "gaussians": 2000,
                      "tone": "aces", "overwrite": False}  # fmt: skip
     thing = bpy.context.object
     assert splat_drawing.is_splats(thing) and thing.name == "photos splats" and thing.rotation_euler.x == 0
@@ -124,7 +125,7 @@ def test_training_asks_the_engine_and_brings_the_splats_in(photos, scene):
     with pytest.raises(RuntimeError, match="is there already"):
         bpy.ops.limelight.train_splats()
     assert bpy.ops.limelight.train_splats(again=True) == {"FINISHED"}
-    assert json.loads((preferences.ROOT / "asked.json").read_text())["overwrite"]
+    assert asked()["overwrite"]
     # Killed before it was noted, a training is still to be finished.
     (photos / "splats.ply.made.json").unlink()
     assert bpy.ops.limelight.train_splats() == {"FINISHED"}
@@ -152,8 +153,8 @@ def test_pictures_that_are_no_whole_path_start_at_the_file(photos, scene, tmp_pa
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     scene.limelight.capture.source, scene.limelight.capture.start = "photos", "start.ply"
     assert bpy.ops.limelight.train_splats() == {"FINISHED"}
-    asked = json.loads((preferences.ROOT / "asked.json").read_text())
-    assert (asked["scene"], asked["start"]) == (str(photos), str(tmp_path / "start.ply"))
+    params = asked()
+    assert (params["scene"], params["start"]) == (str(photos), str(tmp_path / "start.ply"))
 
 
 def test_the_panel_offers_both_and_shows_progress(cube, scene, draw):
@@ -173,8 +174,8 @@ def test_the_command_captures_trains_and_saves(photos, cube, scene, tmp_path, ca
     when = (out / "train" / "view_0000.png").stat().st_mtime_ns
     engine = ["--engine", preferences.addon_preferences(bpy.context).existing_python]
     assert command.main([*line, "--train", str(tmp_path / "cube.ply"), "--save", str(saved), *engine]) == 0
-    asked = json.loads((preferences.ROOT / "asked.json").read_text())
-    assert asked["scene"] == str(out) and asked["tone"] == "srgb"
+    params = asked()
+    assert params["scene"] == str(out) and params["tone"] == "srgb"
     assert (out / "train" / "view_0000.png").stat().st_mtime_ns == when
     bpy.ops.wm.open_mainfile(filepath=str(saved))
     assert splat_drawing.is_splats(bpy.data.objects["cube"])

@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The photo's key light as a Sun lamp: one lamp, in the world's frame, as the engine says, undone in one step."""
 
-import json
 import math
-import shutil
 import sys
 from pathlib import Path
 
 import bpy
 import pytest
-from limelight import preferences
-from limelight.operators import engine_session
 from limelight.panels import light
 from limelight.scene import own, sun
 from limelight.scene import suns as far_suns
@@ -23,27 +19,12 @@ ANSWER = {
 
 
 @pytest.fixture
-def engine(scene, camera, tmp_path, monkeypatch):
-    """The stand-in engine, configured in the preferences; returns ``behave(**behaviour)``."""
-    root = tmp_path / "engine"
-    (root / "bridge").mkdir(parents=True)
-    shutil.copy(Path(__file__).with_name("fake_engine.py"), root / "bridge" / "launch.py")
-    monkeypatch.setattr(preferences, "ROOT", root)
-    stored = preferences.addon_preferences(bpy.context)
-    stored.engine_source, stored.existing_python = "EXISTING", sys.executable
+def engine(scene, camera, stand_in):
+    """A scene by day, and the stand-in engine that finds a key light; returns ``behave(**behaviour)``."""
     scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 32, 24, 100
     scene.world = bpy.data.worlds.new("Day")
-    mesh = bpy.data.meshes.new("Floor")
-    mesh.from_pydata([(-5, -5, 0), (5, -5, 0), (5, 5, 0), (-5, 5, 0)], [], [(0, 1, 2, 3)])
-    scene.collection.objects.link(bpy.data.objects.new("Floor", mesh))
-
-    def behave(**behaviour):
-        (root / "behaviour.json").write_text(json.dumps(behaviour))
-
-    behave(direction=ANSWER)
-    yield behave
-    engine_session.stop()
-    stored.engine_source, stored.existing_python = "OWN", ""
+    stand_in(direction=ANSWER)
+    return stand_in
 
 
 def suns(scene):
