@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from . import compat, own, packed, splat_drawing
+from . import compat, own, packed, splat_drawing, whole_file
 
 #: Marks Limelight's material and images.
 MARK = "limelight_textures"
@@ -70,13 +70,8 @@ def write(path: Path, context: bpy.types.Context, thing: bpy.types.Object, fresh
     lines = ["ply", "format binary_little_endian 1.0", "comment Limelight", f"element vertex {len(loops)}"]
     lines += [f"property float {name}" for name in names] + [f"element face {len(faces)}"]
     head = "\n".join([*lines, "property list uchar int vertex_indices", "end_header\n"]).encode()
-    partial = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(head + np.concatenate(columns, 1).astype("<f4").tobytes() + faces.tobytes())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole_file.write(path, head + np.concatenate(columns, 1).astype("<f4").tobytes() + faces.tobytes())
 
 
 def frames(thing: bpy.types.Object) -> list[list[list[float]]]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import paths
+from . import paths, whole_file
 
 PICTURES, DEPTHS, SHOT = "pictures", "depths", "shot.json"
 
@@ -194,6 +194,4 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, data: dict[str, Any]) -> None:
-    partial = path.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps(data), encoding="utf-8")
-    partial.replace(path)
+    whole_file.write(path, json.dumps(data).encode())

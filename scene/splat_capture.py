@@ -20,7 +20,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from . import camera as cameras
-from . import capture, paths, renderer
+from . import capture, paths, renderer, whole_file
 from .handle import Handle
 
 #: Horizontal field of view, and how much of it the object's bounding ball may fill.
@@ -188,7 +188,9 @@ class Capture:
         }  # fmt: skip
         for part, poses in (("test", self.plan.test), ("train", self.plan.train)):
             frames = [{"file_path": f"./{_name(part, i)}.png", "transform_matrix": p} for i, p in enumerate(poses)]
-            _write(self.folder / f"transforms_{part}.json", json.dumps(lens | {"frames": frames}, indent=1))
+            # That it is there says that the capture is finished.
+            text = json.dumps(lens | {"frames": frames}, indent=1)
+            whole_file.write(self.folder / f"transforms_{part}.json", text.encode())
 
 
 def _moved(now: Matrix, before: Matrix) -> bool:
@@ -227,7 +229,7 @@ def begin(context: bpy.types.Context, things: list[bpy.types.Object], planned: P
     names += [(_name("test", i), p) for i, p in enumerate(planned.test)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / _PLAN, json.dumps(asdict(planned)))
+        whole_file.write(folder / _PLAN, json.dumps(asdict(planned)).encode())
     except OSError as error:
         raise paths.unwritable(folder, error) from error
     waiting = [entry for entry in names if not (folder / f"{entry[0]}.png").is_file()]
@@ -258,17 +260,6 @@ def is_whole(folder: Path, planned: Plan) -> bool:
 
 def _plain(planned: Plan) -> Any:
     return json.loads(json.dumps(asdict(planned)))
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all: that it is there says that a capture was begun, or is finished."""
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def _told(folder: Path) -> Any:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from . import whole_file
+
 _LONGEST_HEADER = 1 << 16
 _PLAIN = ["x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity"]
 _SHAPE = ["scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"]
@@ -139,12 +141,7 @@ def write(path: Path, cloud: Cloud, axes: str = "Y_DOWN") -> None:
     if axes in _COMMENTS:
         lines.insert(3, _COMMENTS[axes].decode())
     head = "\n".join([*lines, *(f"property float {name}" for name in names), "end_header\n"]).encode()
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_bytes(head + np.concatenate([values for _, values in parts], axis=1).astype("<f4").tobytes())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    whole_file.write(path, head + np.concatenate([values for _, values in parts], axis=1).astype("<f4").tobytes())
 
 
 def _harmonics(rest: np.ndarray, count: int) -> np.ndarray:

@@ -71,14 +71,15 @@ class Trainer(Loop):
         view, background = self.view(), self.background(random=True)
         screen = torch.zeros(self.learnt.count, 2, device=background.device, requires_grad=True)
         image, maps = self.picture(place, view, background, screen)
-        loss = losses.picture(image, view.over(background))
+        truth = view.over(background)
+        loss = losses.picture(image, truth)
         loss = loss + self._surface(place, view, maps)
         if place.stage.physical:
             loss = loss + self._priors(place, view, maps)
             if self.settings.schedule.short and self.variant.progress is None:
                 # Harmonics hold no mirror's picture: held to it, its surface would go astray.
                 dull = 1 - torch.sigmoid(self.learnt.values["metallic"].detach()).mean()
-                alone = losses.picture(render.plain(maps, background), view.over(background))
+                alone = losses.picture(render.plain(maps, background), truth)
                 loss = loss + losses.SHORT_RAW * dull * alone
         loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():

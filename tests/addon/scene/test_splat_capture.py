@@ -126,18 +126,18 @@ def test_a_capture_that_was_broken_off_goes_on_and_others_stay(spots, tmp_path):
 @pytest.mark.parametrize("name", ["capture.json", "transforms_train.json"])
 def test_a_disk_that_is_full_meanwhile_leaves_a_capture_that_goes_on(spots, tmp_path, monkeypatch, name):
     planned, base = plan(spots), tmp_path / "out"
-    write = Path.write_text
+    write = Path.write_bytes
 
-    def full(path, text, **how):
+    def full(path, data):
         if path.name.startswith(name):
-            write(path, text[:9], **how)
+            write(path, data[:9])
             raise OSError(28, "No space left on device")
-        write(path, text, **how)
+        write(path, data)
 
     made = splat_capture.begin(bpy.context, spots, planned, base)
     while not made.over:
         made.step()
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
         splat_capture.begin(bpy.context, spots, planned, base).finish()
     assert not splat_capture.is_whole(base, planned)
