@@ -36,6 +36,8 @@ SUFFIX = ".jobs"
 STATES = ("queued", "running", "done", "failed", "cancelled", "skipped")
 #: States after which a job needs no more work.
 GOOD = ("done", "skipped")
+#: Models that the engine knows by these words, whatever folders there are.
+WORDS = ("embedded", "auto", "guess", "shading")
 #: A writer touches its lock this often, in seconds; one that did not for far longer is gone, whatever its disk says.
 BEAT, GONE = 5.0, 120.0
 _HEADER = "limelight_jobs"
@@ -201,7 +203,7 @@ class JobList:
 
     def _stored(self, name: str, value: Any) -> Any:
         if name == "model":
-            return os.path.abspath(str(value)) if os.path.exists(str(value)) else value
+            return os.path.abspath(str(value)) if value not in WORDS and os.path.exists(str(value)) else value
         if name not in PATHS:
             return value
         if isinstance(value, (list, tuple)):

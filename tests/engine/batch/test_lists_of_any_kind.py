@@ -58,6 +58,8 @@ def test_pictures_of_balls_and_models_go_with_the_folder_of_a_list(tmp_path: Pat
     made.add("fit", {"mirror": ["ball.jpg@-3"], "out": "env.exr"}, "ball")
     added = made.add("light", {"model": "own"}, "added").params["model"]
     assert added == str(tmp_path / "a" / "own"), "a model that is there is a path"
+    (tmp_path / "a" / "embedded").mkdir()
+    assert made.add("light", {"model": "embedded"}, "word").params["model"] == "embedded", "whatever folders there are"
     with made.path.open("a") as file:
         file.write('{"id": "hand", "kind": "depth", "params": {"model": "./own"}}\n')
         file.write('{"id": "named", "kind": "depth", "params": {"model": "embedded"}}\n')
