@@ -2,6 +2,7 @@
 """The photo's depth: seen as a mesh, scaled by one known distance, set down on the ground."""
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import bpy
 from bpy.props import FloatProperty
 from bpy.types import Context, Event, Operator
 
+from ..scene.handle import Handle
 from . import watch
 from .engine_run import EngineRun
 from .run_operator import RunOperator
@@ -27,6 +29,8 @@ class DepthRun(EngineRun):
         picture, size = frames.save_still(scene, self.folder)
         if scene.camera is None:
             raise ValueError("the scene has no camera")
+        self._photo = Handle.of(scene.limelight.plate)
+        self._frame, self._pose = scene.frame_current, cameras.Pose.of(scene.camera)
         view = cameras.seen(scene, scene.camera, *size)
         fov_deg = math.degrees(2 * math.atan(view["width"] / 2 / view["fx"]))
         return {"image": str(picture), "out": str(self.folder / "depth.exr"), "fov_deg": fov_deg}
@@ -36,7 +40,13 @@ class DepthRun(EngineRun):
         from ..scene import depth_mesh, pixels
 
         scene = bpy.data.scenes[self.scene_name]
-        depth_mesh.show(scene, pixels.read(Path(result["depth"]))[..., 0] / cameras.metres(scene))
+        if scene.limelight.plate != self._photo.find(bpy.data.images):
+            raise ValueError(f"“{self._photo.name}” is not the photo any more: choose it again first")
+        depth = pixels.read(Path(result["depth"]))[..., 0] / cameras.metres(scene)
+        # A photo that does not move goes with the camera; of one that does, the camera of another frame sees another.
+        moved = scene.frame_current != self._frame
+        with cameras.posed(scene, self._pose) if moved else nullcontext():
+            depth_mesh.show(scene, depth, self._frame)
         scene.limelight.depth_source = "GEOMETRY"
         span = result.get("range_m")
         reach = f", {span[0]:.1f} to {span[1]:.1f} m," if span else ""

@@ -13,7 +13,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from . import camera as cameras
-from . import compat, keys, own, probes, visible
+from . import compat, frames, keys, own, probes, visible
 
 #: The custom property that marks the mesh, and vertices along the photo's longer side.
 MARK, SIDE = "limelight_depth", 192
@@ -42,10 +42,11 @@ def edited(scene: bpy.types.Scene) -> str:
     )
 
 
-def show(scene: bpy.types.Scene, depth: np.ndarray) -> bpy.types.Object:
+def show(scene: bpy.types.Scene, depth: np.ndarray, frame: int | None = None) -> bpy.types.Object:
     """Make planar ``depth`` (H, W), rows from the top, scene units, +inf sky, seen by the camera, the depth mesh.
 
-    An earlier one is replaced. Raises ``ValueError`` if nothing of it is finite, or while the earlier one is edited.
+    An earlier one is replaced. On it is the photo's picture at ``frame``, None: the current one. Raises ``ValueError``
+    if nothing of the depth is finite, while the earlier one is edited, and if the photo has no such picture.
     """
     camera = scene.camera
     if camera is None:
@@ -70,7 +71,8 @@ def show(scene: bpy.types.Scene, depth: np.ndarray) -> bpy.types.Object:
         if not old.users:
             bpy.data.meshes.remove(old)
     visible.include(scene, thing)
-    mesh.materials.append(_show_photo(scene, material or bpy.data.materials.new("Photo depth")))
+    frame = scene.frame_current if frame is None else frame
+    mesh.materials.append(_show_photo(scene, material or bpy.data.materials.new("Photo depth"), frame))
     thing.matrix_world = camera.matrix_world.normalized()
     thing.hide_render = True
     return thing
@@ -117,12 +119,14 @@ def _to_the_edges(count: int) -> np.ndarray:
     return centres
 
 
-def _show_photo(scene: bpy.types.Scene, material: bpy.types.Material) -> bpy.types.Material:
-    """Make a material the photo, shining by itself."""
+def _show_photo(scene: bpy.types.Scene, material: bpy.types.Material, frame: int) -> bpy.types.Material:
+    """Make a material the photo as it is at a frame, shining by itself."""
     tree = compat.node_tree(material)
     tree.nodes.clear()
     picture = tree.nodes.new("ShaderNodeTexImage")
     picture.image = scene.limelight.plate
+    if picture.image is not None:
+        frames.hold(scene, picture.image, picture, frame)
     shine = tree.nodes.new("ShaderNodeEmission")
     out = tree.nodes.new("ShaderNodeOutputMaterial")
     tree.links.new(picture.outputs["Color"], shine.inputs["Color"])

@@ -131,6 +131,16 @@ def count(scene: bpy.types.Scene, image: bpy.types.Image, node: Any) -> None:
     node.use_auto_refresh = True
 
 
+def hold(scene: bpy.types.Scene, image: bpy.types.Image, node: Any, frame: int) -> None:
+    """Let a texture node show, at all frames, the picture that the plate shows at one; raises :class:`NoFrame`."""
+    if not is_animated(image):
+        return
+    user = node.image_user
+    user.frame_start, user.frame_duration, user.frame_offset = frame, 1, _number(scene, image, at=frame) - 1
+    # Otherwise Blender asks for the picture before that at earlier frames.
+    user.use_cyclic = True
+
+
 def _number(
     scene: bpy.types.Scene,
     image: bpy.types.Image,

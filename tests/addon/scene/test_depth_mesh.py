@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 import pytest
 from limelight.scene import camera as cameras
-from limelight.scene import capture, depth_mesh, probes
+from limelight.scene import capture, depth_mesh, pixels, probes
 from mathutils import Matrix, Vector
 
 WIDTH, HEIGHT = 96, 64
@@ -122,6 +122,24 @@ def test_the_photo_lies_on_the_mesh_as_in_the_picture(shot):
             point = thing.matrix_world @ thing.data.vertices[thing.data.loops[loop].vertex_index].co
             u, v, _ = cameras.project(shot, shot.camera, point)
             assert tuple(uv[loop].uv) == pytest.approx((u, 1 - v), abs=1e-4)
+
+
+def test_a_photo_that_moves_lies_on_the_mesh_as_at_the_frame_whose_depth_it_is(shot, tmp_path):
+    for number in range(3, 8):
+        pixels.write_png(tmp_path / f"shot_{number:04}.png", np.full((HEIGHT, WIDTH, 3), number / 20, np.float32))
+    shot.limelight.plate = bpy.data.images.load(str(tmp_path / "shot_0003.png"))
+    shot.limelight.plate.source = "SEQUENCE"
+    shot.frame_set(5)
+    depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 4.0, np.float32)).hide_render = False
+    for frame in (5, 2, 9):
+        shot.frame_set(frame)
+        with capture.settings_for_capture(shot, (WIDTH, HEIGHT), tmp_path / "seen.png", 1, display=True):
+            bpy.ops.render.render(write_still=True)
+        seen = pixels.read(tmp_path / "seen.png")[HEIGHT // 2, WIDTH // 2, 0]
+        assert 20 * seen == pytest.approx(5, abs=0.15), frame
+    shot.frame_set(9)
+    with pytest.raises(ValueError, match="has no frame 9"):
+        depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 4.0, np.float32))
 
 
 def test_scaling_by_a_known_distance_changes_nothing_that_the_camera_sees(shot):

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from limelight import preferences
 from limelight.bridge import setup
+from limelight.operators import depth, engine_run, engine_session, engine_work, estimate, run_operator, state, watch
 from limelight.operators import engine as engine_operators
-from limelight.operators import engine_run, engine_session, engine_work, estimate, run_operator, state, watch
 from limelight.operators.estimate_run import EstimateRun
-from limelight.scene import capture, renderer, results
+from limelight.scene import capture, depth_mesh, renderer, results
 
 
 def environment_of(name="Probe"):
@@ -130,8 +130,28 @@ def test_the_engines_depth_becomes_a_mesh_that_the_estimate_reads(engine, scene)
     assert "2.0 to 4.0 m" in bpy.context.window_manager.limelight.message
     bpy.data.objects["Floor"].hide_viewport = True
     bpy.context.view_layer.update()
-    depth = capture.cast_depth(bpy.context, 64, (64, 36))
-    assert np.isinf(depth[:9]).all() and np.allclose(depth[12:], 4.0, rtol=1e-3)
+    found = capture.cast_depth(bpy.context, 64, (64, 36))
+    assert np.isinf(found[:9]).all() and np.allclose(found[12:], 4.0, rtol=1e-3)
+
+
+def test_depth_stands_where_the_camera_saw_it_at_the_frame_that_it_is_of(engine, scene, tmp_path):
+    camera = scene.camera
+    for frame, x in ((1, 0.0), (2, 5.0)):
+        camera.location.x = x
+        camera.keyframe_insert("location", frame=frame)
+    scene.frame_set(1)
+    scene.limelight.source, scene.limelight.plate = "PLATE", bpy.data.images.new("photo", 64, 36)
+    run = depth.DepthRun(bpy.context)
+    run.capture(bpy.context)
+    run.wait()
+    scene.frame_set(2)
+    run.load(bpy.context)
+    bpy.context.view_layer.update()
+    assert depth_mesh.find(scene).matrix_world.translation.x == 0 and scene.camera == camera
+    scene.limelight.plate = bpy.data.images.new("another", 64, 36)
+    with pytest.raises(ValueError, match="“photo” is not the photo any more"):
+        run.load(bpy.context)
+    run.close()
 
 
 def test_missing_parts_are_told_before_anything_starts(engine, scene):
