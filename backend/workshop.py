@@ -25,6 +25,11 @@ _MADE = {
     "crops": "hdris blender seed",
     "splats": "hdris blender views tests width samples",
 }
+#: Of those, what only some ways of making use.
+_MOVING = {"--family still": ""} | {f"--family {name}": "frames" for name in ("sphere", "camera", "light", "sun")}
+_LIT = {"lights --blender": "assets", "ray-traced lights": "hdris"}
+_CUT = {"crops --hdris": "", "crops of Blender's studio lights": "blender"}
+_SPREAD = {"--ray": "", "work on this computer": "workers"}
 _LARGE = "views steps backbone rank widened save_memory eight_bit"
 _TRAINED = {
     "limo": "hdris scenes views steps start",
@@ -90,7 +95,7 @@ def synthesize(
     """Make training data and probe sets. Existing samples are kept, so a broken run goes on."""
 
     def command(report: Any) -> dict[str, Any]:
-        check_used(context, kind, _MADE)
+        _check_made(context, kind, hdris, blender, family, ray)
         if kind == "crops":
             return synthesize_crops(out, seed, count, hdris, blender)
         if kind == "faces":
@@ -286,6 +291,20 @@ def bench(
     run(command, as_json, lambda answer: typer.echo(answer["table"]), device if ray is None else "auto")
 
 
+def _check_made(
+    context: typer.Context, kind: str, hdris: Path | None, blender: Path | None, family: str, ray: str | None
+) -> None:
+    """Refuse options that the kind, made in this way, does not look at."""
+    check_used(context, kind, _MADE)
+    if kind == "lights":
+        check_used(context, "ray-traced lights" if blender is None else "lights --blender", _LIT)
+    elif kind == "crops":
+        check_used(context, "crops of Blender's studio lights" if hdris is None else "crops --hdris", _CUT)
+    elif kind != "sequences" or family != "still":
+        check_used(context, f"--family {family}", _MOVING)
+    check_used(context, "work on this computer" if ray is None else "--ray", _SPREAD)
+
+
 def synthesize_lights(
     out: Path, first: int, count: int, hdris: Path | None, blender: Path | None, workers: int, changed: dict[str, Any],
     device: str, report: Any,
@@ -293,14 +312,10 @@ def synthesize_lights(
     """Rooms rendered once per light source, by the ray tracer or by Blender; ``changed``: settings, None is usual."""
     settings = {key: value for key, value in changed.items() if value is not None}
     if blender is not None:
-        if hdris is not None:
-            raise BadInput("Blender's rooms take no --hdris.", "Leave it out, or --blender for the ray tracer.")
         from ..synthesis import cycles_light_sets
 
         cycles_light_sets.write_light_sets(out, first, count, workers, report.progress, blender=blender, **settings)
         return
-    if "assets" in settings:
-        raise BadInput("The ray tracer takes no --assets.", "Give --blender, a Python that has bpy, too.")
     from ..synthesis.light_sets import write_light_sets
 
     write_light_sets(out, first, count, workers, report.progress, hdris, device=device, **settings)

@@ -9,9 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from ..console import run
-from ..options import AsJson, Device, Seed
+from ..options import AsJson, Device, Seed, check_used
 
 app = typer.Typer(no_args_is_help=True, help="Gaussian splats: files of others and ours.")
+#: From where a cloud is looked at, and what only one of the two uses.
+_LOOKED = {"--cameras": "", "places all around": "views"}
 
 
 @app.command()
@@ -116,6 +118,7 @@ def train(
 
 @app.command()
 def relight(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="Splats with material, as 'splat train' writes them")],
     env: Annotated[Path, typer.Option(help="The new light: an HDRI (.exr, twice as wide as high), world frame, z up")],
     out: Annotated[Path, typer.Option(help="Folder for the pictures (PNG with alpha)")],
@@ -136,6 +139,7 @@ def relight(
     """Show splats with material under another light."""
 
     def command(report: Any) -> dict[str, Any]:
+        check_used(context, "places all around" if cameras is None else "--cameras", _LOOKED)
         report.progress(0.0, "Loading the engine's libraries")
         from .relight import Relighting, run_relighting
 
@@ -152,6 +156,7 @@ def relight(
 
 @app.command()
 def mesh(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="The splat file to read")],
     out: Annotated[Path, typer.Option(help="The mesh to write, with colours: .ply, or .glb")],
     cells: Annotated[int, typer.Option(help="Cells along the longest side, 16 to 512")] = 128,
@@ -171,6 +176,7 @@ def mesh(
     """Make a mesh that stands for splats, for shadows and contact: depth of many views, fused."""
 
     def command(report: Any) -> dict[str, Any]:
+        check_used(context, "places all around" if cameras is None else "--cameras", _LOOKED)
         report.progress(0.0, "Loading the engine's libraries")
         from .mesh import MeshJob, run_mesh
 
