@@ -37,10 +37,10 @@ class LIMELIGHT_PT_splat_capture(Panel):
             column.prop(settings, name)
         if not settings.source:
             wording.wrapped(layout, context, "Capture an object, or choose a folder of pictures.", icon="INFO")
-        row = layout.row(align=True)
-        row.enabled = bool(settings.source)
-        row.operator("limelight.train_splats", icon="PLAY").again = False
-        row.operator("limelight.train_splats", text="From the Start", icon="FILE_REFRESH").again = True
+        column = layout.column(align=True)
+        column.enabled = bool(settings.source)
+        column.operator("limelight.train_splats", icon="PLAY").again = False
+        column.operator("limelight.train_splats", text="From the Start", icon="FILE_REFRESH").again = True
         if manager.message and manager.kind in _KINDS:
             wording.wrapped(layout, context, manager.message, icon="INFO")
 

@@ -40,12 +40,12 @@ class LIMELIGHT_PT_view(Panel):
         column.prop(settings, "depth_source")
         if settings.depth_source == "FILE":
             column.prop(settings, "depth_file")
-        row = layout.row(align=True)
-        row.operator("limelight.show_depth", icon="MESH_GRID")
+        # Side by side, the last would be cut off in a narrow sidebar.
+        buttons = layout.column(align=True)
+        buttons.operator("limelight.show_depth", icon="MESH_GRID")
         if settings.depth_source == "GEOMETRY":
-            row = layout.row(align=True)
-            row.operator("limelight.scale_depth", text="Scale…", icon="DRIVER_DISTANCE")
-            row.operator("limelight.snap_to_ground", icon="VIEW_PERSPECTIVE")
+            buttons.operator("limelight.scale_depth", text="Scale…", icon="DRIVER_DISTANCE")
+            buttons.operator("limelight.snap_to_ground", icon="VIEW_PERSPECTIVE")
         column.prop(settings, "fov_override", text="View Angle")
 
 

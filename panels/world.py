@@ -12,13 +12,15 @@ def draw_world(layout: UILayout, world):
     settings = world.limelight
     probe = origin.probe_of(world)
     layout.label(text=f"World from {settings.probe if probe is None else probe.name}", icon="WORLD")
+    # Before its field, its name would be cut off in a narrow sidebar.
+    layout.prop(settings, "strength_ev")
     column = columns.of_settings(layout)
-    column.prop(settings, "strength_ev")
     column.prop(settings, "rotation")
     column.prop(settings, "tint")
     column.prop(settings, "separate_background", text="Background")
     if settings.separate_background:
-        column.prop(settings, "background_strength_ev", text="Strength (EV)")
+        layout.prop(settings, "background_strength_ev", text="Strength (EV)")
+        column = columns.of_settings(layout)
         column.prop(settings, "background_rotation", text="Rotation")
 
 
