@@ -67,6 +67,13 @@ def _list_pythons(self: "LimelightPreferences", _context: bpy.types.Context) -> 
     return _python_items
 
 
+def _look_again(_stored: "LimelightPreferences", _context: bpy.types.Context) -> None:
+    # Nothing in the scene changes, which the panels would follow.
+    from .operators import watch
+
+    watch.schedule()
+
+
 class LimelightPreferences(AddonPreferences):
     """Where the engine lives and what it computes on"""
 
@@ -80,16 +87,19 @@ class LimelightPreferences(AddonPreferences):
             ("EXISTING", "Existing", "An environment that you made yourself, with the engine's packages installed"),
         ),
         default="OWN",
+        update=_look_again,
     )
     environment: StringProperty(
         name="Folder",
         description="Where Limelight's own environment is made, about 2 GB; empty means Limelight's user folder",
         subtype="DIR_PATH",
+        update=_look_again,
     )
     existing_python: StringProperty(
         name="Python",
         description="The Python of the existing environment, such as bin/python or Scripts\\python.exe inside it",
         subtype="FILE_PATH",
+        update=_look_again,
     )
     base_python: EnumProperty(
         name="Made with", description="The installed Python that the environment is made with", items=_list_pythons

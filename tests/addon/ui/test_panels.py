@@ -142,6 +142,17 @@ def test_preferences_draw_for_both_kinds_of_engine(draw, scene):
         stored.engine_source, stored.doctor_report = "OWN", ""
 
 
+def test_another_engine_in_the_preferences_is_looked_for_at_once(scene, monkeypatch):
+    stored, looked = preferences.addon_preferences(bpy.context), []
+    monkeypatch.setattr(watch, "schedule", lambda: looked.append(stored.engine_source))
+    try:
+        stored.engine_source = "EXISTING"
+        stored.existing_python, stored.environment = "/other/bin/python", "/other"
+    finally:
+        stored.engine_source, stored.existing_python, stored.environment = "OWN", "", ""
+    assert looked == ["EXISTING"] * 3 + ["OWN"] * 3
+
+
 def test_sentences_are_wrapped_not_cut(draw, scene):
     text = "The engine is not set up yet, and this sentence is much longer than a narrow sidebar can show in one line"
 
