@@ -17,11 +17,12 @@ class EstimateRun(EngineRun):
     """Captures what the camera sees; the light of every probe is its result."""
 
     kind = "light"
-    first_stage = "Rendering what the camera sees"
 
     def __init__(self, context: bpy.types.Context, take: int = 0) -> None:
         super().__init__(context)
         self._take = take
+        if context.scene.limelight.source == "SCENE":
+            self.first_stage = "Rendering what the camera sees"
 
     def params(self, context: bpy.types.Context) -> dict[str, Any]:
         from ..scene import capture, probes

@@ -125,6 +125,9 @@ def test_the_engines_depth_becomes_a_mesh_that_the_estimate_reads(engine, scene)
     with pytest.raises(RuntimeError, match="There is no photo"):
         bpy.ops.limelight.show_depth()
     scene.limelight.source, scene.limelight.plate = "PLATE", bpy.data.images.new("photo", 64, 36)
+    run = EstimateRun(bpy.context)
+    assert run.stage == "Writing down what the camera sees", "a photo is not rendered"
+    run.close()
     assert bpy.ops.limelight.show_depth() == {"FINISHED"}
     assert scene.limelight.depth_source == "GEOMETRY"
     assert "2.0 to 4.0 m" in bpy.context.window_manager.limelight.message
