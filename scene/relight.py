@@ -63,12 +63,16 @@ def reference_name(scene: bpy.types.Scene) -> str:
 
 
 def save_picture(image: bpy.types.Image, folder: Path, stem: str) -> Path:
-    """Write an image as Blender holds it, saved or not, without loss: 8 bits as PNG, all else as a linear EXR.
+    """Write an image as Blender holds it, saved or not, without loss: 8 bits of sRGB as PNG, all else as a linear EXR.
 
     Raises ``ValueError`` if it has no pixels.
     """
     if len(image.pixels) == 0:
         raise ValueError(f"“{image.name}” cannot be read any more")
+    if _is_of_other_space(image):
+        path = folder / f"{stem}.exr"
+        stills.write_linear(bpy.context.scene, image, path)
+        return path
     values = pixels.of(image)
     if values.shape[-1] < 3:
         values = np.repeat(values[..., :1], 3, -1)
@@ -105,16 +109,22 @@ def _save_light(context: bpy.types.Context, path: Path) -> None:
 
 def _linear(image: bpy.types.Image, path: Path) -> np.ndarray:
     """Linear Rec.709 (H, W, 3) of an image, rows from the bottom; ``path`` is for a file (.exr) on the way."""
-    scene, space = bpy.context.scene, image.colorspace_settings
-    if not (image.is_float or space.is_data or space.name in ("sRGB", compat.LINEAR) or image.source == "SEQUENCE"):
-        # A script is given 8 bits as they are stored; only a file gets them out of Display P3 and the like.
+    scene = bpy.context.scene
+    if _is_of_other_space(image):
         stills.write_linear(scene, image, path)
         return pixels.read(path)[::-1, :, :3]
     values = light_frames.values(image, scene.frame_current)
     rgb = values[..., :3] if values.shape[-1] >= 3 else np.repeat(values[..., :1], 3, -1)
-    if image.is_float or space.name == compat.LINEAR:
+    if image.is_float or image.colorspace_settings.name == compat.LINEAR:
         return rgb
     return srgb.linear(rgb)
+
+
+def _is_of_other_space(image: bpy.types.Image) -> bool:
+    """Whether an image has 8 bits of Display P3 and the like, which a script is given as they are stored: only a file
+    gets them out."""
+    space = image.colorspace_settings
+    return not (image.is_float or space.is_data or space.name in ("sRGB", compat.LINEAR) or image.source == "SEQUENCE")
 
 
 def smaller(panorama: np.ndarray) -> np.ndarray:

@@ -70,6 +70,15 @@ def test_what_is_not_eight_bits_of_srgb_is_written_linear_and_unclipped(scene, t
     assert pixels.read(path)[0, 0, :3] == pytest.approx([0.2, 0.4, 0.6], abs=1e-6)
 
 
+def test_a_photo_of_8_bits_is_written_in_the_colours_of_its_space(picture, tmp_path):
+    if "Display P3" not in picture.colorspace_settings.bl_rna.properties["name"].enum_items:
+        pytest.skip("this Blender does not know the colour space")
+    picture.colorspace_settings.name = "Display P3"
+    picture.pixels.foreach_set(np.tile(np.array([1, 0, 0, 1], np.float32), picture.size[0] * picture.size[1]))
+    path = relight.save_picture(picture, tmp_path, "source")
+    assert pixels.read(path)[0, 0] == pytest.approx((1.225, -0.042, -0.02, 1.0), abs=2e-3)
+
+
 @pytest.mark.parametrize(
     ("space", "red"),
     [("sRGB", (1, 0, 0)), ("Non-Color", (1, 0, 0)), ("Display P3", (1.225, -0.042, -0.02)), (compat.LINEAR, (1, 0, 0))],
