@@ -27,7 +27,7 @@ def draw_running(layout: UILayout, context: Context, manager):
         layout.label(text=left.capitalize(), icon="TIME")
     picture = previews.icon("running")
     if picture:
-        layout.template_icon(picture, scale=6.0)
+        wording.picture(layout, context, picture)
     layout.operator("limelight.cancel", text="Cancel (Esc)", icon="CANCEL")
 
 
@@ -60,7 +60,7 @@ class LIMELIGHT_PT_estimate(Panel):
         probe = watch.active_probe(context)
         picture = previews.icon(f"probe:{probe.name}") if probe is not None else 0
         if picture:
-            layout.template_icon(picture, scale=6.0)
+            wording.picture(layout, context, picture)
         if probe is not None and probe.limelight.environment is not None:
             draw_takes(layout, context, probe)
 

@@ -45,7 +45,7 @@ def draw_head(layout: UILayout, context: Context, head):
     wording.wrapped(box, context, head.name, icon="USER")
     picture = previews.icon(f"head:{head.name}")
     if picture:
-        box.template_icon(picture, scale=7.0)
+        wording.picture(box, context, picture)
     if head.limelight.head.reprojection >= 0:
         wording.wrapped(box, context, f"Its features lie {head.limelight.head.reprojection * 100:.1f} % of the eyes' "
                                       "distance off the photo's")  # fmt: skip

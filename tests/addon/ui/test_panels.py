@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import bpy
 import pytest
 from limelight import panels, preferences
-from limelight.operators import state, watch
-from limelight.panels import engine_preferences, wording
+from limelight.operators import previews, state, watch
+from limelight.panels import engine_preferences, estimate, wording
 
 PANELS = [cls for cls in panels.classes() if issubclass(cls, bpy.types.Panel)]
 
@@ -151,6 +151,20 @@ def test_another_engine_in_the_preferences_is_looked_for_at_once(scene, monkeypa
     finally:
         stored.engine_source, stored.existing_python, stored.environment = "OWN", "", ""
     assert looked == ["EXISTING"] * 3 + ["OWN"] * 3
+
+
+def test_previews_are_as_large_as_the_sidebar_allows(draw, scene, monkeypatch):
+    monkeypatch.setattr(previews, "icon", lambda slot: 7)
+
+    class Running:
+        def draw(self, context):
+            estimate.draw_running(self.layout, context, context.window_manager.limelight)
+
+    def scale(width):
+        calls = draw(Running, region=SimpleNamespace(width=width)).calls
+        return next(named["scale"] for name, _args, named in calls if name == "template_icon")
+
+    assert [scale(width) for width in (120, 250, 900)] == [6.0, 10.0, 13.0]
 
 
 def test_sentences_are_wrapped_not_cut(draw, scene):
