@@ -19,7 +19,8 @@ from . import compat, editors, frames
 DEFAULT_FOV_DEG = 50.0
 _ORIENTATION, _FOCAL_35MM, _EXIF_IFD = 0x0112, 0xA405, 0x8769
 _TURNED = {5, 6, 7, 8}
-#: Of which file an image is, where it was turned upright or lost its layers and thus is not linked to it any more.
+#: Of which file an image is, where it was turned upright, lost its layers or is one picture of several, and thus is not
+#: linked to it any more.
 FILE = "limelight_file"
 #: What that file held then, or when :func:`load_once` last looked, as a hash: it may be written over.
 CONTENT = "limelight_file_content"

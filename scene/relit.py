@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from . import editors, packed, plate
+from . import editors, packed, paths, plate
 
 #: Settings of a run that a result remembers under the same name.
 REMEMBERED = ("reference_type", "reference", "probe", "rotation", "strength", "quality", "seed", "take", "model")
@@ -99,13 +99,18 @@ def show(image: bpy.types.Image) -> None:
 def use_as_background(scene: bpy.types.Scene, image: bpy.types.Image) -> bpy.types.Object:
     """Put a result behind the scene's camera, so that estimates read it; returns the camera.
 
-    Where its original, or another result of it, is there already, the camera keeps its view angle.
+    Where its original, another result of it, or what its original is a still of, is there already, the camera keeps its
+    view angle.
     """
-    source = source_of(image)
-    if scene.limelight.plate is not None and source_of(scene.limelight.plate) == source:
+    source, there = source_of(image), source_of(scene.limelight.plate)
+    if there is not None and (there == source or _is_still_of(source, there)):
         return plate.use_image(scene, image)
     fov_deg = plate.fov_of_file(source) if source is not None else None
     return plate.use_image(scene, image, fov_deg or plate.DEFAULT_FOV_DEG)
+
+
+def _is_still_of(image: bpy.types.Image | None, other: bpy.types.Image) -> bool:
+    return image is not None and bool(other.filepath_raw) and image.get(plate.FILE) == str(paths.of_image(other))
 
 
 def restore_settings(scene: bpy.types.Scene, image: bpy.types.Image) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bpy
 
-from . import compat, frames, packed
+from . import compat, frames, packed, paths, plate
 
 
 def take(
@@ -46,6 +46,8 @@ def take(
     moves = frames.is_animated(image)
     still.name = f"{Path(image.name).stem} frame {scene.frame_current}" if moves else f"{image.name} still"
     packed.name_file(still, path.suffix)
+    if image.filepath_raw:
+        still[plate.FILE] = str(paths.of_image(image))
     return still
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A picture gets other light: run as a script and as a click, against an engine that speaks the wire."""
 
+import math
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from limelight import preferences
 from limelight.operators import engine_session, relight_run, run_operator, watch
-from limelight.scene import editors, pixels, relit
+from limelight.scene import editors, pixels, plate, relit
 from limelight.tests.addon.ui.stand_in import asked
 
 
@@ -321,6 +322,12 @@ def test_a_still_of_a_movie_or_sequence_can_be_relit(pictures, scene, tmp_path):
     editor().image = bpy.data.images["shot_01 frame 1"]
     assert editor().image.packed_files and editor().image.source == "FILE"
     assert bpy.ops.limelight.relight() == {"FINISHED"}
+    # As the camera saw the moving photo, it sees this frame of it.
+    plate.use_image(scene, moving, 33.0)
+    scene.camera.data.shift_x = 0.1
+    bpy.ops.limelight.relight_background()
+    assert scene.limelight.plate == editor().image
+    assert math.degrees(scene.camera.data.angle_x) == pytest.approx(33) and scene.camera.data.shift_x > 0
 
 
 def test_a_chosen_reference_file_is_taken(pictures, scene, tmp_path):
