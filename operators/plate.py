@@ -104,8 +104,7 @@ class LIMELIGHT_OT_add_camera(Operator):
         from ..scene import camera as cameras
 
         scene = context.scene
-        camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-        scene.collection.objects.link(camera)
+        camera = cameras.add(scene)
         view = getattr(context.space_data, "region_3d", None)
         if view is not None and view.view_perspective == "PERSP":
             camera.matrix_world = view.view_matrix.inverted()
@@ -114,7 +113,6 @@ class LIMELIGHT_OT_add_camera(Operator):
         else:
             unit = cameras.metres(scene)
             camera.location, camera.rotation_euler = (0.0, -6.0 / unit, 1.6 / unit), (math.radians(90), 0.0, 0.0)
-        scene.camera = camera
         look_through_camera(context)
         watch.refresh(context)
         watch.redraw(context)

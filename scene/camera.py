@@ -22,6 +22,16 @@ def metres(scene: bpy.types.Scene) -> float:
     return units.scale_length if units.system != "NONE" else 1.0
 
 
+def add(scene: bpy.types.Scene) -> bpy.types.Object:
+    """A camera that the scene looks through from now on, which cuts off what is as near or far whatever the unit."""
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    camera.data.clip_start /= metres(scene)
+    camera.data.clip_end /= metres(scene)
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    return camera
+
+
 def flaw(camera: bpy.types.Object) -> str:
     """What keeps the engine from seeing through what a scene looks through, as a sentence; empty if nothing does."""
     if camera.type != "CAMERA":

@@ -205,10 +205,8 @@ def _replace(scene: bpy.types.Scene, image: bpy.types.Image | None) -> None:
 
 
 def _new_camera(scene: bpy.types.Scene) -> bpy.types.Object:
-    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    camera = cameras.add(scene)
     camera.location, camera.rotation_euler = (0.0, 0.0, 1.5 / cameras.metres(scene)), (math.radians(90), 0.0, 0.0)
-    scene.collection.objects.link(camera)
-    scene.camera = camera
     bpy.context.view_layer.update()
     return camera
 

@@ -68,6 +68,15 @@ def test_clicks_and_lamps_keep_the_size_of_things(photo):
     assert lamp.data.energy / (math.pi * (1000**2 + (lamp.data.size / 2) ** 2)) == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize("unit", [0.01, 1000.0])
+def test_a_new_camera_sees_as_far_in_any_unit(scene, unit):
+    scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", unit
+    scene.camera = None
+    bpy.ops.limelight.add_camera()
+    data = scene.camera.data
+    assert (data.clip_start * unit, data.clip_end * unit) == pytest.approx((0.1, 1000.0))
+
+
 def test_another_view_angle_keeps_shift_and_pixel_aspect(photo):
     camera = photo.camera
     camera.data.shift_x, camera.data.shift_y, photo.render.pixel_aspect_x = 0.2, -0.1, 2.0
