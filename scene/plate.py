@@ -29,15 +29,29 @@ CONTENT = "limelight_file_content"
 def set_plate(scene: bpy.types.Scene, filepath: str, fov_deg: float | None = None) -> bpy.types.Object:
     """Make a photo the background of the scene's camera, with its shape and field of view; returns the camera.
 
-    It takes the place of an earlier photo. A camera is added at standing height if there is none. A photo that its EXIF
-    says is turned is stored upright. Raises ``RuntimeError`` if Blender cannot read the file, ``ValueError`` if the
+    It takes the place of an earlier photo. A camera is added at standing height if there is none. One that somebody
+    fitted to a shot keeps its lens where neither ``fov_deg`` nor the file tells another. A photo that its EXIF says is
+    turned is stored upright. Raises ``RuntimeError`` if Blender cannot read the file, ``ValueError`` if the
     camera cannot be changed in this file.
     """
     _refuse_linked(scene)
     image, focal_35mm = load_photo(filepath)
-    camera = use_image(scene, image, likely_fov(image, focal_35mm) if fov_deg is None else fov_deg)
+    if fov_deg is None and (focal_35mm or not _is_fitted(scene.camera)):
+        fov_deg = likely_fov(image, focal_35mm)
+    camera = use_image(scene, image, fov_deg)
     image.name = Path(filepath).name
     return camera
+
+
+def _is_fitted(camera: bpy.types.Object | None) -> bool:
+    """Whether somebody fitted a camera to a shot: it moves, it is solved, or a picture or clip is behind it that is no
+    scene's photo."""
+    if camera is None or camera.type != "CAMERA":
+        return False
+    photos = {scene.limelight.plate for scene in bpy.data.scenes}
+    behind = (b.clip if b.source == "MOVIE_CLIP" else b.image for b in camera.data.background_images)
+    moves = any(thing.animation_data is not None for thing in (camera, camera.data)) or len(camera.constraints) > 0
+    return moves or any(thing is not None and thing not in photos for thing in behind)
 
 
 def load_photo(filepath: str) -> tuple[bpy.types.Image, float | None]:

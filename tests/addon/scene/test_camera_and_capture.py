@@ -191,6 +191,31 @@ def test_scenes_that_share_a_camera_each_see_their_own_photo(scene, tmp_path, ad
     assert [b.image.name for b in camera.data.background_images] == ["first.png"]
 
 
+@pytest.mark.parametrize("how", ["plain", "animated", "solved", "clip", "picture"])
+def test_a_photo_that_tells_no_lens_leaves_that_of_a_camera_that_was_fitted(scene, tmp_path, add_camera, how):
+    for name in ("first.png", "second.png", "third.png"):
+        write_png(tmp_path / name, 60, 40)
+    camera = add_camera(scene)
+    data = camera.data
+    data.sensor_fit, data.lens, data.shift_x = "VERTICAL", 85.0, 0.1
+    if how == "animated":
+        camera.keyframe_insert("location")
+    elif how == "solved":
+        camera.constraints.new("CAMERA_SOLVER")
+    elif how in {"clip", "picture"}:
+        background = data.background_images.new()
+        if how == "clip":
+            background.source, background.clip = "MOVIE_CLIP", bpy.data.movieclips.load(str(tmp_path / "third.png"))
+        else:
+            background.image = bpy.data.images.new("match", 8, 8)
+    for name in ("first.png", "second.png"):
+        plate.set_plate(scene, str(tmp_path / name))
+        kept = (data.sensor_fit, data.lens, data.shift_x > 0) == ("VERTICAL", 85.0, True)
+        assert kept == (how != "plain")
+    plate.set_plate(scene, str(tmp_path / "third.png"), fov_deg=30)
+    assert math.degrees(data.angle_x) == pytest.approx(30) and data.shift_x == 0
+
+
 def test_a_turned_photo_leaves_no_packed_copy_behind(scene, tmp_path, monkeypatch):
     write_png(tmp_path / "turned.png", 60, 40)
     monkeypatch.setattr(plate, "read_exif", lambda path: (6, None))
