@@ -103,7 +103,8 @@ def viewport_pick(
 
 
 def region_under(context: bpy.types.Context, area_type: str, x: int, y: int) -> tuple | None:
-    """The (area, main region) of type ``area_type`` below window pixel (x, y); None over sidebars, headers, others."""
+    """The (area, main region) of type ``area_type`` below window pixel (x, y), of a quad view the one of the four; None
+    over sidebars, headers, others."""
     if context.window is None:
         return None
     for area in context.window.screen.areas:
@@ -113,7 +114,8 @@ def region_under(context: bpy.types.Context, area_type: str, x: int, y: int) -> 
             # Sidebars lie over the main region when region overlap is on; a click there is meant for them.
             if region.type != "WINDOW" and region.width > 1 and region.height > 1 and _inside(region, x, y):
                 return None
-        return next(((area, region) for region in area.regions if region.type == "WINDOW"), None)
+        main = (region for region in area.regions if region.type == "WINDOW" and _inside(region, x, y))
+        return next(((area, region) for region in main), None)
     return None
 
 

@@ -91,10 +91,9 @@ class LIMELIGHT_OT_add_probe(Operator):
         under = picking.region_under(context, "VIEW_3D", event.mouse_x, event.mouse_y)
         if under is None:
             return None
-        area, region = under
-        view = area.spaces.active.region_3d
+        _area, region = under
         return picking.viewport_pick(
-            context, region, view, event.mouse_x - region.x, event.mouse_y - region.y, self._radius
+            context, region, region.data, event.mouse_x - region.x, event.mouse_y - region.y, self._radius
         )
 
     def modal(self, context: Context, event: Event):

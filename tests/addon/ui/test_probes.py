@@ -2,6 +2,7 @@
 """Where a click puts a probe, and the list that follows the scene."""
 
 import math
+from types import SimpleNamespace
 
 import bpy
 import pytest
@@ -78,6 +79,19 @@ def test_a_camera_ray_meets_the_pixel_that_blender_projects_to(scene, camera, fi
         origin, direction = picking.camera_ray(scene, camera, u, v)
         back = world_to_camera_view(scene, camera, origin + direction * 5)
         assert (back.x, 1 - back.y) == pytest.approx((u, v), abs=1e-4)
+
+
+def test_a_click_in_a_quad_view_is_in_the_quarter_below_it():
+    def box(kind, x, y, width, height):
+        return SimpleNamespace(type=kind, x=x, y=y, width=width, height=height)
+
+    quarters = [box("WINDOW", x, y, 100, 50) for x in (0, 100) for y in (0, 50)]
+    view = box("VIEW_3D", 0, 0, 200, 100)
+    view.regions = [box("UI", 180, 0, 20, 100), *quarters]
+    context = SimpleNamespace(window=SimpleNamespace(screen=SimpleNamespace(areas=[view])))
+    found = [picking.region_under(context, "VIEW_3D", x, y) for x, y in ((10, 10), (10, 60), (110, 10), (110, 60))]
+    assert found == [(view, quarter) for quarter in quarters]
+    assert picking.region_under(context, "VIEW_3D", 190, 10) is None, "over the sidebar"
 
 
 def test_a_probe_on_the_photo_lies_behind_its_pixel(scene, camera):
