@@ -104,12 +104,14 @@ class CaptureRun(EngineRun):
         return f"The capture ended: {self._error}"
 
     def load(self, context: Context) -> str:
+        from ..scene import paths
+
         assert self._capture is not None
         self._capture.finish()
         scene = bpy.data.scenes.get(self.scene_name)
         if scene is not None:
             settings = scene.limelight.capture
-            settings.source, settings.tone, settings.up = str(self._capture.folder), "SRGB", "AUTO"
+            settings.source, settings.tone, settings.up = paths.kept(str(self._capture.folder)), "SRGB", "AUTO"
         return f"{self._capture.total} pictures of “{self._things[0].name}” are in “{self._capture.folder.name}”"
 
 

@@ -97,11 +97,7 @@ def load(path: Path, frames: tuple[int, int]) -> bpy.types.Image:
     image.colorspace_settings.name = compat.LINEAR
     image.source = "SEQUENCE"
     image.limelight.light_frames = frames
-    if bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
-        try:
-            image.filepath = bpy.path.relpath(str(path))
-        except ValueError:  # another drive
-            image.filepath = str(path)
+    image.filepath = paths.kept(str(path))
     return image
 
 

@@ -25,6 +25,17 @@ def of_image(image: bpy.types.Image) -> Path:
     return Path(bpy.path.abspath(image.filepath_raw, library=image.library))
 
 
+def kept(path: str) -> str:
+    """A path as this file keeps it: from the .blend, as Blender's own file browser does, so that both can be moved
+    together; whole where there is no way from one to the other, as between drives."""
+    if not (bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths):
+        return path
+    try:
+        return bpy.path.relpath(path)
+    except ValueError:
+        return path
+
+
 def settings() -> Iterator[tuple[Any, str]]:
     """All paths in this file's settings, each as the group that it is in and its name."""
     for ours in [scene.limelight for scene in bpy.data.scenes if not scene.library]:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import bpy
 
 from . import camera as cameras
-from . import compat, editors, frames
+from . import compat, editors, frames, paths
 
 DEFAULT_FOV_DEG = 50.0
 _ORIENTATION, _FOCAL_35MM, _EXIF_IFD = 0x0112, 0xA405, 0x8769
@@ -69,9 +69,9 @@ def load_photo(filepath: str) -> tuple[bpy.types.Image, float | None]:
     if orientation != 1:
         image = _upright(image, orientation)
         image[FILE], image[CONTENT] = filepath, _content(filepath)
-    elif bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
-        # As Blender's own file browser does, so that file and photo can be moved together.
-        image.filepath = _relative(filepath)
+    elif (kept := paths.kept(filepath)) != filepath:
+        # Blender reads the file again.
+        image.filepath = kept
     return image, focal_35mm
 
 
@@ -181,14 +181,6 @@ def clear_plate(scene: bpy.types.Scene) -> None:
     """Take the photo away from camera and settings; the camera itself stays."""
     _replace(scene, None)
     scene.limelight.source = "SCENE"
-
-
-def _relative(path: str) -> str:
-    """A path as seen from the .blend; as it is where there is no way from one to the other, as between drives."""
-    try:
-        return bpy.path.relpath(path)
-    except ValueError:
-        return path
 
 
 def _replace(scene: bpy.types.Scene, image: bpy.types.Image | None) -> None:

@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 import pytest
 from limelight import preferences
-from limelight.operators import engine_session
+from limelight.operators import engine_session, splat_train
 from limelight.operators.splat_capture import LIMELIGHT_OT_capture_object, base_folder
 from limelight.operators.splat_train import LIMELIGHT_OT_train_splats, result_file
 from limelight.panels.splat_capture import LIMELIGHT_PT_splat_capture
@@ -75,6 +75,17 @@ def test_a_click_captures_and_training_finds_the_pictures(cube, scene):
     assert "10 pictures of “Cube”" in bpy.context.window_manager.limelight.message
     assert bpy.ops.limelight.capture_object() == {"FINISHED"}
     assert scene.limelight.capture.source.endswith("Cube_2")
+
+
+def test_a_capture_is_found_where_its_project_was_moved_to(cube, scene, tmp_path):
+    (tmp_path / "old").mkdir()
+    scene.limelight.capture.folder = ""
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "old" / "vase.blend"))
+    assert bpy.ops.limelight.capture_object() == {"FINISHED"}
+    bpy.ops.wm.save_mainfile()
+    (tmp_path / "old").rename(tmp_path / "new")
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "new" / "vase.blend"))
+    assert splat_train.source_of(bpy.context.scene) == tmp_path / "new" / "captures" / "Cube"
 
 
 def test_a_capture_tells_how_far_it_is_stops_and_goes_on(cube, scene):
