@@ -96,8 +96,7 @@ class TexturesRun(EngineRun):
 
 
 class LIMELIGHT_OT_learn_textures(RunOperator):
-    """Learn albedo, metallic and roughness of the active mesh from photos of it with known cameras, so that it takes
-    new light; stopped with Esc, the next click goes on from there"""
+    """Learn the active mesh's material from its photos, so that it takes new light; Esc stops, the next click goes on"""
 
     bl_idname = "limelight.learn_textures"
     bl_label = "Learn Textures"

@@ -95,7 +95,7 @@ def test_every_operator_and_property_says_what_it_does(registered):
         rna = cls.bl_rna
         if issubclass(cls, bpy.types.Operator):
             rna = getattr(bpy.ops.limelight, cls.bl_idname.split(".")[1]).get_rna_type()
-            assert len(rna.description) > 20, cls
+            assert len(rna.description) > 20 and "\n" not in rna.description, cls
             assert not rna.description.endswith("."), f"Blender adds the full stop itself: {cls}"
         for name in getattr(cls, "__annotations__", {}):
             prop = rna.properties[name]
