@@ -171,7 +171,8 @@ def _read_display(path: Path, largest_side: int | None, upright: bool) -> Photo:
             image: Image.Image = Image.open(path)
             _check_pixels(path, image.width, image.height)
             if getattr(image, "n_frames", 1) > 1:
-                notes.append(f"{path.name} is animated; its first frame is used.")
+                # An animation, pages of a TIFF, or a phone's photo with a depth or gain map behind it.
+                notes.append(f"{path.name} holds several pictures; the first is used.")
             # Asked first: a PNG's EXIF is known only once all of it was read.
             deep = has_sixteen(image)
             focal = image.getexif().get_ifd(_EXIF_IFD).get(_FOCAL_35MM)

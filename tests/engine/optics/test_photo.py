@@ -79,3 +79,11 @@ def test_deep_pixels_and_chroma_are_refused_for_what_they_are(tmp_path):
         samples[at] = np.ones(2, np.float32)
     with pytest.raises(BadInput, match="deep pixels"):
         read_photo(_written(tmp_path / "deep.exr", dict.fromkeys("RGBA", samples), type=OpenEXR.deepscanline))
+
+
+def test_a_phones_photo_with_a_map_behind_it_is_not_told_to_be_animated(tmp_path):
+    photo = Image.new("RGB", (32, 24), (200, 100, 50))
+    photo.save(tmp_path / "phone.jpg", "MPO", save_all=True, append_images=[Image.new("RGB", (16, 16))])
+    read = read_photo(tmp_path / "phone.jpg")
+    assert read.warnings == ["phone.jpg holds several pictures; the first is used."]
+    assert read.radiance.shape == (24, 32, 3)
