@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -88,22 +89,21 @@ def light(
 
         return run_light_on(ray, job, params, report)
 
-    def show(result: dict[str, Any]) -> None:
-        for warning in result["warnings"]:
-            typer.echo(f"Note: {warning}", err=True)
-        for entry in result["probes"]:
-            if "frames" in result:
-                typer.echo(f"{out / entry['environment']}  ({result['estimated']} frames new, {result['kept']} kept)")
-                continue
-            lamps, spread = len(entry["lamps"]), entry["spread"]
-            sure = (
-                f", ±{spread['brightness_stops']:.1f} stops, ±{spread['direction_deg']:.0f}° between takes"
-                if spread
-                else ""
-            )
-            typer.echo(f"{out / entry['environment']}  ({lamps} lamp{'s' * (lamps != 1)}{sure})")
+    run(command, as_json, partial(_show_light, out), device if ray is None else "auto")
 
-    run(command, as_json, show, device if ray is None else "auto")
+
+def _show_light(out: Path, result: dict[str, Any]) -> None:
+    """The maps in ``out``, a line each, with what is known of them."""
+    for warning in result["warnings"]:
+        typer.echo(f"Note: {warning}", err=True)
+    for entry in result["probes"]:
+        if "frames" in result:
+            typer.echo(f"{out / entry['environment']}  ({result['estimated']} frames new, {result['kept']} kept)")
+            continue
+        lamps, spread, sure = len(entry["lamps"]), entry["spread"], ""
+        if spread:
+            sure = f", ±{spread['brightness_stops']:.1f} stops, ±{spread['direction_deg']:.0f}° between takes"
+        typer.echo(f"{out / entry['environment']}  ({lamps} lamp{'s' * (lamps != 1)}{sure})")
 
 
 @app.command()

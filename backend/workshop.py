@@ -95,40 +95,24 @@ def synthesize(
     """Make training data and probe sets. Existing samples are kept, so a broken run goes on."""
 
     def command(report: Any) -> dict[str, Any]:
+        if kind not in _MADE:
+            raise BadInput(f"There is nothing called '{kind}' to synthesize.", f"Known: {', '.join(_MADE)}.")
         _check_made(context, kind, hdris, blender, family, ray)
         if kind == "crops":
-            return synthesize_crops(out, seed, count, hdris, blender)
+            return _make_crops(out, seed, count, hdris, blender)
+        if kind == "splats":
+            changed = {"size": width, "samples": samples, "views": views, "tests": tests}
+            return _make_splats(out, count, hdris, blender, changed, report)
         if kind == "faces":
             from ..synthesis.faces import write_faces
 
             made = write_faces(out, seed or 0, count, workers, report.progress, hdris, skins, ray)
             return {"out": str(out), "first": seed or 0, "count": count, "faces": made["faces"]}
-        if kind == "splats":
-            changed = {"size": width, "samples": samples, "views": views, "tests": tests}
-            return synthesize_splats(out, count, hdris, blender, changed, report)
-        if kind not in ("rooms", "lights", "spheres", "views", "probes", "sequences"):
-            raise BadInput(f"There is nothing called '{kind}' to synthesize.", f"Known: {', '.join(_MADE)}.")
-        from ..synthesis.samples import EVALUATION_SEEDS, write_samples
-        from ..synthesis.sphere_sets import EVALUATED, write_set
-
-        first = seed if seed is not None else EVALUATION_SEEDS if kind in EVALUATED else 0
         if kind in ("rooms", "lights"):
-            # The tracer knows one GPU; which one that is, CUDA_VISIBLE_DEVICES says.
-            here = pick_device(device) if ray is None else device
-            where = "cuda" if here.startswith("cuda") else "cpu"
-            if kind == "rooms":
-                write_samples(out, first, count, workers, report.progress, hdri_folder=hdris, device=where, ray=ray)
-            else:
-                settings = {"size": width, "samples": samples, "assets": assets, "ray": ray}
-                synthesize_lights(out, first, count, hdris, blender, workers, settings, where, report)
-            return {"out": str(out), "first": first, "count": count, "device": where}
-        given = (("width", width), ("samples", samples))
-        sizes: dict[str, Any] = {key: value for key, value in given if value is not None}
-        manifest = write_set(
-            out, kind, first, count, blender=blender, workers=workers, family=family, frames=frames, assets=assets,
-            ray=ray, progress=report.progress, **sizes,
-        )  # fmt: skip
-        return {"out": str(out), "first": first, "count": count, "samples": len(manifest["seeds"])}
+            settings = {} if kind == "rooms" else {"size": width, "samples": samples, "assets": assets}
+            return _trace(kind, out, seed or 0, count, workers, hdris, blender, settings, device, ray, report)
+        given: dict[str, Any] = {"family": family, "frames": frames, "assets": assets, "workers": workers, "ray": ray}
+        return _make_by_blender(kind, out, seed, count, blender, given | {"width": width, "samples": samples}, report)
 
     run(command, as_json, lambda answer: typer.echo(answer["out"]), device if ray is None else "auto")
 
@@ -174,26 +158,13 @@ def train(
     """Reproduce the weights that ship: make the data, train, export. Goes on where it stopped."""
 
     def command(report: Any) -> dict[str, Any]:
-        check_used(context, model, _TRAINED)
-        if model.startswith("limo-"):
-            from ..training.limo.large.train import recipe_for
-            from ..training.limo.large.train import train as train_large
-
-            if backbone is None or views is None:
-                raise BadInput(
-                    f"Training {model} needs a base model and spheres.",
-                    "Give --backbone, its diffusers folder, and --views, sets by 'limelight synthesize spheres'.",
-                )
-            settings: dict[str, Any] = {"rank": rank, "start": widened, "save_memory": save_memory, "seed": seed}
-            settings |= {"eight_bit": eight_bit}
-            settings |= {} if steps is None else {"steps": steps}
-            large = recipe_for(
-                model.removeprefix("limo-"), base=backbone, data=views, out=out,
-                device=pick_device(device), **settings,
-            )  # fmt: skip
-            return {"weights": str(train_large(large, report.log))}
         if model not in _TRAINED:
             raise BadInput(f"There is no recipe for '{model}'.", f"Known: {', '.join(_TRAINED)}.")
+        check_used(context, model, _TRAINED)
+        if model.startswith("limo-"):
+            settings = {"rank": rank, "start": widened, "save_memory": save_memory, "eight_bit": eight_bit}
+            settings |= {"seed": seed} if steps is None else {"seed": seed, "steps": steps}
+            return {"weights": str(_train_large(model, out, backbone, views, device, settings, report))}
         given = {"views": views, "start": start, "backbone": backbone}
         own: dict[str, Any] = {name: value for name, value in given.items() if name in _TRAINED[model].split()}
         recipe = importlib.import_module(f"{__package__.rpartition('.')[0]}.training.{model}.recipe")
@@ -204,6 +175,23 @@ def train(
         return {"weights": str(weights)}
 
     run(command, as_json, lambda answer: typer.echo(answer["weights"]), device)
+
+
+def _train_large(
+    model: str, out: Path, base: Path | None, data: Path | None, device: str, settings: dict[str, Any], report: Any
+) -> Path:
+    """Train limo-flux or limo-wan with these ``settings`` of the recipe."""
+    from ..training.limo.large.train import recipe_for, train
+
+    if base is None or data is None:
+        raise BadInput(
+            f"Training {model} needs a base model and spheres.",
+            "Give --backbone, its diffusers folder, and --views, sets by 'limelight synthesize spheres'.",
+        )
+    family = model.removeprefix("limo-")
+    return train(
+        recipe_for(family, base=base, data=data, out=out, device=pick_device(device), **settings), report.log
+    )
 
 
 @app.command()
@@ -243,50 +231,20 @@ def bench(
     """Score what the models say against the truth and the baselines."""
 
     def command(report: Any) -> dict[str, Any]:
-        check_used(context, model, _SCORED)
-        if model == "direction":
-            from ..benchmarks.direction.run import run_bench as bench_direction
-
-            return bench_direction(
-                folder, out, quality=quality, limit=limit, seed=seed, device=device, textbook=textbook, ray=ray,
-                report=report,
-            )  # fmt: skip
-        if model == "depth":
-            from ..benchmarks.depth.run import run_bench as bench_depth
-
-            return bench_depth(folder, out, limit=limit, device=device, ray=ray, report=report)
-        if model == "luminet":
-            from ..benchmarks.luminet.run import run_bench as bench_luminet
-
-            return bench_luminet(
-                folder, out, model=form, quality=quality, limit=limit, seed=seed, device=device, ray=ray, report=report
-            )
-        if model == "limo-video":
-            from ..benchmarks.limo.video import run_bench as bench_video
-
-            return bench_video(
-                folder, out, quality=quality, limit=limit, seed=seed, device=device, lpips=lpips, report=report
-            )
-        if model == "splats":
-            from ..benchmarks.splats.run import run_bench as bench_splats
-
-            return bench_splats(folder, out, quality=quality, limit=limit, seed=seed, device=device, report=report)
-        if model == "relightify":
-            from ..backend.relightify.prior import WEIGHTS
-            from ..benchmarks.relightify.run import run_bench as bench_relightify
-
-            weights = WEIGHTS if form == "embedded" else Path(form)
-            return bench_relightify(
-                folder, out, weights=weights, quality=quality, limit=limit, hdris=hdris, seed=seed, device=device,
-                ray=ray, report=report,
-            )  # fmt: skip
-        if model != "limo":
+        if model not in _SCORED:
             raise BadInput(f"There is no benchmark for '{model}'.", f"Known: {', '.join(_SCORED)}.")
-        from ..benchmarks.limo.run import run_bench
-
-        return run_bench(
-            folder, out, quality=quality, limit=limit, depth=depth, seed=seed, device=device, ray=ray, report=report
-        )
+        check_used(context, model, _SCORED)
+        given = {"quality": quality, "depth": depth, "textbook": textbook, "form": form, "hdris": hdris, "lpips": lpips}
+        given["ray"] = ray
+        own: dict[str, Any] = {name: value for name, value in given.items() if name in _SCORED[model].split()}
+        if "form" in own:
+            own["model"] = own.pop("form")
+        # Depth leaves nothing to chance.
+        own |= {} if model == "depth" else {"seed": seed}
+        name = "limo.video" if model == "limo-video" else f"{model}.run"
+        scored = importlib.import_module(f"{__package__.rpartition('.')[0]}.benchmarks.{name}")
+        answer: dict[str, Any] = scored.run_bench(folder, out, limit=limit, device=device, report=report, **own)
+        return answer
 
     run(command, as_json, lambda answer: typer.echo(answer["table"]), device if ray is None else "auto")
 
@@ -305,23 +263,45 @@ def _check_made(
     check_used(context, "work on this computer" if ray is None else "--ray", _SPREAD)
 
 
-def synthesize_lights(
-    out: Path, first: int, count: int, hdris: Path | None, blender: Path | None, workers: int, changed: dict[str, Any],
-    device: str, report: Any,
-) -> None:  # fmt: skip
-    """Rooms rendered once per light source, by the ray tracer or by Blender; ``changed``: settings, None is usual."""
-    settings = {key: value for key, value in changed.items() if value is not None}
-    if blender is not None:
+def _trace(
+    kind: str, out: Path, first: int, count: int, workers: int, hdris: Path | None, blender: Path | None,
+    changed: dict[str, Any], device: str, ray: str | None, report: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Rooms, or rooms rendered once per light source, by the ray tracer, or the latter by Blender; ``changed``:
+    settings, None is usual."""
+    # The tracer knows one GPU; which one that is, CUDA_VISIBLE_DEVICES says.
+    here = pick_device(device) if ray is None else device
+    where = "cuda" if here.startswith("cuda") else "cpu"
+    settings = {name: value for name, value in changed.items() if value is not None} | {"ray": ray}
+    if kind == "rooms":
+        from ..synthesis.samples import write_samples
+
+        write_samples(out, first, count, workers, report.progress, hdri_folder=hdris, device=where, **settings)
+    elif blender is not None:
         from ..synthesis import cycles_light_sets
 
         cycles_light_sets.write_light_sets(out, first, count, workers, report.progress, blender=blender, **settings)
-        return
-    from ..synthesis.light_sets import write_light_sets
+    else:
+        from ..synthesis.light_sets import write_light_sets
 
-    write_light_sets(out, first, count, workers, report.progress, hdris, device=device, **settings)
+        write_light_sets(out, first, count, workers, report.progress, hdris, device=where, **settings)
+    return {"out": str(out), "first": first, "count": count, "device": where}
 
 
-def synthesize_splats(
+def _make_by_blender(
+    kind: str, out: Path, first: int | None, count: int, blender: Path | None, changed: dict[str, Any], report: Any
+) -> dict[str, Any]:
+    """Spheres, views, probes or sequences; ``changed``: settings, None is usual."""
+    from ..synthesis.samples import EVALUATION_SEEDS
+    from ..synthesis.sphere_sets import EVALUATED, write_set
+
+    first = first if first is not None else EVALUATION_SEEDS if kind in EVALUATED else 0
+    settings = {name: value for name, value in changed.items() if value is not None}
+    manifest = write_set(out, kind, first, count, blender=blender, progress=report.progress, **settings)
+    return {"out": str(out), "first": first, "count": count, "samples": len(manifest["seeds"])}
+
+
+def _make_splats(
     out: Path, count: int, hdris: Path | None, blender: Path | None, changed: dict[str, Any], report: Any
 ) -> dict[str, Any]:
     """Objects for 'bench splats', under the panoramas of a folder or Blender's studio lights; ``changed``: settings,
@@ -337,7 +317,7 @@ def synthesize_splats(
     return {"out": str(out), **made}
 
 
-def synthesize_crops(
+def _make_crops(
     out: Path, first: int | None, count: int, hdris: Path | None, blender: Path | None
 ) -> dict[str, Any]:
     """A probe set of perspective crops of captured panoramas, by default of Blender's studio lights."""

@@ -55,7 +55,7 @@ def run_bench(
     folder: Path,
     out: Path,
     *,
-    weights: Path = WEIGHTS,
+    model: str = "embedded",
     quality: str = "normal",
     limit: int = 0,
     hdris: Path | None = None,
@@ -68,8 +68,8 @@ def run_bench(
     """Score the heads of a folder ('synthesize faces'); writes scores.json, table.md, heads.png and worst_cases.png.
 
     ``limit``: at most so many heads, 0 for all. ``hdris``: a folder of panoramas to relight by, made by rule otherwise.
-    A ``prior`` given takes the place of that in ``weights``. ``ray``: the address of a cluster that does the work.
-    Returns all but the rows.
+    ``model`` is "embedded" or a file of a prior's weights; a ``prior`` given takes its place. ``ray``: the address of a
+    cluster that does the work. Returns all but the rows.
     """
     if quality not in EFFORTS:
         raise BadInput(f"The quality is '{quality}'.", f"Use one of {', '.join(EFFORTS)}.")
@@ -82,7 +82,8 @@ def run_bench(
         report.progress(done / count, f"{done} of {count} heads completed")
 
     cases = ((case, n % every == 0 and n // every < RELIT) for n, case in enumerate(read_cases(folder, count, seed)))
-    how = _How(folder.resolve(), hdris, weights.resolve(), quality, seed, device)
+    weights = WEIGHTS if model == "embedded" else Path(model).resolve()
+    how = _How(folder.resolve(), hdris, weights, quality, seed, device)
     found = each(functools.partial(_measure, how=how, prior=prior), cases, tell, ray=ray, device=device)
     drawn = sum(head.relit is not None for head in found)
     seconds = {name: sum(head.seconds[name] for head in found) / count for name in MEASURED}

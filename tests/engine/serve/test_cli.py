@@ -154,6 +154,12 @@ def test_options_of_other_kinds_are_refused(line: str, told: str, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("model", workshop._SCORED)
+def test_what_a_benchmark_uses_it_takes(model: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli.app, ["bench", model, str(tmp_path / "none"), "--out", str(tmp_path), "--json"])
+    assert done.exit_code == 2 and "none" in json.loads(done.stdout)["error"]["text"]
+
+
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [("synthesize", workshop._MADE), ("train", workshop._TRAINED), ("bench", workshop._SCORED)],
