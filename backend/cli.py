@@ -421,18 +421,22 @@ def main() -> None:
     """Run the command line. Wrong options end as any other bad input: one sentence, exit 2, an object with --json."""
     as_json = "--json" in sys.argv
     try:
-        code = app(prog_name="limelight", standalone_mode=False)
-    except _WrongUse as error:
-        told = error.format_message().rstrip(".")  # type: ignore[attr-defined]
-        if not told:
-            raise SystemExit(2) from error
-        fail(BadInput(f"{told}.", "Add --help to see what there is."), as_json)
-    except LimelightError as error:
-        fail(error, as_json)
+        try:
+            code = app(prog_name="limelight", standalone_mode=False)
+        except _WrongUse as error:
+            told = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+            if not told:
+                raise SystemExit(2) from error
+            fail(BadInput(f"{told}.", "Add --help to see what there is."), as_json)
+        except LimelightError as error:
+            fail(error, as_json)
+    except BrokenPipeError as error:
+        # Whoever read the answer has gone.
+        raise SystemExit(1) from error
     except OSError as error:
         # The answer found no place: stdout leads to a disk that is full, so nothing more goes there.
-        told = explain("", error, terse=True)
-        fail(BadInput(told.text, told.remedy, told.code), as_json=False)
+        full = explain("", error, terse=True)
+        fail(BadInput(full.text, full.remedy, full.code), as_json=False)
     raise SystemExit(code or 0)
 
 

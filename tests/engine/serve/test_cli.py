@@ -224,10 +224,16 @@ def test_ready_within_six_seconds(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux' full device")
 def test_an_answer_that_finds_no_place_is_a_sentence() -> None:
-    command = [sys.executable, str(ROOT / "bridge" / "launch.py"), "backend", "splat", "info", SPLATS]
-    with open("/dev/full", "w") as full:
-        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
-    assert ended.returncode == 2 and "disk is full" in ended.stderr and "Traceback" not in ended.stderr
+    command = [sys.executable, str(ROOT / "bridge" / "launch.py"), "backend"]
+    for words in (["splat", "info", SPLATS], ["illuminate", "--json"]):
+        with open("/dev/full", "w") as full:
+            ended = subprocess.run([*command, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+        assert ended.returncode == 2 and "disk is full" in ended.stderr and "Traceback" not in ended.stderr
+    gone, answer = os.pipe()
+    os.close(gone)
+    ended = subprocess.run([*command, *words], stdout=answer, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(answer)
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
 
 
 def test_what_libraries_print_is_not_the_answer(tmp_path: Path) -> None:
