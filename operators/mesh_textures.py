@@ -96,7 +96,7 @@ class TexturesRun(EngineRun):
 
 
 class LIMELIGHT_OT_learn_textures(RunOperator):
-    """Learn the active mesh's material from its photos, so that it takes new light; Esc stops, the next click goes on"""
+    """Learn the active mesh's material from its photos, so that it takes new light; Esc stops, a click goes on"""
 
     bl_idname = "limelight.learn_textures"
     bl_label = "Learn Textures"
