@@ -94,7 +94,7 @@ class LIMELIGHT_OT_clear_plate(Operator):
 
 
 class LIMELIGHT_OT_add_camera(Operator):
-    """Add a camera where you look from now and make it the scene's camera, so that the engine sees what you see"""
+    """Add a camera where you look from now, with the photo behind it, so that the engine sees what you see"""
 
     bl_idname = "limelight.add_camera"
     bl_label = "Add Camera"
@@ -102,17 +102,22 @@ class LIMELIGHT_OT_add_camera(Operator):
 
     def execute(self, context: Context):
         from ..scene import camera as cameras
+        from ..scene import plate
 
-        scene = context.scene
+        scene, before = context.scene, context.scene.camera
         camera = cameras.add(scene)
         view = getattr(context.space_data, "region_3d", None)
         if view is not None and view.view_perspective == "PERSP":
             camera.matrix_world = view.view_matrix.inverted()
             # A viewport shows twice the angle of a camera with the same focal length.
             camera.data.lens = max(context.space_data.lens / 2, 1.0)
+        elif before is not None:
+            camera.matrix_world = cameras.undistorted(before.matrix_world)
         else:
             unit = cameras.metres(scene)
             camera.location, camera.rotation_euler = (0.0, -6.0 / unit, 1.6 / unit), (math.radians(90), 0.0, 0.0)
+        if scene.limelight.source == "PLATE" and scene.limelight.plate is not None:
+            plate.hand_on(scene, before)
         look_through_camera(context)
         watch.refresh(context)
         watch.redraw(context)

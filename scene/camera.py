@@ -49,6 +49,14 @@ def is_rigid(to_world: Matrix) -> bool:
     return off < 1e-2 and axes.determinant() > 0
 
 
+def undistorted(to_world: Matrix) -> Matrix:
+    """Where a camera so placed stands and looks, and what is up for it, without mirroring, shear or scale."""
+    back = to_world.col[2].xyz.normalized()
+    right = to_world.col[1].xyz.cross(back).normalized()
+    turn = Matrix((right, back.cross(right), back)).transposed()
+    return Matrix.Translation(to_world.translation) @ turn.to_4x4()
+
+
 @contextmanager
 def only(scene: bpy.types.Scene, camera: bpy.types.Object) -> Iterator[None]:
     """The scene seen by this camera alone inside this block: a render goes by its markers before its active camera."""

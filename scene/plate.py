@@ -158,6 +158,20 @@ def use_image(scene: bpy.types.Scene, image: bpy.types.Image, fov_deg: float | N
     return camera
 
 
+def hand_on(scene: bpy.types.Scene, before: bpy.types.Object | None) -> None:
+    """Let the scene's camera, which was just added, see the photo: as the one ``before`` it did, if that did."""
+    camera, photo = scene.camera, scene.limelight.plate
+    assert camera is not None and photo is not None
+    known = before is not None and before.type == "CAMERA" and photo in [b.image for b in before.data.background_images]
+    if known:
+        # With how the frames of a photo that moves are counted.
+        made, camera.data = camera.data, before.data.copy()  # type: ignore[union-attr]
+        camera.data.type = "PERSP"
+        bpy.data.cameras.remove(made)
+    else:
+        use_image(scene, photo, fov_of_file(photo) or DEFAULT_FOV_DEG)
+
+
 def exchange(scene: bpy.types.Scene, image: bpy.types.Image) -> None:
     """Show another picture of the same shape wherever the scene's photo is; all settings stay as they are."""
     old = scene.limelight.plate

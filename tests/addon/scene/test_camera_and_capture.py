@@ -216,6 +216,35 @@ def test_a_photo_that_tells_no_lens_leaves_that_of_a_camera_that_was_fitted(scen
     assert math.degrees(data.angle_x) == pytest.approx(30) and data.shift_x == 0
 
 
+@pytest.mark.parametrize("how", ["distorted", "orthographic", "deleted"])
+def test_a_camera_that_is_added_sees_the_photo_as_the_one_before_it(scene, tmp_path, add_camera, how):
+    write_png(tmp_path / "photo.png", 60, 40)
+    camera = add_camera(scene)
+    camera.location, camera.rotation_euler = (1, 2, 3), (1.2, 0.1, 0.4)
+    plate.set_plate(scene, str(tmp_path / "photo.png"), fov_deg=70)
+    bpy.context.view_layer.update()
+    stood = camera.matrix_world.copy()
+    camera.data.background_images[0].image_user.frame_start = 7
+    if how == "distorted":
+        camera.scale = (-1, 1, 1)
+    elif how == "orthographic":
+        camera.data.type = "ORTHO"
+    else:
+        bpy.data.objects.remove(camera)
+    bpy.context.view_layer.update()
+    assert bpy.ops.limelight.add_camera() == {"FINISHED"}
+    bpy.context.view_layer.update()
+    data = scene.camera.data
+    assert cameras.flaw(scene.camera) == "" and scene.limelight.plate is not None
+    (background,) = data.background_images
+    assert background.image == scene.limelight.plate and data.show_background_images
+    if how == "deleted":
+        assert math.degrees(data.angle_x) == pytest.approx(plate.DEFAULT_FOV_DEG)
+        return
+    assert math.degrees(data.angle_x) == pytest.approx(70) and background.image_user.frame_start == 7
+    assert np.allclose(scene.camera.matrix_world, stood, atol=1e-5)
+
+
 def test_a_turned_photo_leaves_no_packed_copy_behind(scene, tmp_path, monkeypatch):
     write_png(tmp_path / "turned.png", 60, 40)
     monkeypatch.setattr(plate, "read_exif", lambda path: (6, None))
