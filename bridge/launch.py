@@ -8,8 +8,11 @@ Blender names the extension folder, a developer's clone has any name, yet the co
 from __future__ import annotations
 
 import importlib.util
+import multiprocessing
+import os
 import runpy
 import sys
+import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +31,20 @@ def bind_package(root: Path = ROOT) -> None:
     spec.loader.exec_module(package)
 
 
+def end_with_parent() -> None:
+    """End this process with the one that started it: a pool's process would wait for work of one that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        # Nothing is half-written: what such a process makes it gives to its parent.
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main() -> None:
     """Bind the package, then run the module named by the first argument with the rest as its arguments."""
     # The folder of this file came first on sys.path; its modules must not shadow others.
@@ -42,3 +59,4 @@ if __name__ == "__main__":
 elif __name__ == "__mp_main__":
     # A process that multiprocessing started afresh runs this file by its path, before it unpickles anything of ours.
     bind_package()
+    end_with_parent()

@@ -190,3 +190,29 @@ def test_paths_of_250_characters(tmp_path: Path) -> None:
     assert run(engine, "write", out=str(folder / "out")).state == "done"
     assert (folder / "out").is_file()
     engine.stop()
+
+
+POOL = """
+import os, runpy, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, get_context("spawn"), runpy.run_path, (sys.argv[1], None, "__mp_main__")) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 1).result()
+        time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux' list of processes")
+def test_the_processes_of_a_pool_end_with_who_was_killed(tmp_path):
+    (tmp_path / "pool.py").write_text(POOL)
+    command = [sys.executable, str(tmp_path / "pool.py"), str(PACKAGE / "bridge" / "launch.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        worker = Path("/proc", owner.stdout.readline().strip())
+        owner.kill()
+    deadline = time.monotonic() + 20
+    while worker.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not worker.exists()
