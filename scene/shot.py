@@ -233,7 +233,7 @@ class Shot:
         told = {
             **self._wishes,
             "source": settings.source,
-            "depth": settings.depth_file if settings.depth_source == "FILE" else settings.depth_source,
+            "depth": settings.depth_source,
             "camera": camera,
             "scene": scene.name,
             "shift": self._shift,

@@ -56,7 +56,7 @@ def _choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict
     for folder in [] if anew else there[:1] if of_scene(told) else there:
         known = _read(folder / SHOT)
         before = known.get("entries", {})
-        same = all(before[number] == entry for number, entry in now["entries"].items() if number in before)
+        same = all(_placeless(before[n]) == _placeless(entry) for n, entry in now["entries"].items() if n in before)
         if known.get("told") == now["told"] and same and not _is_over(folder, told):
             _write(folder / SHOT, {**known, "told": told, "entries": {**before, **now["entries"]}})
             return folder
@@ -64,6 +64,12 @@ def _choose(base: Path, name: str, told: dict[str, Any], entries: dict[int, dict
     folder.mkdir(parents=True)
     _write(folder / SHOT, {"told": told, "entries": entries})
     return folder
+
+
+def _placeless(entry: dict[str, Any]) -> dict[str, Any]:
+    """What tells a frame from others: of its files all but where they lie, as projects are moved."""
+    stamps = {name: stamp for name in ("source", "depth") if len(stamp := entry.get(name, [])) == 3}
+    return entry | {name: [Path(stamp[0]).name, *stamp[1:]] for name, stamp in stamps.items()}
 
 
 def of_scene(told: dict[str, Any]) -> bool:

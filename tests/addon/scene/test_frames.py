@@ -272,6 +272,29 @@ def test_a_shot_of_a_sequence_takes_its_files_and_keeps_them(sequence, tmp_path)
         assert depth[..., 0] == pytest.approx(float(frame)) and (tmp_path / f"z_{frame:02d}.exr").is_file()
 
 
+def test_a_shot_goes_on_where_its_project_was_moved_to(scene, tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    first, *_ = shoot(old, range(3, 8))
+    pixels.write(old / "z.exr", np.full((4, 8), 4.0, np.float32))
+    bpy.ops.wm.save_as_mainfile(filepath=str(old / "shot.blend"))
+    camera = plate.set_plate(scene, str(first), 60)
+    scene.limelight.plate.source = "SEQUENCE"
+    scene.limelight.depth_source, scene.limelight.depth_file = "FILE", "//z.exr"
+    probes.add_probe(scene, camera.matrix_world.translation + camera.matrix_world.to_3x3().col[2] * -3, 0.1)
+    made, _ = written(scene, old / "light", [4, 5])
+    bpy.ops.wm.save_mainfile()
+    old.rename(new)
+    bpy.ops.wm.open_mainfile(filepath=str(new / "shot.blend"))
+    moved, _ = written(bpy.context.scene, new / "light", [4, 5])
+    assert moved["out"] == made["out"].replace("old", "new")
+    (new / "sub").mkdir()
+    bpy.ops.wm.save_as_mainfile(filepath=str(new / "sub" / "shot.blend"))
+    assert written(bpy.context.scene, new / "light", [4, 5])[0]["out"] == moved["out"]
+    shoot(new, [4])
+    assert written(bpy.context.scene, new / "light", [4, 5])[0]["out"] != moved["out"], "another picture"
+
+
 @pytest.fixture
 def wall(scene, add_camera):
     """A scene of its own: a camera that looks at a shining wall, two metres away, before a dim sky."""
