@@ -165,16 +165,20 @@ def cut(numbers: Sequence[int], chunk: int) -> list[str]:
 
 
 def _told_apart(sources: list[Source]) -> list[Source]:
-    """With unique names: pictures of one stem keep their suffix, those of one name get a number."""
-    stems = [source.id for source in sources]
+    """With unique names: pictures of one stem keep their suffix, those of one name get a number.
+
+    Results have folders of these names, and many disks take Street and street for one.
+    """
+    stems = [source.id.casefold() for source in sources]
     taken: dict[str, int] = {}
     told = []
     for source in sources:
         name = source.id
-        if stems.count(name) > 1:
+        if stems.count(name.casefold()) > 1:
             name += source.image.suffix.replace(".", "_")
-        taken[name] = taken.get(name, 0) + 1
-        name += f"~{taken[name]}" if taken[name] > 1 else ""
+        folded = name.casefold()
+        taken[folded] = taken.get(folded, 0) + 1
+        name += f"~{taken[folded]}" if taken[folded] > 1 else ""
         told.append(dataclasses.replace(source, id=name))
     return told
 

@@ -57,6 +57,12 @@ def add(listed: Path, *line: object) -> Any:
     return json.loads(done.stdout.splitlines()[-1]) if done.exit_code == 0 else done.exception
 
 
+def test_names_that_differ_by_case_alone_have_folders_of_their_own_on_any_disk(tmp_path: Path) -> None:
+    for name in ("Street.jpg", "street.png"):
+        (tmp_path / name).touch()
+    assert [source.folder for source in find_sources([tmp_path])] == ["Street_jpg", "street_png"]
+
+
 def test_files_beside_the_pictures_are_theirs(photos: Path, tmp_path: Path) -> None:
     for folder in ("cameras", "depth"):
         (tmp_path / folder).mkdir()
