@@ -84,8 +84,11 @@ def fit_brackets(
     error: float = 0.0,
     front: Front | None = None,
     progress: Callable[[float], None] | None = None,
+    diffuse_view: SphereView | None = None,
 ) -> Tensor:
     """Environment (height, 2·height, 3), linear, camera frame, by differentiable rendering of the given spheres.
+
+    ``diffuse_view`` is the diffuse sphere's where it was not photographed where the mirror was.
 
     Suns and lamps smaller than a mirror's pixel are discs of their own, fitted to both spheres (source_fit.py). The
     other unknown is log2 radiance on a Laplacian pyramid, started from the closed-form merge of the mirror's bracket
@@ -99,30 +102,30 @@ def fit_brackets(
     solve = min(height, FIT_HEIGHT)
     # The products here are too small for two threads, which on a busy machine would mostly wait for each other.
     with one_thread():
-        renderer = Renderer(view, solve)
+        renderer = Renderer(view, solve, lit=diffuse_view)
         start = _start(renderer, mirror, diffuse)
         if iterations is None:
             iterations = ITERATIONS if mirror is not None else 4 * ITERATIONS
         found = optimise(renderer, start, iterations, mirror, diffuse, progress)
         if height != solve:
             found = lift(found, view, start.rest, height)
-        found = _with_sources(found, start, view, diffuse, error, front)
+        found = _with_sources(found, start, renderer, diffuse, error, front)
         return found.clamp(2**LOWEST, 2**HIGHEST)
 
 
 def _with_sources(
-    found: Tensor, start: Start, view: SphereView, diffuse: Bracket | None, error: float, front: Front | None
+    found: Tensor, start: Start, renderer: Renderer, diffuse: Bracket | None, error: float, front: Front | None
 ) -> Tensor:
     """The resolved light, its energy set by the diffuse sphere, and the sources laid into it."""
     laid = start.sources.laid(found.shape[0])
     if diffuse is None:
         return found + laid
-    lit = (view.normals[view.mask], diffuse.pictures[:, view.mask], diffuse.evs)
+    lit = (renderer.normals, diffuse.pictures[:, renderer.lit_mask], diffuse.evs)
     seen, free = front(found) if front else (found, None)
     largest = largest_gain(start, error)
     gains = find_gains(seen, *lit, apart=start.sources, largest=largest, error=error, free=free)
     resolved = gains.applied(found, free)
-    whole = (soften(resolved, view, free) if error else resolved) + laid
+    whole = (soften(resolved, renderer.view, free) if error else resolved) + laid
     if not len(start.sources):
         return whole
     seen, free = front(whole) if front else (whole, None)
@@ -135,12 +138,11 @@ def largest_gain(start: Start, error: float) -> float:
 
 
 def _start(renderer: Renderer, mirror: Bracket | None, diffuse: Bracket | None) -> Start:
-    mask = renderer.mask
     if mirror is None:
         assert diffuse is not None
-        return start_from_diffuse(renderer, diffuse.pictures[:, mask], diffuse.evs)
-    lit = () if diffuse is None else (diffuse.pictures[:, mask], diffuse.evs)
-    return start_from_mirror(renderer, mirror.pictures[:, mask], mirror.evs, *lit)
+        return start_from_diffuse(renderer, diffuse.pictures[:, renderer.lit_mask], diffuse.evs)
+    lit = () if diffuse is None else (diffuse.pictures[:, renderer.lit_mask], diffuse.evs)
+    return start_from_mirror(renderer, mirror.pictures[:, renderer.mask], mirror.evs, *lit)
 
 
 def optimise(
@@ -153,14 +155,14 @@ def optimise(
 ) -> Tensor:
     """The resolved light (N, 2N, 3) after some steps of the optimiser from ``start``: :func:`fit_brackets`' middle."""
     targets = []
-    lit = start.sources.diffuse(renderer.view.normals[renderer.mask][::DIFFUSE_STRIDE])
-    for weight, render, bracket, stride, base in (
-        (1.0, renderer.mirror, mirror, 1, start.shown),
-        (_DIFFUSE_WEIGHT, renderer.diffuse, diffuse, DIFFUSE_STRIDE, lit),
+    lit = start.sources.diffuse(renderer.normals[::DIFFUSE_STRIDE])
+    for weight, render, bracket, mask, stride, base in (
+        (1.0, renderer.mirror, mirror, renderer.mask, 1, start.shown),
+        (_DIFFUSE_WEIGHT, renderer.diffuse, diffuse, renderer.lit_mask, DIFFUSE_STRIDE, lit),
     ):
         if bracket is not None:
             gains = torch.tensor([2.0**ev for ev in bracket.evs])[:, None, None]
-            targets.append((weight, render, base, bracket.pictures[:, renderer.mask][:, ::stride], gains))
+            targets.append((weight, render, base, bracket.pictures[:, mask][:, ::stride], gains))
     levels = [level.requires_grad_() for level in decompose(start.panorama.log2())]
     # Detail decays where no sphere holds it up; the coarsest level carries the energy and does not.
     groups = [{"params": levels[:-1], "weight_decay": 0.002}, {"params": levels[-1:], "weight_decay": 0.0}]

@@ -22,7 +22,7 @@ from ..optics import panorama as pano
 from ..optics.camera import Camera
 from ..optics.exposure import expose
 from ..optics.photo import Photo, read_photo
-from ..optics.sphere import SphereView
+from ..optics.sphere import FILL, SphereView
 from .fit import Bracket, fit_brackets
 from .merge import merge_bracket
 
@@ -102,31 +102,15 @@ def fit_files(
     pictures that do not belong together. Returns what ``--json`` prints.
     """
     started = time.monotonic()
-    if not mirror and not diffuse:
-        raise BadInput(
-            "No picture of a ball was given.", "Give --mirror FILE@EV and, if you have one, --diffuse FILE@EV."
-        )
-    if out.suffix.lower() != ".exr":
-        raise BadInput(f"The environment {out.name} is not an EXR file.", "Name it e.g. env.exr.")
-    for name, value in (("albedo", albedo), ("reflectance", reflectance)):
-        if not 0.01 <= value <= 1:
-            raise BadInput(f"The {name} is {value:g}.", "Give a share of light between 0.01 and 1.")
+    _check_request(mirror, diffuse, out, albedo, reflectance)
     warnings: list[str] = []
     balls: list[tuple[Bracket, SphereView] | None] = []
-    size = _common_size([mirror, diffuse], circle)
+    size = _common_size([mirror, diffuse], circle, fov_deg)
     for kind, shots, share in (("mirror", mirror, reflectance), ("diffuse", diffuse, albedo)):
         balls.append(_read_ball(kind, shots, share, size, circle, fov_deg, warnings) if shots else None)
         if report:
             report.check()
-    view = next(ball[1] for ball in balls if ball)
-    brackets = [ball[0] if ball else None for ball in balls]
-
-    def tell(fraction: float) -> None:
-        if report:
-            report.check()
-            report.progress(0.1 + 0.85 * fraction, "Fitting the light")
-
-    panorama = fit_brackets(view, brackets[0], brackets[1], height=height, progress=tell)
+    panorama = _fit_balls(balls[0], balls[1], height, report)
     settings = {
         **{"height": height, "circle": circle and vars(circle), "fov_deg": fov_deg, "albedo": albedo},
         **{"reflectance": reflectance, "mirror": [_told(shot) for shot in mirror]},
@@ -148,15 +132,49 @@ def fit_files(
     }
 
 
+def _check_request(
+    mirror: Sequence[Shot], diffuse: Sequence[Shot], out: Path, albedo: float, reflectance: float
+) -> None:
+    """Refuse what cannot be fitted or written, before any picture is read."""
+    if not mirror and not diffuse:
+        raise BadInput(
+            "No picture of a ball was given.", "Give --mirror FILE@EV and, if you have one, --diffuse FILE@EV."
+        )
+    if out.suffix.lower() != ".exr":
+        raise BadInput(f"The environment {out.name} is not an EXR file.", "Name it e.g. env.exr.")
+    for name, value in (("albedo", albedo), ("reflectance", reflectance)):
+        if not 0.01 <= value <= 1:
+            raise BadInput(f"The {name} is {value:g}.", "Give a share of light between 0.01 and 1.")
+
+
+def _fit_balls(
+    mirror: tuple[Bracket, SphereView] | None,
+    diffuse: tuple[Bracket, SphereView] | None,
+    height: int,
+    report: Report | None,
+) -> Tensor:
+    """The environment (height, 2·height, 3) that explains the balls, each where it stands."""
+
+    def tell(fraction: float) -> None:
+        if report:
+            report.check()
+            report.progress(0.1 + 0.85 * fraction, "Fitting the light")
+
+    (mirror_shots, view), (diffuse_shots, lit) = mirror or (None, None), diffuse or (None, None)
+    first = view or lit
+    assert first is not None
+    return fit_brackets(first, mirror_shots, diffuse_shots, height=height, progress=tell, diffuse_view=lit)
+
+
 def _told(shot: Shot) -> tuple[str, float]:
     return str(shot.path.resolve()), shot.ev
 
 
-def _common_size(groups: Sequence[Sequence[Shot]], circle: Circle | None) -> int:
+def _common_size(groups: Sequence[Sequence[Shot]], circle: Circle | None, fov_deg: float | None) -> int:
     """Pixels across at which both balls are resampled, from the first picture named."""
     first = next(shots[0] for shots in groups if shots)
     photo = read_photo(first.path)
-    diameter = 2 * _find_circle(photo, first.path.name, circle).radius
+    diameter = 2 * _find_circle(photo, first.path.name, circle, fov_deg).radius
     if diameter < _SMALLEST:
         raise BadInput(f"The ball is {diameter:.0f} pixels wide.", f"Use pictures with at least {_SMALLEST} pixels.")
     return min(_LARGEST, 2 * math.ceil(diameter / 2))
@@ -182,7 +200,7 @@ def _read_ball(
     if len(sizes) > 1:
         listed = ", ".join(f"{w}×{h}" for h, w in sorted(sizes))
         raise BadInput(f"The {kind} pictures have different sizes: {listed}.", "Crop all exposures alike.")
-    place = _find_circle(photos[0], shots[0].path.name, circle)
+    place = _find_circle(photos[0], shots[0].path.name, circle, fov_deg)
     height, width = photos[0].radiance.shape[:2]
     camera = _camera(width, height, place, fov_deg)
     view = _sphere_view(camera, place, size)
@@ -195,7 +213,7 @@ def _read_ball(
             pictures.append(expose(photo.radiance, -3 * step))
             evs.append(shot.ev - 3 * step)
     # Merged before it is resampled: an average of clipped and unclipped pixels would look unclipped, and too dark.
-    crop = _resample(merge_bracket(torch.stack(pictures), evs)[0], camera, view, place)
+    crop = _resample(merge_bracket(torch.stack(pictures), evs)[0], camera, view, place.radius)
     # A ball that returns a share of the light is the picture of a white one at a lower exposure.
     bracket = Bracket(torch.stack([expose(crop, ev) for ev in evs]), tuple(ev + math.log2(share) for ev in evs))
     _check_light(kind, bracket, view.mask, warnings)
@@ -215,7 +233,7 @@ def _check_light(kind: str, bracket: Bracket, mask: Tensor, warnings: list[str])
         )
 
 
-def _find_circle(photo: Photo, name: str, circle: Circle | None) -> Circle:
+def _find_circle(photo: Photo, name: str, circle: Circle | None, fov_deg: float | None) -> Circle:
     height, width = photo.radiance.shape[:2]
     if circle is not None:
         inside = 0 <= circle.x <= width and 0 <= circle.y <= height and 0 < circle.radius <= max(width, height)
@@ -226,6 +244,8 @@ def _find_circle(photo: Photo, name: str, circle: Circle | None) -> Circle:
             )
         return circle
     if photo.alpha is not None and 0 < float((photo.alpha > 0.5).float().mean()) < 0.99:
+        if fov_deg is not None:
+            return _seen_circle(photo.alpha > 0.5, Camera.from_fov(width, height, fov_deg))
         rows, columns = torch.nonzero(photo.alpha > 0.5).unbind(-1)
         top, bottom = int(rows.min()), int(rows.max()) + 1
         left, right = int(columns.min()), int(columns.max()) + 1
@@ -238,6 +258,19 @@ def _find_circle(photo: Photo, name: str, circle: Circle | None) -> Circle:
     return Circle(width / 2, height / 2, width / 2)
 
 
+def _seen_circle(mask: Tensor, camera: Camera) -> Circle:
+    """The circle of a ball that covers ``mask`` (H, W), an ellipse off the axis: for :func:`_sphere_view`.
+
+    The rays to a ball are a cone; their sum by solid angle lies along its axis, π·sin² of half its angle long.
+    """
+    rays = camera.rays()[mask].double()
+    summed = (rays * -rays[:, 2:] ** 3).sum(0) / (camera.fx * camera.fy)
+    sine = float((summed.norm() / math.pi).sqrt().clamp(max=0.999))
+    towards = summed / -summed[2]
+    u, v = camera.project(towards)[0].tolist()
+    return Circle(u * camera.width, v * camera.height, camera.fx * math.tan(math.asin(sine)) * float(towards.norm()))
+
+
 def _camera(width: int, height: int, place: Circle, fov_deg: float | None) -> Camera:
     if fov_deg is not None:
         return Camera.from_fov(width, height, fov_deg)
@@ -248,24 +281,24 @@ def _camera(width: int, height: int, place: Circle, fov_deg: float | None) -> Ca
 def _sphere_view(camera: Camera, place: Circle, size: int) -> SphereView:
     """The ball of radius 1 whose outline is the circle, seen from the camera."""
     towards = F.normalize(camera.point(place.x / camera.width, place.y / camera.height, 1.0), dim=0)
-    # Off the axis the outline is an ellipse; the circle is taken for its minor axis.
+    # Off the axis the outline is an ellipse; the circle's radius is taken for what lies across from its centre.
     distance = float(camera.point(place.x / camera.width, place.y / camera.height, 1.0).norm())
     sine = math.sin(math.atan(place.radius / camera.fx / distance))
     return SphereView(towards / sine, 1.0, size)
 
 
-def _resample(radiance: Tensor, camera: Camera, view: SphereView, place: Circle, supersample: int = 3) -> Tensor:
+def _resample(radiance: Tensor, camera: Camera, view: SphereView, radius: float, supersample: int = 3) -> Tensor:
     """The picture (H, W, 3) as the close-up of ``view`` sees it: (S, S, 3) linear, averaged over each pixel.
 
-    The outermost pixels of the ball are mixed with what is behind it; those just inside stand for them.
+    The outermost pixels of the ball, ``radius`` wide in the picture, are mixed with what is behind it; those just
+    inside stand for them.
     """
-    uv, _ = camera.project(view.rays_at(supersample))
-    scale = uv.new_tensor([camera.width, camera.height])
-    center = uv.new_tensor([place.x, place.y])
-    offset = uv * scale - center
-    limit = max(place.radius - _RIM, 0.5 * place.radius)
-    inside = center + offset * (limit / offset.norm(dim=-1, keepdim=True).clamp(min=1e-6)).clamp(max=1)
-    grid = (inside / scale * 2 - 1)[None]
+    across = (torch.arange(view.size * supersample) + 0.5) / (view.size * supersample) - 0.5
+    offset = torch.stack(torch.meshgrid(across, across, indexing="xy"), -1)
+    limit = FILL / 2 * max(1 - _RIM / radius, 0.5)
+    inside = 0.5 + offset * (limit / offset.norm(dim=-1, keepdim=True).clamp(min=1e-6)).clamp(max=1)
+    uv, _ = camera.project(view.rays_through(*inside.unbind(-1)))
+    grid = (uv * 2 - 1)[None]
     source = radiance.permute(2, 0, 1)[None]
     found = F.grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return F.avg_pool2d(found, supersample)[0].permute(1, 2, 0).clamp(min=0)

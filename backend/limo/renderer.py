@@ -33,11 +33,17 @@ class _Sparse(torch.autograd.Function):
 
 
 class Renderer:
-    """What the masked pixels of a mirror and a diffuse sphere (albedo 1) show under a panorama of ``height`` rows."""
+    """What the masked pixels of a mirror and a diffuse sphere (albedo 1) show under a panorama of ``height`` rows.
 
-    def __init__(self, view: SphereView, height: int, supersample: int = 4) -> None:
+    ``lit``: the view of the diffuse sphere where it does not stand where the mirror does. ``mask`` and ``lit_mask``
+    (S, S) are their pixels, ``normals`` (Q, 3) the diffuse sphere's.
+    """
+
+    def __init__(self, view: SphereView, height: int, supersample: int = 4, lit: SphereView | None = None) -> None:
         self.height = height
         self.view, self.mask = view, view.mask
+        lit = lit or view
+        self.lit_mask, self.normals = lit.mask, lit.normals[lit.mask]
         matrix = mirror_matrix(view, height, supersample)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sparse CSR tensor support")
@@ -46,8 +52,7 @@ class Renderer:
         self._small = min(DIFFUSE_HEIGHT, height)
         towards = pano.directions(self._small).reshape(-1, 3)
         area = pano.solid_angles(self._small).expand(-1, 2 * self._small).reshape(-1)
-        normals = view.normals[view.mask][::DIFFUSE_STRIDE]
-        self._cosine = (normals @ towards.T).clamp(min=0) * area / math.pi
+        self._cosine = (self.normals[::DIFFUSE_STRIDE] @ towards.T).clamp(min=0) * area / math.pi
 
     def mirror(self, panorama: Tensor) -> Tensor:
         """(N, 2N, C) to the mirror's masked pixels (P, C)."""

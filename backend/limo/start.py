@@ -56,7 +56,7 @@ def start_from_mirror(
     diffuse_evs: tuple[float, ...] = (),
 ) -> Start:
     """The merged, unwrapped, sharpened mirror (E, P, 3), and the sources that it and the diffuse sphere tell apart."""
-    found = look(renderer.view, mirror, evs, diffuse, diffuse_evs)
+    found = look(renderer.view, mirror, evs, diffuse, diffuse_evs, renderer.normals)
     return found.settled(renderer, found.compact)
 
 
@@ -90,15 +90,19 @@ def look(
     evs: tuple[float, ...],
     diffuse: Tensor | None = None,
     diffuse_evs: tuple[float, ...] = (),
+    normals: Tensor | None = None,
 ) -> Found:
-    """The candidates for compact sources in a mirror's masked pixels (E, P, 3), refined by the diffuse sphere's."""
+    """The candidates for compact sources in a mirror's masked pixels (E, P, 3), refined by the diffuse sphere's.
+
+    ``normals`` (Q, 3) of its pixels (E, Q, 3) are those of ``view`` unless given.
+    """
     seen, clipped = merge_bracket(mirror, evs)
     sightings = search(view, seen, clipped)
     first = sources = refine(sightings, sightings.first_guess())
     if diffuse is not None and len(sources):
         lit, burnt = merge_bracket(diffuse, diffuse_evs)
         usable = ~burnt.any(-1)
-        normals = view.normals[view.mask][usable]
+        normals = (view.normals[view.mask] if normals is None else normals)[usable]
         # What the mirror alone takes for the rest stays the rest: else either could grow at the other's expense.
         explained = mirror_to_diffuse(view, normals) @ sightings.rest(first)
         for _ in range(_TURNS):

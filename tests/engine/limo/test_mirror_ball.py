@@ -11,8 +11,9 @@ from limelight.backend.errors import BadInput, Cancelled
 from limelight.backend.limo.mirror_ball import Circle, Shot, fit_files, parse_shot
 from limelight.backend.optics import exr, shading
 from limelight.backend.optics import panorama as pano
+from limelight.backend.optics.camera import Camera
 from limelight.backend.optics.exposure import expose
-from limelight.backend.optics.sphere import SphereView
+from limelight.backend.optics.sphere import SphereView, intersect, reflect
 from PIL import Image
 
 EVS = (0, -4, -8)
@@ -110,9 +111,6 @@ def test_the_ball_is_found_by_alpha_or_by_a_circle(tmp_path):
 def test_a_ball_off_the_axis_of_a_wide_view_is_turned_back(tmp_path):
     env = surroundings()
     camera_fov, size, place = 70.0, 240, (170.0, 90.0)
-    from limelight.backend.optics.camera import Camera
-    from limelight.backend.optics.sphere import intersect, reflect
-
     camera = Camera.from_fov(size, size, camera_fov)
     center = camera.point(place[0] / size, place[1] / size, 5.0)
     hit = intersect(camera.rays(), center, 0.9)
@@ -126,6 +124,26 @@ def test_a_ball_off_the_axis_of_a_wide_view_is_turned_back(tmp_path):
     row, column = divmod(int(found[..., 1].argmax()), 64)
     assert abs(row - 7.5) <= 1.5
     assert abs(column - 9.5) <= 1.5
+
+
+def test_balls_at_different_places_of_a_wide_view_tell_of_the_same_light(tmp_path):
+    env = surroundings()
+    camera = Camera.from_fov(320, 160, 90.0)
+    shots = {}
+    for kind, u in (("mirror", 0.22), ("diffuse", 0.78)):
+        hit = intersect(camera.rays(), camera.point(u, 0.5, 6.0), 1.0)
+        light = (
+            pano.sample(env, reflect(camera.rays(), hit.normals))
+            if kind == "mirror"
+            else shading.irradiance(env, hit.normals, height=64) / torch.pi
+        )
+        shots[kind] = []
+        for ev in EVS:
+            rgba = torch.cat([expose(light * hit.mask[..., None], ev), hit.mask[..., None].float()], -1)
+            shots[kind].append(Shot(save(tmp_path / f"{kind}{ev}.png", rgba), ev))
+    fit_files(shots["mirror"], shots["diffuse"], tmp_path / "env.exr", height=64, fov_deg=90.0)
+    found, _ = exr.read_panorama(tmp_path / "env.exr")
+    assert float((relit(found) - relit(env)).square().mean().sqrt()) < 0.005
 
 
 def test_what_is_overexposed_is_said(tmp_path, monkeypatch, capsys):
