@@ -57,7 +57,7 @@ def add(
                     "front": None if front else False, "device": None if device == "auto" else device}  # fmt: skip
         points = [parse_probe(text, i) for i, text in enumerate(probe or [])]
         beside = Beside(points, None if probes is None else read_probes(probes), depth, camera)
-        sources = find_sources(pictures, deep=deep, sequences=sequences, span=span, chunk=chunk)
+        sources = find_sources(pictures, deep=deep, sequences=sequences, span=span, chunk=chunk, tell=report.log)
         jobs = light_jobs(sources, out, beside, settings)
         found = opened(listed, make=True)
         before = len(found.entries)

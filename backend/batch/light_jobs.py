@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...bridge.joblist import Entry, JobList, JobListError
 from ..errors import BadInput
-from ..limo.frames import PICTURES, find_frames, list_frames
+from ..limo.frames import PICTURES, find_frames, list_frames, passed_over
 from ..limo.job import LightJob
 from ..optics.photo import is_video
 from ..options import camera_params
@@ -66,28 +66,40 @@ class Beside:
 
 
 def find_sources(
-    pictures: Sequence[Path], *, deep: bool = False, sequences: bool = False, span: str | None = None, chunk: int = 0
+    pictures: Sequence[Path],
+    *,
+    deep: bool = False,
+    sequences: bool = False,
+    span: str | None = None,
+    chunk: int = 0,
+    tell: Callable[[str], None] = lambda note: None,
 ) -> list[Source]:
     """What ``pictures`` mean: files, folders of pictures, patterns of sequences.
 
     ``deep`` looks into folders within folders; ``sequences`` takes each folder that holds pictures for one sequence.
-    ``span`` is the range wanted of every sequence, ``chunk`` cuts each into parts of so many frames. Raises
-    :class:`BadInput` where there is nothing.
+    ``span`` is the range wanted of every sequence, ``chunk`` cuts each into parts of so many frames. ``tell`` hears
+    what of a folder is passed over. Raises :class:`BadInput` where there is nothing.
     """
-    found: list[Source] = []
+    found: list[tuple[Source, bool]] = []
     for path in pictures:
         if path.is_dir():
-            folder = [*_in_folder(path, deep, sequences)]
+            notes: list[str] = []
+            folder = [*_in_folder(path, deep, sequences, notes)]
             if not folder:
-                raise BadInput(f"The folder {path} holds no picture.", "Name a folder of pictures, or add --deep.")
-            found += [part for source in folder for part in _parts(source, sequences, span, chunk)]
+                remedy = "Name a folder of pictures, or add --deep."
+                raise BadInput(f"The folder {path} holds no picture.", " ".join([*notes, remedy]))
+            for note in notes:
+                tell(note)
+            found += [(source, sequences) for source in folder]
         else:
             many = not path.exists() and list_frames([path]) is not None
             if not many and not path.is_file():
                 raise BadInput(f"There is no picture {path}.", "Check the path.")
             name = path.stem.rstrip("#%d0123456789").rstrip("_-. ") or path.stem if many else path.stem
-            found += _parts(Source(name, path), many, span, chunk)
-    return _told_apart(found)
+            found.append((Source(name, path), many))
+    # Before they are cut: the parts of a sequence share a folder, those of another of its name do not.
+    told = _told_apart([source for source, _ in found])
+    return [part for source, (_, many) in zip(told, found, strict=True) for part in _parts(source, many, span, chunk)]
 
 
 def light_jobs(
@@ -132,15 +144,17 @@ def read_probes(path: Path) -> dict[str, list[dict[str, Any]]]:
     return data
 
 
-def _in_folder(folder: Path, deep: bool, sequences: bool) -> Iterator[Source]:
-    """The folder's pictures, or itself as a sequence; names are paths below it."""
+def _in_folder(folder: Path, deep: bool, sequences: bool, notes: list[str]) -> Iterator[Source]:
+    """The folder's pictures, or itself as a sequence; names are paths below it. ``notes`` hear of what is none."""
+    if note := passed_over(folder):
+        notes.append(note)
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith("."))
     if files and sequences:
         yield Source(folder.resolve().name, folder)
     elif files:
         yield from (Source(path.stem, path) for path in files if path.is_file())
     for inner in sorted(p for p in folder.iterdir() if deep and p.is_dir() and not p.name.startswith(".")):
-        for source in _in_folder(inner, deep, sequences):
+        for source in _in_folder(inner, deep, sequences, notes):
             name = source.id if sequences and source.image == inner else f"{inner.name}/{source.id}"
             yield Source(name, source.image)
 

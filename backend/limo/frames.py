@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BadInput
-from ..optics.photo import extract_frames, is_video, picture_size
+from ..optics.photo import extract_frames, is_unread, is_video, picture_size
 
 #: Suffixes of pictures.
 PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".tga", ".exr", ".hdr"}
@@ -63,6 +63,20 @@ def list_frames(images: Sequence[Path], one_is_many: bool = False) -> Frames | N
         return None
     prefix, _, suffix = _numbered(image)
     return _of_pattern(image.with_name(f"{prefix}%d{suffix}"), strict=False)
+
+
+def passed_over(folder: Path) -> str:
+    """A sentence on pictures and videos in a folder that are of no kind that is looked for; empty if there are none.
+
+    A raw photo with its JPEG beside it is not missed.
+    """
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    read = {path.stem for path in files if path.suffix.lower() in PICTURES}
+    missed = [path.name for path in files if is_unread(path) and path.stem not in read]
+    if not missed:
+        return ""
+    shown = ", ".join(missed[:3]) + (" …" if len(missed) > 3 else "")
+    return f"{folder}: {shown} passed over; export what is wanted as JPEG, PNG, TIFF, WebP, HDR or EXR."
 
 
 def check_sizes(frames: Frames) -> None:

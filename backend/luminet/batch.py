@@ -14,7 +14,7 @@ from ...bridge.alike import relocated
 from ...bridge.messages import preview_of
 from ..devices import pick_device
 from ..errors import BadInput, Cancelled
-from ..limo.frames import PICTURES
+from ..limo.frames import PICTURES, passed_over
 from ..limo.output import write_json
 from ..limo.report import PartReport, Report
 from ..serve import explain
@@ -38,6 +38,8 @@ def run_batch(job: RelightJob, report: Report) -> dict[str, Any]:
     todo = [part for part in parts if job.overwrite or not part.out.is_file()]
     result: dict[str, Any] = {"version": 1, "out": str(job.out), "relit": [], "failed": [],
                               "kept": len(parts) - len(todo), "warnings": []}  # fmt: skip
+    if note := passed_over(job.source):
+        report.log(note)
     if not todo:
         return result
     relighter = load_relighter(job.model, pick_device(job.device))
@@ -78,7 +80,8 @@ def _parts(job: RelightJob) -> list[RelightJob]:
         if path.is_file() and path.suffix.lower() in PICTURES and not path.name.startswith(".")
     )
     if not pictures:
-        raise BadInput(f"The folder {job.source} holds no picture.", "Name a picture or a folder of pictures.")
+        remedy = "Name a picture or a folder of pictures."
+        raise BadInput(f"The folder {job.source} holds no picture.", f"{passed_over(job.source)} {remedy}".strip())
     named = Counter(result_name(path) for path in pictures)
     previews = {preview_of(Path(name)).name for name in named}
     parts = []

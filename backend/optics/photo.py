@@ -34,6 +34,8 @@ _VIDEO = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wm
 #: Cameras' own files. Most begin like a TIFF, in which only a tiny preview would be found.
 _RAW = {".dng", ".nef", ".nrw", ".cr2", ".cr3", ".arw", ".sr2", ".raf", ".orf", ".rw2", ".pef", ".srw", ".iiq", ".3fr"}
 _FOCAL_35MM, _EXIF_IFD, _ORIENTATION = 41989, 34665, 274
+#: What phones, the web and painting programs write, of which a folder's other pictures are read.
+_OTHER = {".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".gif", ".psd"}
 _READABLE = "Use a JPEG, PNG, TIFF, WebP, HDR or EXR picture."
 
 
@@ -95,6 +97,11 @@ def extract_frames(video: Path, wanted: str = "their folder") -> str:
 def is_video(path: Path) -> bool:
     """Whether the name is a video's."""
     return path.suffix.lower() in _VIDEO
+
+
+def is_unread(path: Path) -> bool:
+    """Whether the name is a video's, a raw photo's or a picture's of a format that folders are not searched for."""
+    return path.suffix.lower() in _VIDEO | _RAW | _OTHER
 
 
 def _check_file(path: Path) -> None:
@@ -170,6 +177,9 @@ def _read_display(path: Path, largest_side: int | None, upright: bool) -> Photo:
             python_warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image: Image.Image = Image.open(path)
             _check_pixels(path, image.width, image.height)
+            # Grey ones alone are opened: floats, which are light rather than display values, and 32 bits.
+            if image.format == "TIFF" and image.mode in {"F", "I"}:
+                raise UnidentifiedImageError
             if getattr(image, "n_frames", 1) > 1:
                 # An animation, pages of a TIFF, or a phone's photo with a depth or gain map behind it.
                 notes.append(f"{path.name} holds several pictures; the first is used.")

@@ -115,6 +115,36 @@ def test_a_sequence_in_parts_is_gathered_after_them(tmp_path: Path) -> None:
     assert {entry.params["out"] for entry in entries.values()} == {"light/shot"}
 
 
+def test_sequences_of_one_name_are_cut_and_gathered_apart(tmp_path: Path) -> None:
+    shots = [shoot(tmp_path / name, [1, 2, 3]) / "shot_####.png" for name in ("one", "two")]
+    given = ["--out", tmp_path / "light", "--probe", "0.5,0.6", "--chunk", 2]
+    assert add(tmp_path / "all.jobs", *shots, *given)["added"] == 6
+    entries = JobList(tmp_path / "all.jobs").entries
+    whole = {name: entry.after for name, entry in entries.items() if entry.after}
+    assert whole == {
+        "shot_png": ["shot_png@1-2", "shot_png@3-3"],
+        "shot_png~2": ["shot_png~2@1-2", "shot_png~2@3-3"],
+    }
+    places = {entry.params["images"][0]: entry.params["out"] for entry in entries.values()}
+    assert places == {"one/shot_####.png": "light/shot_png", "two/shot_####.png": "light/shot_png~2"}
+
+
+def test_pictures_in_a_folder_that_are_passed_over_are_told(photos: Path, tmp_path: Path) -> None:
+    for name in ("IMG_7.HEIC", "photo_1.nef", "more/walk.mov"):
+        (photos / name).touch()
+    told: list[str] = []
+    found = find_sources([photos], deep=True, tell=told.append)
+    assert len(found) == 4 and [note.split("; ")[0] for note in told] == [
+        f"{photos}: IMG_7.HEIC passed over",
+        f"{photos / 'more'}: walk.mov passed over",
+    ]
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone" / "a.heic").touch()
+    with pytest.raises(BadInput) as refused:
+        find_sources([tmp_path / "phone"])
+    assert "a.heic" in refused.value.remedy
+
+
 BAD = {
     "no picture": lambda f: [f / "none", "--probe", "0.5,0.6"],
     "missing picture's probe": lambda f: [f / "photos"],

@@ -24,7 +24,7 @@ RED = (0.5, 0.0, -0.5)
 
 @pytest.fixture
 def sources(tmp_path) -> Path:
-    """Three pictures, one that is none, and a file that is no picture's."""
+    """Three pictures, one that is none, one of a phone, and a file that is no picture's."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for number, name in enumerate(("a.jpg", "b.png")):
@@ -32,6 +32,7 @@ def sources(tmp_path) -> Path:
         Image.fromarray(pixels).save(folder / name)
     exr.write_image(folder / "c.exr", torch.rand(32, 48, 3))
     (folder / "broken.png").write_bytes(b"nothing")
+    (folder / "phone.heic").write_bytes(b"heic")
     (folder / "notes.txt").write_text("none")
     Image.fromarray(np.full((32, 32, 3), (220, 150, 90), np.uint8)).save(tmp_path / "other.png")
     return folder
@@ -54,6 +55,7 @@ def test_every_picture_is_relit_and_the_broken_one_is_told(sources, relighter) -
     assert result["kept"] == 0 and [Path(entry["source"]).name for entry in result["failed"]] == ["broken.png"]
     assert result["failed"][0]["text"].endswith(".") and result["failed"][0]["remedy"]
     assert any("broken.png" in line for line in report.lines) and json.dumps(result)
+    assert any("phone.heic passed over" in line for line in report.lines)
     assert {path.name for path in (sources.parent / "ratios").iterdir()} == {
         "a_ratio.exr", "b_ratio.exr", "c_ratio.exr"}  # fmt: skip
     # Mended, it is all that is left to do.

@@ -51,9 +51,13 @@ def test_a_palette_is_seen_through_its_colour_profile(tmp_path):
 
 
 def test_a_tiff_of_a_kind_that_is_not_read_is_not_told_to_be_a_tiff(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", np.ones((32, 32, 3), np.float32), photometric="rgb")
-    with pytest.raises(BadInput, match="no TIFF of 8 or 16 bits"):
-        read_photo(tmp_path / "a.tif")
+    grey = np.ones((32, 32), np.float32)
+    for pixels in (np.dstack([grey] * 3), grey, grey.astype(np.uint32), grey.astype(np.int16)):
+        tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb" if pixels.ndim == 3 else "minisblack")
+        with pytest.raises(BadInput, match="no TIFF of 8 or 16 bits"):
+            read_photo(tmp_path / "a.tif")
+    tifffile.imwrite(tmp_path / "a.tif", (grey * 65535).astype(np.uint16))
+    assert torch.allclose(read_photo(tmp_path / "a.tif").radiance, torch.ones(32, 32, 3))
 
 
 def _written(path, channels, **header):
