@@ -128,7 +128,7 @@ class _Run:
         self.work, self.report, self.anew = work, report, anew
         self.numbers = list(parts)
         self.painted: dict[int, list[Spheres]] = {}
-        self.done, self.brushed = 0, 0
+        self.done, self.fitted, self.brushed = 0, 0, 0
 
     def run(self) -> None:
         """Chunk after chunk; raises :class:`Cancelled` that tells how far it came."""
@@ -152,20 +152,21 @@ class _Run:
         for start in range(0, len(window), self.light.block):
             self._paint(window[start : start + self.light.block])
         stage = f"Fitting the light of frames {kept[0]} to {kept[-1]}"
+        wanted = [n for n in kept if n in self.todo]
 
         def fitting(fraction: float) -> None:
-            self._tell(stage, fraction * len(kept))
+            self._tell(stage, fraction * len(wanted))
 
         found, carries = self.light.fit({n: self.painted[n] for n in window}, len(kept), before, fitting)
-        for number in kept:
-            if number in self.todo:
-                self.report.check()
-                at = self.numbers.index(number)
-                lamps = self.folder.lamps(self.numbers[at - 1]) if at else []
-                result = self.light.write(self.work / "frame", number, found[number], self.painted[number], lamps)
-                self.folder.put_frame(self.work / "frame", number, self.parts[number], result)
-                self.done += 1
-                self._tell(f"Frame {number} ({self.done} of {len(self.todo)})")
+        self.fitted += len(wanted)
+        for number in wanted:
+            self.report.check()
+            at = self.numbers.index(number)
+            lamps = self.folder.lamps(self.numbers[at - 1]) if at else []
+            result = self.light.write(self.work / "frame", number, found[number], self.painted[number], lamps)
+            self.folder.put_frame(self.work / "frame", number, self.parts[number], result)
+            self.done += 1
+            self._tell(f"Frame {number} ({self.done} of {len(self.todo)})")
         self.folder.put_carries(kept[-1], carries)
         return carries
 
@@ -196,7 +197,8 @@ class _Run:
     def _tell(self, stage: str, fitted: float = 0.0, brushed: float = 0.0) -> None:
         self.report.check()
         whole = len(self.todo)
-        share = _PAINTING * (self.brushed + brushed) + (1 - _PAINTING) * (self.done + 0.9 * fitted)
+        fits = 0.9 * (self.fitted + fitted) + 0.1 * self.done
+        share = _PAINTING * (self.brushed + brushed) + (1 - _PAINTING) * fits
         self.report.progress(min(0.02 + 0.97 * share / whole, 0.99), stage)
 
 

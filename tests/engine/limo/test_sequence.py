@@ -83,7 +83,7 @@ class Light:
         return {n: [Spheres(view, *(torch.full((5, 4, 4, 3), n / 64 + k / 8) for k in (0, 1)))] for n in numbers}
 
     def fit(self, spheres: Any, keep: int, before: Any, progress: Any) -> Any:
-        progress(0.5)
+        progress(1.0)
         self.fitted.append((list(spheres), before is not None))
         assert all(float(each[0].mirror.mean()) == number / 64 for number, each in spheres.items())
         assert all(float(each[0].diffuse.mean()) == number / 64 + 1 / 8 for number, each in spheres.items())
