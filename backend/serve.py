@@ -59,7 +59,7 @@ class Server:
         self._lock = threading.Lock()
         self._queue: queue.Queue[messages.Request | messages.Unload | None] = queue.Queue()
         self._stops: dict[str, threading.Event] = {}
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, messages.Request] = {}
         self._turn = threading.Lock()
         self._ending = threading.Event()
 
@@ -128,7 +128,7 @@ class Server:
             known = request.id in self._stops
             if not known:
                 self._stops[request.id] = threading.Event()
-                self._waiting.add(request.id)
+                self._waiting[request.id] = request
         if known:
             text = f"There is a job {request.id} already."
             self.say(messages.Error("", "protocol", text, "Give every job an id of its own."))
@@ -139,8 +139,7 @@ class Server:
     def _cancel(self, job: str) -> None:
         """Stop a running job at its next check; one that still waits ends at once. Unknown or ended: nothing to do."""
         with self._turn:
-            waits = job in self._waiting
-            self._waiting.discard(job)
+            waits = self._waiting.pop(job, None) is not None
             stop = self._stops.pop(job, None) if waits else self._stops.get(job)
         if waits:
             self.say(explain(job, Cancelled()))
@@ -155,9 +154,10 @@ class Server:
 
     def _work(self, request: messages.Request) -> None:
         with self._turn:
-            if request.id not in self._waiting:
+            # One that was cancelled is still in the queue, and its id may be another's by now.
+            if self._waiting.get(request.id) is not request:
                 return
-            self._waiting.discard(request.id)
+            del self._waiting[request.id]
             stop = self._stops[request.id]
         report = WireReport(request.id, self.say, stop)
         try:

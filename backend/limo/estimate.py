@@ -182,8 +182,7 @@ def light_picture(job: LightJob, report: Report) -> dict[str, Any]:
             quality=job.quality,
             steps=_costs(job)[0],
             height=job.size // 2,
-            # A backbone paints one take at a time: another is another seed.
-            seed=job.seed if job.model == EMBEDDED else job.seed + job.take,
+            seed=job.chance,
             front=job.front,
             progress=progress,
             on_spheres=show,

@@ -124,6 +124,11 @@ class LightJob:
                 "Give camera_to_world in the camera file, or use --frame camera.",
             )
 
+    @property
+    def chance(self) -> int:
+        """The painter's seed: a backbone paints one take at a time, another is another seed."""
+        return self.seed if self.model == EMBEDDED else self.seed + self.take
+
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> LightJob:
         """Read the parameters of a ``light`` request; unknown names are errors."""

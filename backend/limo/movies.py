@@ -42,7 +42,10 @@ def unpack(movie: Path, span: str | None, out: Path, report: Report) -> Frames:
             continue
         report.progress(0.0, f"Reading frame {count} of {movie.name}")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.is_dir():
+                folder.mkdir(parents=True)
+                # First, so that a run that was broken off goes on.
+                write_json(folder / _STAMP, _stamp(movie))
             partial = folder / "frame.partial"
             Image.fromarray(pixels).save(partial, format="PNG", compress_level=1)
             os.replace(partial, paths[count])
@@ -53,7 +56,6 @@ def unpack(movie: Path, span: str | None, out: Path, report: Report) -> Frames:
         shutil.rmtree(folder, ignore_errors=True)
         told = f"no frame {missing}, which the range {span} asks for" if paths or count else "no frames"
         raise BadInput(f"{movie.name} has {told}.", f"There are {count} frames, counted from 1.")
-    write_json(folder / _STAMP, _stamp(movie))
     return Frames("####.png", paths)
 
 

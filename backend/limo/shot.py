@@ -128,7 +128,7 @@ class Shot:
         placed = [self.probes(number) for number in near]
         found: dict[int, list[Spheres]] = {number: [] for number in numbers}
         part = self.parts[numbers[0]]
-        asked: dict[str, Any] = {"steps": self.steps, "seed": part.seed}
+        asked: dict[str, Any] = {"steps": self.steps, "seed": part.chance}
         count = len(part.probes)
         for index in range(count):
 

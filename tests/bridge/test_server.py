@@ -90,6 +90,16 @@ def test_an_id_in_use_is_refused_and_the_job_goes_on(child: Child, tmp_path: Pat
     assert [type(answer) for answer in answers] == [m.Accepted, m.Error, m.Result]
 
 
+def test_the_id_of_a_job_that_was_cancelled_while_it_waited_is_anothers(child: Child, tmp_path: Path) -> None:
+    say(child, m.Request("busy", "write", {"out": str(tmp_path / "a"), "pause": 0.1}))
+    say(child, m.Request("job", "echo", {"a": 1}))
+    say(child, m.Cancel("job"))
+    say(child, m.Request("job", "echo", {"a": 2}))
+    answers = [hear(child) for _ in range(6)]
+    assert [type(answer) for answer in answers[:4]] == [m.Accepted, m.Accepted, m.Error, m.Accepted]
+    assert answers[5] == m.Result("job", {"a": 2})
+
+
 def test_ping_beats_and_cancel_of_nothing_is_nothing(child: Child) -> None:
     say(child, m.Cancel("nobody"))
     say(child, m.Ping())

@@ -17,11 +17,14 @@ from limelight.backend.limo.backbone.paint import BackbonePainter, sample
 from limelight.backend.limo.conditions import conditions
 from limelight.backend.limo.estimate import run_light
 from limelight.backend.limo.job import LightJob
+from limelight.backend.limo.painter import Spheres
 from limelight.backend.limo.report import SilentReport
+from limelight.backend.limo.shot import Shot
 from limelight.backend.limo.view import Probe, View
 from limelight.backend.optics import exr
 from limelight.backend.optics.camera import Camera
 from limelight.backend.optics.exposure import EVS
+from limelight.backend.optics.sphere import SphereView
 from limelight.tests.engine.limo.pipelines import FAMILIES, unet, write_pipeline
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -186,6 +189,28 @@ def test_a_folder_that_cannot_keep_the_embeddings_costs_nothing_but_time(folder,
     (folder / prompts.CACHE).mkdir()
     painted = BackbonePainter(folder).paint(view, [probe], [0], steps=1)[0]
     assert painted.mirror.shape[0] == 1 and not list(folder.glob("*.partial"))
+
+
+def test_another_take_is_another_seed_in_sequences_too(view, probe, tmp_path, monkeypatch):
+    monkeypatch.setattr("limelight.backend.limo.job.find_backbone", Path)
+    given = {"probes": [{"u": 0.5, "v": 0.5}], "out": str(tmp_path), "model": "large", "seed": 3, "take": 2}
+    parts = {n: LightJob.from_params({**given, "images": [f"{n}.png"]}) for n in (1, 2)}
+    asked = []
+
+    class Painter:
+        def paint(self, view, probes, *, steps, seed, progress):
+            asked.append(seed)
+            return [Spheres(SphereView(probe.position, probe.radius, 4), *torch.zeros(2, 1, 4, 4, 3), (0,))]
+
+    class Flat(Shot):
+        def view(self, number):
+            return view, "file"
+
+        def probes(self, number):
+            return [probe]
+
+    Flat(parts, Painter(), 1, None).paint([1, 2], lambda fraction: None)
+    assert asked == [5, 5] and {part.chance for part in parts.values()} == {5}
 
 
 def test_another_model_takes_the_place_of_the_loaded_one(folder, pipelines):

@@ -197,6 +197,21 @@ def test_a_movie_is_a_sequence_counted_from_one(tmp_path: Path, span: str | None
     assert all(path.stat().st_mtime_ns > time for path, time in kept.items())
 
 
+def test_reading_a_movie_goes_on_where_it_was_broken_off(tmp_path: Path) -> None:
+    class Stopped(SilentReport):
+        def progress(self, fraction: float, stage: str) -> None:
+            if "frame 4" in stage:
+                raise Cancelled
+
+    movie, out = film(tmp_path / "clip.mp4", 5), tmp_path / "out"
+    with pytest.raises(Cancelled):
+        unpack(movie, None, out, Stopped())
+    there = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+    found = unpack(movie, None, out, SilentReport())
+    assert len(there) == 3 and len(found.paths) == 5
+    assert all(path.stat().st_mtime_ns == time for path, time in there.items())
+
+
 def test_colours_of_a_movie_are_those_of_its_frames(tmp_path: Path) -> None:
     import av
 
