@@ -74,9 +74,8 @@ def kinds(device: str, seed: int = 0) -> dict[str, Kind]:
         from .devices import pick_device
 
         job = read_job(_Depth, {"device": device, **params}, {"fov_deg": float}, ("image", "out"), _FILE)
-        return estimate_depth_file(
-            Path(job.image), Path(job.out), job.fov_deg, job.model or DEFAULT_MODEL, pick_device(job.device)
-        )
+        model, on = job.model or DEFAULT_MODEL, pick_device(job.device)
+        return estimate_depth_file(Path(job.image), Path(job.out), job.fov_deg, model, on, report.check)
 
     def landmarks(params: dict[str, Any], report: WireReport) -> dict[str, Any]:
         report.progress(0.0, _LOADING)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -72,16 +73,23 @@ def exif_fov(width: int, height: int, focal_35mm: float) -> float | None:
 
 
 def estimate_depth_file(
-    image: Path, out: Path, fov_deg: float | None = None, model: str = DEFAULT_MODEL, device: str = "cpu"
+    image: Path,
+    out: Path,
+    fov_deg: float | None = None,
+    model: str = DEFAULT_MODEL,
+    device: str = "cpu",
+    check: Callable[[], None] = lambda: None,
 ) -> dict[str, object]:
     """Write a photo's depth as EXR (channel Z); returns field of view and spread, range, model and warnings.
 
-    In the EXR's header :data:`NOTE` tells what it was made with.
+    In the EXR's header :data:`NOTE` tells what it was made with. ``check`` may raise to cancel.
     """
     if out.suffix.lower() != ".exr":
         raise BadInput(f"The depth file is called {out.name}.", "Give it the extension .exr.")
     photo = read_photo(image)
+    check()
     found = estimate(photo, fov_deg, model, device)
+    check()
     settings = {"image": str(image.resolve()), "out": str(out.resolve()), "fov_deg": fov_deg, "model": model}
     exr.write_depth(out, found.depth, header={NOTE: json.dumps(settings)})
     finite = found.depth[torch.isfinite(found.depth)]

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,14 +107,23 @@ def run_relighting(job: Relighting, report: Report) -> dict[str, Any]:
 
 
 def scene_cameras(path: Path, size: int) -> Mapping[str, SplatCamera]:
-    """Cameras of a scene by the names of their pictures, at most ``size`` pixels along a side."""
+    """Cameras of a scene by the names of their pictures, at most ``size`` pixels along a side.
+
+    Pictures of one name, as those of a rig's folders, are told apart by folder and format.
+    """
     found = {}
     train, test, _ = read_poses(path)
-    for pose in test or train:
+    poses = test or train
+    stems = Counter(pose.picture.stem for pose in poses)
+    shared = os.path.commonpath([pose.picture.parent.absolute() for pose in poses])
+    for pose in poses:
         lens = pose.camera_lens()
         scale = min(1.0, size / max(lens.width, lens.height))
         small = lens.resized(max(16, round(lens.width * scale)), max(16, round(lens.height * scale)))
-        found[pose.picture.stem] = SplatCamera(small, pose.world_to_camera)
+        name = pose.picture.stem
+        if stems[name] > 1:
+            name = "_".join(pose.picture.absolute().relative_to(shared).parts).replace(".", "_")
+        found[name] = SplatCamera(small, pose.world_to_camera)
     return found
 
 

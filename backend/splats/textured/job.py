@@ -16,9 +16,8 @@ import numpy as np
 
 from ...devices import pick_device
 from ...errors import BadInput
-from ...limo.report import PartReport, Report
+from ...limo.report import Report
 from ...requests import Kinds, read_job
-from ..inputs import read_scene
 from ..train.distillation import KINDS, Distillation
 from ..train.loop import Settings
 from ..train.stages import Schedule
@@ -91,8 +90,7 @@ def run_texture(job: TextureJob, report: Report) -> dict[str, Any]:
     # A mesh that was edited meanwhile is another one.
     header = job.header(numbers) | {"triangles": len(mesh.faces)}
     saved = job.unfinished(job.out / "mesh.glb", header)
-    reading = PartReport(report, 0.0, 0.02, "Reading")
-    scene = read_scene(job.scene, numbers["size"], lambda fraction: reading.progress(fraction, "the pictures"))
+    scene = job.read(numbers["size"], report)
     report.progress(0.02, "Looking how the mesh lies among the cameras")
     found = among(mesh, scene.train, job.frames or tuple(TURNS.values()), report.check)
     placing = _told(job, found)

@@ -12,7 +12,9 @@ from typing import Any, ClassVar
 from ....bridge.alike import relocated
 from ....bridge.messages import note_of
 from ...errors import BadInput
+from ...limo.report import PartReport, Report
 from ...requests import Kinds, note_settings, settings_of
+from ..inputs import Scene, read_scene
 from ..shading.physical import TONES
 from . import checkpoint
 
@@ -76,6 +78,16 @@ class Distillation:
                     "Give the same settings to go on, or --overwrite to start again.",
                 )
         return saved
+
+    def read(self, size: int, report: Report) -> Scene:
+        """The scene with pictures of at most ``size`` pixels along a side; a cancel is heard between them."""
+        reading = PartReport(report, 0.0, 0.02, "Reading")
+
+        def tell(fraction: float) -> None:
+            report.check()
+            reading.progress(fraction, "the pictures")
+
+        return read_scene(self.scene, size, tell)
 
     @property
     def folder(self) -> Path:

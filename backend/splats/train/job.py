@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 
 from ...devices import pick_device
 from ...errors import BadInput
-from ...limo.report import PartReport, Report
+from ...limo.report import Report
 from ...optics import exr
 from ...requests import Kinds, read_job
 from ..files import formats
-from ..inputs import Scene, check_sights, has_z_up, read_scene
+from ..inputs import Scene, check_sights, has_z_up
 from ..shading.environment import to_panorama
 from .distillation import KINDS, Distillation
 from .learnt import Learnt, raw
@@ -58,14 +58,20 @@ class TrainJob(Distillation):
         return read_job(cls, params, kinds, ("scene", "out"), "Name a scene and an out.")
 
 
+def environment_of(out: Path) -> Path:
+    """Where the light goes that was found with the splats ``out``."""
+    name = out.name
+    ending = next(end for end in formats.format_for(out).suffixes if name.lower().endswith(end))
+    return out.with_name(f"{name[: -len(ending)]}_environment.exr")
+
+
 def run_train(job: TrainJob, report: Report) -> dict[str, Any]:
     """Do a whole training, or what is left of one that was broken off; returns what is printed or sent."""
     device = pick_device(job.device)
     numbers = job.numbers(_USUAL[device.partition(":")[0]])
     header = job.header(numbers)
     saved = job.unfinished(job.out, header)
-    reading = PartReport(report, 0.0, 0.02, "Reading")
-    scene = read_scene(job.scene, numbers["size"], lambda fraction: reading.progress(fraction, "the pictures"))
+    scene = job.read(numbers["size"], report)
     check_sights(job.scene, scene.train)
     gaussians = _begin(job, scene, numbers["gaussians"], _texels(scene), device)
     schedule = Schedule(numbers["iterations"], job.start is None, VARIANTS[job.variant])
@@ -101,7 +107,7 @@ def _written(job: TrainJob, scene: Scene, trainer: Trainer, told: dict[str, Any]
     """Write the splats and their light."""
     splats = replace(trainer.learnt.splats(), z_up=has_z_up(job.scene))
     notes = formats.write(splats, job.out, turn_from=formats.PLAIN)
-    environment = job.out.with_name(f"{job.out.name.split('.')[0]}_environment.exr")
+    environment = environment_of(job.out)
     radiance = trainer.learnt.radiance().detach().cpu()
     exr.write_panorama(environment, to_panorama(radiance, 4 * radiance.shape[1]), frame="world")
     job.finish()

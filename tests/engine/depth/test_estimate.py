@@ -14,7 +14,7 @@ from limelight.backend.depth.embedded import EmbeddedDepth, load_network
 from limelight.backend.depth.estimate import estimate, estimate_depth_file, find_model
 from limelight.backend.depth.network import FOCAL_BINS, DepthConfig, DepthNet, focal_of, input_size
 from limelight.backend.depth.refine import carry
-from limelight.backend.errors import BadInput, MissingPart
+from limelight.backend.errors import BadInput, Cancelled, MissingPart
 from limelight.backend.optics import exr
 from limelight.backend.optics.photo import Photo
 from PIL import Image
@@ -95,6 +95,16 @@ def test_the_file_says_lens_spread_model_and_warnings(
     assert exr.read_depth(tmp_path / "depth.exr").shape == (48, 64)
     with pytest.raises(BadInput, match=r"extension \.exr"):
         estimate_depth_file(tmp_path / "photo.png", tmp_path / "depth.png")
+
+
+def test_a_cancelled_estimate_writes_no_file(tmp_path: Path) -> None:
+    def check() -> None:
+        raise Cancelled
+
+    Image.fromarray((photo(48, 64) * 255).byte().numpy()).save(tmp_path / "photo.png")
+    with pytest.raises(Cancelled):
+        estimate_depth_file(tmp_path / "photo.png", tmp_path / "depth.exr", model="guess", check=check)
+    assert not (tmp_path / "depth.exr").exists()
 
 
 def test_edges_come_from_the_picture_and_the_sky_bleeds_nowhere() -> None:

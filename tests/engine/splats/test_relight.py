@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,6 +79,20 @@ def test_the_same_is_seen_whatever_the_files_axes(folder: Path) -> None:
         first, *others = seen
         assert first[:20, :, :3].sum() > 1.5 * first[20:, :, :3].sum()
         assert all(abs(other - first).mean() < 0.02 for other in others)
+
+
+def test_a_rigs_pictures_of_one_name_are_cameras_of_their_own(tmp_path: Path) -> None:
+    frames = []
+    for number, name in enumerate(("left/0001.png", "right/0001.png", "right/0002.png")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (32, 32)).save(tmp_path / name)
+        matrix = np.eye(4)
+        matrix[0, 3] = number
+        frames.append({"file_path": name, "transform_matrix": matrix.tolist()})
+    (tmp_path / "transforms.json").write_text(json.dumps({"camera_angle_x": 1.0, "frames": frames}))
+    found = relight.scene_cameras(tmp_path, 32)
+    places = {name: round(float(camera.position[0])) for name, camera in found.items()}
+    assert places == {"left_0001_png": 0, "right_0001_png": 1, "0002": 2}
 
 
 def test_splats_without_material_are_told(folder: Path) -> None:

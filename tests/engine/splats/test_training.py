@@ -27,7 +27,7 @@ from limelight.backend.splats.shading.physical import irradiance
 from limelight.backend.splats.train import checkpoint, density, evidence, losses
 from limelight.backend.splats.train.distillation import work_folder
 from limelight.backend.splats.train.handover import hand_over
-from limelight.backend.splats.train.job import TrainJob, run_train
+from limelight.backend.splats.train.job import TrainJob, environment_of, run_train
 from limelight.backend.splats.train.learnt import GAUSSIANS, START, Learnt, raw
 from limelight.backend.splats.train.loop import Settings
 from limelight.backend.splats.train.stages import STAGES, VARIANTS, Schedule
@@ -50,6 +50,21 @@ def coarse() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_scene(tmp_path_factory.mktemp("scene"))
+
+
+def test_results_whose_names_have_points_have_lights_of_their_own() -> None:
+    names = ("a.v1.ply", "a.v2.PLY", "a.compressed.ply", "a.spz")
+    found = [environment_of(Path(name)).name for name in names]
+    assert found == ["a.v1_environment.exr", "a.v2_environment.exr", "a_environment.exr", "a_environment.exr"]
+
+
+def test_a_cancel_is_heard_while_pictures_are_read(scene: Path, tmp_path: Path) -> None:
+    class Stopped(SilentReport):
+        def check(self) -> None:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        job(scene, tmp_path / "a.ply").read(32, Stopped())
 
 
 def job(scene: Path, out: Path, **changed: object) -> TrainJob:
