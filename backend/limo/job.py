@@ -113,6 +113,8 @@ class LightJob:
             find_backbone(self.model)
         if self.size not in SIZES:
             raise BadInput(f"The panorama's width is {self.size} pixels.", f"Use one of {', '.join(map(str, SIZES))}.")
+        if not 0 <= self.seed < 2**62:
+            raise BadInput(f"The seed is {self.seed}.", "Use 0, 1, 2, …")
         if not 0 <= self.take <= MOST_TAKES:
             remedy = f"Use 1, 2, … up to {MOST_TAKES}, or 0 for the average of several."
             raise BadInput(f"Take {self.take} was asked for.", remedy)
@@ -133,9 +135,15 @@ class LightJob:
     def from_params(cls, params: Mapping[str, Any]) -> LightJob:
         """Read the parameters of a ``light`` request; unknown names are errors."""
         values = given(params, names_of(cls))
+        if not isinstance(values.get("images", []), list | tuple):
+            raise BadInput("The request's images are not a list.", "Give a list of files.")
+        if not isinstance(values.get("camera", {}), Mapping):
+            raise BadInput("The request's camera is not an object.", "Give fov_x_deg, or fx, fy, cx, cy in pixels.")
         try:
             values["images"] = [Path(p) for p in values.get("images", [])]
             values["out"] = Path(values["out"])
+            values |= {name: float(values[name]) for name in ("fov_deg", "radius") if name in values}
+            values |= {name: str(values[name]) for name in ("model", "device") if name in values}
             if "depth" in values:
                 values["depth"] = Path(values["depth"])
             values["size"] = int(values.get("size", 512))
@@ -144,7 +152,7 @@ class LightJob:
                 values["range"] = str(values["range"])
             tracks = values.pop("track", [])
             tracks = [Path(p) for p in ([tracks] if isinstance(tracks, str) else tracks)]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BadInput(
                 f"The request is incomplete or malformed ({type(error).__name__}: {error}).",
                 "It needs images, probes and out.",
