@@ -14,6 +14,8 @@ from torch import Tensor
 from .errors import MissingPart
 
 AGAIN = "Install the extension again."
+#: Name, size and time of the last change of a model's files.
+Stamp = tuple[tuple[str, int, int], ...]
 
 
 @contextmanager
@@ -31,6 +33,17 @@ def opened(weights: Path, model: str, *, missing: str, damaged: str = AGAIN) -> 
         raise MissingPart(
             f"The weights {weights.name} are damaged or of another version ({type(error).__name__}).", damaged
         ) from error
+
+
+def stamp(place: Path, aside: str = "") -> Stamp:
+    """Changes when a file of weights does, or those in a model's folder but for one called ``aside``.
+
+    So an engine that runs for long does not go on with a model that was trained on meanwhile. It reads no gigabytes.
+    """
+    kinds = (".safetensors", ".json")
+    files = [place] if place.is_file() else [path for path in sorted(place.rglob("*")) if path.suffix in kinds]
+    found = [(path.as_posix(), path.stat()) for path in files if path.name != aside and path.is_file()]
+    return tuple((name, status.st_size, status.st_mtime_ns) for name, status in found)
 
 
 def parameters(file: Any) -> dict[str, Tensor]:

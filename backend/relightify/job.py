@@ -19,6 +19,7 @@ from ..limo.job import QUALITIES
 from ..limo.output import staged, write_json
 from ..limo.report import Report
 from ..requests import read_job
+from ..weights import stamp
 from .estimate import estimate
 from .find import portrait_photo
 from .head import load as load_head
@@ -126,7 +127,7 @@ def run_face(job: FaceJob, report: Report) -> dict[str, Any]:
 def _own_prior(weights: Path, device: str) -> Prior:
     """The prior of a file that the job names."""
     try:
-        return load_prior(weights, device)
+        return load_prior(weights, device, stamp(weights))
     except MissingPart as error:
         raise BadInput(
             f"{weights.name} holds no weights of this version's prior.",

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import BadInput
-from ..weights import opened
+from ..weights import Stamp, opened
 from .fill import push_pull
 from .linear import TOLD, LinearModel
 from .maps import CHANNELS, RESOLUTION, TEXTURE, empty
@@ -178,8 +178,11 @@ def joined(known: Tensor, found: Tensor, mask: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def load_prior(weights: Path = WEIGHTS, device: str = "cpu") -> Prior:
-    """The embedded prior; kept in memory until :func:`unload`. Raises :class:`~..errors.MissingPart`."""
+def load_prior(weights: Path = WEIGHTS, device: str = "cpu", made: Stamp = ()) -> Prior:
+    """The embedded prior; kept in memory until :func:`unload`. Raises :class:`~..errors.MissingPart`.
+
+    ``made`` is the stamp of ``weights`` that may change while the engine runs.
+    """
     with opened(weights, "face", missing="Install the extension again, or train the model.") as file:
         header = file.metadata()
         sizes = json.loads(header["config"])

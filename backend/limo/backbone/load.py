@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from ...errors import MissingPart
+from ...weights import Stamp, stamp
 from . import memory
 from .codecs import ClipCodec, Codec, PictureCodec
 from .conventions import CONVENTIONS, PAPER, SPHERES, Convention
 from .eight_bit import SMALLEST
 from .networks import Denoiser, FluxDenoiser, UNetDenoiser, WanDenoiser, widened
 from .parts import memory_explained, network_dtype, part, quiet, scheduler_of
-from .prompts import PromptCache
+from .prompts import CACHE, PromptCache
 from .stream import LIMO, Tuned, empty_network, load_network, wide_shapes
 from .texts import encode
 
@@ -31,7 +32,7 @@ FAMILIES = {
 }
 #: Pixels a side of a tile, and of the step between tiles, where the VAE works on pictures in tiles.
 TILE, _STEP = 256, 192
-_loaded: dict[tuple[Path, str], Backbone] = {}
+_loaded: dict[tuple[Path, str, Stamp], Backbone] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,20 +58,22 @@ class Backbone:
 
 
 def load_backbone(folder: Path, device: str, mode: str = "whole", tiled: bool = False) -> Backbone:
-    """The model of a folder on a device; kept in memory until another one is loaded, or :func:`unload`.
+    """The model of a folder on a device; kept in memory until another one is loaded, its files change, or
+    :func:`unload`.
 
     ``mode`` and ``tiled`` are how it is held (:mod:`.plan`), of one that is not loaded yet.
     """
-    if (folder, device) not in _loaded:
+    key = (folder, device, stamp(folder, CACHE))
+    if key not in _loaded:
         # The old one goes first: two may not fit.
         unload()
-        _loaded[folder, device] = _load(folder, device, mode, tiled)
-    return _loaded[folder, device]
+        _loaded[key] = _load(folder, device, mode, tiled)
+    return _loaded[key]
 
 
 def is_loaded(folder: Path, device: str) -> bool:
     """Whether the model needs no loading, and so no more memory."""
-    return (folder, device) in _loaded
+    return (folder, device, stamp(folder, CACHE)) in _loaded
 
 
 def unload() -> None:

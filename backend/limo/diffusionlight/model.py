@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...errors import BadInput, MissingPart
+from ...weights import Stamp, stamp
 from ..backbone.codecs import Codec
 from ..backbone.load import load_codec
 from ..backbone.low_rank import Change, changes
 from ..backbone.parts import memory_explained, network_dtype, part, quiet, scheduler_of
-from ..backbone.prompts import PromptCache, Text
+from ..backbone.prompts import CACHE, PromptCache, Text
 from ..backbone.texts import encode
 
 #: The exposure LoRA; the turbo LoRA beside it, where there is one, paints what many rounds would have agreed on.
@@ -30,7 +31,7 @@ NEGATIVE = "matte, diffuse, flat, dull"
 #: The exposure at which the dark prompt alone speaks.
 DARKEST = -5.0
 _REMEDY = "It must hold SDXL in diffusers' layout, a depth ControlNet as 'controlnet', and DiffusionLight's LoRA."
-_loaded: dict[tuple[Path, str], DiffusionLight] = {}
+_loaded: dict[tuple[Path, str, Stamp], DiffusionLight] = {}
 
 
 class Worn:
@@ -87,12 +88,13 @@ def is_diffusionlight(folder: Path) -> bool:
 
 
 def load_diffusionlight(folder: Path, device: str, scale: float = 0.75) -> DiffusionLight:
-    """The networks of a folder, kept until :func:`unload`; ``scale`` is the LoRA's."""
-    if (folder, device) not in _loaded:
+    """The networks of a folder, kept until its files change or :func:`unload`; ``scale`` is the LoRA's."""
+    key = (folder, device, stamp(folder, CACHE))
+    if key not in _loaded:
         unload()
         with memory_explained(folder.name, device):
-            _loaded[folder, device] = _load(folder, device, scale)
-    return _loaded[folder, device]
+            _loaded[key] = _load(folder, device, scale)
+    return _loaded[key]
 
 
 def unload() -> None:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from ...errors import MissingPart
 from ...limo.backbone.parts import memory_explained, network_dtype, part
-from ...limo.backbone.prompts import PromptCache
+from ...limo.backbone.prompts import CACHE, PromptCache
 from ...limo.backbone.texts import encode as embed
+from ...weights import Stamp, stamp
 from . import memory
 from .adaptor import Adaptor, canonical, widths_of
 from .bypass import DECODER, Bypass
@@ -29,18 +30,18 @@ from .weights import FILE, Weights
 CLEAN_UP = "clean_up"
 _PIPELINE = "StableDiffusionPipeline"
 _REMEDY = "Use a Stable Diffusion 2.1 class model and the LumiNet weights that were trained on it."
-_loaded: dict[tuple[Path, str, Path | None], DiffusionRelighter] = {}
+_loaded: dict[tuple[Path, str, Path | None, Stamp], DiffusionRelighter] = {}
 
 
 def load_relighter(folder: Path, device: str = "cpu", clean_up: Path | None = None) -> DiffusionRelighter:
-    """The relighter of a folder; kept in memory until another one is loaded, or :func:`unload`.
+    """The relighter of a folder; kept in memory until another one is loaded, its files change, or :func:`unload`.
 
     ``clean_up`` is the folder of a FLUX class pipeline; by default the model's own folder 'clean_up', if it has one.
     """
     folder = Path(folder)
     if clean_up is None and (folder / CLEAN_UP / "model_index.json").is_file():
         clean_up = folder / CLEAN_UP
-    key = (folder, device, clean_up)
+    key = (folder, device, clean_up, stamp(folder, CACHE))
     if key not in _loaded:
         # The old one goes first: two may not fit.
         unload()

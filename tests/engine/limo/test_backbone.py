@@ -220,6 +220,15 @@ def test_another_model_takes_the_place_of_the_loaded_one(folder, pipelines):
     assert load.load_backbone(folder, "cpu") is not first
 
 
+def test_a_model_that_was_trained_on_is_loaded_anew(folder):
+    first = load.load_backbone(folder, "cpu")
+    first.prompts.get(["a ball"])
+    assert load.is_loaded(folder, "cpu"), "the embeddings that it keeps there are no change"
+    (folder / load.LIMO).unlink()
+    assert not load.is_loaded(folder, "cpu")
+    assert first.finetuned and not load.load_backbone(folder, "cpu").finetuned
+
+
 def test_cancel_passes_through_one_denoising_step_and_leaves_the_model_usable(folder, view, probe):
     painter, calls = BackbonePainter(folder), []
     expected = painter.paint(view, [probe], [0, -3], steps=3)[0]
