@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A light job on a cluster: a sequence in as many parts as there are workers, a picture probe by probe."""
+"""A light job on a cluster: a sequence in a part a worker, a picture probe by probe, a movie as a whole."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..limo.frames import Frames, find_frames
 from ..limo.job import LightJob, settings_of
 from ..limo.output import staged, write_json
 from ..limo.report import Report
+from ..optics.photo import is_video
 from .farm import RETRIES, seats
 from .light_jobs import cut
 
@@ -30,15 +31,28 @@ def run_light_on(address: str, job: LightJob, params: dict[str, Any], report: Re
 
     The cluster's machines need pictures and ``out`` under the same paths. Frames that are done stay if it is cancelled.
     """
-    frames = find_frames(job.images, job.range)
-    workers = seats(address, len(job.probes) if frames is None else len(frames.paths), job.device)
+    whole = len(job.images) == 1 and is_video(job.images[0])
+    frames = None if whole else find_frames(job.images, job.range)
+    # What one picture has no use for is told by the engine.
+    whole |= frames is None and job.track is not None
+    workers = seats(address, 1 if whole else len(job.probes) if frames is None else len(frames.paths), job.device)
     try:
+        if whole:
+            return by_one(job, params, workers, report)
         if frames is None:
             return by_probe(job, params, workers, report)
         return by_frames(job, frames, params, workers, report)
     finally:
         for worker in workers:
             worker.stop()
+
+
+def by_one(job: LightJob, params: dict[str, Any], workers: Sequence[Seat], report: Report) -> dict[str, Any]:
+    """One worker does it all: frames of a movie are told one after the other."""
+    paths = {**params, "images": [str(path.resolve()) for path in job.images], "out": str(job.out.resolve())}
+    _work({job.images[0].name: paths}, {}, workers, report)
+    found: dict[str, Any] = json.loads((job.out / "result.json").read_text(encoding="utf-8"))
+    return found
 
 
 def by_frames(

@@ -25,7 +25,7 @@ from limelight.backend.limo.report import SilentReport
 from limelight.backend.optics import exr
 from limelight.bridge import Batch, Job, JobList, messages
 from limelight.tests.engine.batch.farm_work import ask, square
-from limelight.tests.engine.limo.test_sequence import shoot
+from limelight.tests.engine.limo.test_sequence import film, shoot
 
 PROBES = [{"name": "left", "u": 0.3, "v": 0.6}, {"name": "right", "u": 0.7, "v": 0.6, "radius": 0.1}]
 
@@ -88,6 +88,24 @@ def test_probes_apart_give_what_one_job_gives(tmp_path: Path) -> None:
         pictures = [exr.read_image(tmp_path / folder / name) for folder in ("whole", "parts")]
         torch.testing.assert_close(*pictures, rtol=0, atol=0)
     assert parts.keys() == whole.keys()
+
+
+def test_a_movie_is_one_workers_and_a_track_of_one_picture_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hired: list[int] = []
+    monkeypatch.setattr(light_farm, "seats", lambda _address, jobs, _device: hired.append(jobs) or [Here()])
+    for span, numbers in ((None, [1, 2]), ("2-2", [2])):
+        params = given(film(tmp_path / "clip.mp4", 2), tmp_path / f"out_{span}", probes=PROBES[:1], range=span)
+        told = light_farm.run_light_on("auto", LightJob.from_params(params), params, SilentReport())
+        assert [frame["number"] for frame in told["frames"]] == numbers
+    track = tmp_path / "track.json"
+    track.write_text('{"frames": {"1": {"probes": {"a": {"u": 0.5, "v": 0.5}}}}}')
+    image = shoot(tmp_path / "in", [1]) / "shot_0001.png"
+    params = given(image, tmp_path / "one", track=str(track), probes=[])
+    with pytest.raises(BadInput, match="track was given for one picture"):
+        light_farm.run_light_on("auto", LightJob.from_params(params), params, SilentReport())
+    assert hired == [1, 1, 1]
 
 
 def test_frames_apart_are_gathered_in_one_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
