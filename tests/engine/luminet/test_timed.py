@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from limelight.backend.errors import BadInput
 from limelight.backend.luminet.embedded import load_relighter
 from limelight.backend.luminet.network import LumiNet
@@ -20,6 +21,7 @@ from limelight.training.luminet import recipe, tracing
 from limelight.training.luminet.examples import LightSets
 from limelight.training.pace import SAVES, Pace
 from limelight.training.part import part
+from limelight.training.resumable import Resumable
 
 
 @pytest.mark.parametrize("speed", [3.0, 50.0])
@@ -34,6 +36,15 @@ def test_a_pace_fills_its_time_and_saves_evenly(speed: float) -> None:
         saves += pace.save_due()
     assert now == pytest.approx(60, abs=2.1 / speed) and saves == SAVES
     assert step == pytest.approx(100 + 45 * speed, rel=0.05)
+
+
+def test_a_timed_run_goes_on_beyond_the_steps_that_are_planned_at_first(tmp_path: Path) -> None:
+    weights = {"w": torch.nn.Parameter(torch.zeros(1))}
+    trained = Resumable(Accelerator(cpu=True), weights, 1e-3, tmp_path / "checkpoint.safetensors")
+    trained.step = 100
+    trained.go_by(50, 0.5)
+    trained.run(50, 10, lambda: trained.descend([lambda: weights["w"].sum()]), lambda: None, lambda line: None)
+    assert trained.step > 100
 
 
 def test_rooms_are_traced_in_parts_and_those_for_validation_first(
