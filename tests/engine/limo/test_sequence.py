@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from limelight.backend import kinds
 from limelight.backend.errors import BadInput, Cancelled
 from limelight.backend.limo.energy import Gains
 from limelight.backend.limo.estimate import run_light
@@ -30,6 +31,7 @@ from limelight.backend.optics.camera import Camera
 from limelight.backend.optics.movie import read_movie
 from limelight.backend.optics.photo import picture_size
 from limelight.backend.optics.sphere import SphereView
+from limelight.bridge import messages
 from PIL import Image
 
 
@@ -395,3 +397,16 @@ def test_a_frame_in_the_world_is_the_picture_in_the_world(tmp_path: Path) -> Non
     around = pano.directions(6, "world").reshape(-1, 3)
     lit = [shading.irradiance(each, around) for each in (frame, alone)]
     assert float((lit[0] / lit[1]).log2().abs().max()) < 0.15
+
+
+def test_the_answer_of_a_long_sequence_can_be_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = {"number": 1, "probes": [{"lamps": [0.123456789] * 60}] * 4}
+    for count, told in ((2, 2), (4000, 0)):
+        answer = {"probes": [{"name": "a"}], "frames": [record] * count}
+        monkeypatch.setattr("limelight.backend.limo.estimate.run_light", lambda _job, _report, answer=answer: answer)
+        params = {"images": [str(tmp_path)], "probes": [{"u": 0.5, "v": 0.5}], "out": str(tmp_path / "out")}
+        report: Any = SilentReport()
+        sent = kinds.kinds("cpu")["light"](params, report)
+        messages.encode(messages.Result("x", sent))
+        assert len(sent["frames"]) == told and sent["probes"] == answer["probes"]
+        assert any("result.json" in line for line in report.lines) == (told == 0)
