@@ -96,7 +96,8 @@ def find_sources(
             if not many and not path.is_file():
                 raise BadInput(f"There is no picture {path}.", "Check the path.")
             name = path.stem.rstrip("#%d0123456789").rstrip("_-. ") or path.stem if many else path.stem
-            found.append((Source(name, path), many))
+            # A movie is a sequence, too, but is read by one job.
+            found.append((Source(name, path, span if is_video(path) else None), many))
     # Before they are cut: the parts of a sequence share a folder, those of another of its name do not.
     told = _told_apart([source for source, _ in found])
     return [part for source, (_, many) in zip(told, found, strict=True) for part in _parts(source, many, span, chunk)]

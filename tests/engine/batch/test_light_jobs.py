@@ -49,6 +49,9 @@ def test_a_folder_is_its_pictures_and_a_sequence_is_one_job_or_its_parts(photos:
     assert names(pattern, chunk=2) == {"shot@1-2": "1-2", "shot@3-4": "3-4", "shot@5-5": "5-5"}
     assert names(pattern, span="1-5x2", chunk=2) == {"shot@1-3x2": "1-3x2", "shot@5-5x2": "5-5x2"}
     assert names(shots, sequences=True) == {"shots": None}
+    (tmp_path / "clip.mov").touch()
+    assert names(tmp_path / "clip.mov", pattern, span="2-4", chunk=2) == {
+        "clip": "2-4", "shot@2-3": "2-3", "shot@4-4": "4-4"}  # fmt: skip
     assert list(names(photos / "photo_1.png", photos / "more")) == ["photo_1_png", "photo_1_png~2"]
 
 
