@@ -10,7 +10,7 @@ from ..devices import pick_device
 from ..errors import BadInput
 from ..optics import exr
 from ..optics.camera import Camera
-from ..optics.photo import read_photo
+from ..optics.photo import picture_size, read_photo
 from .job import LightJob, ProbeSpec
 from .view import Probe, View, default_radius
 
@@ -52,7 +52,9 @@ def read_view(job: LightJob) -> tuple[View, str]:
 def _camera(job: LightJob, width: int, height: int, focal_35mm: float | None) -> Camera | None:
     """The job's camera or the one that EXIF tells of; None where neither says anything."""
     if job.camera is not None:
-        given = Camera.from_dict({"width": width, "height": height, **job.camera})
+        # What says no size is in the pixels of the file, of which fewer may be worked on.
+        size = picture_size(job.images[0]) if "fx" in job.camera else (width, height)
+        given = Camera.from_dict({"width": size[0], "height": size[1], **job.camera})
         if abs(given.width / given.height - width / height) > 0.02:
             raise BadInput(
                 f"The camera is for a picture of {given.width}×{given.height} pixels, this one is {width}×{height}.",

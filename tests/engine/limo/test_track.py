@@ -15,7 +15,9 @@ from limelight.backend.limo.frames import find_frames
 from limelight.backend.limo.intake import place_probe, read_view
 from limelight.backend.limo.job import LightJob
 from limelight.backend.limo.report import SilentReport
+from limelight.backend.optics import exr
 from limelight.tests.engine.limo.test_sequence import shoot
+from PIL import Image
 
 #: A camera a metre above the origin that looks along the world's +y: right, up and backward axes in the columns.
 AHEAD = [[1.0, 0, 0, 0], [0, 0, -1.0, 0], [0, 1.0, 0, 1.0], [0, 0, 0, 1.0]]
@@ -29,6 +31,17 @@ def write(path: Path, frames: dict[str, Any]) -> str:
 def job(folder: Path, **params: Any) -> LightJob:
     images = [str(shoot(folder / "in", [1, 2]))]
     return LightJob.from_params({"images": images, "out": str(folder / "out"), "fov_deg": 60, "size": 128, **params})
+
+
+def test_a_lens_in_pixels_is_in_those_of_the_file(tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    Image.new("RGB", (2560, 640), (90, 90, 90)).save(large)
+    exr.write_depth(tmp_path / "depth.exr", torch.ones(64, 256))
+    given = {"images": [str(large)], "out": str(tmp_path), "depth": str(tmp_path / "depth.exr"),
+             "probes": [{"u": 0.5, "v": 0.5}]}  # fmt: skip
+    for camera in ({"fx": 1280}, {"fx": 640, "width": 1280, "height": 320}):
+        found = read_view(LightJob.from_params({**given, "camera": camera}))[0].camera
+        assert found.width == 2048 and found.fov_x_deg == pytest.approx(90)
 
 
 def test_what_the_track_says_of_a_frame_stands_in_for_the_request(tmp_path: Path) -> None:
