@@ -97,7 +97,8 @@ def _in_folder(folder: Path) -> Frames:
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
     if not pictures:
         video = next((path for path in files if is_video(path)), None)
-        remedy = extract_frames(video) if video else "Name a folder of numbered pictures, e.g. frame_0001.png."
+        usual = "Name a folder of numbered pictures, e.g. frame_0001.png."
+        remedy = extract_frames(video) if video else passed_over(folder) or usual
         raise BadInput(f"The folder {folder} holds no picture.", remedy)
     return _alike(pictures, f"The pictures in {folder}")
 

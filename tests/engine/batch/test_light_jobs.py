@@ -17,6 +17,7 @@ from limelight.backend.batch.light_jobs import find_sources
 from limelight.backend.batch.report import COLUMNS, write_report
 from limelight.backend.batch.seats import spread
 from limelight.backend.errors import BadInput
+from limelight.backend.limo.frames import find_frames
 from limelight.backend.limo.job import FREE, LightJob, settings_of
 from limelight.bridge.batch import USUAL, is_there
 from limelight.bridge.joblist import JobList
@@ -143,9 +144,10 @@ def test_pictures_in_a_folder_that_are_passed_over_are_told(photos: Path, tmp_pa
     ]
     (tmp_path / "phone").mkdir()
     (tmp_path / "phone" / "a.heic").touch()
-    with pytest.raises(BadInput) as refused:
-        find_sources([tmp_path / "phone"])
-    assert "a.heic" in refused.value.remedy
+    for search in (find_sources, find_frames):
+        with pytest.raises(BadInput) as refused:
+            search([tmp_path / "phone"])
+        assert "a.heic" in refused.value.remedy
 
 
 BAD = {
