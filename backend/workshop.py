@@ -35,7 +35,7 @@ _TRAINED = {
     "limo": "hdris scenes views steps start",
     "limo-flux": _LARGE,
     "limo-wan": _LARGE,
-    "direction": "hdris scenes steps backbone",
+    "direction": "hdris scenes views steps backbone",
     "depth": "hdris scenes views steps",
     "luminet": "hdris scenes steps",
     "relightify": "hdris scenes steps",

@@ -70,7 +70,7 @@ class FrozenBackbone(nn.Module):
         picture = F.interpolate(srgb_oetf(inputs.picture), (self.side, self.side), mode="bilinear", antialias=True)
         mean, deviation = (picture.new_tensor(x)[:, None, None] for x in (_MEAN, _DEVIATION))
         features = pooled(self.backbone, (picture - mean) / deviation)
-        known = torch.cat([features, inputs.lens, probe_features(inputs.lens, inputs.probe)], -1)
+        known = torch.cat([features, inputs.lens, probe_features(inputs.probe)], -1)
         answer = self.head(known).float()
         return answer[..., : bins.BINS], answer[..., bins.BINS :]
 

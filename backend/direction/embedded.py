@@ -51,8 +51,7 @@ def predict(loaded: Loaded, inputs: Inputs) -> tuple[Tensor, Tensor]:
     device = next(loaded.network.parameters()).device
     answers = []
     for seen in (inputs, inputs.flipped()):
-        moved = Inputs(seen.picture.to(device), seen.lens.to(device), seen.probe.to(device))
-        logits, values = loaded.network(moved)
+        logits, values = loaded.network(seen.to(device))
         answers.append((logits.cpu(), values.cpu()))
     (logits, values), (turned, again) = answers
     mean = (logits + turned[:, bins.mirrored()]) / 2

@@ -15,7 +15,7 @@ from ..depth.answer import Depth
 from ..depth.estimate import estimate as estimate_depth
 from ..errors import BadInput
 from ..limo.embedded.paint import WEIGHTS as LIMO
-from ..limo.view import View
+from ..limo.view import Probe, View
 from ..optics.camera import Camera
 from ..optics.exposure import luminance
 from ..optics.photo import Photo
@@ -119,9 +119,12 @@ class Look:
         """
         said = {} if self.depth is None or self.shadows is None else {"shadows": self.shadows}
         if LIMO.is_file():
-            at = probe_at(self.view, probe, None if self.depth is None else distance)
-            said["painted"] = painted(self.view, at, device)
+            said["painted"] = painted(self.view, self.at(probe, distance), device)
         return said
+
+    def at(self, probe: tuple[float, float] | None, distance: float | None) -> Probe:
+        """The probe at a point, ``distance`` metres deep unless the depth is a guess."""
+        return probe_at(self.view, probe, None if self.depth is None else distance)
 
 
 def estimate(
@@ -137,9 +140,9 @@ def estimate(
     """The key light of a photo (H, W, 3), linear, display white 1, at the probe (u, v) or of the whole view.
 
     ``model``: auto, embedded, shading, or the folder of a head that was trained on a frozen backbone. ``depth`` (H, W)
-    in metres is what casts shadows, what LIMO paints by, and what shading takes its normals from; it is estimated where
-    it is missing. ``distance``: how deep in it the probe hangs; without one, or without a depth, it is in front of the
-    surface that is seen there.
+    in metres is what the network sees the picture in space by, what casts shadows, what LIMO paints by, and what
+    shading takes its normals from; it is estimated where it is missing. ``distance``: how deep in it the probe hangs;
+    without one, or without a depth, it is in front of the surface that is seen there.
     """
     return estimate_in(Look(photo, camera, depth), probe, model=model, distance=distance, device=device)
 
@@ -162,12 +165,11 @@ def estimate_in(
     if model == SHADING:
         return _by_shading(look)
     predict = _predictor(EMBEDDED if model == AUTO else model, device)
-    probability, values = predict(Inputs.of(look.photo, look.camera, probe))
-    notes: list[str] = []
+    probability, values = predict(Inputs.of(look.view, None if probe is None else look.at(probe, distance).position))
     if model == AUTO:
         said = {"network": probability[0], **look.tell(probe, distance, device)}
-        probability, model, notes = joined(said, guessed=look.depth is None)[None], ", ".join(said), look.notes
-    return _direction(look.camera, probability, values[0], model, notes)
+        probability, model = joined(said, guessed=look.depth is None)[None], ", ".join(said)
+    return _direction(look.camera, probability, values[0], model, look.notes)
 
 
 def _check(photo: Tensor, camera: Camera, probe: tuple[float, float] | None) -> None:

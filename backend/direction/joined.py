@@ -15,8 +15,8 @@ from torch import Tensor
 #: the rooms and streets it is learnt on can bear (21 to 65 are all the same there): they show no object in the open
 #: sun, whose shadow tells nearly all.
 POWERS = {
-    False: {"network": 0.36, "shadows": 60.0, "painted": 1.70},
-    True: {"network": 0.67, "painted": 0.91},
+    False: {"network": 0.70, "shadows": 60.0, "painted": 1.35},
+    True: {"network": 0.92, "painted": 0.60},
 }
 #: What the network may say without reason, a bin's probability.
 _CHANCE = 1e-4

@@ -62,8 +62,9 @@ def methods(quality: str, device: str, seed: int, textbook: Path | None, hdri: b
     made: dict[str, Method] = {
         "joined, given depth": engine(AUTO, True, True),
         "joined, guessed depth": engine(AUTO, True, False),
-        "embedded": engine(EMBEDDED, True, False),
-        "embedded, without probe": engine(EMBEDDED, False, False),
+        "embedded, given depth": engine(EMBEDDED, True, True),
+        "embedded, guessed depth": engine(EMBEDDED, True, False),
+        "embedded, without probe": engine(EMBEDDED, False, True),
         "shading, given depth": engine(SHADING, False, True),
         "shading, guessed depth": engine(SHADING, False, False),
     }
@@ -106,7 +107,7 @@ def _textbook(folder: Path) -> dict[str, Method]:
         net = load_form(name, weights)
 
         def answer(case: Case, at: tuple[float, float], net: torch.nn.Module = net) -> Answer:
-            inputs = Inputs.of(case.view.radiance, case.view.camera, at)
+            inputs = Inputs.of(case.view, case.probe.position)
             with torch.inference_mode():
                 vector = net(inputs)[0] + net(inputs.flipped())[0] * torch.tensor([-1.0, 1.0, 1.0])
             return Answer(F.normalize(vector[0], dim=0))

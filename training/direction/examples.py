@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Views with their key lights, from captured panoramas and ray-traced samples, as shards of half floats.
+"""Views with their key lights, from captured panoramas, ray-traced samples and Blender's views, as shards.
 
-An example: ``picture`` (3, 128, 128) linear and unclipped, ``lens`` (4), and for five asked points ``probe`` (5, 2)
+An example: ``picture`` (3, 128, 128) linear and unclipped, half floats; ``depth`` (2, 32, 32), the true one, if there
+is one, and a guess of it; ``lens`` (4); and for five asked points ``probe`` (2, 5, 3), where they are by either depth
 (the first NaN: the whole view), ``towards`` (5, 3) camera frame, ``key`` (5, 3) irradiance, ``ratio`` (5), ``size`` (5)
-in degrees.
+in degrees, ``light`` (5, 642), the blurred luminance at the bins over its mean.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -20,11 +23,16 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...backend.direction.key_light import KeyLight, find_key_light
-from ...backend.direction.network import SIZE, lens_of
+from ...backend.depth.estimate import estimate as estimate_depth
+from ...backend.direction.key_light import KeyLight, along_bins, find_key_light
+from ...backend.direction.network import SIZE, lens_of, squeezed, squeezed_depth
+from ...backend.direction.painted import probe_at
+from ...backend.limo.view import View
+from ...backend.optics import exr
 from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
 from ...backend.optics.exposure import auto_exposure_gain
+from ...backend.optics.photo import Photo
 from ...synthesis.samples import read_sample
 from ..limo.crops import ASPECTS, load_panoramas, rotation
 from ..resumable import read_shard, whole
@@ -60,10 +68,10 @@ def _crop(panorama: Tensor, key: KeyLight, level: Tensor, rng: np.random.Generat
     shown = pano.sample(panorama, camera.resized(2 * SIZE, 2 * SIZE).rays() @ axes.T, "world")
     picture = shown.permute(2, 0, 1).reshape(3, SIZE, 2, SIZE, 2).mean((2, 4))
     gain = auto_exposure_gain(picture.permute(1, 2, 0))
-    towards = (axes.T @ level @ key.direction).expand(ASKED, 3)
-    probe = torch.from_numpy(rng.uniform(0.05, 0.95, (ASKED, 2))).float()
-    probe[0] = torch.nan
-    return _example(picture * gain, camera, probe, towards, [key] * ASKED, gain)
+    turned = replace(key, direction=axes.T @ level @ key.direction, irradiance=key.irradiance * gain)
+    light = along_bins(pano.to_camera(panorama, axes, 64))
+    at = torch.from_numpy(rng.uniform(0.05, 0.95, (ASKED - 1, 2))).float()
+    return _example(picture * gain, camera, None, at, [turned] * ASKED, [light] * ASKED)
 
 
 def sample_examples(files: Iterable[Path], *, validation: bool) -> Iterator[Example]:
@@ -71,31 +79,62 @@ def sample_examples(files: Iterable[Path], *, validation: bool) -> Iterator[Exam
     for path in files:
         if (int(path.stem.split("_")[-1]) % VALIDATION_SCENES == 0) != validation:
             continue
-        sample = read_sample(path, "radiance", "camera", "probe_positions", "probe_panoramas")
+        sample = read_sample(path, "radiance", "depth", "camera", "probe_positions", "probe_panoramas")
         width, height, *lens = sample["camera"].tolist()
-        camera = Camera(int(width), int(height), *lens)
-        maps = torch.from_numpy(sample["probe_panoramas"].astype(np.float32))[: ASKED - 1]
-        if len(maps) < ASKED - 1:
+        picture, depth, at, maps = (
+            torch.from_numpy(sample[name].astype(np.float32))
+            for name in ("radiance", "depth", "probe_positions", "probe_panoramas")
+        )
+        yield from _scene(picture, depth, Camera(int(width), int(height), *lens), at, maps)
+
+
+def view_examples(folders: Iterable[Path], *, validation: bool) -> Iterator[Example]:
+    """One example of each of Blender's views (``synthesize views``) of one side."""
+    for folder in folders:
+        if (int(folder.name.split("_")[-1]) % VALIDATION_SCENES == 0) != validation:
             continue
-        uv, _ = camera.project(torch.from_numpy(sample["probe_positions"].astype(np.float32)[: ASKED - 1]))
-        probe = torch.cat([torch.full((1, 2), torch.nan), uv])
-        keys = [find_key_light(light) for light in (maps.mean(0), *maps)]
-        picture = torch.from_numpy(sample["radiance"].astype(np.float32)).permute(2, 0, 1)[None]
-        picture = F.interpolate(picture, (SIZE, SIZE), mode="bilinear", antialias=True)[0]
-        yield _example(picture, camera, probe, torch.stack([key.direction for key in keys]), keys, 1.0)
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        at = torch.tensor([probe["position_camera"] for probe in meta["probes"]])
+        maps = [exr.read_panorama(folder / f"env_{probe['id']}.exr")[0] for probe in meta["probes"]]
+        picture = exr.read_image(folder / "image.exr")[..., :3]
+        depth = exr.read_depth(folder / "depth.exr")
+        yield from _scene(picture, depth, Camera.from_dict(meta["camera"]), at, torch.stack(maps))
+
+
+def _scene(picture: Tensor, depth: Tensor, camera: Camera, at: Tensor, maps: Tensor) -> Iterator[Example]:
+    """An example of a view (H, W, 3) with depth (H, W) and the first four of its probes' positions (P, 3) and light."""
+    if len(maps) < ASKED - 1:
+        return
+    at, maps = at[: ASKED - 1], maps[: ASKED - 1]
+    lights = (maps.mean(0), *maps)
+    keys, around = [find_key_light(light) for light in lights], [along_bins(light) for light in lights]
+    depth = squeezed_depth(torch.where(depth > 0, depth, torch.inf))
+    yield _example(squeezed(picture.movedim(-1, 0)), camera, depth, at, keys, around)
 
 
 def _example(
-    picture: Tensor, camera: Camera, probe: Tensor, towards: Tensor, keys: list[KeyLight], gain: float
+    picture: Tensor, camera: Camera, depth: Tensor | None, at: Tensor, keys: list[KeyLight], lights: list[Tensor]
 ) -> Example:
+    """``at``: where probes are, by a depth in metres (4, 3), or without one in the picture (4, 2)."""
+    # What is guessed from is a photo with square pixels.
+    size = min(camera.width, 2 * SIZE), round(min(1, 2 * SIZE / camera.width) * camera.height)
+    camera = camera.resized(*size)
+    photo = F.interpolate(picture.clamp(0, 1)[None], size[::-1], mode="bilinear", antialias=True)[0].movedim(0, -1)
+    by_guess = View(photo, estimate_depth(Photo(photo), camera.fov_x_deg).depth, camera)
+    uv = at if depth is None else camera.project(at)[0].clamp(0, 1)
+    guessed = torch.stack([probe_at(by_guess, (float(u), float(v))).position for u, v in uv])
+    guess = squeezed_depth(by_guess.depth)
+    probe = torch.stack([guessed if depth is None else at, guessed])
     return {
         "picture": picture.clamp(max=6e4).half(),
+        "depth": torch.stack([guess if depth is None else depth, guess]),
         "lens": lens_of(camera),
-        "probe": probe,
-        "towards": towards.clone(),
-        "key": torch.stack([key.irradiance for key in keys]) * gain,
+        "probe": torch.cat([torch.full((2, 1, 3), torch.nan), probe], 1),
+        "towards": torch.stack([key.direction for key in keys]),
+        "key": torch.stack([key.irradiance for key in keys]),
         "ratio": torch.tensor([key.key_to_fill for key in keys]),
         "size": torch.tensor([key.angular_size_deg for key in keys]),
+        "light": torch.stack([light / light.mean() for light in lights]),
     }
 
 

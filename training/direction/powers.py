@@ -4,7 +4,7 @@
 ``python bridge/launch.py training.direction.powers VIEWS --out FILE``, with scenes (``limelight synthesize
 views``) that neither the network nor LIMO learnt from. Prints powers for ``backend/direction/joined.py``, the errors
 of scenes that were left out in turn, and those of the powers that are there. FILE keeps what the witnesses said, so a
-second run goes on.
+second run goes on; the network, which is quick, is asked anew.
 """
 
 from __future__ import annotations
@@ -27,21 +27,23 @@ _WITNESSES = tuple(POWERS[False])
 _FOLDS = 5
 
 
-def testimony(case: Case, looks: tuple[Look, Look]) -> dict[str, Tensor]:
+def testimony(case: Case, looks: tuple[Look, Look], known: Tensor | None = None) -> dict[str, Tensor]:
     """What is said of one probe: logarithms (2, 3, 642) by true depth and by a guess, by witness; and the truth.
 
-    A witness that tells nothing says the same of all directions.
+    A witness that tells nothing says the same of all directions. Of what was ``known`` only the network is asked again.
     """
-    network = embedded.predict(
-        embedded.load_network(), Inputs.of(case.view.radiance, case.view.camera, case.seen_at)
-    )[0][0]
     nothing = torch.ones(bins.BINS)
-    found = []
-    for look in looks:
-        said = {"network": network, **look.tell(case.seen_at, -float(case.probe.position[2]))}
-        found.append(torch.stack([logarithm(name, said.get(name, nothing)) for name in _WITNESSES]))
+    distance = -float(case.probe.position[2])
+    found = torch.zeros(len(looks), len(_WITNESSES), bins.BINS) if known is None else known.clone()
+    for look, said in zip(looks, found, strict=True):
+        inputs = Inputs.of(look.view, look.at(case.seen_at, distance).position)
+        told = {"network": embedded.predict(embedded.load_network(), inputs)[0][0]}
+        if known is None:
+            told = {**dict.fromkeys(_WITNESSES, nothing), **look.tell(case.seen_at, distance), **told}
+        for name, each in told.items():
+            said[_WITNESSES.index(name)] = logarithm(name, each)
     key = find_key_light(case.truth)
-    return {"said": torch.stack(found), "truth": key.direction, "dominates": torch.tensor(key.dominates)}
+    return {"said": found, "truth": key.direction, "dominates": torch.tensor(key.dominates)}
 
 
 def learn(said: Tensor, truth: Tensor) -> Tensor:
@@ -79,8 +81,9 @@ def main() -> None:
         if looks is None or case.view is not view:
             view = case.view
             looks = Look(view.radiance, view.camera, view.depth), Look(view.radiance, view.camera)
-        if case.name not in kept:
-            kept[case.name] = testimony(case, looks)
+        known = kept[case.name]["said"] if case.name in kept else None
+        kept[case.name] = testimony(case, looks, known)
+        if known is None:
             torch.save(kept, given.out)
             print(f"{case.name}: {len(kept)} probes", flush=True)
         names.append(case.name)

@@ -17,7 +17,7 @@ from ...backend.direction.embedded import load_network
 from ...backend.direction.network import DirectionNet
 from ...backend.errors import BadInput
 from .calibrate import calibrate
-from .prepare import prepare_crops, prepare_scenes
+from .prepare import prepare_crops, prepare_scenes, prepare_views
 from .train import Recipe, train
 
 #: Shards of views cut from panoramas where no number of scenes says how many; 2048 scenes go with as many.
@@ -30,6 +30,7 @@ def reproduce(
     hdris: Path | None = None,
     scenes: int = 2048,
     crop_shards: int | None = None,
+    views: Path | None = None,
     steps: int = Recipe.steps,
     batch: int = Recipe.batch,
     workers: int = 2,
@@ -43,6 +44,7 @@ def reproduce(
 
     ``hdris``: a folder of CC0 panoramas (EXR), of which ``crop_shards`` are cut, by default one for every 32 scenes,
     and without scenes :data:`CROP_SHARDS`. ``scenes``: ray-traced scenes of four probes each, in ``out/scenes``.
+    ``views``: what ``limelight synthesize views`` made.
     ``form``: embedded, or one of the textbook's (:mod:`.textbook`); ``backbone``: the folder of a frozen network, on
     which only a pooled head is trained.
     """
@@ -58,6 +60,8 @@ def reproduce(
         report(f"Ray tracing {scenes} scenes into {samples}")
         write_samples(samples, FIRST_SCENE, scenes, workers, hdri_folder=hdris, **SAMPLES)
         prepare_scenes(samples, data)
+    if views is not None:
+        prepare_views(views, data)
     if hdris is not None:
         report(f"Cutting views from the panoramas of {hdris}")
         prepare_crops(hdris, data, (math.ceil(scenes / 32) or CROP_SHARDS) if crop_shards is None else crop_shards)

@@ -21,6 +21,8 @@ from .validate import validate
 
 #: Weight of ratio, colour, strength and size beside the direction's cross-entropy.
 _VALUES = 0.5
+#: Half the light of the brightest direction is a sixteenth of its likelihood.
+_SHARPNESS = 4
 
 
 def direction_loss(net: nn.Module, batch: Batch) -> Tensor:
@@ -28,11 +30,18 @@ def direction_loss(net: nn.Module, batch: Batch) -> Tensor:
     answer, values = net(batch.inputs)
     if answer.shape[-1] == 3:
         return F.mse_loss(answer, batch.towards)
-    label = bins.soft_label(batch.towards)
+    label = (bins.soft_label(batch.towards) + _spread(batch.light)) / 2
     entropy = -(label * F.log_softmax(answer, -1)).sum(-1)
     # Where no light stands out, its direction is little more than noise.
     weight = (batch.ratio / 0.5).clamp(0.2, 1)
     return (entropy * weight).sum() / weight.sum() + _VALUES * F.smooth_l1_loss(values, batch.values, beta=0.3)
+
+
+def _spread(light: Tensor) -> Tensor:
+    """A distribution (B, 642) of where keys may be: other openings that give nearly as much light as the first count
+    nearly as much, so that a scene tells more than its one direction."""
+    power = (light / light.amax(-1, keepdim=True)) ** _SHARPNESS
+    return power / power.sum(-1, keepdim=True)
 
 
 class DirectionTrainer(Trainer):

@@ -19,7 +19,7 @@ from .examples import Shards
 def answers(net: nn.Module, examples: Shards, batch: int = 64) -> tuple[Tensor, Batch]:
     """Logits (N, 642), or vectors (N, 3), averaged over both mirror images, and what was true.
 
-    Every example is asked for the whole view and for one probe.
+    Every example is asked for the whole view and for one probe, by true depth and by a guess of it in turn.
     """
     device = next(net.parameters()).device
     found, batches = [], []
@@ -27,7 +27,7 @@ def answers(net: nn.Module, examples: Shards, batch: int = 64) -> tuple[Tensor, 
         picked = examples.pick(torch.arange(start, min(start + batch, len(examples))))
         count, points = picked["ratio"].shape
         for asked in (torch.zeros(count, dtype=torch.long), 1 + torch.arange(count) % (points - 1)):
-            wanted = plain(picked, asked)
+            wanted = plain(picked, asked, torch.arange(count) // (points - 1) % 2)
             with autocast(device):
                 there, turned = (net(b.to(device).inputs)[0].float().cpu() for b in (wanted, wanted.flipped()))
             back = turned * torch.tensor([-1.0, 1, 1]) if turned.shape[-1] == 3 else turned[:, bins.mirrored()]

@@ -19,11 +19,9 @@ from limelight.backend.direction.job import DirectionJob, run_direction
 from limelight.backend.direction.network import (
     DirectionNet,
     Inputs,
+    Space,
     decode_values,
     encode_values,
-    grid,
-    lens_of,
-    rays,
 )  # fmt: skip
 from limelight.backend.direction.shading import estimate_shading, normals
 from limelight.backend.errors import BadInput, MissingPart
@@ -105,10 +103,40 @@ def test_normals_of_a_ball_are_those_of_the_ball():
     assert float(bins.angle_deg(found[known], true[known]).median()) < 1.5
 
 
-def test_the_rays_of_the_network_are_the_cameras(photo):
-    _, camera = photo
-    true = camera.resized(16, 16).rays().reshape(-1, 3)
-    assert torch.allclose(rays(lens_of(camera)[None], grid(16))[0], true, atol=1e-6)
+def corner(width=90, height=60):
+    """A view of a floor 1 m below the camera and a wall 4 m before it, through a shifted lens."""
+    camera = Camera(width, height, 70.0, 75.0, 0.55 * width, 0.4 * height)
+    down = camera.unit_depth_points()[..., 1]
+    floor = torch.where(down < 0, -1 / down, torch.inf)
+    return View(torch.rand(height, width, 3, generator=torch.Generator().manual_seed(5)), floor.clamp(max=4.0), camera)
+
+
+def test_the_network_sees_every_pixel_in_its_place():
+    view, probe = corner(), torch.tensor([0.3, -0.4, -2.0])
+    space = Space.of(Inputs.of(view, probe))
+    camera = view.camera.resized(32, 32)
+    found = (space.towards * torch.exp(2 * space.distance))[0].movedim(0, -1) * 2 + probe
+    down = camera.unit_depth_points()[..., 1]
+    true = camera.unproject(torch.where(down < 0, -1 / down, torch.inf).clamp(max=4.0))
+    # Where floor and wall meet, a pixel shows both.
+    inside = ((down < -0.3) | (down > -0.2))[..., None]
+    assert torch.allclose(found * inside, true * inside, atol=0.02)
+    normal = space.normal[0].movedim(0, -1)
+    assert torch.allclose(normal[-3, 16], torch.tensor([0.0, 1.0, 0.0]), atol=0.02)
+    assert torch.allclose(normal[3, 16], torch.tensor([0.0, 0.0, 1.0]), atol=0.02)
+
+
+def test_the_scale_of_a_scene_does_not_matter(weights):
+    view, probe = corner(), torch.tensor([0.3, -0.4, -2.0])
+    larger = View(view.radiance, view.depth * 7, view.camera)
+    loaded = embedded.load_network()
+    one = embedded.predict(loaded, Inputs.of(view, probe))[0]
+    assert torch.allclose(one, embedded.predict(loaded, Inputs.of(larger, probe * 7))[0], atol=1e-5)
+    assert not torch.allclose(one, embedded.predict(loaded, Inputs.of(larger, probe))[0], atol=1e-5)
+    anywhere = embedded.predict(loaded, Inputs.of(view))[0]
+    assert torch.allclose(anywhere, embedded.predict(loaded, Inputs.of(larger))[0], atol=1e-5)
+    sky = View(view.radiance, torch.full_like(view.depth, torch.inf), view.camera)
+    assert bool(torch.isfinite(embedded.predict(loaded, Inputs.of(sky))[0]).all())
 
 
 @pytest.mark.parametrize("probe", [None, (0.3, 0.7)])
@@ -149,10 +177,10 @@ def test_values_survive_their_code():
     assert all(torch.allclose(a, b, rtol=1e-4) for a, b in zip(decoded, (key, ratio, size), strict=True))
 
 
-def test_inputs_mirror_back_to_themselves(photo):
-    once = Inputs.of(*photo, (0.2, 0.6))
+def test_inputs_mirror_back_to_themselves():
+    once = Inputs.of(corner(), torch.tensor([0.2, 0.6, -2.0]))
     twice = once.flipped().flipped()
-    assert torch.equal(once.picture, twice.picture)
+    assert torch.equal(once.picture, twice.picture) and torch.equal(once.depth, twice.depth)
     assert torch.allclose(once.lens, twice.lens) and torch.allclose(once.probe, twice.probe)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from limelight.backend.direction import bins, embedded
 from limelight.backend.direction import estimate as estimation
 from limelight.backend.direction.backbone import FrozenBackbone, load_backbone, read_backbone
 from limelight.backend.direction.key_light import find_key_light
-from limelight.backend.direction.network import DirectionConfig, DirectionNet, Inputs
+from limelight.backend.direction.network import DirectionConfig, DirectionNet, Inputs, grid, plane
 from limelight.backend.errors import BadInput
 from limelight.backend.limo.report import SilentReport
 from limelight.backend.optics import exr
@@ -21,7 +22,13 @@ from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.camera import Camera
 from limelight.benchmarks.direction.run import run_bench
 from limelight.training.direction import augment, prepare, validate
-from limelight.training.direction.examples import ASKED, Shards, crop_examples, sample_examples, write_shard
+from limelight.training.direction.examples import (
+    ASKED,
+    Shards,
+    crop_examples,
+    sample_examples,
+    write_shard,
+)
 from limelight.training.direction.prepare import VALIDATION, by_kind
 from limelight.training.direction.recipe import network_of, reproduce
 from limelight.training.direction.textbook import FORMS, load_form
@@ -29,7 +36,7 @@ from limelight.training.direction.train import Recipe, train
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-TINY = DirectionConfig(widths=(16, 16), layers=1, heads=2)
+TINY = DirectionConfig(widths=(16, 16, 16), layers=1, heads=2)
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +86,39 @@ def test_a_samples_labels_are_those_of_its_panoramas(tmp_path):
     np.savez(
         tmp_path / "sample_7.npz", radiance=rng.random((24, 32, 3)).astype(np.float16), probe_panoramas=panoramas,
         probe_positions=np.array([[0.1 * i, 0.2, -2.0] for i in range(4)], np.float32),
+        depth=np.full((24, 32), 3.0, np.float16),
         camera=np.array([32, 24, camera.fx, camera.fy, camera.cx, camera.cy]),
     )  # fmt: skip
     assert not list(sample_examples([tmp_path / "sample_7.npz"], validation=True))
     (example,) = sample_examples([tmp_path / "sample_7.npz"], validation=False)
     key = find_key_light(torch.from_numpy(panoramas[2].astype(np.float32)))
     assert torch.allclose(example["towards"][3], key.direction, atol=1e-5)
-    uv, _ = camera.project(torch.tensor([0.2, 0.2, -2.0]))
-    assert torch.allclose(example["probe"][3], uv, atol=1e-5) and bool(example["probe"][0].isnan().all())
+    given, guessed = example["probe"]
+    assert torch.allclose(given[3], torch.tensor([0.2, 0.2, -2.0])) and bool(given[0].isnan().all())
+    # By a guess of the depth, a probe is where it is seen, and in front of what is seen there.
+    assert torch.allclose(camera.project(guessed[3])[0], camera.project(given[3])[0], atol=1e-4)
+    assert float(-guessed[3, 2]) < float(example["depth"][1].max())
+    assert torch.allclose(example["depth"][0], torch.full((32, 32), 3.0), rtol=1e-3)
+    assert int(example["light"][3].argmax()) == int((bins.directions() @ key.direction).argmax())
+
+
+def test_blenders_views_become_examples(tmp_path):
+    light = 0.1 + 50 * (pano.directions(32) @ torch.tensor([0.6, 0.8, 0.0]) > 0.98)[..., None].expand(-1, -1, 3).float()
+    camera = Camera.from_fov(40, 30, 60)
+    for number in (15, 16, 17):
+        scene = tmp_path / f"scene_{number}"
+        exr.write_image(scene / "image.exr", torch.rand(30, 40, 3))
+        exr.write_depth(scene / "depth.exr", torch.full((30, 40), 3.0))
+        probes = [{"id": i, "position_camera": [0.0, 0.0, -2.0]} for i in range(4 if number > 15 else 2)]
+        for probe in probes:
+            exr.write_panorama(scene / f"env_{probe['id']}.exr", light, frame="camera")
+        (scene / "meta.json").write_text(json.dumps({"camera": camera.to_dict(), "probes": probes}))
+    prepare.prepare_views(tmp_path, tmp_path / "data")
+    found = {side: by_kind(tmp_path / "data", validation=side)["views"] for side in (False, True)}
+    # Every sixteenth validates, and one with too few probes is left out.
+    assert [len(Shards(found[side])) for side in (False, True)] == [1, 1]
+    towards = Shards(found[False]).pick(torch.tensor([0]))["towards"][0]
+    assert float(bins.angle_deg(towards, torch.tensor([0.6, 0.8, 0.0]).expand(5, 3)).max()) < 3
 
 
 def test_augmentation_is_reproducible_and_mirrors_half_with_its_labels(data):
@@ -94,9 +126,41 @@ def test_augmentation_is_reproducible_and_mirrors_half_with_its_labels(data):
     one, two = (augment.augmented(examples, torch.Generator().manual_seed(4)) for _ in range(2))
     assert torch.equal(one.inputs.picture, two.inputs.picture) and torch.equal(one.towards, two.towards)
     truth = examples["towards"][:, 0]
-    assert torch.allclose(one.towards[:4], truth[:4] * torch.tensor([-1.0, 1, 1]))
-    assert torch.allclose(one.towards[4:], truth[4:])
+    mirror = torch.tensor([[-1.0, 1, 1]] * 4 + [[1.0, 1, 1]] * 4)
+    off = bins.angle_deg(one.towards, truth * mirror)
+    # A camera is turned by at most a few degrees about each axis.
+    assert 0.5 < float(off.max()) < 18
+    assert float(bins.angle_deg(bins.directions()[one.light.argmax(-1)], one.towards).max()) < 12
     assert float(one.inputs.picture.min()) >= 0 and float(one.inputs.picture.max()) <= 1
+
+
+def test_a_turned_camera_sees_the_same_world(data):
+    examples = Shards([data / "crops_0000.safetensors"]).pick(torch.arange(6))
+    batch = augment.plain(examples, torch.ones(6, dtype=torch.long), torch.ones(6, dtype=torch.long))
+    still = augment.turned(batch, torch.eye(3).expand(6, 3, 3), torch.ones(6))
+    assert torch.allclose(still.inputs.picture, batch.inputs.picture, atol=1e-5)
+    assert torch.allclose(still.inputs.depth, batch.inputs.depth, rtol=1e-4) and torch.equal(still.light, batch.light)
+    twist = torch.tensor([[0.0, -0.1, 0.08], [0.1, 0, -0.06], [-0.08, 0.06, 0]])
+    turn = torch.linalg.matrix_exp(twist).expand(6, 3, 3)
+    seen = augment.turned(batch, turn, torch.full((6,), 1.3))
+    assert torch.allclose((turn @ seen.towards[..., None])[..., 0], batch.towards, atol=1e-5)
+    assert torch.allclose((turn @ seen.inputs.probe[..., None])[..., 0], batch.inputs.probe, atol=1e-5)
+
+
+def test_a_turned_camera_sees_the_same_plane(data):
+    examples = Shards([data / "crops_0000.safetensors"]).pick(torch.arange(6))
+    batch = augment.plain(examples, torch.ones(6, dtype=torch.long), torch.ones(6, dtype=torch.long))
+    # Inverse depth that is linear in the picture is a plane; all its points have one distance from the camera.
+    x, y = plane(batch.inputs.lens, grid(32)).transpose(1, 2).unflatten(2, (32, 32)).unbind(1)
+    inputs = replace(batch.inputs, depth=1 / (0.5 + 0.1 * x - 0.2 * y))
+    normal, distance = torch.tensor([0.1, -0.2, -0.5]), 1.0
+    turn = torch.linalg.matrix_exp(torch.tensor([[0.0, -0.1, 0.08], [0.1, 0, -0.06], [-0.08, 0.06, 0]]))
+    seen = augment.turned(replace(batch, inputs=inputs), turn.expand(6, 3, 3), torch.full((6,), 1.3)).inputs
+    across = plane(seen.lens, grid(32))
+    points = torch.cat([across, -torch.ones_like(across[..., :1])], -1) * seen.depth.flatten(1)[..., None]
+    from_plane = (points @ turn.T) @ normal - distance
+    # Where the turned camera looks beyond the old picture, its border goes on.
+    assert float(from_plane.abs().quantile(0.8)) < 1e-3
 
 
 def test_training_learns_resumes_to_the_same_weights_and_logs(data, tmp_path):
@@ -148,9 +212,9 @@ def test_the_loss_falls_on_a_few_examples(data):
     torch.manual_seed(0)
     from limelight.training.direction.train import direction_loss
 
-    net = DirectionNet(DirectionConfig(widths=(16, 16), layers=1, heads=2, dropout=0.0))
+    net = DirectionNet(DirectionConfig(widths=(16, 16, 16), layers=1, heads=2, dropout=0.0))
     batch = augment.plain(
-        Shards([data / "crops_0000.safetensors"]).pick(torch.arange(6)), torch.zeros(6, dtype=torch.long)
+        Shards([data / "crops_0000.safetensors"]).pick(torch.arange(6)), *torch.zeros(2, 6, dtype=torch.long)
     )
     optimiser = torch.optim.AdamW(net.parameters(), 3e-3)
     losses = []
@@ -221,7 +285,8 @@ def test_the_backbone_stays_frozen_and_pickles_are_refused(tmp_path):
 def test_textbook_forms_are_trained_and_read_back(data, tmp_path, form):
     make, header = network_of(form, None)
     weights = train(make, Recipe(data, tmp_path, 2, 4, save_every=2), header, lambda text: None)
-    inputs = Inputs(torch.rand(2, 3, 128, 128), torch.tensor([[1.0, 1, 0.5, 0.5]] * 2), torch.full((2, 2), 0.5))
+    lens, probe = torch.tensor([[1.0, 1, 0.5, 0.5]] * 2), torch.tensor([[0.0, 0, -1]] * 2)
+    inputs = Inputs(torch.rand(2, 3, 128, 128), torch.ones(2, 32, 32), lens, probe)
     vector, _ = load_form(form, weights)(inputs)
     assert vector.shape == (2, 3) and set(FORMS) == {"flattened", "cnn", "frozen"}
 
@@ -290,7 +355,8 @@ def test_the_benchmark_scores_all_methods_in_one_run(probe_set, data, tmp_path, 
     embedded.unload()
     summary = answer["summary"]
     assert answer["probes"] == 2 and answer["dominant"] == 2
-    assert {"embedded", "shading, given depth", "straight up", "brightest part", "training mean"} <= set(summary)
+    models = {"embedded, given depth", "embedded, guessed depth", "shading, given depth"}
+    assert models | {"straight up", "brightest part", "training mean"} <= set(summary)
     up = math.degrees(math.atan2(0.43, 0.9))
     assert summary["straight up"]["all"]["mean"] == pytest.approx((up + 90) / 2, abs=1)
     rows = json.loads((tmp_path / "out" / "scores.json").read_text())["rows"]
