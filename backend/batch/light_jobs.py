@@ -140,7 +140,8 @@ def read_probes(path: Path) -> dict[str, list[dict[str, Any]]]:
         raise BadInput(f"The probes in {path} cannot be read ({error.strerror}).", "Check the path.") from error
     except ValueError as error:
         raise BadInput(f"{path.name} is not JSON.", remedy) from error
-    if not isinstance(data, dict) or not all(isinstance(probes, list) for probes in data.values()):
+    lists = list(data.values()) if isinstance(data, dict) else [None]
+    if not all(isinstance(probes, list) and all(isinstance(probe, dict) for probe in probes) for probes in lists):
         raise BadInput(f"{path.name} holds no lists of probes by picture.", remedy)
     return data
 

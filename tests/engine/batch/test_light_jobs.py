@@ -159,6 +159,7 @@ BAD = {
     "no camera for one": lambda f: [f / "photos", "--probe", "0.5,0.6", "--camera", f],
     "probes that are not there": lambda f: [f / "photos", "--probes", f / "none.json"],
     "probes that are no lists": lambda f: [f / "photos", "--probes", f / "bad.json"],
+    "probes that are no objects": lambda f: [f / "photos", "--probes", f / "words.json"],
     "no list": lambda f: [f / "photos", "--probe", "0.5,0.6", "LIST", f / "bad.json"],
 }
 
@@ -166,6 +167,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_what_cannot_be_added_is_told_and_adds_nothing(name: str, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text('{"photo_1": 3}')
+    (tmp_path / "words.json").write_text('{"photo_1": ["middle"]}')
     line = BAD[name](tmp_path)
     listed = line.pop() if "LIST" in line else tmp_path / "all.jobs"
     line = [part for part in line if part != "LIST"]
