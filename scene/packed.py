@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import bpy
 
 from . import compat
+
+#: What no file's name holds on all systems.
+_REFUSED = re.compile(r'[\\/:*?"<>|\x00-\x1f]')
 
 
 def load(path: Path, name: str, *, data: bool = False) -> bpy.types.Image:
@@ -46,6 +50,7 @@ def name_file(image: bpy.types.Image, suffix: str) -> None:
 
     Its path lay in a job's folder that is gone, or is that of the image that it is a copy of.
     """
-    image.filepath_raw = f"//{image.name}{suffix}"
+    # Artists call things by what would be folders, or what disks refuse.
+    image.filepath_raw = f"//{_REFUSED.sub('_', image.name)}{suffix}"
     for file in image.packed_files:
         file.filepath = image.filepath_raw

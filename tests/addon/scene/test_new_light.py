@@ -4,9 +4,21 @@
 from pathlib import Path
 
 import bpy
+import numpy as np
 import pytest
 from limelight.scene import asset, compat, lamps, pixels, probes, results, world
 from limelight.tests.addon.lit_scene import dome_material, estimate, image_of, panorama, shown_by, white_plane
+
+
+def test_a_map_is_unpacked_beside_the_blend_whatever_its_probe_is_called(scene, tmp_path):
+    probe = probes.add_probe(scene, (0, 0, 0), 0.1, name='../lamp: "A"')
+    pixels.write(tmp_path / "a.exr", np.ones((4, 8, 3), np.float32))
+    image = results.load_image(None, tmp_path / "a.exr", f"{probe.name} light", probe)
+    assert image.name == '../lamp: "A" light' and image.filepath_raw == "//.._lamp_ _A_ light.exr"
+    (tmp_path / "shot").mkdir()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot" / "shot.blend"))
+    image.unpack(method="WRITE_ORIGINAL")
+    assert (tmp_path / "shot" / ".._lamp_ _A_ light.exr").is_file()
 
 
 def test_results_are_packed_and_replace_earlier_ones(scene, tmp_path):
