@@ -137,7 +137,8 @@ def _show_photo(scene: bpy.types.Scene, material: bpy.types.Material, frame: int
 def rescale(scene: bpy.types.Scene, factor: float) -> None:
     """Make everything that was measured in the photo ``factor`` times as far and large: the mesh and the probes.
 
-    From the camera it all looks as before. Raises ``ValueError`` for a factor that is not positive and finite.
+    From the camera it all looks as before. Raises ``ValueError`` for a factor that is not positive and finite, or if
+    one of them would not stay where it is put.
     """
     if not (math.isfinite(factor) and factor > 0):
         raise ValueError("the distance must be larger than zero")
@@ -145,12 +146,22 @@ def rescale(scene: bpy.types.Scene, factor: float) -> None:
     assert camera is not None
     eye = camera.matrix_world.translation
     about = Matrix.Translation(eye) @ Matrix.Scale(factor, 4) @ Matrix.Translation(-eye)
-    thing = find(scene)
+    thing, spots = find(scene), probes.probes(scene)
+    instead = "parent mesh and probes to an Empty where the camera is, and scale that"
+    _refuse_held([*spots] if thing is None else [thing, *spots], instead)
     if thing is not None:
         thing.matrix_world = about @ thing.matrix_world
-    for probe in probes.probes(scene):
+    for probe in spots:
         probes.move(probe, about @ probes.to_world(probe).translation)
         probe.limelight.radius *= factor
+
+
+def _refuse_held(moved: list[bpy.types.Object], instead: str) -> None:
+    """Raise ``ValueError`` with a sentence if one of these would not stay where it is put."""
+    for thing in moved:
+        if keys.hold(thing):
+            why = "because it has keyframes, drivers or constraints"
+            raise ValueError(f"“{thing.name}” would not stay there, {why}; clear them, or {instead}")
 
 
 def ground(
@@ -205,12 +216,8 @@ def snap_to_ground(scene: bpy.types.Scene) -> float:
     thing, camera = find(scene), scene.camera
     if thing is None or camera is None:
         raise ValueError("there is no depth mesh: press Depth as Mesh first")
-    for moved in (camera, thing, *probes.probes(scene)):
-        if keys.hold(moved):
-            raise ValueError(
-                f"“{moved.name}” would not stay there, because it has keyframes, drivers or constraints; clear "
-                "them, or parent camera, mesh and probes to an Empty and turn and lift that"
-            )
+    instead = "parent camera, mesh and probes to an Empty and turn and lift that"
+    _refuse_held([camera, thing, *probes.probes(scene)], instead)
     thing.update_from_editmode()
     matrix, mesh = np.array(thing.matrix_world), thing.data
     corners = np.empty(len(mesh.vertices) * 3, np.float32)

@@ -161,6 +161,17 @@ def test_scaling_by_a_known_distance_changes_nothing_that_the_camera_sees(shot):
         bpy.ops.limelight.scale_depth(distance=0.0)
 
 
+def test_what_would_not_stay_scaled_is_not_scaled(shot):
+    thing = depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 4.0, np.float32))
+    probe = probes.add_probe(shot, shot.camera.matrix_world @ Vector((0, 0, -3)), 0.1)
+    keyed(probe)
+    bpy.context.view_layer.update()
+    before = thing.matrix_world.copy()
+    with pytest.raises(RuntimeError, match="“Probe” would not stay there, because it has keyframes"):
+        bpy.ops.limelight.scale_depth(distance=6.0)
+    assert thing.matrix_world == before and probe.limelight.radius == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize("tilt", [0.0, 0.3])
 def test_the_ground_is_found_and_put_under_the_camera(shot, tilt):
     depth = floor_depth(shot, 1.5, tilt)
