@@ -105,6 +105,11 @@ class Batch:
         """Whether nothing more will happen."""
         return not self._running and (self._cancelled or not self._queue)
 
+    @property
+    def entries(self) -> list[Entry]:
+        """The jobs of the list that are to be done here, also those that are over."""
+        return [entry for entry in self.listed.entries.values() if self._only is None or entry.id in self._only]
+
     def step(self) -> bool:
         """Follow the running jobs and start others; whether anything changed. Never blocks."""
         changed = False

@@ -176,13 +176,13 @@ def requeue(listed: JobList, names: list[str] | None, again: str | None) -> None
 
 def tell(report: Any, batch: Batch) -> None:
     """One line of progress: how many are over, and what is being done."""
-    counts = batch.listed.counts
-    over = sum(counts[state] for state in STATES if state not in ("queued", "running"))
-    running = [entry for entry in batch.listed.entries.values() if entry.state == "running"]
-    share = (over + sum(entry.fraction for entry in running)) / max(len(batch.listed.entries), 1)
-    failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    entries = batch.entries
+    over, lost = sum(entry.over for entry in entries), sum(entry.state == "failed" for entry in entries)
+    running = [entry for entry in entries if entry.state == "running"]
+    share = (over + sum(entry.fraction for entry in running)) / max(len(entries), 1)
+    failed = f", {lost} failed" if lost else ""
     now = f": {running[0].id}, {running[0].stage}" if running else ""
-    report.progress(share, f"{over} of {len(batch.listed.entries)} jobs{failed}{now}")
+    report.progress(share, f"{over} of {len(entries)} jobs{failed}{now}")
 
 
 def show_summary(told: dict[str, Any]) -> None:

@@ -8,18 +8,19 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from limelight.backend import cli
-from limelight.backend.batch.commands import chosen
+from limelight.backend.batch.commands import chosen, tell
 from limelight.backend.batch.light_jobs import find_sources
 from limelight.backend.batch.report import COLUMNS, write_report
 from limelight.backend.batch.seats import spread
 from limelight.backend.errors import BadInput
 from limelight.backend.limo.frames import find_frames
 from limelight.backend.limo.job import FREE, LightJob, settings_of
-from limelight.bridge.batch import USUAL, is_there
+from limelight.bridge.batch import USUAL, Batch, is_there
 from limelight.bridge.joblist import JobList
 from limelight.tests.engine.limo.test_sequence import shoot
 from typer.testing import CliRunner
@@ -263,6 +264,18 @@ def test_a_list_is_run_and_shown(tmp_path: Path) -> None:
     # Of a part, what failed elsewhere in the list is no failure.
     part = CliRunner().invoke(cli.app, ["batch", "run", str(made.path), "--only", "good", "--json"])
     assert part.exit_code == 0 and json.loads(part.stdout.splitlines()[0])["failed"] == []
+
+
+def test_the_bar_of_a_part_shows_how_far_the_part_is(tmp_path: Path) -> None:
+    made = JobList.make(tmp_path / "x.jobs")
+    for name in ("a", "b", "c", "d"):
+        made.add("models", {}, name)
+    with made.writer() as writer:
+        writer.tell("a", state="failed")
+        writer.tell("c", state="done")
+    told = []
+    tell(SimpleNamespace(progress=lambda *seen: told.append(seen)), Batch(made, [], only=["c", "d"]))
+    assert told == [(0.5, "1 of 2 jobs")]
 
 
 def test_a_part_that_waits_for_the_rest_says_so(tmp_path: Path) -> None:
