@@ -51,6 +51,11 @@ _NOTED = {"relight": USUAL_RELIT, "depth": USUAL_DEPTH, "fit": USUAL_FIT, **USUA
 _LAST = {"splat_texture": "mesh.glb"}
 #: A note in a PNG or an EXR, up to its text.
 _NOTE = re.compile(NOTE.encode() + rb"(?:\0|\0string\0.{4})(?={)", re.DOTALL)
+#: The same of a head, besides its portrait.
+USUAL_FACE: dict[str, Any] = {
+    **dict.fromkeys(("face", "landmarks", "fov_deg", "head")),
+    **{"quality": "normal", "seed": 0, "saturation": 1.0, "model": "embedded"},
+}
 #: What of a result the list keeps, besides numbers of the first probe.
 _KEPT = ("warnings", "model", "quality", "estimated", "kept", "code_distance", "reprojection", "fov_x_deg")
 
@@ -273,11 +278,7 @@ def is_there(kind: str, params: dict[str, Any]) -> bool:
         # A sequence keeps the frames that are there by itself, and knows which.
         if "frames" in result or params.get("track"):
             return False
-        if kind == "light":
-            same = _same_light(params, result["settings"])
-        else:
-            same = all(result.get(name, value) == value for name, value in params.items() if name != "device")
-        if not same:
+        if not (_same_face if kind == "face" else _same_light)(params, result["settings"]):
             return False
         entries = result.get("probes", [])
         files = [entry["environment"] for entry in entries if "environment" in entry]
@@ -297,6 +298,13 @@ def _same_light(params: dict[str, Any], settings: dict[str, Any]) -> bool:
     asked["out"] = str(Path(params["out"]).resolve())
     told = relocated(settings, asked)
     return all(alike(value, told[name]) for name, value in asked.items())
+
+
+def _same_face(params: dict[str, Any], settings: dict[str, Any]) -> bool:
+    """As :func:`_same_light`, of a head."""
+    asked = {name: usual if params.get(name) is None else params[name] for name, usual in USUAL_FACE.items()}
+    asked |= {name: str(Path(params[name]).resolve()) for name in ("image", "head", "out") if params.get(name)}
+    return alike(asked, relocated(settings, asked))
 
 
 def _same_noted(kind: str, params: dict[str, Any], out: Path) -> bool:

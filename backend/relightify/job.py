@@ -138,6 +138,7 @@ def _own_prior(weights: Path, device: str) -> Prior:
 def described(job: FaceJob, portrait: Portrait, warnings: list[str]) -> dict[str, Any]:
     """result.json of a portrait."""
     fit = portrait.fit
+    asked = {k: str(v.resolve()) if isinstance(v, Path) else v for k, v in vars(job).items() if k != "device"}
     return {
         "version": 1,
         "image": str(job.image),
@@ -161,6 +162,7 @@ def described(job: FaceJob, portrait: Portrait, warnings: list[str]) -> dict[str
         "landmarks": fit.landmarks.tolist(),
         "files": FILES,
         "warnings": warnings,
+        "settings": asked,
     }
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from limelight.backend.relightify import job as jobs
 from limelight.backend.relightify import maps
 from limelight.backend.relightify.job import FaceJob, run_face
 from limelight.backend.relightify.output import FILES
+from limelight.bridge.batch import USUAL_FACE, is_there
 from PIL import Image, ImageDraw
 
 PORTRAIT = Path(skimage.__file__).parent / "data" / "astronaut.png"
@@ -80,6 +82,20 @@ def test_colours_that_are_said_to_be_too_strong_are_weaker_on_the_head(made, tmp
     # The photo under the landmarks stays as it is.
     overlays = [np.asarray(Image.open(folder / FILES["overlay"]), float) for folder in folders]
     assert np.abs(overlays[0][:60] - overlays[1][:60]).max() == 0
+
+
+def test_a_head_is_there_only_as_it_was_asked_for(made, tmp_path):
+    usual = {field.name: field.default for field in dataclasses.fields(FaceJob)}
+    assert usual == {**USUAL_FACE, "image": dataclasses.MISSING, "out": dataclasses.MISSING, "device": "auto"}
+    asked = {"image": str(PORTRAIT), "out": str(made[0]), "quality": "draft"}
+    assert is_there("face", asked) and is_there("face", {**asked, "device": "cpu", "seed": None})
+    points = [[float(u) / 3, float(v)] for u, v in made[1]["landmarks"]]
+    for more in ({"fov_deg": 30.0}, {"face": 1}, {"head": str(tmp_path)}, {"landmarks": points}, {"saturation": 1.2}):
+        assert not is_there("face", {**asked, **more}), more
+    settings = {**made[1]["settings"], "landmarks": points, "out": str(tmp_path)}
+    (tmp_path / "result.json").write_text(json.dumps({**made[1], "settings": settings}))
+    corrected = {**asked, "out": str(tmp_path)}
+    assert is_there("face", {**corrected, "landmarks": points}) and not is_there("face", corrected)
 
 
 def test_a_portrait_leaves_every_file_and_tells_how_far_it_is(made):
