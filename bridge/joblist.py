@@ -113,6 +113,11 @@ class JobList:
         return self.path.with_name(self.path.name + ".states")
 
     @property
+    def is_lost(self) -> bool:
+        """Whether files that were read are gone or shorter now: it is another list under the same name."""
+        return any(not path.is_file() or path.stat().st_size < read for path, read in self._read.items() if read)
+
+    @property
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state."""
         found = dict.fromkeys(STATES, 0)

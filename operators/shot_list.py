@@ -43,7 +43,7 @@ def listed(scene: bpy.types.Scene) -> JobList | None:
     if not there.is_file():
         return None
     try:
-        if _known is None or _known.path != there.absolute():
+        if _known is None or _known.path != there.absolute() or _known.is_lost:
             _known = JobList(there)
         else:
             _known.refresh()

@@ -40,7 +40,7 @@ def check(scene: bpy.types.Scene, frame: int | None = None) -> None:
 
 def numbered(path: str, frame: int) -> Path:
     """A path of a Blender setting on this computer; of a name with #### the file of a frame."""
-    whole = Path(bpy.path.abspath(path))
+    whole = paths.of_setting(path)
     name = re.sub("#+", lambda found: f"{frame:0{len(found[0])}d}", whole.name)
     # Where none was chosen yet there is no name.
     return whole.with_name(name) if name else whole

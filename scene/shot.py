@@ -129,8 +129,12 @@ class Shot:
         depths = self.folder / shot_folder.DEPTHS
         there = depths.is_dir() and any(depths.iterdir())
         entry = self._entries[self.frames[0]]
-        # A depth file without # is one for all frames and stays where it is.
-        depth = str(depths / "####.exr") if there else entry.get("depth", [None])[0]
+        stamp = entry.get("depth")
+        depth = str(depths / "####.exr") if there else None
+        if stamp and not there:
+            # One for all frames; shots of earlier versions left it where it was.
+            alone = shot_folder.depth(self.folder, stamp)
+            depth = str(alone) if alone.is_file() else stamp[0]
         suffix = next(self._pictures.iterdir()).suffix
         return {
             "images": [str(self._pictures / f"####{suffix}")],
@@ -262,6 +266,10 @@ class Shot:
             if path is None:
                 continue
             if path.parent != work and name == "depth" and "#" not in scene.limelight.depth_file:
+                # One for all frames.
+                place = shot_folder.depth(self.folder, self._entries[frame]["depth"])
+                if not place.is_file():
+                    _hand_over(path, place, keep=True)
                 continue
             (self.folder / folder).mkdir(exist_ok=True)
             _hand_over(path, self.folder / folder / f"{number}{path.suffix.lower()}", keep=path.parent != work)

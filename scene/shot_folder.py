@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The folder of a shot's light: ``NAME_001``, ``NAME_002``, …, one for each shot that differs from those before.
 
-``pictures`` and ``depths`` hold what the engine is given, ``track_FIRST-LASTxSTEP.json`` and ``shot.json`` what was
-asked for and by whom; its results lie beside them. A shot that is the same as one that is there goes on in its folder,
-with other frames too.
+``pictures`` and ``depths``, or ``depth_*.exr`` where one is for all frames, hold what the engine is given,
+``track_FIRST-LASTxSTEP.json`` and ``shot.json`` what was asked for and by whom; its results lie beside them. A shot
+that is the same as one that is there goes on in its folder, with other frames too.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import glob
+import hashlib
 import json
 import os
 import re
@@ -161,10 +162,20 @@ def picture(folder: Path, number: int) -> Path | None:
     return next((folder / PICTURES).glob(f"{number:04d}.*"), None)
 
 
+def depth(folder: Path, stamp: list[Any]) -> Path:
+    """Where the depth file of this name, size and time goes that is one for all frames; others of the shot may have
+    another."""
+    told = json.dumps([Path(stamp[0]).name, *stamp[1:]])
+    return folder / f"depth_{hashlib.sha256(told.encode()).hexdigest()[:8]}.exr"
+
+
 def forget_pictures(folder: Path) -> None:
     """Remove what the engine was given; it could be made again."""
     for name in (PICTURES, DEPTHS):
         shutil.rmtree(folder / name, ignore_errors=True)
+    for path in folder.glob("depth_*.exr"):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def newest(base: Path, name: str) -> Path | None:

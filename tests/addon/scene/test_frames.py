@@ -272,6 +272,14 @@ def test_a_shot_of_a_sequence_takes_its_files_and_keeps_them(sequence, tmp_path)
         assert depth[..., 0] == pytest.approx(float(frame)) and (tmp_path / f"z_{frame:02d}.exr").is_file()
 
 
+def test_a_depth_file_is_found_as_windows_and_homes_write_it(scene, tmp_path, monkeypatch):
+    (tmp_path / "maps").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    for text in ("//maps\\z_##.exr", "~/maps/z_##.exr", "maps/z_##.exr"):
+        assert frames.numbered(text, 7) == tmp_path / "maps" / "z_07.exr", text
+
+
 def test_a_shot_goes_on_where_its_project_was_moved_to(scene, tmp_path):
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
@@ -350,7 +358,8 @@ def test_depth_that_changed_makes_another_shot(wall, scene, tmp_path):
     for far, name in ((2.0, "Scene_003"), (3.0, "Scene_004")):
         pixels.write(tmp_path / "z.exr", np.full((4, 8), far, np.float32))
         params, _ = written(scene, base, [1])
-        assert params["depth"] == settings.depth_file
+        assert Path(params["depth"]).parent == Path(params["out"]), "so that a list can be moved with its folder"
+        assert pixels.read(Path(params["depth"]))[..., 0] == pytest.approx(far)
         assert written(scene, base, [1])[0] == params, "one that goes on is told the same"
         assert finished((params,)) == finished(written(scene, base, [1])) == name
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import bpy
+import numpy as np
 import pytest
 from limelight.bridge import JobList
 from limelight.operators import engine_session, run_operator, shot_list, state
@@ -81,6 +82,28 @@ def test_the_list_is_one_of_the_command_line(file, tmp_path):
     shot_list.refresh(bpy.context)
     assert rows() == [("Scene_001 1-2", "failed")]
     assert state.seen(bpy.context).job_rows[0].text == "The photo is one colour. Use another."
+
+
+def test_a_listed_shot_has_its_one_depth_file_with_it(file, tmp_path):
+    pixels.write(tmp_path / "z.exr", np.full((4, 8), 4.0, np.float32))
+    file.limelight.depth_source, file.limelight.depth_file = "FILE", "//z.exr"
+    add(file, 1, 2)
+    moved = shutil.copytree(tmp_path / "limelight", tmp_path / "farm" / "limelight")
+    (tmp_path / "z.exr").unlink()
+    listed = JobList(moved / "shots.jobs")
+    depth = Path(listed.params(*listed.entries.values())["depth"])
+    assert depth.is_relative_to(moved) and pixels.read(depth)[..., 0] == pytest.approx(4.0)
+
+
+def test_a_list_that_was_thrown_away_begins_anew(file, engine, tmp_path):
+    add(file, 1, 2)
+    assert bpy.ops.limelight.batch_start() == {"FINISHED"}
+    assert rows() == [("Scene_001 1-2", "done")]
+    shutil.rmtree(tmp_path / "limelight")
+    add(file, 1, 2)
+    assert rows() == [("Scene_001 1-2", "queued")]
+    assert bpy.ops.limelight.batch_start() == {"FINISHED"}
+    assert rows() == [("Scene_001 1-2", "done")]
 
 
 def test_what_fails_is_told_and_tried_again_and_what_is_left_out_waits(file, engine):
