@@ -70,8 +70,8 @@ class Resumable:
     def go_by(self, steps: int, seconds: float | None) -> None:
         """Plan so many ``steps``, or as many as fit into ``seconds`` from now on."""
         self.pace = None if seconds is None else Pace(seconds, self.step)
-        # A run that was broken off may have made more already than are planned at first.
-        self.steps = steps if self.pace is None else self.pace.steps(self.step, steps)
+        # A run that was broken off may have made more already than are planned at first; one at least is made.
+        self.steps = steps if self.pace is None else max(steps, self.step + 1)
 
     def _save_due(self, every: int) -> bool:
         """Whether a checkpoint is due now, after a step."""
