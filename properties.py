@@ -22,6 +22,9 @@ from .properties_frames import FrameSettings
 from .properties_world import ProbeToken, WorldLight
 from .scene.compat import RELATIVE_PATH
 
+#: The largest number of a take: the button for another one adds to it, and Blender's own end right behind.
+_LAST = 2**31 - 2
+
 
 def _read_fov(settings: "FaceSettings", _context: bpy.types.Context) -> None:
     from .scene import plate
@@ -81,6 +84,7 @@ class RelightSettings(PropertyGroup):
         name="Take",
         description="0 takes the candidate whose light is nearest to the reference's; 1, 2, … is one of them",
         min=0,
+        max=_LAST,
     )
     keep_ratio: BoolProperty(
         name="Light ratio",
@@ -123,7 +127,7 @@ class FaceSettings(PropertyGroup):
         default="NORMAL",
     )
     seed: IntProperty(
-        name="Seed", description="Another number guesses differently at the skin that the photo hides", min=0
+        name="Seed", description="Another number guesses differently at the skin that the photo hides", min=0, max=_LAST
     )
     saturation: FloatProperty(
         name="Colours",
@@ -286,6 +290,7 @@ class SceneSettings(PropertyGroup):
         name="Take",
         description="0 averages several takes; 1, 2, … is one of them alone: sharper, and more of it made up",
         min=0,
+        max=_LAST,
     )
     use_front: BoolProperty(
         name="Front from photo",
