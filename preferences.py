@@ -2,6 +2,7 @@
 """Preferences: where the engine lives, which device it computes on, where models are kept."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,10 +136,15 @@ def addon_preferences(context: bpy.types.Context) -> LimelightPreferences | None
     return None if entry is None else entry.preferences
 
 
+def path_of(text: str) -> Path:
+    """A path as artists give it in the preferences: ~ is home."""
+    return Path(os.path.expanduser(bpy.path.abspath(text)))
+
+
 def environment_folder(stored: LimelightPreferences | None) -> Path:
     """The folder of Limelight's own environment."""
     if stored is not None and stored.environment:
-        return Path(bpy.path.abspath(stored.environment))
+        return path_of(stored.environment)
     return user_folder() / "engine"
 
 
@@ -153,10 +159,10 @@ def settings(context: bpy.types.Context) -> EngineSettings:
     """What it takes to start the engine now, from the preferences or, without them, from their defaults."""
     stored = addon_preferences(context)
     if stored is not None and stored.engine_source == "EXISTING":
-        python = Path(bpy.path.abspath(stored.existing_python)) if stored.existing_python else None
+        python = path_of(stored.existing_python) if stored.existing_python else None
     else:
         python = own_python(environment_folder(stored))
-    models = Path(bpy.path.abspath(stored.models_folder)) if stored is not None and stored.models_folder else None
+    models = path_of(stored.models_folder) if stored is not None and stored.models_folder else None
     device = (stored.device or "auto") if stored is not None else "auto"
     return EngineSettings(python, device, models, user_folder() / "engine.log")
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
+from .. import preferences
+
 if TYPE_CHECKING:
     from ..preferences import LimelightPreferences
 
@@ -127,7 +129,7 @@ def chosen_python(stored: LimelightPreferences | None) -> Path:
         if not found:
             raise FileNotFoundError(NO_PYTHON)
         return found[0][0]
-    python = Path(bpy.path.abspath(chosen))
+    python = preferences.path_of(chosen)
     version = setup.ask_version(python)
     if version is None:
         raise ValueError(f"{python} is no Python that starts and can make environments: choose another")
