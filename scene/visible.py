@@ -67,7 +67,9 @@ def _ways(
     branch: bpy.types.LayerCollection, thing: bpy.types.Object
 ) -> Iterator[list[bpy.types.LayerCollection]]:
     """The branches that lead to an object, from the outermost, for each collection that holds it."""
-    if thing.name in branch.collection.objects:
+    there = branch.collection.objects
+    # Another file's object may have the same name.
+    if thing.name in there and thing in there.values():
         yield [branch]
     for child in branch.children:
         yield from ([branch, *way] for way in _ways(child, thing))

@@ -32,6 +32,23 @@ DIRECTION = {"irradiance": [1.0] * 3, "angular_size_deg": 1, "direction_world": 
 SUN = {"directions": [DIRECTION | {"spread_deg": 10, "key_to_fill": 1}]}
 
 
+def test_a_probe_that_is_switched_off_is_where_it_was_put_beside_a_linked_namesake(scene, tmp_path):
+    held, thing = bpy.data.collections.new("Set"), bpy.data.objects.new("Probe", None)
+    held.objects.link(thing)
+    bpy.data.libraries.write(str(tmp_path / "set.blend"), {held})
+    bpy.data.objects.remove(thing)
+    bpy.data.collections.remove(held)
+    probes.add_probe(scene, (1, 2, 3), 0.1)
+    with bpy.data.libraries.load(str(tmp_path / "set.blend"), link=True) as (_there, wanted):
+        wanted.collections = ["Set"]
+    scene.collection.children.link(wanted.collections[0])
+    bpy.context.view_layer.layer_collection.children[probes.COLLECTION].exclude = True
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    (probe,) = probes.probes(bpy.context.scene)
+    assert tuple(probes.to_world(probe).translation) == (1, 2, 3)
+
+
 def lit(scene, name):
     """A probe that holds light with one lamp."""
     probe = probes.add_probe(scene, (0, 0, 1), 0.1, name)
