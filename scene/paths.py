@@ -41,6 +41,8 @@ def settings() -> Iterator[tuple[Any, str]]:
     for ours in [scene.limelight for scene in bpy.data.scenes if not scene.library]:
         yield from ((ours, "depth_file"), (ours.frames, "folder"), (ours.relight, "model"))
         yield from ((ours.face, "head_folder"), *((ours.capture, name) for name in ("folder", "source", "start")))
+    # By what it was made with, a relit picture sets them again.
+    yield from ((image.limelight, "model") for image in bpy.data.images if not image.library)
 
 
 def moved(text: str, old: Path, new: Path) -> str:

@@ -30,6 +30,14 @@ def test_settings_go_on_to_mean_the_same_places(file, tmp_path):
     assert rest == ("//gone", "large", str(tmp_path))
 
 
+def test_a_relit_picture_knows_its_model_after_a_save_elsewhere(file, tmp_path):
+    image = bpy.data.images.new("relit", 4, 4)
+    image.use_fake_user = True
+    image.limelight.number, image.limelight.model = 1, "//maps"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "new" / "b.blend"))
+    assert image.limelight.model == "//../maps"
+
+
 def test_the_open_file_stays_as_it_is_where_a_copy_is_saved(file, tmp_path):
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "new" / "b.blend"), copy=True)
     assert (file.frames.folder, file.depth_file) == ("//limelight", "//maps/####.exr")
