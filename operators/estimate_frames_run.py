@@ -51,13 +51,15 @@ class EstimateFramesRun(EngineRun):
         from ..scene import results_frames, shot_folder
 
         scene, folder = bpy.data.scenes[self.scene_name], self._shot.folder
-        lit = results_frames.load_shot(scene, folder, self._shot.numbers, self._shot.lit())
+        known = self._shot.lit()
+        lit = results_frames.load_shot(scene, folder, self._shot.numbers, known)
         if not lit:
             raise RuntimeError("the probes are gone")
         scene.limelight.take = self._take
         shot_folder.forget_pictures(folder)
         for entry in result.get("probes", []):
-            previews.show_file(f"probe:{entry['name']}", _first(folder, entry["preview"], self._shot.numbers))
+            if probe := known.get(entry["name"]):
+                previews.show_file(previews.slot_of(probe), _first(folder, entry["preview"], self._shot.numbers))
         frames = self._shot.frames
         return f"Estimated the light of {', '.join(probe.name for probe in lit)} in {len(frames)} frames"
 

@@ -43,6 +43,7 @@ class EstimateRun(EngineRun):
             raise RuntimeError("the probes are gone")
         # Only now: a run that was cancelled or failed leaves the scene's take as it was.
         scene.limelight.take = self._take
-        for answer in answers:
-            previews.show_file(f"probe:{answer['name']}", str(self._answer / answer.get("preview", "")))
+        for entry in result["probes"]:
+            if probe := found[entry["name"]]:
+                previews.show_file(previews.slot_of(probe), str(self._answer / entry.get("preview", "")))
         return f"Estimated the light of {', '.join(probe.name for probe in lit)}"

@@ -86,7 +86,7 @@ class FaceRun(EngineRun):
         scene.limelight.face.seed = self._seed
         selection.select_alone(context, thing)
         overlay = self._answer / result.get("files", {}).get("overlay", "overlay.png")
-        previews.show_file(f"head:{thing.name}", str(overlay))
+        previews.show_file(previews.slot_of(thing), str(overlay))
         self.notes = result.get("warnings", [])[:1]
         return told
 
@@ -136,7 +136,7 @@ class FaceLightRun(EngineRun):
         entries = [entry | {"name": probe.name} for entry in result["probes"]]
         results.load_results(scene, self._answer, result | {"probes": entries})
         for entry in entries:
-            previews.show_file(f"probe:{entry['name']}", str(self._answer / entry.get("preview", "")))
+            previews.show_file(previews.slot_of(probe), str(self._answer / entry.get("preview", "")))
         lit = world.apply_world(scene, probe)
         there = head_light.of_panorama(probe.limelight.environment, self._pose)
         lit.limelight.strength_ev, lit.limelight.tint = head_light.matching(head.limelight.head.irradiance, there)

@@ -5,12 +5,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import bpy
 import bpy.utils.previews
 
 _collection: bpy.utils.previews.ImagePreviewCollection | None = None
 # What each slot shows: the path with its time of change, so that a picture is read again only when it changed.
 _shown: dict[str, tuple[str, int]] = {}
 _icons: dict[str, int] = {}
+
+
+def slot_of(thing: bpy.types.Object) -> str:
+    """The slot of what a probe or head looks like: another's, also one's of its name in the next file, is another."""
+    # Blender before 4.2 tells no numbers.
+    return f"of {getattr(thing, 'session_uid', thing.name)}"
 
 
 def show_file(slot: str, path: str) -> None:

@@ -58,7 +58,7 @@ class LIMELIGHT_PT_estimate(Panel):
         if manager.message and not portrait:
             wording.wrapped(layout, context, manager.message, icon="INFO")
         probe = watch.active_probe(context)
-        picture = previews.icon(f"probe:{probe.name}") if probe is not None else 0
+        picture = previews.icon(previews.slot_of(probe)) if probe is not None else 0
         if picture:
             wording.picture(layout, context, picture)
         if probe is not None and probe.limelight.environment is not None:

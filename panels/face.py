@@ -43,7 +43,7 @@ def draw_head(layout: UILayout, context: Context, head):
     """What one does with the head that is there."""
     box = layout.box().column()
     wording.wrapped(box, context, head.name, icon="USER")
-    picture = previews.icon(f"head:{head.name}")
+    picture = previews.icon(previews.slot_of(head))
     if picture:
         wording.picture(box, context, picture)
     if head.limelight.head.reprojection >= 0:

@@ -38,7 +38,7 @@ def test_a_script_gets_a_head_before_its_camera(portrait, scene):
     message = bpy.context.window_manager.limelight.message
     assert "Ada head" in message and "The photo is dark" in message
     assert head.limelight.head.reprojection == pytest.approx(0.011)
-    assert previews.icon("head:Ada head") or bpy.app.background
+    assert previews.icon(previews.slot_of(bpy.data.objects["Ada head"])) or bpy.app.background
 
 
 def test_settings_reach_the_engine(portrait, scene, tmp_path):

@@ -153,6 +153,40 @@ def test_another_engine_in_the_preferences_is_looked_for_at_once(scene, monkeypa
     assert looked == ["EXISTING"] * 3 + ["OWN"] * 3
 
 
+def test_paths_of_the_preferences_may_start_at_home(scene, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    stored = preferences.addon_preferences(bpy.context)
+    try:
+        stored.engine_source, stored.existing_python, stored.models_folder = "EXISTING", "~/bin/python", "~/models"
+        found = preferences.settings(bpy.context)
+        assert (found.python, found.models) == (tmp_path / "bin" / "python", tmp_path / "models")
+        stored.environment = "~/engine"
+        assert preferences.environment_folder(stored) == tmp_path / "engine"
+    finally:
+        stored.engine_source, stored.existing_python = "OWN", ""
+        stored.models_folder = stored.environment = ""
+
+
+def test_a_picture_is_of_its_probe_alone_and_stays_it_under_another_name(draw, two_probes, monkeypatch):
+    asked = []
+    monkeypatch.setattr(previews, "icon", lambda slot: asked.append(slot) or 0)
+    name = two_probes[1].name
+    draw(estimate.LIMELIGHT_PT_estimate)
+    two_probes[1].name = "Renamed"
+    draw(estimate.LIMELIGHT_PT_estimate)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    assert bpy.ops.limelight.add_probe(name=name) == {"FINISHED"}
+    draw(estimate.LIMELIGHT_PT_estimate)
+    assert asked[0] == asked[1] != asked[2], "the next file's probe of that name is another"
+
+
+def test_after_every_take_comes_one_that_blender_can_count(scene):
+    settings = scene.limelight
+    for owner, name in ((settings, "take"), (settings.relight, "take"), (settings.face, "seed")):
+        setattr(owner, name, 2**31 - 1)
+        assert getattr(owner, name) + 1 <= 2**31 - 1
+
+
 def test_previews_are_as_large_as_the_sidebar_allows(draw, scene, monkeypatch):
     monkeypatch.setattr(previews, "icon", lambda slot: 7)
 
