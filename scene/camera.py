@@ -111,6 +111,12 @@ def posed(scene: bpy.types.Scene, pose: Pose) -> Iterator[None]:
         bpy.data.cameras.remove(data)
 
 
+def clipped(scene: bpy.types.Scene, camera: bpy.types.Object) -> tuple[float, float]:
+    """The planar depths between which what the engine is shown of a scene lies; a photo is cut off nowhere."""
+    shown = scene.limelight.source == "SCENE"
+    return (camera.data.clip_start, camera.data.clip_end) if shown else (0.0, math.inf)
+
+
 def picture_size(scene: bpy.types.Scene) -> tuple[int, int]:
     """The render's size in pixels, percentage included."""
     render = scene.render

@@ -223,11 +223,14 @@ def cast_depth(context: bpy.types.Context, side: int, size: tuple[int, int] | No
     depsgraph = context.evaluated_depsgraph_get()
     # Meshes that stand for a photo are often kept out of renders; a scene is what its render shows.
     unseen = visible.unseen(context.view_layer) if scene.limelight.source == "SCENE" else None
+    near, far = cameras.clipped(scene, camera)
     for i in range(rows):
         for j in range(columns):
-            hit = rays.first_hit(scene, depsgraph, origin, Vector(directions[i, j]), unseen=unseen)
+            direction = Vector(directions[i, j])
+            hit = rays.first_hit(scene, depsgraph, origin + direction * near * lengths[i, j], direction, unseen=unseen)
             if hit is not None:
                 depth[i, j] = (hit.point - origin).length / lengths[i, j]
+    depth[depth > far] = np.inf
     return depth
 
 

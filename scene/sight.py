@@ -76,7 +76,10 @@ def _behind_geometry(
     eye = scene.camera.matrix_world.translation
     line = probes.to_world(probe).translation - eye
     direction = line.normalized()
-    hit = rays.first_hit(scene, context.evaluated_depsgraph_get(), eye, direction, unseen=unseen)
+    # What the camera cuts off, as a wall that it looks through, hides nothing.
+    ahead = -scene.camera.matrix_world.normalized().col[2].xyz
+    start = eye + direction * cameras.clipped(scene, scene.camera)[0] / max(direction.dot(ahead), 1e-6)
+    hit = rays.first_hit(scene, context.evaluated_depsgraph_get(), start, direction, unseen=unseen)
     if hit is None or (hit.point - eye).length >= line.length * (1 - 1e-4):
         return None
     # On a slanted surface a sphere has to come farther along the line of sight to be clear of it.

@@ -19,6 +19,7 @@ from limelight.scene import (
     plate,
     probes,
     problems,
+    sight,
 )
 from limelight.tests.addon.lit_scene import add_cube, read_picture
 from mathutils import Vector
@@ -70,6 +71,22 @@ def test_cast_depth_is_planar_and_infinite_beyond(scene, add_camera):
     assert 0.05 < hit.mean() < 0.6
     # The cube's front face is a plane at five metres wherever it is seen.
     assert depth[hit] == pytest.approx(5.0, abs=1e-4)
+
+
+def test_a_camera_that_looks_through_a_wall_sees_the_depth_that_it_renders(scene, add_camera):
+    camera = add_camera(scene)
+    for depth in (1, 5, 50):
+        bpy.ops.mesh.primitive_plane_add(size=100, location=(0, 0, -depth))
+    bpy.data.objects["Plane.001"].location.x = 50
+    camera.data.clip_start, camera.data.clip_end = 2, 20
+    probe = probes.add_probe(scene, (1, 0, -4), 0.1)
+    bpy.context.view_layer.update()
+    depth = capture.cast_depth(bpy.context, 24)
+    assert depth[:, 14:] == pytest.approx(5.0, abs=1e-4) and np.isinf(depth[:, :10]).all()
+    assert not sight.covers(bpy.context, [probe])
+    camera.data.clip_start = 0.1
+    assert capture.cast_depth(bpy.context, 24) == pytest.approx(1.0, abs=1e-4)
+    assert sight.covers(bpy.context, [probe])[probe].what == "“Plane”"
 
 
 def test_the_photos_view_angle_holds_for_depth_projection_and_placing(scene, tmp_path):
