@@ -5,6 +5,9 @@ import bpy
 from bpy.props import BoolProperty, FloatProperty, FloatVectorProperty, PointerProperty, StringProperty
 from bpy.types import PropertyGroup
 
+#: Stops beyond which lamps would be too bright for Blender to count, and dark for good.
+_MOST = 32
+
 
 def _update_world(settings: "WorldLight", _context: bpy.types.Context) -> None:
     from .scene import world
@@ -25,7 +28,7 @@ class WorldLight(PropertyGroup):
 
     strength_ev: FloatProperty(
         name="Strength (EV)", description="Brightness of the light in stops: +1 is twice as bright", soft_min=-6,
-        soft_max=6, options=set(), update=_update_world,
+        soft_max=6, min=-_MOST, max=_MOST, options=set(), update=_update_world,
     )  # fmt: skip
     rotation: FloatProperty(
         name="Rotation",
@@ -46,7 +49,7 @@ class WorldLight(PropertyGroup):
     )
     background_strength_ev: FloatProperty(
         name="Background strength", description="Brightness of the visible background in stops", soft_min=-6,
-        soft_max=6, options=set(), update=_update_world,
+        soft_max=6, min=-_MOST, max=_MOST, options=set(), update=_update_world,
     )  # fmt: skip
     background_rotation: FloatProperty(
         name="Background rotation", description="Turns the visible background only", subtype="ANGLE",

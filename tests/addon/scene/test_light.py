@@ -122,6 +122,19 @@ def test_lamps_follow_the_worlds_sliders_whenever_they_are_moved(scene, kind):
     assert lamp.data.energy == pytest.approx(energy * 2**0.5, rel=1e-4), "the artist's own change was lost"
 
 
+def test_lamps_come_back_from_any_strength_that_is_typed(scene):
+    probe = lit_probe(scene)
+    probe.limelight.fill = image_of(panorama(), "fill")
+    entry = {"kind": "sun", "direction": [0, 0, 1], "irradiance": [3.0] * 3, "angle_deg": 5}
+    probe.limelight.lamps = json.dumps([entry])
+    (lamp,) = lamps.apply_lamps(scene, probe)
+    energy, look = lamp.data.energy, scene.world.limelight
+    for typed in (1e4, -1e4, 200.0, -200.0):
+        look.strength_ev = typed
+        look.strength_ev = 0.0
+        assert lamp.data.energy == pytest.approx(energy, rel=1e-4), typed
+
+
 def test_lamps_that_were_duplicated_are_replaced(scene):
     probe = lit_probe(scene)
     probe.limelight.fill = image_of(panorama(), "fill")
