@@ -13,6 +13,7 @@ from limelight.backend.errors import Cancelled
 from limelight.backend.limo.report import SilentReport
 from limelight.backend.optics.camera import Camera
 from limelight.backend.splats import render
+from limelight.backend.splats.inputs import read_poses
 from limelight.backend.splats.raster import SplatCamera
 from limelight.backend.splats.shading import cubemap, environment
 from PIL import Image
@@ -23,11 +24,12 @@ FOV = 40.0
 
 
 class Stopping(SilentReport):
-    """Cancels at an iteration."""
+    """Cancels after so many looks for a cancel: one a picture of the ``scene`` that is read first, one an iteration."""
 
-    def __init__(self, left: int) -> None:
+    def __init__(self, left: int, scene: Path | None = None) -> None:
         super().__init__()
-        self.left = left
+        train, test, _ = ([], [], None) if scene is None else read_poses(scene)
+        self.left = left + len(train) + len(test)
 
     def check(self) -> None:
         self.left -= 1

@@ -219,9 +219,9 @@ def test_a_run_that_goes_on_ends_as_an_unbroken_one(
     mesh, frames_first = str(write_obj(tmp_path / "uv.obj", uv=True)), len(frames.TURNS)
     # Cancelled it saves where it is; killed it goes on from the last look, here with the visibility that it baked.
     with pytest.raises(Cancelled):
-        learnt(scene, tmp_path, Stopping(frames_first + 7), mesh=mesh)
+        learnt(scene, tmp_path, Stopping(frames_first + 7, scene), mesh=mesh)
     with pytest.raises(RuntimeError):
-        learnt(scene, tmp_path, Crashing(frames_first + 31 - 7), mesh=mesh)
+        learnt(scene, tmp_path, Crashing(frames_first + 31 - 7, scene), mesh=mesh)
     assert not (tmp_path / "out").exists()
     with pytest.raises(BadInput, match="was made with texels 48, not 32"):
         learnt(scene, tmp_path, texels=32, mesh=mesh)

@@ -102,7 +102,7 @@ def test_every_stage_moves_what_it_learns_and_nothing_else(scene: Path, tmp_path
             if saved.exists():
                 reached = int(checkpoint.header(saved)["step"])
             with pytest.raises(Cancelled):
-                run_train(job(scene, out), Stopping(part - reached))
+                run_train(job(scene, out), Stopping(part - reached, scene))
             state = checkpoint.load(saved, "cpu")
             if part == start:
                 before = state
@@ -115,7 +115,7 @@ def test_every_stage_moves_what_it_learns_and_nothing_else(scene: Path, tmp_path
 def test_a_run_that_goes_on_ends_as_an_unbroken_one(scene: Path, trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "ball.ply"
     with pytest.raises(Cancelled):
-        run_train(job(scene, out), Stopping(45))
+        run_train(job(scene, out), Stopping(45, scene))
     assert not out.exists()
     answer = run_train(job(scene, out), SilentReport())
     assert answer["resumed_at"] == 45
@@ -143,7 +143,7 @@ def test_other_settings_and_results_that_are_there_are_refused(scene: Path, trai
     with pytest.raises(BadInput, match="is there already"):
         run_train(job(scene, trained), SilentReport())
     with pytest.raises(Cancelled):
-        run_train(job(scene, tmp_path / "c.ply"), Stopping(2))
+        run_train(job(scene, tmp_path / "c.ply"), Stopping(2, scene))
     with pytest.raises(BadInput, match="was made with iterations 100, not 90"):
         run_train(job(scene, tmp_path / "c.ply", iterations=90), SilentReport())
 

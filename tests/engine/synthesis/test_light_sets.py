@@ -248,4 +248,4 @@ def test_blender_has_to_be_there_for_its_rooms_and_its_models(tmp_path: Path) ->
         cycles_light_sets.write_light_sets(tmp_path, 0, 1, blender=tmp_path / "nowhere")
     line = ["synthesize", "lights", "--out", str(tmp_path), "--assets", str(tmp_path), "--device", "cpu", "--json"]
     answer = CliRunner().invoke(cli.app, line)
-    assert answer.exit_code == 2 and "takes no --assets" in answer.output
+    assert answer.exit_code == 2 and "does not use --assets" in answer.output
