@@ -82,11 +82,17 @@ class Direction:
 @dataclass(frozen=True, eq=False)
 class Look:
     """A photo (H, W, 3), linear, display white 1, its camera, and its depth (H, W) in metres or None for a guess of it;
-    and what it shows of the light, wherever in it is asked."""
+    and what it shows of the light, wherever in it is asked. ``rough``: the depth given is a guess, too."""
 
     photo: Tensor
     camera: Camera
     depth: Tensor | None = None
+    rough: bool = False
+
+    @property
+    def guessed(self) -> bool:
+        """Whether what it is seen by is a guess of the depth."""
+        return self.depth is None or self.rough
 
     @cached_property
     def _guess(self) -> Depth:
@@ -117,14 +123,14 @@ class Look:
 
         Shadows through a guess of the depth are not asked.
         """
-        said = {} if self.depth is None or self.shadows is None else {"shadows": self.shadows}
+        said = {} if self.guessed or self.shadows is None else {"shadows": self.shadows}
         if LIMO.is_file():
             said["painted"] = painted(self.view, self.at(probe, distance), device)
         return said
 
     def at(self, probe: tuple[float, float] | None, distance: float | None) -> Probe:
         """The probe at a point, ``distance`` metres deep unless the depth is a guess."""
-        return probe_at(self.view, probe, None if self.depth is None else distance)
+        return probe_at(self.view, probe, None if self.guessed else distance)
 
 
 def estimate(
@@ -168,7 +174,7 @@ def estimate_in(
     probability, values = predict(Inputs.of(look.view, None if probe is None else look.at(probe, distance).position))
     if model == AUTO:
         said = {"network": probability[0], **look.tell(probe, distance, device)}
-        probability, model = joined(said, guessed=look.depth is None)[None], ", ".join(said)
+        probability, model = joined(said, guessed=look.guessed)[None], ", ".join(said)
     return _direction(look.camera, probability, values[0], model, look.notes)
 
 

@@ -57,7 +57,7 @@ def run_direction(job: DirectionJob, report: Report) -> dict[str, Any]:
     view, source = read_view(job.light)
     report.check()
     device = pick_device(job.light.device)
-    look = Look(view.radiance, view.camera, view.depth)
+    look = Look(view.radiance, view.camera, view.depth, rough=source == "estimate")
     entries = []
     for index, spec in enumerate(job.light.probes):
         report.progress(0.1 + 0.8 * index / len(job.light.probes), "Looking for the key light")

@@ -122,3 +122,11 @@ def test_a_job_takes_points_with_a_depth_and_refuses_absurd_ones(tmp_path):
     for probe in ({"u": 0.5}, {"position": [0, 0, -1]}, {**middle, "depth": -1.0}, {**middle, "v": float("nan")}, "ab"):
         with pytest.raises(BadInput, match="Probe"):
             DirectionJob.from_params({**params, "probes": [probe]})
+
+
+@shipped
+def test_a_job_without_a_depth_asks_by_a_guess(tmp_path):
+    exr.write_image(tmp_path / "room.exr", room().radiance)
+    params = {"image": str(tmp_path / "room.exr"), "fov_deg": 75.0, "probes": [{"u": 0.5, "v": 0.5}]}
+    told = run_direction(DirectionJob.from_params(params), SilentReport())
+    assert told["depth_source"] == "estimate" and told["directions"][0]["model"] == "network, painted"
