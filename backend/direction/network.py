@@ -77,7 +77,7 @@ class Inputs:
 
     def to(self, device: torch.device | str) -> Inputs:
         """On another device."""
-        return Inputs(*(getattr(self, name).to(device) for name in ("picture", "depth", "lens", "probe")))
+        return Inputs(*(tensor.to(device) for tensor in vars(self).values()))
 
 
 def squeezed(picture: Tensor, size: int = SIZE) -> Tensor:

@@ -45,9 +45,7 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """On another device."""
-        return _made(
-            [getattr(self.inputs, n).to(device) for n in _INPUTS], [getattr(self, n).to(device) for n in _TRUE]
-        )
+        return Batch(self.inputs.to(device), *(getattr(self, n).to(device) for n in _TRUE))
 
     @staticmethod
     def joined(batches: list[Batch]) -> Batch:

@@ -9,7 +9,6 @@ in degrees, ``light`` (5, 642), the blurred luminance at the bins over its mean.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -28,13 +27,13 @@ from ...backend.direction.key_light import KeyLight, along_bins, find_key_light
 from ...backend.direction.network import SIZE, lens_of, squeezed, squeezed_depth
 from ...backend.direction.painted import probe_at
 from ...backend.limo.view import View
-from ...backend.optics import exr
 from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
 from ...backend.optics.exposure import auto_exposure_gain
 from ...backend.optics.photo import Photo
 from ...synthesis.samples import read_sample
 from ..limo.crops import ASPECTS, load_panoramas, rotation
+from ..limo.examples import read_blenders_view
 from ..resumable import read_shard, whole
 
 Example = dict[str, Tensor]
@@ -74,11 +73,14 @@ def _crop(panorama: Tensor, key: KeyLight, level: Tensor, rng: np.random.Generat
     return _example(picture * gain, camera, None, at, [turned] * ASKED, [light] * ASKED)
 
 
+def _of_side(scenes: Iterable[Path], validation: bool) -> Iterator[Path]:
+    """Those of the scenes, called by their seeds, that validate, or those that are trained on."""
+    return (path for path in scenes if (int(path.stem.split("_")[-1]) % VALIDATION_SCENES == 0) == validation)
+
+
 def sample_examples(files: Iterable[Path], *, validation: bool) -> Iterator[Example]:
     """One example of each ray-traced sample file (synthesis.samples) of one side."""
-    for path in files:
-        if (int(path.stem.split("_")[-1]) % VALIDATION_SCENES == 0) != validation:
-            continue
+    for path in _of_side(files, validation):
         sample = read_sample(path, "radiance", "depth", "camera", "probe_positions", "probe_panoramas")
         width, height, *lens = sample["camera"].tolist()
         picture, depth, at, maps = (
@@ -90,15 +92,10 @@ def sample_examples(files: Iterable[Path], *, validation: bool) -> Iterator[Exam
 
 def view_examples(folders: Iterable[Path], *, validation: bool) -> Iterator[Example]:
     """One example of each of Blender's views (``synthesize views``) of one side."""
-    for folder in folders:
-        if (int(folder.name.split("_")[-1]) % VALIDATION_SCENES == 0) != validation:
-            continue
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        at = torch.tensor([probe["position_camera"] for probe in meta["probes"]])
-        maps = [exr.read_panorama(folder / f"env_{probe['id']}.exr")[0] for probe in meta["probes"]]
-        picture = exr.read_image(folder / "image.exr")[..., :3]
-        depth = exr.read_depth(folder / "depth.exr")
-        yield from _scene(picture, depth, Camera.from_dict(meta["camera"]), at, torch.stack(maps))
+    for folder in _of_side(folders, validation):
+        view, probes, _ = read_blenders_view(folder)
+        at, maps = torch.stack([place for place, _, _ in probes]), torch.stack([light for _, _, light in probes])
+        yield from _scene(view.radiance, view.depth, view.camera, at, maps)
 
 
 def _scene(picture: Tensor, depth: Tensor, camera: Camera, at: Tensor, maps: Tensor) -> Iterator[Example]:

@@ -102,6 +102,14 @@ def probe_set_examples(scene: Path, shot: int = 0) -> Iterator[Example]:
 
     Every ``shot`` of a scene has exposures, noise and a camera of its own.
     """
+    view, probes, seed = read_blenders_view(scene)
+    yield from _scene_examples(view, probes, seed, shot)
+
+
+def read_blenders_view(scene: Path) -> tuple[View, list[tuple[Tensor, float, Tensor]], int]:
+    """A folder in the probe-set format to train on: the view, unclipped; position (3,), radius and environment of each
+    probe; its seed. Raises :class:`BadInput` for one that belongs to evaluation.
+    """
     meta = json.loads((scene / "meta.json").read_text(encoding="utf-8"))
     if meta["seed"] >= EVALUATION_SEEDS:
         raise BadInput(f"{scene.name} belongs to evaluation.", f"Train on seeds below {EVALUATION_SEEDS}.")
@@ -115,7 +123,7 @@ def probe_set_examples(scene: Path, shot: int = 0) -> Iterator[Example]:
         )
         for probe in meta["probes"]
     ]
-    yield from _scene_examples(view, probes, meta["seed"], shot)
+    return view, probes, meta["seed"]
 
 
 def _scene_examples(

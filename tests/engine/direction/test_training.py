@@ -109,16 +109,20 @@ def test_blenders_views_become_examples(tmp_path):
         scene = tmp_path / f"scene_{number}"
         exr.write_image(scene / "image.exr", torch.rand(30, 40, 3))
         exr.write_depth(scene / "depth.exr", torch.full((30, 40), 3.0))
-        probes = [{"id": i, "position_camera": [0.0, 0.0, -2.0]} for i in range(4 if number > 15 else 2)]
+        probes = [{"id": i, "position_camera": [0.0, 0.0, -2.0], "radius": 0.1} for i in range(4 if number > 15 else 2)]
         for probe in probes:
             exr.write_panorama(scene / f"env_{probe['id']}.exr", light, frame="camera")
-        (scene / "meta.json").write_text(json.dumps({"camera": camera.to_dict(), "probes": probes}))
+        (scene / "meta.json").write_text(json.dumps({"camera": camera.to_dict(), "probes": probes, "seed": number}))
     prepare.prepare_views(tmp_path, tmp_path / "data")
     found = {side: by_kind(tmp_path / "data", validation=side)["views"] for side in (False, True)}
     # Every sixteenth validates, and one with too few probes is left out.
     assert [len(Shards(found[side])) for side in (False, True)] == [1, 1]
     towards = Shards(found[False]).pick(torch.tensor([0]))["towards"][0]
     assert float(bins.angle_deg(towards, torch.tensor([0.6, 0.8, 0.0]).expand(5, 3)).max()) < 3
+    meta = tmp_path / "scene_17" / "meta.json"
+    meta.write_text(meta.read_text().replace('"seed": 17', '"seed": 10000017'))
+    with pytest.raises(BadInput, match="belongs to evaluation"):
+        prepare.prepare_views(tmp_path, tmp_path / "other")
 
 
 def test_augmentation_is_reproducible_and_mirrors_half_with_its_labels(data):
