@@ -2,13 +2,14 @@
 """Preferences: where the engine lives, which device it computes on, where models are kept."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 from bpy.props import EnumProperty, StringProperty
 from bpy.types import AddonPreferences, Context
+
+from .scene import paths
 
 ROOT = Path(__file__).resolve().parent
 ADDON = __package__
@@ -136,15 +137,10 @@ def addon_preferences(context: bpy.types.Context) -> LimelightPreferences | None
     return None if entry is None else entry.preferences
 
 
-def path_of(text: str) -> Path:
-    """A path as artists give it in the preferences: ~ is home."""
-    return Path(os.path.expanduser(bpy.path.abspath(text)))
-
-
 def environment_folder(stored: LimelightPreferences | None) -> Path:
     """The folder of Limelight's own environment."""
     if stored is not None and stored.environment:
-        return path_of(stored.environment)
+        return paths.at_home(stored.environment)
     return user_folder() / "engine"
 
 
@@ -159,10 +155,10 @@ def settings(context: bpy.types.Context) -> EngineSettings:
     """What it takes to start the engine now, from the preferences or, without them, from their defaults."""
     stored = addon_preferences(context)
     if stored is not None and stored.engine_source == "EXISTING":
-        python = path_of(stored.existing_python) if stored.existing_python else None
+        python = paths.at_home(stored.existing_python) if stored.existing_python else None
     else:
         python = own_python(environment_folder(stored))
-    models = path_of(stored.models_folder) if stored is not None and stored.models_folder else None
+    models = paths.at_home(stored.models_folder) if stored is not None and stored.models_folder else None
     device = (stored.device or "auto") if stored is not None else "auto"
     return EngineSettings(python, device, models, user_folder() / "engine.log")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from .. import preferences
+from ..scene import paths
 
 if TYPE_CHECKING:
     from ..preferences import LimelightPreferences
@@ -129,7 +129,7 @@ def chosen_python(stored: LimelightPreferences | None) -> Path:
         if not found:
             raise FileNotFoundError(NO_PYTHON)
         return found[0][0]
-    python = preferences.path_of(chosen)
+    python = paths.at_home(chosen)
     version = setup.ask_version(python)
     if version is None:
         raise ValueError(f"{python} is no Python that starts and can make environments: choose another")

@@ -16,7 +16,7 @@ def of_setting(text: str) -> Path:
     if text.startswith("//") and os.name != "nt":
         # Files that were saved by Windows.
         text = text.replace("\\", "/")
-    path = _at_home(text)
+    path = at_home(text)
     return path if path.is_absolute() else Path(bpy.path.abspath("//")) / path
 
 
@@ -65,10 +65,11 @@ def unwritable(folder: Path, error: OSError) -> OSError:
 
 def of_argument(text: str) -> Path:
     """A whole path from one on the command line: // starts at the .blend, others where the process works."""
-    return _at_home(text).resolve()
+    return at_home(text).resolve()
 
 
-def _at_home(text: str) -> Path:
+def at_home(text: str) -> Path:
+    """A path as artists give it anywhere: // starts at the .blend and ~ is home."""
     # What begins with ~ and is nobody's home is a name like any other; pathlib would raise.
     return Path(os.path.expanduser(bpy.path.abspath(text)))
 
