@@ -161,12 +161,14 @@ def bake_lamps(context: bpy.types.Context, path: Path) -> None:
     eye = camera.matrix_world.translation
     ahead = (camera.matrix_world.to_3x3() @ Vector((0.0, 0.0, -1.0))).normalized()
     reach = _REACH / cameras.metres(scene)
+    # Through what is nearer, as the wall of a set, the camera looks.
+    start = eye + ahead * camera.data.clip_start
     unseen = visible.unseen(context.view_layer)
-    hit = rays.first_hit(scene, context.evaluated_depsgraph_get(), eye, ahead, unseen=unseen)
+    hit = rays.first_hit(scene, context.evaluated_depsgraph_get(), start, ahead, unseen=unseen)
     if hit is not None:
         # Half-way to what the camera looks at: neither inside it nor in the camera's own shade.
-        reach = min(reach, (hit.point - eye).length / 2)
-    place = eye + ahead * reach
+        reach = min(reach, (hit.point - start).length / 2)
+    place = start + ahead * reach
     bake.bake_panorama(scene, place, heading(camera), path, _LAMPS_WIDTH, _LAMPS_SAMPLES, lamps=True)
     if not path.is_file():
         raise ValueError("the render of the scene's light was cancelled")

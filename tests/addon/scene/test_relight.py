@@ -176,6 +176,19 @@ def test_a_lamp_at_the_left_lights_from_the_left_as_much_as_it_does(scene, camer
     assert float((values * facing * area).sum()) == pytest.approx(true[kind], rel=0.1)
 
 
+def test_the_lamps_light_is_taken_behind_a_wall_that_the_camera_looks_through(scene, camera, tmp_path, monkeypatch):
+    places = []
+    monkeypatch.setattr(relight.bake, "bake_panorama", lambda _scene, place, *_args, **_more: places.append(place.y))
+    camera.data.clip_start = 5.0
+    for y in (4.0, 6.0, 20.0):
+        bpy.ops.mesh.primitive_plane_add(size=100, location=(0, y, 0), rotation=(math.pi / 2, 0, 0))
+    for found in (5.5, 8.0):
+        with pytest.raises(ValueError, match="cancelled"):
+            relight.bake_lamps(bpy.context, tmp_path / "lamps.exr")
+        assert places.pop() == pytest.approx(found, abs=1e-3)
+        bpy.data.objects["Plane.001"].hide_render = True
+
+
 def test_without_light_the_lamps_say_so(scene, camera, tmp_path):
     scene.world = None
     # A lamp that the view layer leaves out gives none.
