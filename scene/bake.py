@@ -10,6 +10,7 @@ from pathlib import Path
 import bpy
 from mathutils import Vector
 
+from . import camera as cameras
 from . import compat, lamp_lens, pixels, probes, renderer, suns, visible
 from .results import load_image
 
@@ -61,7 +62,8 @@ def bake_panorama(
         stage.collection.objects.link(camera)
         stage.camera = camera
         compat.see_all_around(data)
-        data.clip_start, data.clip_end = 1e-3, suns.CLIP_END
+        unit = cameras.metres(source)
+        data.clip_start, data.clip_end = 1e-3, suns.CLIP_END / unit
         camera.location = place
         camera.rotation_euler = (math.radians(90), 0.0, heading)
         _configure(stage, size)
@@ -74,7 +76,7 @@ def bake_panorama(
                 # The denoiser would take lamps for noise.
                 _render(stage, path, samples, denoise=False)
             return
-        with suns.discs(stage, camera.location, least) as discs:
+        with suns.discs(stage, camera.location, least, suns.DISTANCE / unit) as discs:
             _render(stage, path, samples, denoise=True)
             if discs:
                 _add_suns(stage, discs, path)

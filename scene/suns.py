@@ -12,19 +12,21 @@ from mathutils import Vector
 
 from . import compat, visible
 
-#: How far a disc stands, and the far end that a camera needs to see it, in metres.
-_DISTANCE, CLIP_END = 5e4, 1e5
+#: Metres to a disc, and to the far end that a camera needs to see it.
+DISTANCE, CLIP_END = 5e4, 1e5
 
 
 @contextmanager
-def discs(stage: bpy.types.Scene, place: Vector, least: float) -> Iterator[list[bpy.types.Object]]:
+def discs(
+    stage: bpy.types.Scene, place: Vector, least: float, distance: float
+) -> Iterator[list[bpy.types.Object]]:
     """One disc for each Sun of a scene, facing ``place``, as long as the block lasts; hidden in renders at first.
 
-    ``least``: the smallest radius in radians.
+    ``least``: the smallest radius in radians; ``distance`` in units of the scene.
     """
     (layer,) = stage.view_layers
     lamps = [o for o in visible.seen(layer) if o.type == "LIGHT" and o.data.type == "SUN"]
-    made = [_disc(stage, lamp, place, least) for lamp in lamps]
+    made = [_disc(stage, lamp, place, least, distance) for lamp in lamps]
     try:
         yield made
     finally:
@@ -36,7 +38,9 @@ def discs(stage: bpy.types.Scene, place: Vector, least: float) -> Iterator[list[
             bpy.data.materials.remove(material)
 
 
-def _disc(stage: bpy.types.Scene, lamp: bpy.types.Object, place: Vector, least: float) -> bpy.types.Object:
+def _disc(
+    stage: bpy.types.Scene, lamp: bpy.types.Object, place: Vector, least: float, distance: float
+) -> bpy.types.Object:
     """A disc that only a camera sees, of the lamp's irradiance and angle (radius at least ``least``), facing ``place``.
 
     Irradiance E under a disc of radius a is radiance E / (π sin² a).
@@ -46,10 +50,10 @@ def _disc(stage: bpy.types.Scene, lamp: bpy.types.Object, place: Vector, least: 
     turn = lamp.matrix_world.col[2].xyz.to_track_quat("Z", "Y")
     mesh = bpy.data.meshes.new("Limelight sun")
     around = [2 * math.pi * i / 64 for i in range(64)]
-    edge = min(math.tan(min(radius, 1.5)), 10.0) * _DISTANCE
+    edge = min(math.tan(min(radius, 1.5)), 10.0) * distance
     mesh.from_pydata([(edge * math.cos(a), edge * math.sin(a), 0.0) for a in around], [], [range(64)])
     disc = bpy.data.objects.new("Limelight sun", mesh)
-    disc.location, disc.rotation_mode = place + turn @ Vector((0.0, 0.0, _DISTANCE)), "QUATERNION"
+    disc.location, disc.rotation_mode = place + turn @ Vector((0.0, 0.0, distance)), "QUATERNION"
     disc.rotation_quaternion = turn
     for ray in ("diffuse", "glossy", "volume_scatter", "shadow"):
         setattr(disc, f"visible_{ray}", False)

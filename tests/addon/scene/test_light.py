@@ -252,15 +252,16 @@ def test_the_composite_has_its_shadows_though_limelights_collection_was_excluded
     assert catcher.add_shadow_catcher(scene, probe) == plane and plane in set(layer.objects)
 
 
-@pytest.mark.parametrize("hidden", [False, True])
-def test_the_bake_holds_the_light_of_a_sun_that_no_camera_sees(scene, hidden):
+@pytest.mark.parametrize(("unit", "hidden"), [(1.0, 0.0), (1.0, 20.0), (0.001, 0.0), (0.001, 1e5)])
+def test_the_bake_holds_the_light_of_a_sun_that_no_camera_sees(scene, unit, hidden):
+    scene.unit_settings.scale_length = unit
     data = bpy.data.lights.new("Sun", "SUN")
     data.energy, data.angle, data.color = 5.0, math.radians(0.5), (1.0, 0.5, 0.25)
     sun = bpy.data.objects.new("Sun", data)
     sun.rotation_euler = (math.radians(40), 0.0, math.radians(70))
     scene.collection.objects.link(sun)
     if hidden:
-        bpy.ops.mesh.primitive_plane_add(size=50, location=(0, 0, 20))
+        bpy.ops.mesh.primitive_plane_add(size=2.5 * hidden, location=(0, 0, hidden))
     probe = probes.add_probe(scene, (0, 0, 0), 0.2)
     bpy.context.view_layer.update()
     before = {kind: len(getattr(bpy.data, kind)) for kind in ("objects", "meshes", "materials", "scenes", "cameras")}

@@ -152,5 +152,5 @@ def test_the_disc_of_a_sheared_lamp_stands_where_it_shines_from(scene):
         scene.collection.objects.link(thing)
     lamp.parent, lamp.rotation_euler, parent.scale = parent, (0.5, 0.6, 0.7), (3.0, 1.0, 0.2)
     bpy.context.view_layer.update()
-    with far_suns.discs(scene, Vector(), 0.01) as (disc,):
+    with far_suns.discs(scene, Vector(), 0.01, 100.0) as (disc,):
         assert (disc.location.normalized() - shines_from(lamp).normalized()).length < 1e-5
