@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Textures that take new light for a scanned mesh, learnt by the engine from its photos; what was stopped goes on."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,12 @@ class TexturesRun(EngineRun):
         from ..bridge.messages import note_of
         from ..scene import mesh_textures
 
-        self._fresh = mesh_textures.is_fresh(self._find(), context.scene.limelight.capture.unwrap)
-        self._whole = not self._again and note_of(self._out).exists()
+        note, unwrap = note_of(self._out), context.scene.limelight.capture.unwrap
+        self._whole = not self._again and note.exists()
+        if self._whole:
+            # Textures are worn in the UV map that they were learnt for, which an unsaved mesh has lost.
+            unwrap = json.loads(note.read_text(encoding="utf-8"))["unwrap"]
+        self._fresh = mesh_textures.is_fresh(self._find(), unwrap)
         if not self._whole:
             super().capture(context)
 

@@ -75,7 +75,7 @@ class Distillation:
             if told.get(name) != value:
                 raise BadInput(
                     f"The checkpoint in {saved.parent.name} was made with {name} {told.get(name)}, not {value}.",
-                    "Give the same settings to go on, or --overwrite to start again.",
+                    "Give the same settings to go on, or start again: by --overwrite, in Blender by From the Start.",
                 )
         return saved
 

@@ -99,6 +99,23 @@ def test_what_was_learnt_is_worn_at_once_and_anew_from_the_start(scan, photos):
     assert sum(mesh_textures.MARK in image for image in bpy.data.images) == 3
 
 
+@pytest.mark.parametrize("unwrap", [True, False])
+def test_what_was_learnt_before_is_worn_in_the_uv_map_that_it_was_learnt_for(scan, scene, unwrap):
+    layers, settings = scan.data.uv_layers, scene.limelight.capture
+    layers.new(name="UV of the scan")
+    settings.unwrap = unwrap
+    assert bpy.ops.limelight.learn_textures() == {"FINISHED"}
+    worn = layers.keys()
+    assert worn == ["UV of the scan", "Limelight"][: 1 + unwrap]
+    # As if the file was opened again that was saved before.
+    for layer in layers[1:]:
+        layers.remove(layer)
+    settings.unwrap = not unwrap
+    assert bpy.ops.limelight.learn_textures() == {"FINISHED"}
+    assert layers.keys() == worn
+    assert scan.material_slots[0].material.node_tree.nodes["Limelight"].uv_map == worn[-1]
+
+
 def test_what_keeps_textures_from_being_learnt_is_a_sentence(scan, photos, scene, monkeypatch):
     def refused(told):
         with pytest.raises(RuntimeError, match=told):
