@@ -148,11 +148,10 @@ def rescale(scene: bpy.types.Scene, factor: float) -> None:
     about = Matrix.Translation(eye) @ Matrix.Scale(factor, 4) @ Matrix.Translation(-eye)
     thing, spots = find(scene), probes.probes(scene)
     instead = "parent mesh and probes to an Empty where the camera is, and scale that"
-    _refuse_held([*spots] if thing is None else [thing, *spots], instead)
-    if thing is not None:
-        thing.matrix_world = about @ thing.matrix_world
+    moved = [*spots] if thing is None else [thing, *spots]
+    _refuse_held(moved, instead)
+    _carry(moved, about)
     for probe in spots:
-        probes.move(probe, about @ probes.to_world(probe).translation)
         probe.limelight.radius *= factor
 
 
@@ -162,6 +161,24 @@ def _refuse_held(moved: list[bpy.types.Object], instead: str) -> None:
         if keys.hold(thing):
             why = "because it has keyframes, drivers or constraints"
             raise ValueError(f"“{thing.name}” would not stay there, {why}; clear them, or {instead}")
+
+
+def _carry(moved: list[bpy.types.Object], by: Matrix) -> None:
+    """Move these by a matrix in the world; of probes the places alone."""
+    goals = {thing: probes.to_world(thing).copy() for thing in moved}
+    for thing, goal in goals.items():
+        if probes.is_probe(thing):
+            goal.translation = by @ goal.translation
+        else:
+            goals[thing] = by @ goal
+    # What hangs on another, it may have taken along.
+    for thing in sorted(moved, key=_generation):
+        probes.put(thing, goals[thing])
+        bpy.context.view_layer.update()
+
+
+def _generation(thing: bpy.types.Object) -> int:
+    return 0 if thing.parent is None else 1 + _generation(thing.parent)
 
 
 def ground(
@@ -217,7 +234,8 @@ def snap_to_ground(scene: bpy.types.Scene) -> float:
     if thing is None or camera is None:
         raise ValueError("there is no depth mesh: press Depth as Mesh first")
     instead = "parent camera, mesh and probes to an Empty and turn and lift that"
-    _refuse_held([camera, thing, *probes.probes(scene)], instead)
+    moved = [camera, thing, *probes.probes(scene)]
+    _refuse_held(moved, instead)
     thing.update_from_editmode()
     matrix, mesh = np.array(thing.matrix_world), thing.data
     corners = np.empty(len(mesh.vertices) * 3, np.float32)
@@ -235,8 +253,5 @@ def snap_to_ground(scene: bpy.types.Scene) -> float:
     turn = Vector(normal.tolist()).rotation_difference(Vector((0, 0, 1))).to_matrix().to_4x4()
     place = Vector((eye.x, eye.y, height))
     move = Matrix.Translation(place) @ turn @ Matrix.Translation(-eye)
-    camera.matrix_world = move @ camera.matrix_world
-    thing.matrix_world = move @ thing.matrix_world
-    for probe in probes.probes(scene):
-        probes.move(probe, move @ probes.to_world(probe).translation)
+    _carry(moved, move)
     return height

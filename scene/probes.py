@@ -101,10 +101,26 @@ def to_world(probe: bpy.types.Object) -> Matrix:
 
     Blender does not place what those hold, and once the file was opened anew has it at the world's origin.
     """
-    if keys.constrain(probe) or probe.parent_type != "OBJECT" or _is_placed(probe):
-        return probe.matrix_world
-    above = Matrix() if probe.parent is None else to_world(probe.parent) @ probe.matrix_parent_inverse
-    return above @ probe.matrix_basis
+    return probe.matrix_world if _is_told(probe) else _above(probe) @ probe.matrix_basis
+
+
+def put(thing: bpy.types.Object, matrix: Matrix) -> None:
+    """Give an object this frame to world, as :func:`to_world` tells it."""
+    if _is_told(thing):
+        thing.matrix_world = matrix
+    else:
+        # Blender would take the parent for standing where it last placed it.
+        thing.matrix_basis = _above(thing).inverted_safe() @ matrix
+
+
+def _is_told(thing: bpy.types.Object) -> bool:
+    """Whether Blender tells where an object is, or nobody could."""
+    return keys.constrain(thing) or thing.parent_type != "OBJECT" or _is_placed(thing)
+
+
+def _above(thing: bpy.types.Object) -> Matrix:
+    """What an object's own frame lies in, to world."""
+    return Matrix() if thing.parent is None else to_world(thing.parent) @ thing.matrix_parent_inverse
 
 
 def is_stuck(probe: bpy.types.Object) -> bool:
@@ -136,7 +152,7 @@ def move(probe: bpy.types.Object, location: Vector) -> None:
     """Put a probe's centre to a world position."""
     matrix = to_world(probe).copy()
     matrix.translation = location
-    probe.matrix_world = matrix
+    put(probe, matrix)
 
 
 def radius_in_world(probe: bpy.types.Object) -> float:

@@ -161,6 +161,33 @@ def test_scaling_by_a_known_distance_changes_nothing_that_the_camera_sees(shot):
         bpy.ops.limelight.scale_depth(distance=0.0)
 
 
+@pytest.mark.parametrize("switched", ["on", "off", "off and opened anew"])
+def test_probes_that_hang_on_what_is_scaled_too_go_once(shot, tmp_path, switched):
+    thing = depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 4.0, np.float32))
+    first, between = probes.add_probe(shot, (0, 0, 0), 0.1), bpy.data.objects.new("Rig", None)
+    shot.collection.objects.link(between)
+    last = probes.add_probe(shot, (0, 0, 0), 0.1, "Another")
+    for child, parent in ((first, thing), (between, first), (last, between)):
+        child.parent, child.scale, child.location = parent, (1.5, 1.5, 1.5), (0.1, 0.2, -1.0)
+    bpy.context.view_layer.update()
+    if switched != "on":
+        for child in (first, between, last):
+            child.hide_viewport = True
+    if switched.endswith("anew"):
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+        bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+        shot = bpy.context.scene
+    spots = probes.probes(shot)
+    eye = shot.camera.matrix_world.translation.copy()
+    places = [probes.to_world(probe).translation - eye for probe in spots]
+    radii = [probes.radius_in_world(probe) for probe in spots]
+    depth_mesh.rescale(shot, 3.0)
+    bpy.context.view_layer.update()
+    for probe, place, radius in zip(spots, places, radii, strict=True):
+        assert (probes.to_world(probe).translation - eye - 3 * place).length < 1e-3
+        assert probes.radius_in_world(probe) == pytest.approx(3 * radius, rel=1e-4)
+
+
 def test_what_would_not_stay_scaled_is_not_scaled(shot):
     thing = depth_mesh.show(shot, np.full((HEIGHT, WIDTH), 4.0, np.float32))
     probe = probes.add_probe(shot, shot.camera.matrix_world @ Vector((0, 0, -3)), 0.1)
