@@ -47,9 +47,10 @@ def settings() -> Iterator[tuple[Any, str]]:
 
 def moved(text: str, old: Path, new: Path) -> str:
     """A path that starts at a .blend's folder, for the .blend in a ``new`` one; the same where nothing was there."""
-    if not text.startswith("//"):
+    way = text[2:].replace("\\", "/") if text.startswith("//") else os.path.expanduser(text.strip())
+    if not way or os.path.isabs(way):
         return text
-    place = os.path.normpath(old / text[2:].replace("\\", "/"))
+    place = os.path.normpath(old / way)
     if not os.path.exists(os.path.dirname(place) if "#" in os.path.basename(place) else place):
         return text
     try:

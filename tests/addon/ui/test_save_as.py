@@ -30,6 +30,14 @@ def test_settings_go_on_to_mean_the_same_places(file, tmp_path):
     assert rest == ("//gone", "large", str(tmp_path))
 
 
+def test_a_path_without_slashes_starts_at_the_file_and_moves_with_it(file, tmp_path):
+    file.depth_file, file.frames.folder, file.capture.start, file.face.head_folder = "maps/#.exr", "limelight", "", "~"
+    before = [str(paths.of_setting(path)) for path in (file.frames.folder, file.depth_file)]
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "new" / "b.blend"))
+    assert [str(paths.of_setting(p).resolve()) for p in (file.frames.folder, file.depth_file)] == before
+    assert (file.capture.start, file.face.head_folder) == ("", "~")
+
+
 def test_a_relit_picture_knows_its_model_after_a_save_elsewhere(file, tmp_path):
     image = bpy.data.images.new("relit", 4, 4)
     image.use_fake_user = True
