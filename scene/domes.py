@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
-from . import compat, keys, light_frames, origin, own, probes, renderer, world
+from . import compat, keys, light_frames, origin, own, probes, renderer, visible, world
 
 _LIT = {"MESH", "CURVE", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "CURVES"}
 
@@ -20,11 +20,15 @@ def apply_domes(scene: bpy.types.Scene, lit: list[bpy.types.Object]) -> list[bpy
     """
     if "light_linking" not in bpy.types.Object.bl_rna.properties:
         raise RuntimeError("Local domes need the light linking of Blender 4.0 or newer")
-    if not any(_corners(o) for o in scene.objects if own.DOME not in o):
+    layer = visible.layer(scene)
+    with visible.as_rendered(layer):
+        # What viewports leave out, Blender does not place.
+        layer.update()
+        corners = {o: found for o in scene.objects if (found := _corners(o))}
+    if not corners:
         raise RuntimeError("Local domes light objects, and a render shows none: add one first")
     renderer.use_cycles(scene)
     world.clear_other_light(scene)
-    corners = {o: found for o in scene.objects if (found := _corners(o))}
     places = {probe: probes.to_world(probe).translation for probe in lit}
     nearest = {o: _nearest(found, places) for o, found in corners.items()}
     reach = ((corner - place).length for o in corners for corner in corners[o] for place in places.values())
@@ -54,16 +58,19 @@ def remove_domes(scene: bpy.types.Scene) -> None:
     lit = next((p for p in map(origin.probe_of, made) if p is not None and p.limelight.environment is not None), None)
     dark = [other for other in bpy.data.scenes if other.world is not None and own.DARK in other.world]
     copies = [other for other in dark if other != scene and any(o in made for o in other.objects)]
+    # Linked duplicates share all that is theirs, and all go with it.
+    receivers = {dome.light_linking.receiver_collection for dome in made} - {None}
+    meshes = {dome.data for dome in made}
+    materials = {material for mesh in meshes for material in mesh.materials} - {None}
     for dome in made:
-        receivers = dome.light_linking.receiver_collection
-        if receivers is not None:
-            bpy.data.collections.remove(receivers)
-        materials = list(dome.data.materials)
         keys.forget(dome)
-        bpy.data.meshes.remove(dome.data)
-        for material in materials:
-            if material is not None and not material.users:
-                bpy.data.materials.remove(material)
+    for collection in receivers:
+        bpy.data.collections.remove(collection)
+    for mesh in meshes:
+        bpy.data.meshes.remove(mesh)
+    for material in materials:
+        if not material.users:
+            bpy.data.materials.remove(material)
     if lit is not None:
         for copy in copies:
             world.apply_world(copy, lit)
@@ -71,7 +78,8 @@ def remove_domes(scene: bpy.types.Scene) -> None:
 
 def _corners(thing: bpy.types.Object) -> list[Vector]:
     """World corners of the boxes about all that a dome would light of an object, or of the collection it instances."""
-    if thing.hide_render:
+    # Domes of another file stay, around all of it.
+    if thing.hide_render or own.DOME in thing:
         return []
     instanced = thing.instance_collection if thing.instance_type == "COLLECTION" else None
     if thing.type == "EMPTY" and instanced is not None:

@@ -45,7 +45,8 @@ def test_a_shadow_catcher_gets_the_same_shadow_from_a_dome_as_from_the_world(sce
 def instance_of(scene, thing):
     """An Empty that shows a collection of its own, into which the object goes from the scene."""
     library = bpy.data.collections.new("asset")
-    scene.collection.objects.unlink(thing)
+    for collection in thing.users_collection:
+        collection.objects.unlink(thing)
     library.objects.link(thing)
     instance = bpy.data.objects.new("instance", None)
     instance.instance_type, instance.instance_collection = "COLLECTION", library
@@ -71,3 +72,30 @@ def test_domes_light_collection_instances(scene, tmp_path):
     domes.apply_domes(scene, [lit_probe(scene, np.ones((8, 16, 3), np.float32), (0, 0, 0.2))])
     camera_towards(scene, (0, 0.001, -1), (0, 0, 1))
     assert render(scene, tmp_path)[16, 24, :3] == pytest.approx(1.0, abs=0.05)
+
+
+def test_linked_duplicates_of_a_dome_go_with_it_and_those_of_another_file_are_not_lit(scene):
+    probe, plane = lit_probe(scene), white_plane(scene)
+    (dome,) = domes.apply_domes(scene, [probe])
+    size = max(dome.dimensions)
+    dome.users_collection[0].objects.link(dome.copy())
+    foreign = dome.copy()
+    foreign.data = dome.data.copy()
+    foreign = instance_of(scene, foreign)
+    (dome,) = domes.apply_domes(scene, [probe])
+    assert {o for o in scene.objects if o.type == "MESH"} == {plane, dome}
+    assert list(dome.light_linking.receiver_collection.objects) == [plane] and foreign.instance_collection.objects
+    assert max(dome.dimensions) == pytest.approx(size)
+
+
+def test_domes_go_by_where_objects_are_rendered_that_viewports_leave_out(scene, tmp_path):
+    white_plane(scene, (10, 0, 0), name="heavy").hide_viewport = True
+    white_plane(scene, name="light")
+    for x in (0, 10):
+        lit_probe(scene, location=(x, 0, 0), name=f"Probe {x}")
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
+    scene = bpy.context.scene
+    made = domes.apply_domes(scene, [scene.objects["Probe 0"], scene.objects["Probe 10"]])
+    assert [dome.light_linking.receiver_collection.objects.keys() for dome in made] == [["light"], ["heavy"]]
+    assert scene.objects["heavy"].hide_viewport
