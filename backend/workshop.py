@@ -22,6 +22,7 @@ _MADE = {
     "lights": "workers hdris blender assets width samples ray seed",
     "faces": "workers hdris skins ray seed",
     **dict.fromkeys(("spheres", "views", "probes", "sequences"), _BY_BLENDER),
+    "depths": "workers blender views assets width samples ray seed",
     "crops": "hdris blender seed",
     "splats": "hdris blender views tests width samples",
 }
@@ -58,8 +59,8 @@ def synthesize(
         str,
         typer.Argument(
             help="rooms (ray-traced); lights (rooms once per light source, ray-traced or, with --blender, by Blender);"
-            " faces (textures of heads); by Blender: spheres, views; for evaluation: probes, sequences (by Blender),"
-            " crops (of HDRIs), splats (objects with known material, by Blender)"
+            " faces (textures of heads); by Blender: spheres, views, depths (many cameras, no probes); for evaluation:"
+            " probes, sequences (by Blender), crops (of HDRIs), splats (objects with known material, by Blender)"
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the samples")],
@@ -77,7 +78,9 @@ def synthesize(
         str, typer.Option(help="spheres, views, sequences: still, or what moves: sphere, camera, light, sun (outdoors)")
     ] = "still",
     frames: Annotated[int, typer.Option(min=2, help="Frames of a sequence")] = 21,
-    views: Annotated[int | None, typer.Option(min=3, help="splats: views to learn from")] = None,
+    views: Annotated[
+        int | None, typer.Option(min=3, help="splats: views to learn from; depths: cameras in a place")
+    ] = None,
     tests: Annotated[int | None, typer.Option(min=1, help="splats: views kept for testing")] = None,
     assets: Annotated[str | None, typer.Option(help="Folder of models to set down, or 'libraries': Blender's")] = None,
     width: Annotated[
@@ -112,7 +115,8 @@ def synthesize(
             settings = {} if kind == "rooms" else {"size": width, "samples": samples, "assets": assets}
             return _trace(kind, out, seed or 0, count, workers, hdris, blender, settings, device, ray, report)
         given: dict[str, Any] = {"family": family, "frames": frames, "assets": assets, "workers": workers, "ray": ray}
-        return _make_by_blender(kind, out, seed, count, blender, given | {"width": width, "samples": samples}, report)
+        changed = given | {"width": width, "samples": samples, "views": views}
+        return _make_by_blender(kind, out, seed, count, blender, changed, report)
 
     run(command, as_json, lambda answer: typer.echo(answer["out"]), device if ray is None else "auto")
 
@@ -291,7 +295,7 @@ def _trace(
 def _make_by_blender(
     kind: str, out: Path, first: int | None, count: int, blender: Path | None, changed: dict[str, Any], report: Any
 ) -> dict[str, Any]:
-    """Spheres, views, probes or sequences; ``changed``: settings, None is usual."""
+    """Spheres, views, depths, probes or sequences; ``changed``: settings, None is usual."""
     from ..synthesis.samples import EVALUATION_SEEDS
     from ..synthesis.sphere_sets import EVALUATED, write_set
 

@@ -25,12 +25,13 @@ from ..backend.luminet.rig import RIG
 from ..backend.optics.camera import Camera
 from . import tracer
 from .arithmetic import RECT, SKY
+from .cameras import pose
 from .denoise import denoise
 from .rooms import make_room
 from .samples import planar, write_seeds
 from .scene import REC709, SceneBuilder
 from .sky import hdri_files
-from .viewpoint import Viewpoint, camera_corners, clearance, place_camera, pose
+from .viewpoint import Viewpoint, camera_corners, clearance, place_camera
 
 #: The room's own sources, after the rig's.
 OWN = ("daylight", "lamps")

@@ -3,7 +3,8 @@
 
 A still is a folder with ``image.exr`` (half, unclipped, display white 1), ``depth.exr``, ``mirror.exr`` and
 ``diffuse.exr`` (half, RGBA: the spheres alone), ``env_<id>.exr`` (camera frame) and ``meta.json``; a sequence is a
-folder of such folders, some with ``distance_<id>.exr``: metres to what each direction of ``env_<id>.exr`` shows.
+folder of such folders, some with ``distance_<id>.exr``: metres to what each direction of ``env_<id>.exr`` shows. Of the kind ``depths`` a sample is a
+folder of stills by several cameras, exposed one by one, with neither spheres nor panoramas.
 ``python -m limelight.synthesis.sphere_sample TASK`` (JSON) makes one.
 """
 
@@ -48,7 +49,7 @@ def make_sample(task: dict[str, Any]) -> bool:
         raw, done = work / "raw", work / "done"
         raw.mkdir()
         done.mkdir()
-        render(task, raw)
+        render(task, raw, "camera_stage" if task["kind"] == "depths" else "sphere_stage")
         note = finish(raw, done, task)
         note["seconds"] = round(time.monotonic() - start, 1)
         (done / "sample.json").write_text(json.dumps(note, indent=1), encoding="utf-8")
@@ -62,7 +63,7 @@ def make_sample(task: dict[str, Any]) -> bool:
     return True
 
 
-def render(task: dict[str, Any], raw: Path, stage: str = "sphere_stage") -> None:
+def render(task: dict[str, Any], raw: Path, stage: str) -> None:
     """Run a stage of Blender's on a job that leaves its files in ``raw``; raises with its last words if it fails."""
     job = raw / "job.json"
     write_json(job, {**task, "out": str(raw)})
@@ -101,13 +102,14 @@ def _failure(last: str, code: int, task: dict[str, Any]) -> Exception:
 
 
 def finish(raw: Path, out: Path, task: dict[str, Any]) -> dict[str, Any]:
-    """Expose raw renders as one, by the brightest view, and write them; returns the sample's description."""
+    """Expose raw renders, a sequence as one, by its brightest view, and write them; returns the sample's description."""
     found = json.loads((raw / "raw.json").read_text(encoding="utf-8"))
-    names = [f"frame_{index:04d}" for index in range(len(found["frames"]))]
-    gain = min(exposure_gain(exr.read_image(raw / name / "view.exr")[..., :3].numpy()) for name in names)
-    for name, frame in zip(names, found["frames"], strict=True):
-        folder = out if task["family"] == "still" else out / name
-        _finish_frame(raw / name, folder, frame, gain, found["levels"], task["seed"])
+    apart = task["kind"] == "depths"
+    names = [f"{'camera' if apart else 'frame'}_{index:04d}" for index in range(len(found["frames"]))]
+    gains = [exposure_gain(exr.read_image(raw / name / "view.exr")[..., :3].numpy()) for name in names]
+    for name, frame, own in zip(names, found["frames"], gains, strict=True):
+        folder = out / name if apart or task["family"] != "still" else out
+        _finish_frame(raw / name, folder, frame, own if apart else min(gains), found["levels"], task["seed"])
     return {
         "seed": task["seed"], "family": task["family"], "frames": len(found["frames"]), "blender": found["blender"],
         "probes": len(found["frames"][0]["spheres"]), **found["words"],
@@ -124,7 +126,7 @@ def _finish_frame(raw: Path, out: Path, frame: dict[str, Any], gain: float, leve
             scale = torch.tensor([gain, gain, gain, 1.0])
             exr.write_image(out / f"{kind}.exr", exr.read_image(raw / f"{kind}.exr") * scale, half=True)
     probes, sun = [], frame["sun"]
-    uv, _ = camera.project(torch.tensor([centre for centre, _ in frame["spheres"]]))
+    uv, _ = camera.project(torch.tensor([centre for centre, _ in frame["spheres"]]).reshape(-1, 3))
     for i, (centre, radius) in enumerate(frame["spheres"]):
         panorama = exr.read_image(raw / f"env_{i}.exr")[..., :3].numpy()
         if sun and sun["seen"][i] > 0:

@@ -24,6 +24,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "spheres": {"width": 512, "samples": 128, "grid": [4, 3], "diameter": 0.2, "panorama": 128, "balls": True},
     "views": {"width": 128, "samples": 20, "grid": [3, 2], "diameter": 0.14, "panorama": 48, "balls": False},
     "probes": {"width": 256, "samples": 64, "grid": [4, 3], "diameter": 0.1, "panorama": 128, "balls": False},
+    "depths": {"width": 128, "samples": 5, "views": 10},
     "sequences": {"width": 128, "samples": 24, "grid": [2, 1], "diameter": 0.12, "panorama": 64, "balls": False},
 }
 
@@ -37,9 +38,10 @@ def write_set(
 ) -> dict[str, Any]:  # fmt: skip
     """Make the samples of ``count`` seeds that are not there yet, and return the manifest.
 
-    ``kind``: spheres (grids with sphere renders), views (small, without those: volume for training), probes
-    (evaluation: probes in light and in shade) or sequences (evaluation: small, moving, with true distances). ``ray``: the address of a cluster, or auto; its machines need this
-    checkout and ``out`` under the same paths. ``settings`` override :data:`SETTINGS`.
+    ``kind``: spheres (grids with sphere renders), views (small, without those: volume for training), depths (small, of
+    several cameras, without probes), probes (evaluation: probes in light and in shade) or sequences (evaluation: small,
+    moving, with true distances). ``ray``: the address of a cluster, or auto; its machines need this checkout and ``out``
+    under the same paths. ``settings`` override :data:`SETTINGS`.
     """
     made_with = {
         **SETTINGS[kind], **settings, "kind": kind, "family": family, "frames": frames, "probes": probes,

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backend.optics.camera import Camera
 from . import tracer
+from .cameras import pose
 from .scene import Scene
 from .sphere_grid import depth_share
 
@@ -41,17 +42,6 @@ def clearance(scene: Scene, point: np.ndarray) -> float:
     if scene.room[0, 6] > 0:
         gaps.append(float(np.minimum(point - scene.room[0, :3], scene.room[0, 3:6] - point).min()))
     return min(gaps)
-
-
-def pose(position: np.ndarray, yaw: float, pitch: float, roll: float) -> np.ndarray:
-    """Camera to world (4, 4). Radians; yaw turns from +X about z, pitch up, roll counter-clockwise."""
-    forward = np.array([math.cos(yaw) * math.cos(pitch), math.sin(yaw) * math.cos(pitch), math.sin(pitch)])
-    right = np.array([math.sin(yaw), -math.cos(yaw), 0.0])
-    up = np.cross(right, forward)
-    c, s = math.cos(roll), math.sin(roll)
-    matrix = np.eye(4)
-    matrix[:3] = np.stack([c * right + s * up, c * up - s * right, -forward, position], 1)
-    return matrix
 
 
 def camera_corners(camera: Camera) -> np.ndarray:

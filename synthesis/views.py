@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,14 @@ import numpy as np
 from ..backend.console import TerminalReport
 from ..backend.optics.camera import Camera
 from . import tracer
+from .cameras import random_lens, random_pose
 from .outdoors import make_outdoors
 from .rooms import make_room
 from .samples import FIREFLY, exposure_gain, render_view, save_sample
 from .scene import REC709, Scene
 from .sky import hdri_files
-from .viewpoint import Viewpoint, camera_corners, clearance, pose
+from .viewpoint import Viewpoint, camera_corners, clearance
 
-#: Width and height in pixels, multiples of 16, all of nearly the same area; and how often each is drawn.
-SIZES = ((192, 128), (176, 144), (208, 112), (160, 160), (128, 192), (144, 176), (112, 208))
-SHARES = (0.26, 0.22, 0.14, 0.1, 0.12, 0.12, 0.04)
-#: Focal lengths in millimetres on a sensor whose longer side has 36 mm.
-SHORTEST, LONGEST = 14.0, 120.0
 #: The share of rooms among the scenes.
 INDOORS = 0.6
 
@@ -41,39 +36,16 @@ def make_place(seed: int | list[int], hdris: list[Path]) -> tuple[Scene, np.rand
     return builder.build(), rng
 
 
-def random_lens(rng: np.random.Generator) -> Camera:
-    """A camera as photographers choose them: mostly 20 to 50 mm, a quarter of them anything between 14 and 120."""
-    width, height = SIZES[rng.choice(len(SIZES), p=SHARES)]
-    if rng.random() < 0.25:
-        focal = math.exp(rng.uniform(math.log(SHORTEST), math.log(LONGEST)))
-    else:
-        focal = float(np.clip(30 * math.exp(rng.normal(0, 0.4)), SHORTEST, LONGEST))
-    pixels = focal / 36 * max(width, height)
-    return Camera(width, height, pixels, pixels, width / 2, height / 2)
-
-
-def random_pose(rng: np.random.Generator, scene: Scene) -> np.ndarray:
-    """Camera to world (4, 4): heights from the knee to above the head, tilted and turned more than an eye would."""
+def choose_view(rng: np.random.Generator, scene: Scene) -> Viewpoint:
+    """A lens and the most telling of some poses: nothing before the lens, and things at many distances."""
+    width, height, focal = random_lens(rng)
+    camera = Camera(width, height, focal, focal, width / 2, height / 2)
     indoors = scene.room[0, 6] > 0
     low, high = (scene.room[0, :3], scene.room[0, 3:6]) if indoors else (np.full(3, -5.0), np.full(3, 5.0))
     tallest = min(2.4, float(high[2]) - 0.25) if indoors else 4.0
-    height = float(np.clip(rng.normal(1.45, 0.4), 0.3, tallest))
-    position = np.array([*rng.uniform(low[:2] + 0.3, high[:2] - 0.3), height])
-    yaw = rng.uniform(0, 2 * math.pi)
-    if indoors and rng.random() < 0.6:
-        target = (low + high)[:2] / 2 + rng.normal(0, 0.7, 2)
-        yaw = math.atan2(target[1] - position[1], target[0] - position[0])
-    pitch = float(np.clip(rng.normal(-0.07, 0.15 if rng.random() < 0.7 else 0.35), -1.0, 0.8))
-    roll = float(np.clip(rng.normal(0, 0.03 if rng.random() < 0.8 else 0.12), -0.35, 0.35))
-    return pose(position, yaw, pitch, roll)
-
-
-def choose_view(rng: np.random.Generator, scene: Scene) -> Viewpoint:
-    """A lens and the most telling of some poses: nothing before the lens, and things at many distances."""
-    camera = random_lens(rng)
     best, most = None, -np.inf
     for _ in range(6):
-        matrix = random_pose(rng, scene)
+        matrix = random_pose(rng, low, high, tallest, middle=0.6 if indoors else 0.0)
         score = _tells(scene, camera, matrix) + rng.normal(0, 0.25)
         if score > most:
             best, most = matrix, score

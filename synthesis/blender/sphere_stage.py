@@ -30,15 +30,7 @@ FIREFLY = 12.0
 def main(job: dict[str, Any]) -> None:
     """Make the sample."""
     out, seed = Path(job["out"]), int(job["seed"])
-    # Not the factory's settings: a user's asset libraries are among their preferences.
-    bpy.ops.wm.read_homefile(use_empty=True)
-    scene = bpy.context.scene
-    found = assets.find(job["assets"])
-    add = (lambda scene, rng, inside: assets.scatter(scene, rng, inside, found)) if found else None
-    place = places.build(scene, seed, job["width"], job["threads"], add, sunny=job["family"] == "sun")
-    quick = cycles.pilot(scene, seed)
-    luminance = float(np.percentile(quick @ [0.2126, 0.7152, 0.0722], 95))
-    scene.cycles.sample_clamp_indirect = FIREFLY * max(luminance, 1e-6) / 0.95
+    scene, place = make_place(job)
     depth = cycles.cast_depth(scene)
     levels: list[float] = []
     if job["kind"] == "probes":
@@ -49,7 +41,26 @@ def main(job: dict[str, Any]) -> None:
         move = choose_motion(scene, place, depth, job)
     count = job["frames"] if job["family"] != "still" else 1
     frames = [make_frame(scene, place, move, i, count, depth, job, out) for i in range(count)]
-    raw = {"blender": bpy.app.version_string, "words": place.words(), "levels": levels, "frames": frames}
+    write_raw(out, place, frames, levels)
+
+
+def make_place(job: dict[str, Any]) -> tuple[bpy.types.Scene, Place]:
+    """The job's place in an empty file, with a camera, ready to render without fireflies."""
+    # Not the factory's settings: a user's asset libraries are among their preferences.
+    bpy.ops.wm.read_homefile(use_empty=True)
+    scene = bpy.context.scene
+    found = assets.find(job["assets"])
+    add = (lambda scene, rng, inside: assets.scatter(scene, rng, inside, found)) if found else None
+    place = places.build(scene, job["seed"], job["width"], job["threads"], add, sunny=job["family"] == "sun")
+    quick = cycles.pilot(scene, job["seed"])
+    luminance = float(np.percentile(quick @ [0.2126, 0.7152, 0.0722], 95))
+    scene.cycles.sample_clamp_indirect = FIREFLY * max(luminance, 1e-6) / 0.95
+    return scene, place
+
+
+def write_raw(out: Path, place: Place, frames: list[dict[str, Any]], levels: Sequence[float] = ()) -> None:
+    """``raw.json``, which tells the engine that all files of the sample are there."""
+    raw = {"blender": bpy.app.version_string, "words": place.words(), "levels": list(levels), "frames": frames}
     (out / "raw.json").write_text(json.dumps(raw), encoding="utf-8")
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The made places in Blender: what spheres see and do not see, panoramas' frame, the sun, depth, assets, motion."""
 
+import json
 import math
 import random
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from limelight.scene import compat, pixels
 from limelight.synthesis.blackbody import LUMINANCE
-from limelight.synthesis.blender import assets, cycles, lights, materials, motion, places
+from limelight.synthesis.blender import assets, camera_stage, cycles, lights, materials, motion, places
 from limelight.synthesis.blender.group import Group
 from limelight.synthesis.daylight import sunlight
 from mathutils import Vector
@@ -105,6 +106,18 @@ def test_a_place_is_the_same_for_the_same_seed_and_its_camera_sees_something(sce
     place, corners, depth = built()
     assert built()[1] == corners and place.indoors == (seed == 1)
     assert np.median(np.minimum(depth, 20)) > 0.8 and depth.min() > 0.1
+
+
+def test_many_cameras_of_a_place_see_something_each_by_its_own_lens(scene, tmp_path: Path) -> None:
+    job = {"seed": 3, "width": 32, "samples": 1, "threads": 1, "assets": None, "family": "still", "views": 4}
+    camera_stage.main({**job, "out": str(tmp_path)})
+    frames = json.loads((tmp_path / "raw.json").read_text())["frames"]
+    assert len(frames) == 4 and len({frame["focal"] for frame in frames}) == 4
+    for index, frame in enumerate(frames):
+        depth = np.load(tmp_path / f"camera_{index:04d}" / "depth.npy")
+        assert pixels.read(tmp_path / f"camera_{index:04d}" / "view.exr").shape[:2] == depth.shape
+        assert depth.shape == (frame["height"], frame["width"]) and depth.min() > 0.1
+        assert np.linalg.det(np.array(frame["camera_to_world"])[:3, :3]) == pytest.approx(1, abs=1e-4)
 
 
 def test_a_moving_camera_leaves_the_spheres_where_they_are(dark) -> None:

@@ -18,10 +18,11 @@ from limelight.backend.errors import BadInput
 from limelight.backend.optics.camera import Camera
 from limelight.backend.optics.exposure import luminance, srgb_eotf
 from limelight.synthesis import cycles_light_sets, light_mixtures, light_sets, tracer
+from limelight.synthesis.cameras import pose
 from limelight.synthesis.light_mixtures import draw_lighting, mix, photograph, read_light_set
 from limelight.synthesis.rooms import make_room
 from limelight.synthesis.scene import SceneBuilder
-from limelight.synthesis.viewpoint import Viewpoint, camera_corners, place_camera, pose
+from limelight.synthesis.viewpoint import Viewpoint, camera_corners, place_camera
 from typer.testing import CliRunner
 
 TINY = {"size": 16, "samples": 2, "threads": 1}

@@ -17,9 +17,10 @@ from limelight.backend.optics import exr
 from limelight.backend.optics import panorama as pano
 from limelight.backend.optics.camera import Camera
 from limelight.synthesis import samples
+from limelight.synthesis.cameras import pose
 from limelight.synthesis.probe_sets import write_probe_set
 from limelight.synthesis.scene import SceneBuilder
-from limelight.synthesis.viewpoint import Viewpoint, clearance, place_camera, pose
+from limelight.synthesis.viewpoint import Viewpoint, clearance, place_camera
 
 TINY = {"view_size": 32, "probe_height": 16, "probes": 2, "spp_view": 4, "spp_probe": 4, "threads": 1}
 

@@ -34,7 +34,8 @@ STAND_IN = """
     from pathlib import Path
     import numpy as np, OpenEXR
     job = json.loads(Path(sys.argv[3]).read_text())
-    out = Path(job["out"]) / "frame_0000"
+    several = job.get("kind") == "depths"
+    out = Path(job["out"]) / ("camera_0000" if several else "frame_0000")
     out.mkdir(parents=True)
     with open(Path(job["set"]).parent / "log", "a") as log:
         log.write(f"{job['seed']} {os.getppid()}\\n")
@@ -50,7 +51,7 @@ STAND_IN = """
     if job["kind"] == "sequences":
         np.save(out / "distance_0.npy", np.array([[2.0, np.inf]], np.float32))
     frame = {"width": 32, "height": 24, "focal": 30.0, "camera_to_world": np.eye(4).tolist(),
-             "spheres": [[[0.0, 0.0, -2.0], 0.2]],
+             "spheres": [] if several else [[[0.0, 0.0, -2.0], 0.2]],
              "sun": {"towards": [1.0, 0.0, 0.0], "irradiance": [8.0, 8.0, 8.0], "seen": [0.5]}}
     raw = {"blender": "stand-in", "words": {"place": "none"}, "levels": [1.0], "frames": [frame]}
     (Path(job["out"]) / "raw.json").write_text(json.dumps(raw))
@@ -125,6 +126,18 @@ def test_sequences_are_for_evaluation_and_tell_how_far_everything_is(blender: Pa
     write_set(tmp_path / "set", "sequences", 10_000_000, 1, blender=blender, family="camera", **SMALL)
     frame = tmp_path / "set" / "camera_10000000" / "frame_0000"
     torch.testing.assert_close(exr.read_depth(frame / "distance_0.exr"), torch.tensor([[2.0, torch.inf]]))
+
+
+def test_views_of_many_cameras_have_no_probes_and_teach_depth(blender: Path, tmp_path: Path) -> None:
+    from limelight.training.depth.examples import find_shots
+
+    write_set(tmp_path / "set", "depths", 7, 2, blender=blender, **SMALL)
+    shots = dict(find_shots(tmp_path / "set"))
+    assert list(shots) == ["scene_7/camera_0000", "scene_8/camera_0000"]
+    shot = shots["scene_8/camera_0000"]
+    torch.testing.assert_close(shot.radiance, torch.full((24, 32, 3), 0.95), atol=2e-3, rtol=0)
+    assert bool((shot.depth == 3).all()) and shot.camera.fx == 30
+    assert not list((tmp_path / "set").rglob("env_*"))
 
 
 def test_a_broken_run_goes_on_and_nothing_is_made_twice(blender: Path, tmp_path: Path) -> None:
@@ -231,8 +244,8 @@ time.sleep(60)
     program.write_text(blender)
     program.chmod(0o755)
     command = [sys.executable, str(launch), "synthesis.sphere_sample"]
-    task = {"set": str(tmp_path / "set"), "family": "still", "seed": 1, "assets": None, "blender": str(program)}
-    with subprocess.Popen([*command, json.dumps(task)]) as maker:
+    task = {"set": str(tmp_path / "set"), "family": "still", "seed": 1, "kind": "spheres", "assets": None}
+    with subprocess.Popen([*command, json.dumps({**task, "blender": str(program)})]) as maker:
         until(lambda: (tmp_path / "pid").exists())
         maker.kill()
     child = int((tmp_path / "pid").read_text())
@@ -265,7 +278,7 @@ sys.stdout.buffer.write(b"Read: caf\\xe9.blend")
 (Path(sys.argv[-1]).parent / "raw.json").write_text("{{}}")
 """)
     program.chmod(0o755)
-    render({"blender": str(program), "assets": None, "seed": 1}, tmp_path)
+    render({"blender": str(program), "assets": None, "seed": 1}, tmp_path, "sphere_stage")
     assert (tmp_path / "raw.json").is_file()
 
 
