@@ -31,7 +31,8 @@ from ..backend.batch.farm import LAUNCH, each
 from ..backend.errors import BadInput
 from ..backend.optics.exposure import srgb_oetf
 from ..backend.relightify.maps import F0_SCALE, RESOLUTION
-from .samples import EVALUATION_SEEDS, refuse_others
+from ..backend.workplace import workplace
+from .samples import EVALUATION_SEEDS, put_manifest, refuse_others
 from .skin import hair, illumination, layout, painted, person, photograph, pigment, relief
 from .sky import hdri_files
 
@@ -162,11 +163,10 @@ def write_faces(
             faces.append(face)
             done += 1
             progress(done / count, f"Face {done} of {count}")
-        # The partial file has no shard's name, so that no reader takes it for one.
-        partial = out / f".{seeds.start}.partial"
-        # Safetensors writes an array's memory as it lies, whatever its strides say.
-        save_file({key: np.ascontiguousarray([face[key] for face in faces]) for key in faces[0]}, partial)
-        partial.replace(_shard(out, seeds))
+        with workplace(out, f".{seeds.start}_") as work:
+            # Safetensors writes an array's memory as it lies, whatever its strides say.
+            save_file({key: np.ascontiguousarray([face[key] for face in faces]) for key in faces[0]}, work / "shard")
+            (work / "shard").replace(_shard(out, seeds))
         write_manifest(out, settings)
     return write_manifest(out, settings)
 
@@ -183,9 +183,7 @@ def write_manifest(out: Path, settings: dict[str, list[str]]) -> dict[str, Any]:
         "format": 1, "resolution": RESOLUTION, "faces": int(tones.sum()), "shards": shards,
         "tones": dict(zip(person.TONES, tones.tolist(), strict=True)), **settings,
     }  # fmt: skip
-    partial = out / "manifest.json.partial"
-    partial.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    partial.replace(out / "manifest.json")
+    put_manifest(out, manifest)
     return manifest
 
 

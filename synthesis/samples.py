@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ import numpy as np
 from ..backend.batch.farm import each
 from ..backend.console import TerminalReport
 from ..backend.errors import BadInput
+from ..backend.workplace import workplace
 from . import tracer
 from .denoise import denoise
 from .outdoors import make_outdoors
@@ -255,10 +255,14 @@ def _keep_to_settings(folder: Path, make: Callable[..., dict[str, Any]], options
     if path.is_file():
         refuse_others(folder, json.loads(path.read_text(encoding="utf-8"))["settings"], settings)
     elif not any(folder.glob("sample_*.npz")):
-        # Several processes may begin a set at once; they write the same.
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(json.dumps({"format": 1, "settings": settings}, indent=1), encoding="utf-8")
-        partial.replace(path)
+        put_manifest(folder, {"format": 1, "settings": settings})
+
+
+def put_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write ``manifest.json``, whole; other processes may do so at the same time."""
+    with workplace(folder, ".manifest_") as work:
+        (work / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        (work / "manifest.json").replace(folder / "manifest.json")
 
 
 def refuse_others(folder: Path, known: Mapping[str, Any], settings: Mapping[str, Any]) -> None:

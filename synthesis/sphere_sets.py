@@ -13,7 +13,7 @@ from typing import Any
 from ..backend.batch.farm import each
 from ..backend.errors import BadInput
 from ..backend.workplace import sweep
-from .samples import refuse_training_seeds
+from .samples import put_manifest, refuse_training_seeds
 from .sphere_sample import folder_of, make_sample
 
 FAMILIES = ("still", "sphere", "camera", "light", "sun")
@@ -114,9 +114,7 @@ def write_manifest(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
             notes.append({"folder": path.parent.name, **json.loads(path.read_text(encoding="utf-8"))})
     notes.sort(key=lambda note: note["seed"])
     manifest = {"format": 1, "settings": settings, "seeds": [note["seed"] for note in notes], "samples": notes}
-    partial = out / "manifest.json.partial"
-    partial.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    partial.replace(out / "manifest.json")
+    put_manifest(out, manifest)
     return manifest
 
 

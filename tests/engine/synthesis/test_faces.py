@@ -103,6 +103,21 @@ def test_a_broken_run_goes_on_and_a_short_shard_is_made_again(tmp_path: Path, qu
     assert len(quick) == 9
 
 
+def test_several_may_make_one_set_at_once(tmp_path: Path, quick: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    replace, others = Path.replace, [False]
+
+    def slow(self: Path, target: Path) -> Path:
+        if not others[0]:
+            others[0] = True
+            faces.write_faces(tmp_path, 0, 2)
+            others[0] = False
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", slow)
+    assert faces.write_faces(tmp_path, 0, 2)["faces"] == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["faces_00000000.safetensors", "manifest.json"]
+
+
 def test_a_shard_that_is_no_shard_is_made_again(tmp_path: Path, quick: list[int]) -> None:
     (tmp_path / "faces_00000000.safetensors").write_bytes(b"not a shard")
     faces.write_faces(tmp_path, 0, 2)
