@@ -63,7 +63,7 @@ def by_frames(
     image = next(iter(frames.paths.values())).with_name(frames.pattern)
     params = {**params, "images": [str(image.resolve())], "out": str(job.out.resolve())}
     parts = cut(numbers, max(SHORTEST, math.ceil(len(numbers) / len(workers))))
-    jobs = {f"frames {part}": {**params, "range": part} for part in parts}
+    jobs = {f"frames {part}": {**params, "range": part, "first": numbers[0]} for part in parts}
     # What was just made is kept when the parts are gathered.
     whole = {**params, "range": cut(numbers, len(numbers))[0], "overwrite": False}
     _work(jobs, {"all frames": whole}, workers, report)

@@ -22,7 +22,8 @@ from ..options import camera_params
 class Source:
     """What one job looks at: ``id`` unique in its list, a picture or a sequence's pattern or folder, maybe a range.
 
-    A part of a sequence that was cut names the whole by ``of`` and that one's range by ``whole``.
+    A part of a sequence that was cut names the whole by ``of``, that one's range by ``whole``, and by ``first`` its
+    first frame.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Source:
     span: str | None = None
     of: str = ""
     whole: str | None = None
+    first: int | None = None
 
     @property
     def folder(self) -> str:
@@ -109,7 +111,8 @@ def light_jobs(
     """The parameters of a light job for each source, checked; results go to ``out``/NAME."""
     jobs = []
     for source in sources:
-        params = {"images": [str(source.image)], "out": str(out / source.folder), "range": source.span, **settings}
+        params = {"images": [str(source.image)], "out": str(out / source.folder), "range": source.span,
+                  "first": source.first, **settings}  # fmt: skip
         params |= beside.params(source)
         LightJob.from_params(params)
         jobs.append((source, params))
@@ -170,7 +173,8 @@ def _parts(source: Source, many: bool, span: str | None, chunk: int) -> list[Sou
     numbers = list(frames.paths)
     if chunk <= 0 or len(numbers) <= chunk:
         return [Source(source.id, source.image, span)]
-    return [Source(f"{source.id}@{part}", source.image, part, source.id, span) for part in cut(numbers, chunk)]
+    parts = cut(numbers, chunk)
+    return [Source(f"{source.id}@{part}", source.image, part, source.id, span, numbers[0]) for part in parts]
 
 
 def cut(numbers: Sequence[int], chunk: int) -> list[str]:

@@ -51,8 +51,9 @@ class FrameEstimator(Shot):
         rows: int,
         parts: Mapping[int, LightJob],
         placed: Mapping[str, Any] | None,
+        first: Mapping[int, LightJob],
     ) -> None:
-        super().__init__(parts, painter, steps, placed)
+        super().__init__(parts, painter, steps, placed, first)
         self.rows = rows
         self.block: int = getattr(painter, "block", _BLOCK)
         self._seconds: dict[str, float] = {}

@@ -28,7 +28,7 @@ MEMORY = ("auto", "whole", "8bit", "offload", "offload-8bit")
 #: The model that ships with the engine; any other name is a backbone's folder.
 EMBEDDED = "embedded"
 #: What of a job does not change its result, or is a frame's own.
-FREE = {"images", "out", "depth", "device", "range", "overwrite", "track", "memory"}
+FREE = {"images", "out", "depth", "device", "range", "first", "overwrite", "track", "memory"}
 
 
 @dataclass
@@ -75,9 +75,10 @@ class LightJob:
     """One light estimation. Angles in degrees, lengths in metres, ``size`` is the panorama's width in pixels.
 
     ``images`` is one picture or a sequence (:func:`limelight.backend.limo.frames.find_frames`), ``range`` the part of
-    it that is wanted, ``track`` what moves in it. Frames that are there already are kept unless ``overwrite``. ``take``
-    n paints the n-th of the takes that 0 averages: sharper, and more of it made up. ``memory`` is how a large model is
-    held, by default as it fits.
+    it that is wanted, ``track`` what moves in it; without one, lens and probes are the frame's of number ``first``, by
+    default the range's first. Frames that are there already are kept unless ``overwrite``. ``take`` n paints the n-th
+    of the takes that 0 averages: sharper, and more of it made up. ``memory`` is how a large model is held, by default
+    as it fits.
     """
 
     images: list[Path]
@@ -97,6 +98,7 @@ class LightJob:
     front: bool = True
     device: str = "auto"
     range: str | None = None
+    first: int | None = None
     overwrite: bool = False
     track: Track | None = None
     memory: str = "auto"
@@ -148,6 +150,8 @@ class LightJob:
                 values["depth"] = Path(values["depth"])
             values["size"] = int(values.get("size", 512))
             values["seed"], values["take"] = int(values.get("seed", 0)), int(values.get("take", 0))
+            if "first" in values:
+                values["first"] = int(values["first"])
             if "range" in values:
                 values["range"] = str(values["range"])
             tracks = values.pop("track", [])

@@ -65,8 +65,9 @@ class SequenceLight(Protocol):
         """Write a frame's files as a picture's; returns its result. ``before``: each probe's lamps a frame earlier."""
 
 
-#: Makes what estimates the frames: of the jobs by number, and of an earlier run's record.
-MakeLight = Callable[[Mapping[int, LightJob], Mapping[str, Any] | None], SequenceLight]
+#: Makes what estimates the frames: of the jobs by number, of an earlier run's record, and of the job of the first frame
+#: where that is none of them.
+MakeLight = Callable[[Mapping[int, LightJob], Mapping[str, Any] | None, Mapping[int, LightJob]], SequenceLight]
 
 
 def run_sequence(job: LightJob, frames: Frames, report: Report, make: MakeLight) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def run_sequence(job: LightJob, frames: Frames, report: Report, make: MakeLight)
     todo = [n for n, record in records.items() if record is None]
     with staged(job.out) as work:
         if todo:
-            light = make(parts, next((record for record in records.values() if record), None))
+            light = make(parts, next((record for record in records.values() if record), None), _first(job, frames))
             _Run(folder, parts, todo, light, work, report, anew=job.overwrite).run()
         folder.finish()
         result = folder.summary(parts, len(todo))
@@ -96,6 +97,17 @@ def _part(job: LightJob, number: int, path: Path, depth: Path | None) -> LightJo
     """The job of one frame."""
     part = dataclasses.replace(job, images=[path], depth=depth)
     return part if job.track is None else job.track.part(part, number)
+
+
+def _first(job: LightJob, frames: Frames) -> dict[int, LightJob]:
+    """The job of frame ``job.first`` by its number; nothing where that is not said, or a track tells where all is."""
+    if job.first is None or job.track is not None:
+        return {}
+    known = frames if job.first in frames.paths else list_frames(job.images, True)
+    if known is None or job.first not in known.paths:
+        raise BadInput(f"{frames.pattern} has no frame {job.first}.", "Let 'first' be the number of one of its frames.")
+    alone = Frames(frames.pattern, {job.first: known.paths[job.first]})
+    return {n: _part(job, n, alone.paths[n], depth) for n, depth in _depths(job, alone).items()}
 
 
 def _depths(job: LightJob, frames: Frames) -> dict[int, Path | None]:

@@ -41,14 +41,22 @@ class Shot:
     """The frames by number, each with the job of its own picture.
 
     Where no track tells of a moving camera, camera and probes stay where the first frame has them: estimated anew for
-    each frame, they would tremble. ``placed`` is what an earlier run's record says about them.
+    each frame, they would tremble. ``placed`` is what an earlier run's record says about them; ``first`` is the first
+    frame where that is none of these.
     """
 
     def __init__(
-        self, parts: Mapping[int, LightJob], painter: SpherePainter, steps: int, placed: Mapping[str, Any] | None
+        self,
+        parts: Mapping[int, LightJob],
+        painter: SpherePainter,
+        steps: int,
+        placed: Mapping[str, Any] | None,
+        first: Mapping[int, LightJob],
     ) -> None:
         self.parts, self.painter, self.steps = parts, painter, steps
         self.numbers = list(parts)
+        self._known = {**first, **parts}
+        self._first = next(iter(self._known))
         self._views: dict[int, tuple[View, str]] = {}
         self._still = not _tracked(parts)
         self._placed = placed if self._still else None
@@ -62,7 +70,7 @@ class Shot:
         return self._views[number]
 
     def _read(self, number: int) -> tuple[View, str]:
-        part = self.parts[number]
+        part = self._known[number]
         known = part.camera is not None or part.fov_deg is not None
         if self._still and not known:
             part = dataclasses.replace(part, camera=self._camera())
@@ -75,7 +83,7 @@ class Shot:
     def _camera(self) -> dict[str, Any]:
         """The camera of the first frame."""
         if self._placed is None:
-            view, _ = read_view(self.parts[self.numbers[0]])
+            view, _ = read_view(self._known[self._first])
             self._placed = {"camera": view.camera.to_dict()}
         return dict(self._placed["camera"])
 
@@ -91,7 +99,7 @@ class Shot:
             ]
             return self._probes
         if self._still:
-            number = self.numbers[0]
+            number = self._first
         view = self.view(number)[0]
         with of_frame(number):
             probes = [place_probe(view, spec, part.radius) for spec in part.probes]
@@ -123,7 +131,7 @@ class Shot:
         first, last = (self.numbers.index(n) for n in (numbers[0], numbers[-1]))
         reach = self.painter.reach if together is not None else 0  # type: ignore[attr-defined]
         near = self.numbers[max(0, first - reach) : last + 1 + reach]
-        self._views = {n: view for n, view in self._views.items() if self.numbers.index(n) >= first - _HELD}
+        self._views = {n: view for n, view in self._views.items() if n in self.numbers[max(0, first - _HELD) :]}
         views = [self.view(number)[0] for number in near]
         placed = [self.probes(number) for number in near]
         found: dict[int, list[Spheres]] = {number: [] for number in numbers}

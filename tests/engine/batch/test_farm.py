@@ -126,6 +126,24 @@ def test_frames_apart_are_gathered_in_one_result(tmp_path: Path, monkeypatch: py
         light_farm.by_frames(LightJob.from_params(broken), frames, broken, [Here()], SilentReport())
 
 
+def test_parts_have_the_lens_and_the_probes_of_the_first_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(light_farm, "SHORTEST", 1)
+    shots = shoot(tmp_path / "in", [1, 2, 3])
+    asked = {"probes": PROBES[:1], "fov_deg": None}
+    params = given(shots / "shot_####.png", tmp_path / "out", range="2-3", **asked)
+    job = LightJob.from_params(params)
+    frames = find_frames(job.images, job.range)
+    assert frames is not None
+    parts = light_farm.by_frames(job, frames, params, [Here(), Here()], SilentReport())["frames"]
+    alone = LightJob.from_params(given(shots / "shot_0002.png", tmp_path / "alone", **asked))
+    first = run_light(alone, SilentReport())
+    for part in parts:
+        assert part["camera"] == first["camera"]
+        assert part["probes"][0]["position_camera"] == first["probes"][0]["position_camera"]
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Two cores and one GPU, which Ray takes our word for."""

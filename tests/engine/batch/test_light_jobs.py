@@ -118,6 +118,7 @@ def test_a_sequence_in_parts_is_gathered_after_them(tmp_path: Path) -> None:
     entries = JobList(listed).entries
     assert entries["shot"].after == ["shot@1-2", "shot@3-3"] and "range" not in entries["shot"].params
     assert {entry.params["out"] for entry in entries.values()} == {"light/shot"}
+    assert [entries[part].params["first"] for part in entries["shot"].after] == [1, 1]
 
 
 def test_sequences_of_one_name_are_cut_and_gathered_apart(tmp_path: Path) -> None:

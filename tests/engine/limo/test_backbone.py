@@ -209,7 +209,7 @@ def test_another_take_is_another_seed_in_sequences_too(view, probe, tmp_path, mo
         def probes(self, number):
             return [probe]
 
-    Flat(parts, Painter(), 1, None).paint([1, 2], lambda fraction: None)
+    Flat(parts, Painter(), 1, None, {}).paint([1, 2], lambda fraction: None)
     assert asked == [5, 5] and {part.chance for part in parts.values()} == {5}
 
 

@@ -61,7 +61,7 @@ class Light:
         self.fitted: list[tuple[list[int], bool]] = []
         self.parts: Mapping[int, LightJob] = {}
 
-    def __call__(self, parts: Mapping[int, LightJob], placed: Any) -> Light:
+    def __call__(self, parts: Mapping[int, LightJob], placed: Any, first: Any) -> Light:
         self.parts = parts
         return self
 
