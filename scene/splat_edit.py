@@ -65,12 +65,19 @@ def merge(into: bpy.types.Object, others: list[bpy.types.Object]) -> None:
     """Move the Gaussians of other clouds into one, where and as they are seen; the others go.
 
     What hangs on them hangs on the one then, and their proxies become one. Raises ``ValueError`` with an artist's
-    sentence if the clouds are drawn so differently that one cannot look as they do, or nothing of them is seen.
+    sentence if the clouds are drawn so differently that one cannot look as they do, nothing of them is seen, or the one
+    hangs on another.
     """
     _check_local(into)
     bpy.context.view_layer.update()
     if abs(into.matrix_world.determinant()) < 1e-12:
         raise ValueError(f"“{into.name}” is scaled to nothing: give it a size first, or merge into another")
+    above = into.parent
+    while above is not None:
+        if above in others:
+            how = "merge into that, or clear the parent first, Object > Parent > Clear and Keep Transformation"
+            raise ValueError(f"“{into.name}” hangs on “{above.name}”, which would go: {how}")
+        above = above.parent
     things = [into, *others]
     shared, material = splat_bake.common(things), splat_bake.needs_material(things)
     whole = [splat_data.read(thing) for thing in things]

@@ -55,6 +55,19 @@ def test_crop_boxes_limits_and_sizes_count_as_before(two, cropped):
     np.testing.assert_allclose(after, before, atol=1e-4)
 
 
+def test_a_cloud_that_hangs_on_another_is_merged_into_that_alone(two):
+    child, parent = two
+    between = bpy.data.objects.new("rig", None)
+    bpy.context.collection.objects.link(between)
+    child.parent, between.parent, between.location = between, parent, (1, 2, 3)
+    before = drawn()
+    with pytest.raises(ValueError, match="“1” hangs on “2”, which would go: merge into that, or clear the parent"):
+        splat_edit.merge(child, [parent])
+    np.testing.assert_allclose(drawn(), before, atol=1e-4)
+    splat_edit.merge(parent, [child])
+    np.testing.assert_allclose(drawn(), before, atol=1e-4)
+
+
 def test_settings_that_are_alike_still_only_hide(two):
     for thing in two:
         splat_drawing.set_input(thing, "Least Opacity", 0.5)
