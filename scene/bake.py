@@ -94,6 +94,9 @@ def _configure(stage: bpy.types.Scene, size: int) -> None:
     render.use_file_extension = False
     compat.set_still_format(render.image_settings, "OPEN_EXR")
     render.image_settings.color_mode, render.image_settings.color_depth = "RGB", "32"
+    # Whatever colours the file works in.
+    render.image_settings.color_management = "OVERRIDE"
+    render.image_settings.linear_colorspace_settings.name = compat.LINEAR
     stage.cycles.sample_clamp_indirect = stage.cycles.sample_clamp_direct = 0.0
 
 

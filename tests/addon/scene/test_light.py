@@ -280,6 +280,23 @@ def test_the_bake_holds_the_light_of_a_sun_that_no_camera_sees(scene, unit, hidd
     assert irradiance == pytest.approx([0.0] * 3 if hidden else [5.0, 2.5, 1.25], rel=0.05, abs=0.02)
 
 
+@pytest.mark.skipif(bpy.app.version < (5, 0, 0), reason="a file's colours are Rec.709 before")
+def test_the_truth_of_a_file_that_works_in_other_colours_is_its_light(scene):
+    bpy.ops.wm.set_working_color_space(working_space="ACEScg")
+    scene.world = bpy.data.worlds.new("red")
+    tree = scene.world.node_tree
+    shine = next(node for node in tree.nodes if node.type == "BACKGROUND")
+    shine.inputs["Color"].default_value = (1.0, 0.3, 0.3, 1.0)
+    probe = probes.add_probe(scene, (0, 0, 0), 0.1)
+    picture = tree.nodes.new("ShaderNodeTexEnvironment")
+    seen = []
+    for _ in range(2):
+        picture.image = bake.bake_truth(bpy.context, probe, 32, 4)
+        tree.links.new(picture.outputs["Color"], shine.inputs["Color"])
+        seen.append(np.array(picture.image.pixels[:]).reshape(-1, 4)[:, :3].mean(0))
+    assert seen[1] == pytest.approx(seen[0], rel=0.01) and seen[0] == pytest.approx([1.0, 0.3, 0.3], rel=0.01)
+
+
 def shining_plane(scene, place, colour, name):
     """A plane of 3.9 that shines in a colour, facing the origin."""
     wall = white_plane(scene, place, 3.9, name)
