@@ -35,8 +35,7 @@ class LIMELIGHT_PT_splats(Panel):
                 wording.wrapped(layout, context, "The engine is busy with something else.", icon="SORTTIME")
             return
         layout.operator("limelight.import_splats", icon="IMPORT")
-        found = splat_drawing.stopped_rays(context.scene)
-        if found is not None:
+        for found in splat_drawing.flaws(context.scene):
             draw_problem(layout, context, found.text, found.operator_idname, found.operator_label, found.properties)
         thing = context.view_layer.objects.active
         if thing is None or not splat_drawing.is_splats(thing):

@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from . import compat, splat_nodes
-from .problems import Problem, setting
+from .problems import Problem, setting, working_space
 
 #: Marks our objects; its value is the file that they came from.
 MARK = "limelight_splats"
@@ -37,16 +37,15 @@ def let_rays_through(scene: bpy.types.Scene) -> None:
         cycles.transparent_max_bounces = max(cycles.transparent_max_bounces, _LAYERS)
 
 
-def stopped_rays(scene: bpy.types.Scene) -> Problem | None:
-    """That Cycles draws a scene's splats black, as it does in one that they were linked, appended or copied into."""
-    cycles = getattr(scene, "cycles", None)
-    if cycles is None or scene.render.engine != "CYCLES" or cycles.transparent_max_bounces >= _LAYERS:
-        return None
-    if not any(map(is_splats, scene.objects)):
-        return None
-    text = f"Splats turn black in Cycles: rays end after {cycles.transparent_max_bounces} of them"
-    tip = "Let Cycles follow rays through all Gaussians behind one another"
-    return setting(text, "Let rays through", "scene.cycles.transparent_max_bounces", _LAYERS, tip)
+def flaws(scene: bpy.types.Scene) -> list[Problem]:
+    """What draws a scene's splats in other colours than theirs, as in a file that works in others, or black, as Cycles
+    does in a scene that they were linked, appended or copied into."""
+    found, cycles = working_space(), getattr(scene, "cycles", None)
+    if cycles is not None and scene.render.engine == "CYCLES" and cycles.transparent_max_bounces < _LAYERS:
+        text = f"Splats turn black in Cycles: rays end after {cycles.transparent_max_bounces} of them"
+        tip = "Let Cycles follow rays through all Gaussians behind one another"
+        found.append(setting(text, "Let rays through", "scene.cycles.transparent_max_bounces", _LAYERS, tip))
+    return found if found and any(map(is_splats, scene.objects)) else []
 
 
 def inputs(thing: bpy.types.Object) -> dict[str, tuple[Any, str]]:

@@ -65,12 +65,22 @@ def test_rays_reach_through_splats_in_the_scene_that_uses_them(pyramid, elsewher
 
 def test_black_splats_are_told_with_the_button_that_mends_them(elsewhere, draw):
     assert "limelight.repair" in draw(panels.LIMELIGHT_PT_splats).operators()
-    found = splat_drawing.stopped_rays(elsewhere)
+    (found,) = splat_drawing.flaws(elsewhere)
     assert bpy.ops.limelight.repair(**found.properties) == {"FINISHED"}
     assert elsewhere.cycles.transparent_max_bounces == 1024
     assert "limelight.repair" not in draw(panels.LIMELIGHT_PT_splats).operators()
     elsewhere.render.engine, elsewhere.cycles.transparent_max_bounces = "BLENDER_WORKBENCH", 8
-    assert splat_drawing.stopped_rays(elsewhere) is None
+    assert splat_drawing.flaws(elsewhere) == []
+
+
+@pytest.mark.skipif(bpy.app.version < (5, 0, 0), reason="a file's colours are those of splats before")
+def test_a_file_that_works_in_other_colours_than_splats_is_told(elsewhere, draw):
+    elsewhere.cycles.transparent_max_bounces = 1024
+    bpy.ops.wm.set_working_color_space(working_space="ACEScg")
+    assert draw(panels.LIMELIGHT_PT_splats).operators().count("wm.set_working_color_space") == 1
+    (found,) = splat_drawing.flaws(elsewhere)
+    assert bpy.ops.wm.set_working_color_space(**found.properties) == {"FINISHED"}
+    assert splat_drawing.flaws(elsewhere) == []
 
 
 def test_the_engine_finds_the_mesh_of_what_is_left(scan, pyramid, draw):
