@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from .batch.commands import app as batch_app
-from .console import fail, run
+from .console import run
 from .devices import pick_device
-from .errors import BadInput, LimelightError
+from .errors import BadInput, LimelightError, fail
 from .options import AsJson, Device, Ray, Seed, camera_params, parse_probe, read_camera, read_object
 from .serve import explain
 from .splats.commands import app as splat_app
@@ -437,6 +437,9 @@ def main() -> None:
         # The answer found no place: stdout leads to a disk that is full, so nothing more goes there.
         full = explain("", error, terse=True)
         fail(BadInput(full.text, full.remedy, full.code), as_json=False)
+    if code == 130:
+        # So Typer ends what Ctrl-C reached before a command's own work or after it.
+        raise KeyboardInterrupt
     raise SystemExit(code or 0)
 
 

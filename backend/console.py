@@ -9,13 +9,13 @@ import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from .devices import check_device
-from .errors import BadInput, Cancelled, LimelightError
+from .errors import BadInput, Cancelled, LimelightError, fail
 from .serve import explain
 
 
@@ -59,7 +59,8 @@ def run(
 ) -> dict[str, Any]:
     """Run a command, print and return its answer, or leave with the contract's exit code.
 
-    2 is bad input, a ``device`` that is not here included; 3 a missing part, 130 cancelled, 1 anything else.
+    2 is bad input, a ``device`` that is not here included; 3 a missing part, 130 cancelled, 143 ended by SIGTERM, 1
+    anything else.
     """
     try:
         _check_place()
@@ -88,11 +89,3 @@ def _check_place() -> None:
         os.getcwd()
     except OSError as error:
         raise BadInput("The folder that this command was started in is gone.", "Change to another one.") from error
-
-
-def fail(error: LimelightError, as_json: bool) -> NoReturn:
-    """Say in one line what went wrong, and leave."""
-    if as_json:
-        print(json.dumps({"error": {"code": error.code, "text": error.text, "remedy": error.remedy}}))
-    print(f"{error.text} {error.remedy}".strip(), file=sys.stderr)
-    raise SystemExit(error.exit_code)

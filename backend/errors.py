@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from typing import NoReturn
+
 
 class LimelightError(Exception):
     """An error an artist can read. ``text`` is one sentence, ``remedy`` says what to do, ``code`` is for programs."""
@@ -47,3 +51,11 @@ class Cancelled(LimelightError):
 
     def __init__(self, text: str = "Cancelled.", remedy: str = "", code: str = "cancelled") -> None:
         super().__init__(text, remedy, code)
+
+
+def fail(error: LimelightError, as_json: bool) -> NoReturn:
+    """Say in one line what went wrong, and leave."""
+    if as_json:
+        print(json.dumps({"error": {"code": error.code, "text": error.text, "remedy": error.remedy}}))
+    print(f"{error.text} {error.remedy}".strip(), file=sys.stderr)
+    raise SystemExit(error.exit_code)

@@ -55,7 +55,12 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        # Before a program could say so in its own way.
+        print("Cancelled.", file=sys.stderr)
+        sys.exit(130)
 elif __name__ == "__mp_main__":
     # A process that multiprocessing started afresh runs this file by its path, before it unpickles anything of ours.
     bind_package()

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -271,3 +272,24 @@ def test_names_that_look_like_markup_are_told_as_they_are(
         report.log("a/[shot] :smile: [/x].png " + "long " * 40)
     told = re.sub(r"\x1b\[[0-9;?]*\w", "", capsys.readouterr().err)
     assert "a/[shot] :smile: [/x].png " + "long " * 39 in told and "[/x] and [bold]" in told
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("begun", ["| typer", "ready"])
+def test_a_signal_ends_a_command_with_a_sentence_at_any_time(number: int, code: int, begun: str) -> None:
+    command = [sys.executable, "-X", "importtime", str(ROOT / "bridge" / "launch.py"), "backend", "serve"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # What runs tests in the background has it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:  # fmt: skip
+        assert process.stdin and process.stdout and process.stderr
+        if begun == "ready":
+            assert "ready" in process.stdout.readline()
+        else:
+            while begun not in process.stderr.readline():
+                pass
+        process.send_signal(number)
+        lines = [line for line in process.stderr if not line.startswith("import time:")]
+        assert process.wait(60) == code and lines == ["Cancelled.\n"]
