@@ -18,17 +18,22 @@ Job = TypeVar("Job")
 _ASIDE = ("device", "overwrite")
 
 
-def given(params: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
-    """The parameters that say something (None says nothing); raises :class:`BadInput` for unknown names."""
+def given(params: Mapping[str, Any], job: type[Any], known: Collection[str] = ()) -> dict[str, Any]:
+    """The parameters that say something (None says nothing).
+
+    Raises :class:`BadInput` for names that are not ``known``, by default the fields of ``job``, a dataclass, and where
+    one of these that is true or false is neither.
+    """
+    fields = {field.name: field.type for field in dataclasses.fields(job)}
+    known = known or fields
     unknown = sorted(set(params) - set(known))
     if unknown:
         raise BadInput(f"The request has unknown parameters: {', '.join(unknown)}.", f"Known: {sorted(known)}.")
+    for name, value in params.items():
+        # Text would be true, also "false".
+        if fields.get(name) in ("bool", bool) and value not in (None, True, False):
+            raise BadInput(f"The request's {name} is {value!r}.", "Give true or false, without quotes.")
     return {name: value for name, value in params.items() if value is not None}
-
-
-def names_of(job: type[Any]) -> set[str]:
-    """What a job can be told: the names of a dataclass's fields."""
-    return {field.name for field in dataclasses.fields(job)}
 
 
 def read_job(job: type[Job], params: Mapping[str, Any], kinds: Kinds, needed: Sequence[str], remedy: str) -> Job:
@@ -36,7 +41,7 @@ def read_job(job: type[Job], params: Mapping[str, Any], kinds: Kinds, needed: Se
 
     Raises :class:`BadInput`: unknown names, one of ``needed`` left out (with ``remedy``), or a value of another kind.
     """
-    values = given(params, names_of(job))
+    values = given(params, job)
     missing = [name for name in needed if not values.get(name)]
     if missing:
         raise BadInput(f"The request lacks {', '.join(missing)}.", remedy)

@@ -37,7 +37,7 @@ class DirectionJob:
     def from_params(cls, params: Mapping[str, Any]) -> DirectionJob:
         """Read the parameters of a ``direction`` request: ``image``, ``model``, ``with_hdri``, of a light job's
         :data:`_SHARED` all but ``images``, and its ``probes``, none for the whole view."""
-        params = given(params, {"image", "probes", "model", "with_hdri", *_SHARED} - {"images"})
+        params = given(params, cls, {"image", "probes", "model", "with_hdri", *_SHARED} - {"images"})
         if not params.get("image"):
             raise BadInput("No picture was given.", "Name an image file.")
         u, v = MIDDLE

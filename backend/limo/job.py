@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..models import find_backbone
-from ..requests import given, names_of, one_of
+from ..requests import given, one_of
 from .track import Track, read_tracks
 
 QUALITIES = ("draft", "normal", "high")
@@ -136,7 +136,7 @@ class LightJob:
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> LightJob:
         """Read the parameters of a ``light`` request; unknown names are errors."""
-        values = given(params, names_of(cls))
+        values = given(params, cls)
         if not isinstance(values.get("images", []), list | tuple):
             raise BadInput("The request's images are not a list.", "Give a list of files.")
         if not isinstance(values.get("camera", {}), Mapping):
