@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..limo.report import Report
-from ..optics.photo import Photo, read_photo
+from ..optics.photo import LINEAR, Photo, read_photo
 from .landmarks import choose, find_faces
 
 #: Pixels on the picture's longer side; more would not move the landmarks.
@@ -40,4 +40,6 @@ def portrait_photo(path: Path, largest_side: int) -> Photo:
     if photo.alpha is None:
         return photo
     alpha = photo.alpha[..., None]
-    return dataclasses.replace(photo, radiance=photo.radiance * alpha + _BACKDROP * (1 - alpha))
+    # The light of an EXR is multiplied by its alpha already.
+    own = photo.radiance if path.suffix.lower() in LINEAR else photo.radiance * alpha
+    return dataclasses.replace(photo, radiance=own + _BACKDROP * (1 - alpha))

@@ -13,8 +13,11 @@ import skimage
 import torch
 from limelight.backend.errors import BadInput, Cancelled
 from limelight.backend.limo.report import SilentReport
+from limelight.backend.optics import exr
+from limelight.backend.optics.exposure import srgb_eotf
 from limelight.backend.relightify import job as jobs
 from limelight.backend.relightify import maps
+from limelight.backend.relightify.find import portrait_photo
 from limelight.backend.relightify.job import FaceJob, run_face
 from limelight.backend.relightify.output import FILES
 from limelight.bridge.batch import USUAL_FACE, is_there
@@ -177,3 +180,13 @@ def test_a_head_that_is_not_there_is_named(tmp_path) -> None:
     with pytest.raises(BadInput, match="no ICT-FaceKit"):
         run_face(draft(tmp_path / "out", head=str(tmp_path / "kit")), SilentReport())
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_half_transparent_is_half_of_itself_in_any_format(tmp_path):
+    grey = srgb_eotf(torch.tensor(188 / 255))
+    Image.new("RGBA", (32, 32), (188, 188, 188, 128)).save(tmp_path / "a.png")
+    # An EXR's colours are multiplied by its alpha.
+    layers = torch.tensor([grey, grey, grey, 1.0]) * (128 / 255)
+    exr.write_image(tmp_path / "a.exr", layers.expand(32, 32, 4))
+    png, linear = (portrait_photo(tmp_path / name, 64).radiance for name in ("a.png", "a.exr"))
+    torch.testing.assert_close(png, linear, atol=1e-4, rtol=0)
