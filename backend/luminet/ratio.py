@@ -34,8 +34,9 @@ def shown(radiance: Tensor, size: tuple[int, int], gain: float = 1.0) -> Tensor:
 
 def exposure_gain(radiance: Tensor) -> float:
     """What a linear picture (H, W, 3) is multiplied by to be looked at: 1, unless it is far from display white."""
-    small = shrink(radiance, (256, 256)).permute(1, 2, 0)
-    bright = float(torch.quantile(luminance(small), 0.95))
+    small = luminance(shrink(radiance, (256, 256)).permute(1, 2, 0))
+    # Black is what stands around a rendered object: a small one is to be seen, too.
+    bright = float(torch.quantile(small[small > 0], 0.95)) if bool((small > 0).any()) else 0.0
     return 1.0 if _EXPOSED[0] <= bright <= _EXPOSED[1] else _TARGET / max(bright, 1e-6)
 
 

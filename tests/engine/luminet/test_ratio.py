@@ -67,6 +67,9 @@ def test_exposure_is_left_alone_where_it_is_plausible() -> None:
     for factor in (9, 900, 9e5, 0.01):
         assert 0.7 < ratios.exposure_gain(picture * factor) * factor < 1.3
     assert ratios.exposure_gain(torch.zeros(64, 64, 3)) > 1
+    around = torch.zeros(256, 256, 3)
+    around[100:140, 100:140] = 0.5
+    assert ratios.exposure_gain(around) == 1.0, "a small object on black is exposed as it is"
 
 
 def test_the_ratio_is_bounded() -> None:
