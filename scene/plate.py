@@ -174,11 +174,18 @@ def hand_on(scene: bpy.types.Scene, before: bpy.types.Object | None) -> None:
 
 def exchange(scene: bpy.types.Scene, image: bpy.types.Image) -> None:
     """Show another picture of the same shape wherever the scene's photo is; all settings stay as they are."""
+    from . import depth_mesh
+
     old = scene.limelight.plate
     for data in bpy.data.cameras:
         for background in data.background_images:
             if background.image == old:
                 background.image = image
+    if (mesh := depth_mesh.find(scene)) is not None:
+        for material in filter(None, mesh.data.materials):
+            for node in compat.node_tree(material).nodes:
+                if node.type == "TEX_IMAGE" and node.image == old:
+                    node.image = image
     _replace(scene, image)
 
 

@@ -7,7 +7,18 @@ import time
 import bpy
 import numpy as np
 import pytest
-from limelight.scene import compat, face_problems, frames, pixels, plate, relight, relight_problems, relit, stills
+from limelight.scene import (
+    compat,
+    depth_mesh,
+    face_problems,
+    frames,
+    pixels,
+    plate,
+    relight,
+    relight_problems,
+    relit,
+    stills,
+)
 
 LOOKS = {"along +Y": 0.0, "along −X": 90.0, "along +X": -90.0}
 
@@ -360,7 +371,10 @@ def test_the_result_becomes_the_photo_that_estimates_read(scene, camera, picture
     assert size == (12, 8) and pixels.read(path)[0, 0, :3] == pytest.approx(2.5)
     scene.limelight.source, scene.render.resolution_percentage, scene.render.film_transparent = "SCENE", 50, False
     second.use_fake_user = False
+    mesh = depth_mesh.show(scene, np.full((8, 12), 4.0, np.float32))
     relit.remove(second)
+    on_it = [node.image for node in mesh.active_material.node_tree.nodes if node.type == "TEX_IMAGE"]
+    assert on_it == [picture]
     assert scene.limelight.plate == picture and other.name in bpy.data.images
     assert [b.image for b in camera.data.background_images] == [picture]
     left = scene.limelight.source, scene.render.resolution_percentage, scene.render.film_transparent
