@@ -145,7 +145,8 @@ def _read_linear(path: Path, largest_side: int | None) -> Photo:
         pixels = exr.read_image(path)
     if pixels.shape[-1] == 1:
         pixels = pixels.expand(-1, -1, 3)
-    alpha = pixels[..., 3].clamp(0, 1) if pixels.shape[-1] == 4 else None
+    # Where a renderer failed, alpha is none either; such a pixel is black, not missing.
+    alpha = pixels[..., 3].nan_to_num(1.0).clamp(0, 1) if pixels.shape[-1] == 4 else None
     radiance = pixels[..., :3].contiguous()
     height, width = radiance.shape[:2]
     unfit = values = 0

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 import torch
 from limelight.backend.errors import BadInput
+from limelight.backend.optics import exr
 from limelight.backend.optics.photo import picture_size, read_photo
 from PIL import Image
 
@@ -91,3 +92,12 @@ def test_a_phones_photo_with_a_map_behind_it_is_not_told_to_be_animated(tmp_path
     read = read_photo(tmp_path / "phone.jpg")
     assert read.warnings == ["phone.jpg holds several pictures; the first is used."]
     assert read.radiance.shape == (24, 32, 3)
+
+
+def test_a_pixel_that_is_no_number_is_black_and_opaque(tmp_path):
+    pixels = torch.full((16, 16, 4), 0.5)
+    pixels[3, 4] = torch.nan
+    exr.write_image(tmp_path / "a.exr", pixels)
+    photo = read_photo(tmp_path / "a.exr")
+    assert photo.alpha is not None and photo.radiance[3, 4].tolist() == [0, 0, 0]
+    assert float(photo.alpha[3, 4]) == 1 and float(photo.alpha[0, 0]) == 0.5
