@@ -32,7 +32,7 @@ PLAIN = {
 }
 #: What wears the skin's maps.
 SKINNED = ("skin", "neck")
-_SKIN_MAPS = ("diffuse_albedo", "normal", "specular_albedo", "roughness")
+_SKIN_MAPS = ("diffuse_albedo", "normal", "specular_colour", "roughness")
 _EYE_RINGS, _EYE_SEGMENTS = 24, 32
 _GLTF_F0 = 0.04
 
@@ -42,8 +42,8 @@ def write_gltf(
 ) -> None:
     """Write ``neutral`` points (V, 3), head frame, with the ``expression`` (E,) they are worn with as weights.
 
-    ``pictures``: PNG files by name: diffuse_albedo, normal, specular_albedo, roughness, eye. ``eyes`` (2, 3): gaze
-    directions.
+    ``pictures``: PNG files by name: diffuse_albedo, normal, specular_colour (the specular albedo, sRGB-encoded as glTF
+    has it), roughness, eye. ``eyes`` (2, 3): gaze directions.
     """
     glb = Glb()
     materials = dict.fromkeys(SKINNED, glb.add("materials", _skin(glb, pictures)))
@@ -83,7 +83,7 @@ def _skin(glb: Glb, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "extensions": {
             "KHR_materials_specular": {
                 "specularColorFactor": [F0_SCALE / _GLTF_F0] * 3,
-                "specularColorTexture": texture["specular_albedo"],
+                "specularColorTexture": texture["specular_colour"],
             }
         },
     }

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..optics.exposure import srgb_oetf
 from . import maps
 from .gltf import write_gltf
 from .head import MATERIALS, HeadModel
@@ -45,6 +46,8 @@ def write_portrait(folder: Path, portrait: Portrait, head: HeadModel) -> None:
         pictures = dict(zip(planes, pool.map(encoded, planes.values()), strict=True))
     for name, picture in pictures.items():
         (folder / FILES[name]).write_bytes(picture)
+    # To glTF this is a colour, so it is encoded as one.
+    pictures["specular_colour"] = encoded(srgb_oetf(portrait.maps[maps.SPECULAR]))
     write_gltf(folder / FILES["glb"], head, neutral, portrait.fit.expression, pictures, portrait.gaze)
     write_head(folder / FILES["head"], portrait, head)
 

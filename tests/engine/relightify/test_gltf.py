@@ -57,7 +57,7 @@ def written(head: HeadModel, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     pictures = {
         "diffuse_albedo": encoded(torch.rand(3, 32, 32, generator=make)),
         "normal": encoded(torch.tensor([0.5, 0.5, 1.0])[:, None, None].expand(3, 32, 32)),
-        "specular_albedo": encoded(torch.full((1, 32, 32), 0.5)),
+        "specular_colour": encoded(torch.full((1, 32, 32), 0.5)),
         "roughness": encoded(torch.linspace(0.3, 0.7, 32).expand(1, 32, 32)),
         "eye": encoded(torch.rand(3, 16, 32, generator=make)),
     }

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import json
 
 import numpy as np
 import pytest
 import torch
+from limelight.backend.optics.exposure import srgb_eotf
 from limelight.backend.relightify import maps
 from limelight.backend.relightify.output import FILES, SLIDERS, object_normals, write_portrait
 from limelight.backend.relightify.portrait import Portrait
@@ -35,6 +38,21 @@ def test_every_file_is_written_and_pictures_hold_the_maps(head, portrait, tmp_pa
         np.testing.assert_allclose(pixels, portrait.maps[channels].permute(1, 2, 0), atol=0.51 / 255)
     rough = np.asarray(Image.open(tmp_path / FILES["roughness"]), np.float32) / 255
     np.testing.assert_allclose(rough, portrait.roughness[0], atol=0.51 / 255)
+
+
+def test_the_gltf_file_reflects_as_much_as_the_specular_albedo_says(head, portrait, tmp_path):
+    write_portrait(tmp_path, portrait, head)
+    data = (tmp_path / FILES["glb"]).read_bytes()
+    size = int.from_bytes(data[12:16], "little")
+    told, binary = json.loads(data[20 : 20 + size]), data[28 + size :]
+    specular = told["materials"][0]["extensions"]["KHR_materials_specular"]
+    image = told["images"][told["textures"][specular["specularColorTexture"]["index"]]["source"]]
+    view = told["bufferViews"][image["bufferView"]]
+    png = Image.open(io.BytesIO(binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]))
+    # A colour's texture is sRGB in glTF, and F0 is 0.04 times the colour.
+    colour = srgb_eotf(torch.from_numpy(np.asarray(png, np.float32) / 255))
+    f0 = 0.04 * specular["specularColorFactor"][0] * colour
+    torch.testing.assert_close(f0, portrait.maps[maps.SPECULAR][0] * maps.F0_SCALE, atol=4e-4, rtol=0)
 
 
 def test_blenders_head_with_its_sliders_where_they_stand_is_the_fitted_one(head, portrait, tmp_path):
