@@ -23,6 +23,12 @@ _MODELS = ("limo.embedded.paint", "limo.backbone.load", "limo.diffusionlight.mod
            "relightify.prior")  # fmt: skip
 _LOADING = "Loading the engine's libraries"
 _FILE = "Name the file."
+#: Lists in answers that no line holds where the pictures are many, and what is said instead of them.
+_LONG = {
+    "frames": "What was found in each frame is in result.json.",
+    "relit": "The answer does not list the pictures that were relit: they are too many.",
+    "failed": "The answer does not list the pictures that failed: they are too many. The lines above tell of each.",
+}
 
 #: Jobs that a class reads from a request, by name: that class, and what does the job.
 _JOBS = {
@@ -115,10 +121,10 @@ def _job_kind(job_name: str, run_name: str, defaults: dict[str, Any]) -> Kind:
         job, run = _found(job_name), _found(run_name)
         own = {field.name: defaults[field.name] for field in dataclasses.fields(job) if field.name in defaults}
         answer: dict[str, Any] = run(job.from_params({**own, **params}), report)
-        if "frames" in answer and len(json.dumps(answer)) > LONGEST_LINE // 2:
-            # No line holds what result.json says of each frame of a long sequence.
-            report.log("What was found in each frame is in result.json.")
-            answer = {**answer, "frames": []}
+        for name, told in _LONG.items():
+            if answer.get(name) and len(json.dumps(answer)) > LONGEST_LINE // 2:
+                report.log(told)
+                answer = {**answer, name: []}
         return answer
 
     return kind

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from limelight.backend import cli
+from limelight.backend import cli, kinds
 from limelight.backend.errors import BadInput, Cancelled
 from limelight.backend.limo.report import SilentReport
 from limelight.backend.luminet.job import RelightJob, run_relight
 from limelight.backend.optics import exr
+from limelight.bridge import messages
 from PIL import Image
 
 RED = (0.5, 0.0, -0.5)
@@ -154,3 +155,15 @@ def test_the_command_line_tells_all_and_ends_with_two(sources, relighter, capsys
             cli.main()
         assert ended.value.code == 0 and "a.png" in capsys.readouterr().out
     assert (folder / "new/take.2/a.png").is_file()
+
+
+def test_the_answer_of_a_large_folder_can_be_sent(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry, lost = {"relit": "a.png", "code": [0.123456789] * 48}, {"source": "b.png", "text": "It is no picture."}
+    answer = {"version": 1, "relit": [entry] * 8000, "failed": [lost] * 3, "kept": 5}
+    monkeypatch.setattr("limelight.backend.luminet.job.run_relight", lambda _job, _report: answer)
+    folder = sources.parent
+    params = {"source": str(sources), "reference": str(folder / "other.png"), "out": str(folder / "out")}
+    report: Any = SilentReport()
+    sent = kinds.kinds("cpu")["relight"](params, report)
+    messages.encode(messages.Result("x", sent))
+    assert sent == {**answer, "relit": []} and any("too many" in line for line in report.lines)
