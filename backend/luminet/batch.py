@@ -35,7 +35,7 @@ def run_batch(job: RelightJob, report: Report) -> dict[str, Any]:
     report.progress(0.0, "Reading the reference")
     parts = _parts(job)
     _check_record(job)
-    todo = [part for part in parts if job.overwrite or not part.out.is_file()]
+    todo = [part for part in parts if job.overwrite or not _is_there(part)]
     result: dict[str, Any] = {"version": 1, "out": str(job.out), "relit": [], "failed": [],
                               "kept": len(parts) - len(todo), "warnings": []}  # fmt: skip
     if note := passed_over(job.source):
@@ -93,6 +93,11 @@ def _parts(job: RelightJob) -> list[RelightJob]:
         ratio = None if job.ratio is None else job.ratio / f"{Path(name).stem}_ratio.exr"
         parts.append(dataclasses.replace(job, source=path, out=job.out / name, ratio=ratio))
     return parts
+
+
+def _is_there(part: RelightJob) -> bool:
+    """Whether a picture's result is, and its light ratio where one is wanted."""
+    return part.out.is_file() and (part.ratio is None or part.ratio.is_file())
 
 
 def _is_recorded(job: RelightJob) -> bool:

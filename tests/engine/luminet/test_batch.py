@@ -167,3 +167,11 @@ def test_the_answer_of_a_large_folder_can_be_sent(sources: Path, monkeypatch: py
     sent = kinds.kinds("cpu")["relight"](params, report)
     messages.encode(messages.Result("x", sent))
     assert sent == {**answer, "relit": []} and any("too many" in line for line in report.lines)
+
+
+def test_light_ratios_that_are_asked_for_later_are_made(sources: Path, relighter) -> None:
+    relighter(RED)
+    assert relight(sources)["kept"] == 0
+    later = relight(sources, ratio=str(sources.parent / "ratios"))
+    assert [Path(entry["ratio"]).is_file() for entry in later["relit"]] == [True] * 3
+    assert relight(sources, ratio=str(sources.parent / "ratios"))["kept"] == 3
