@@ -16,7 +16,7 @@ from mathutils import Matrix, Vector
 
 from . import camera as cameras
 from . import own, probes, visible
-from .problems import of_camera
+from .problems import of_camera, working_space
 
 NAME = "Sun from Photo"
 #: Custom properties of the lamp: the mark, the expected error in degrees and the key-to-fill ratio.
@@ -37,7 +37,7 @@ def problems(scene: bpy.types.Scene) -> list[str]:
     settings, found = scene.limelight, []
     if settings.source == "PLATE" and settings.plate is None:
         found.append("There is no photo: choose one under What the Engine Sees")
-    return [*found, *(problem.told for problem in of_camera(scene))]
+    return [*found, *(problem.told for problem in (*working_space(), *of_camera(scene)))]
 
 
 def request(context: bpy.types.Context, folder: Path, probe: bpy.types.Object | None = None) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def put(scene: bpy.types.Scene, answer: dict[str, Any]) -> bpy.types.Object:
         # An empty name: no probe's, so that lamps made from probes leave it alone.
         lamp[MARK], lamp[own.LAMP] = True, ""
         lamp.matrix_world = Matrix.Translation(_place(scene))
-        probes.collection(scene).objects.link(lamp)
+        probes.light_collection(scene).objects.link(lamp)
     visible.include(scene, lamp)
     # The artist may have made another lamp of it; a change of type leaves earlier references behind.
     lamp.data.type = "SUN"

@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 import pytest
 from limelight.panels import light
-from limelight.scene import own, sun
+from limelight.scene import own, probes, sun
 from limelight.scene import suns as far_suns
 from mathutils import Vector
 
@@ -135,6 +135,21 @@ def test_what_is_missing_is_said_with_its_remedy(engine, scene):
     assert suns(scene) == []
     scene.camera = None
     with pytest.raises(RuntimeError, match="has no camera: add a camera"):
+        bpy.ops.limelight.sun_from_photo()
+
+
+def test_the_sun_of_a_linked_copy_is_its_own(scene):
+    probes.add_probe(scene, (0, 0, 0), 0.1)
+    bpy.ops.scene.new(type="LINK_COPY")
+    copy = bpy.context.scene
+    sun.put(copy, {"directions": [ANSWER]})
+    assert len(suns(copy)) == 1 and suns(scene) == []
+
+
+@pytest.mark.skipif(bpy.app.version < (5, 0, 0), reason="a file's colours are those of lamps before")
+def test_a_file_that_works_in_other_colours_is_told(engine, scene):
+    bpy.ops.wm.set_working_color_space(working_space="ACEScg")
+    with pytest.raises(RuntimeError, match="This file works in ACEScg"):
         bpy.ops.limelight.sun_from_photo()
 
 
