@@ -24,25 +24,24 @@ def lens(stage: bpy.types.Scene, place: Vector, least: float) -> Iterator[None]:
     what is smaller than a pixel would be all noise, and a point could not be met at all.
     """
     (layer,) = stage.view_layers
-    lamps = [thing for thing in visible.seen(layer) if thing.type == "LIGHT"]
+    lamps = list(visible.lamps(layer))
     ball = _ball(place)
     stage.collection.objects.link(ball)
     with ExitStack() as restore:
         restore.callback(_remove, ball)
-        for lamp in lamps:
-            for owner, name, value in _larger(lamp, place, least):
+        for lamp, to_world in lamps:
+            for owner, name, value in _larger(lamp.data, to_world.translation, place, least):
                 restore.callback(setattr, owner, name, getattr(owner, name))
                 setattr(owner, name, value)
         yield
 
 
-def _larger(lamp: bpy.types.Object, place: Vector, least: float) -> Iterator[tuple[Any, str, Any]]:
+def _larger(data: Any, where: Vector, place: Vector, least: float) -> Iterator[tuple[Any, str, Any]]:
     """What of a lamp must change so that rays meet it: owner, property, value."""
-    data = lamp.data
     cycles = getattr(data, "cycles", None)
     if hasattr(cycles, "use_multiple_importance_sampling"):
         yield cycles, "use_multiple_importance_sampling", True
-    radius = math.tan(least) * (lamp.matrix_world.translation - place).length
+    radius = math.tan(least) * (where - place).length
     if data.type == "SUN":
         yield data, "angle", max(data.angle, 2 * least)
     elif data.type == "AREA":

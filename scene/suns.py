@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import bpy
-from mathutils import Vector
+from mathutils import Matrix, Vector
 
 from . import compat, visible
 
@@ -25,8 +25,8 @@ def discs(
     ``least``: the smallest radius in radians; ``distance`` in units of the scene.
     """
     (layer,) = stage.view_layers
-    lamps = [o for o in visible.seen(layer) if o.type == "LIGHT" and o.data.type == "SUN"]
-    made = [_disc(stage, lamp, place, least, distance) for lamp in lamps]
+    lamps = [(lamp, to_world) for lamp, to_world in visible.lamps(layer) if lamp.data.type == "SUN"]
+    made = [_disc(stage, *lamp, place, least, distance) for lamp in lamps]
     try:
         yield made
     finally:
@@ -39,7 +39,7 @@ def discs(
 
 
 def _disc(
-    stage: bpy.types.Scene, lamp: bpy.types.Object, place: Vector, least: float, distance: float
+    stage: bpy.types.Scene, lamp: bpy.types.Object, to_world: Matrix, place: Vector, least: float, distance: float
 ) -> bpy.types.Object:
     """A disc that only a camera sees, of the lamp's irradiance and angle (radius at least ``least``), facing ``place``.
 
@@ -47,7 +47,7 @@ def _disc(
     """
     radius = max(lamp.data.angle / 2, least)
     # Below an uneven scale a lamp's axes are not at right angles; it shines along z.
-    turn = lamp.matrix_world.col[2].xyz.to_track_quat("Z", "Y")
+    turn = to_world.col[2].xyz.to_track_quat("Z", "Y")
     mesh = bpy.data.meshes.new("Limelight sun")
     around = [2 * math.pi * i / 64 for i in range(64)]
     edge = min(math.tan(min(radius, 1.5)), 10.0) * distance

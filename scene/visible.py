@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import bpy
+from mathutils import Matrix
 
 from . import compat
 
@@ -26,6 +27,24 @@ def seen(layer: bpy.types.ViewLayer) -> set[bpy.types.Object]:
 def unseen(layer: bpy.types.ViewLayer) -> set[bpy.types.Object]:
     """The other objects of a view layer; those in excluded collections are not in it: they show where instanced."""
     return set(layer.objects) - seen(layer)
+
+
+def lamps(layer: bpy.types.ViewLayer) -> Iterator[tuple[bpy.types.Object, Matrix]]:
+    """The lamps of a view layer that are on in renders, those in collections that it instances too, as they are in rigs
+    of other files; each with where it is in the world."""
+    return _lamps(seen(layer), Matrix())
+
+
+def _lamps(things: Iterable[bpy.types.Object], above: Matrix) -> Iterator[tuple[bpy.types.Object, Matrix]]:
+    for thing in things:
+        shown = thing.instance_collection if thing.instance_type == "COLLECTION" else None
+        if thing.hide_render:
+            continue
+        if thing.type == "LIGHT":
+            yield thing, above @ thing.matrix_world
+        elif shown is not None:
+            offset = Matrix.Translation(-shown.instance_offset)
+            yield from _lamps(shown.all_objects, above @ thing.matrix_world @ offset)
 
 
 def match(layer: bpy.types.ViewLayer, source: bpy.types.ViewLayer) -> None:

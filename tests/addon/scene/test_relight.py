@@ -154,8 +154,10 @@ def test_the_heading_of_a_camera_is_where_its_picture_points(scene, camera, turn
     assert math.degrees(relight.heading(camera)) == pytest.approx(70.0, abs=1e-2)
 
 
-@pytest.mark.parametrize("kind", ["AREA", "POINT", "SPOT", "SUN"])
-def test_a_lamp_at_the_left_lights_from_the_left_as_much_as_it_does(scene, camera, kind, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "rigged"), [("AREA", False), ("POINT", False), ("SPOT", False), ("SUN", False), ("POINT", True)]
+)
+def test_a_lamp_at_the_left_lights_from_the_left_as_much_as_it_does(scene, camera, kind, rigged, tmp_path):
     lamp = bpy.data.objects.new("Lamp", bpy.data.lights.new("Lamp", kind))
     lamp.data.energy = 3.0 if kind == "SUN" else 500.0
     if kind in {"POINT", "SPOT"}:
@@ -163,7 +165,14 @@ def test_a_lamp_at_the_left_lights_from_the_left_as_much_as_it_does(scene, camer
     if kind == "AREA":
         lamp.data.size = 0.2
     lamp.location, lamp.rotation_euler = (-3.0, 3.0, 0.0), (0.0, math.radians(-90), 0.0)
-    scene.collection.objects.link(lamp)
+    if rigged:
+        # As a rig of another file comes.
+        rig, empty = bpy.data.collections.new("Rig"), bpy.data.objects.new("Rig", None)
+        rig.objects.link(lamp)
+        empty.instance_type, empty.instance_collection = "COLLECTION", rig
+        scene.collection.objects.link(empty)
+    else:
+        scene.collection.objects.link(lamp)
     scene.world = None
     bpy.context.view_layer.update()
     kinds = ("scenes", "objects", "cameras", "meshes", "materials")

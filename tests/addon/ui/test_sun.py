@@ -10,7 +10,7 @@ import pytest
 from limelight.panels import light
 from limelight.scene import own, probes, sun
 from limelight.scene import suns as far_suns
-from mathutils import Vector
+from mathutils import Euler, Vector
 
 ANSWER = {
     "direction": [0.0, 0.6, -0.8], "direction_world": [0.0, 0.8, 0.6], "spread_deg": 18.2, "key_to_fill": 2.5,
@@ -169,3 +169,21 @@ def test_the_disc_of_a_sheared_lamp_stands_where_it_shines_from(scene):
     bpy.context.view_layer.update()
     with far_suns.discs(scene, Vector(), 0.01, 100.0) as (disc,):
         assert (disc.location.normalized() - shines_from(lamp).normalized()).length < 1e-5
+
+
+def test_the_suns_of_instanced_collections_have_discs(scene):
+    lamp, rig = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN")), bpy.data.collections.new("Rig")
+    rig.objects.link(lamp)
+    lamp.rotation_euler.x = 0.5
+    outer = bpy.data.collections.new("Outer")
+    for name, shown, holds in (("inner", rig, outer), ("instance", outer, scene.collection)):
+        empty = bpy.data.objects.new(name, None)
+        empty.instance_type, empty.instance_collection, empty.rotation_euler.z = "COLLECTION", shown, 0.7
+        holds.objects.link(empty)
+    bpy.context.view_layer.update()
+    wanted = Euler((0.5, 0, 1.4)).to_matrix() @ Vector((0, 0, 1))
+    with far_suns.discs(scene, Vector(), 0.01, 100.0) as (disc,):
+        assert (disc.location.normalized() - wanted).length < 1e-5
+    lamp.hide_render = True
+    with far_suns.discs(scene, Vector(), 0.01, 100.0) as none:
+        assert none == []
