@@ -59,7 +59,8 @@ def remove_domes(scene: bpy.types.Scene) -> None:
     dark = [other for other in bpy.data.scenes if other.world is not None and own.DARK in other.world]
     copies = [other for other in dark if other != scene and any(o in made for o in other.objects)]
     # Linked duplicates share all that is theirs, and all go with it.
-    receivers = {dome.light_linking.receiver_collection for dome in made} - {None}
+    links = [dome.light_linking.receiver_collection for dome in made]
+    receivers = {collection for collection in links if collection is not None}
     meshes = {dome.data for dome in made}
     materials = {material for mesh in meshes for material in mesh.materials} - {None}
     for dome in made:
