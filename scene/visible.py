@@ -25,8 +25,18 @@ def seen(layer: bpy.types.ViewLayer) -> set[bpy.types.Object]:
 
 
 def unseen(layer: bpy.types.ViewLayer) -> set[bpy.types.Object]:
-    """The other objects of a view layer; those in excluded collections are not in it: they show where instanced."""
-    return set(layer.objects) - seen(layer)
+    """The other objects of a view layer, and what none but those instance; those in excluded collections are not in it:
+    they show where instanced."""
+    shown = seen(layer)
+    hidden = set(layer.objects) - shown
+    return hidden | (_instanced(hidden) - _instanced(shown) - shown)
+
+
+def _instanced(things: Iterable[bpy.types.Object]) -> set[bpy.types.Object]:
+    """What objects show of the collections that they instance."""
+    collections = [thing.instance_collection for thing in things if thing.instance_type == "COLLECTION"]
+    parts = {part for collection in filter(None, collections) for part in collection.all_objects}
+    return parts | _instanced(parts) if parts else parts
 
 
 def lamps(layer: bpy.types.ViewLayer) -> Iterator[tuple[bpy.types.Object, Matrix]]:

@@ -89,6 +89,22 @@ def test_a_camera_that_looks_through_a_wall_sees_the_depth_that_it_renders(scene
     assert sight.covers(bpy.context, [probe])[probe].what == "“Plane”"
 
 
+def test_an_instance_that_no_render_shows_hides_nothing(scene, add_camera):
+    add_camera(scene)
+    bpy.ops.mesh.primitive_plane_add(size=100)
+    (plane,), asset = scene.collection.objects[1:], bpy.data.collections.new("Asset")
+    scene.collection.objects.unlink(plane)
+    asset.objects.link(plane)
+    near, far = (bpy.data.objects.new(name, None) for name in ("Near", "Far"))
+    for empty, depth in ((near, 2), (far, 5)):
+        empty.instance_type, empty.instance_collection, empty.location.z = "COLLECTION", asset, -depth
+        scene.collection.objects.link(empty)
+    bpy.context.view_layer.update()
+    assert capture.cast_depth(bpy.context, 8) == pytest.approx(2.0, abs=1e-4)
+    near.hide_render = far.hide_render = True
+    assert np.isinf(capture.cast_depth(bpy.context, 8)).all()
+
+
 def test_the_photos_view_angle_holds_for_depth_projection_and_placing(scene, tmp_path):
     write_png(tmp_path / "photo.png", 48, 32)
     camera = plate.set_plate(scene, str(tmp_path / "photo.png"), fov_deg=90)
