@@ -69,7 +69,8 @@ class Heads:
 
     def __getitem__(self, number: int) -> Tensor:
         file, row = self._where[number]
-        return self._files[file].get_slice("maps")[row]
+        # What the file gives is its own memory: who changes a head, as another's light is lent, must change a copy.
+        return self._files[file].get_slice("maps")[row].clone()
 
     def tone(self, number: int) -> int:
         """The skin tone of a head, from light to dark."""

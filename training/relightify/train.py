@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ...backend.errors import BadInput
 from ...backend.optics.metrics import psnr
 from ...backend.relightify import head
+from ...backend.relightify.linear import LinearModel
 from ...backend.relightify.maps import DIFFUSE, SPECULAR, TEXTURE, skin_mask
 from ...backend.relightify.network import PriorNet
 from ...backend.relightify.prior import Effort, Prior, load_prior
@@ -106,7 +107,9 @@ def units_of(recipe: Recipe, heads: Heads, numbers: list[int]) -> Units:
     if (recipe.out / WEIGHTS).exists():
         begun = load_prior.__wrapped__(recipe.out / WEIGHTS)
         return begun.mean.flatten(), begun.deviation.flatten(), begun.linear
-    return statistics(heads, numbers)
+    mean, deviation, linear = statistics(heads, numbers)
+    # As exactly as they are written, so that a run that goes on learns by the same.
+    return mean, deviation, LinearModel(**unpack(pack(vars(linear))))
 
 
 def train(recipe: Recipe, report: Callable[[str], None] = print) -> Path:
