@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The weights files that ship with the engine: opened with a sentence for what is wrong with one."""
+"""Files of tensors: written whole, and the weights that ship opened with a sentence for what is wrong with one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import stat
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from .errors import MissingPart
@@ -16,6 +19,23 @@ from .errors import MissingPart
 AGAIN = "Install the extension again."
 #: Name, size and time of the last change of a model's files.
 Stamp = tuple[tuple[str, int, int], ...]
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], header: dict[str, str] | None = None) -> None:
+    """A safetensors file, whole or not at all, for whoever may read other new files: its library would keep it to its
+    owner alone, beside whom others work on a farm or with one folder of models."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    try:
+        partial.touch()
+        rights = stat.S_IMODE(partial.stat().st_mode)
+        save_file({name: value.contiguous() for name, value in tensors.items()}, partial, header)
+        partial.chmod(rights)
+        partial.replace(path)
+    except BaseException:
+        # Where the disk is full, half a file would keep it so.
+        partial.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from ..backend.batch.farm import LAUNCH, each
 from ..backend.errors import BadInput
 from ..backend.optics.exposure import srgb_oetf
 from ..backend.relightify.maps import F0_SCALE, RESOLUTION
+from ..backend.weights import write
 from ..backend.workplace import workplace
 from .samples import EVALUATION_SEEDS, put_manifest, refuse_others
 from .skin import hair, illumination, layout, painted, person, photograph, pigment, relief
@@ -164,8 +164,7 @@ def write_faces(
             done += 1
             progress(done / count, f"Face {done} of {count}")
         with workplace(out, f".{seeds.start}_") as work:
-            # Safetensors writes an array's memory as it lies, whatever its strides say.
-            save_file({key: np.ascontiguousarray([face[key] for face in faces]) for key in faces[0]}, work / "shard")
+            write(work / "shard", {key: torch.from_numpy(np.stack([face[key] for face in faces])) for key in faces[0]})
             (work / "shard").replace(_shard(out, seeds))
         write_manifest(out, settings)
     return write_manifest(out, settings)

@@ -16,11 +16,12 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from ..backend.errors import BadInput
+from ..backend.weights import write
 from .pace import Pace
 
 #: Optimiser steps between lines of the log.
@@ -214,14 +215,6 @@ def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
     if value.shape != parameter.shape or value.stride() == parameter.stride():
         return value
     return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-
-
-def write(path: Path, state: Mapping[str, Tensor], header: dict[str, str]) -> None:
-    """A safetensors file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file({name: value.contiguous() for name, value in state.items()}, partial, header)
-    partial.replace(path)
 
 
 def write_recipe(recipe: Any) -> None:

@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..backend.devices import half_precision
-from .resumable import Entry, Resumable, whole, write
+from ..backend.weights import write
+from .resumable import Entry, Resumable, whole
 
 #: What helps where the weights to begin from are damaged.
 OTHER_START = "Give other weights to begin from, or remove these where a training made them."

@@ -21,12 +21,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from ...bridge.alike import relocated
 from ..errors import BadInput
 from ..optics import exr
 from ..optics.sphere import SphereView
+from ..weights import write
 from .energy import Gains
 from .fit_frames import Carry
 from .frames import Frames
@@ -80,10 +81,10 @@ class SequenceFolder:
         """Keep a frame's painted spheres, one a probe; returns the first one's preview."""
         name = self.name(number)
         for index, spheres in enumerate(painted):
-            for kind, suffix, write in (("spheres", ".exr", write_spheres), ("preview", ".png", write_preview)):
+            for kind, suffix, put in (("spheres", ".exr", write_spheres), ("preview", ".png", write_preview)):
                 folder = self.out / f"probe_{index}_{kind}"
                 folder.mkdir(exist_ok=True)
-                write(work / f"painted{suffix}", spheres)
+                put(work / f"painted{suffix}", spheres)
                 os.replace(work / f"painted{suffix}", folder / f"{name}{suffix}")
         self._unfinished.mkdir(exist_ok=True)
         spreads = [None if each.spread is None else dataclasses.asdict(each.spread) for each in painted]
@@ -144,8 +145,7 @@ class SequenceFolder:
         self._handed.clear()
         for index, carry in enumerate(carries):
             path = self._unfinished / f"{self.name(number)}_probe_{index}.safetensors"
-            save_file({k: v.clone() for k, v in _packed(carry).items()}, path.with_suffix(".partial"))
-            os.replace(path.with_suffix(".partial"), path)
+            write(path, {k: v.clone() for k, v in _packed(carry).items()})
             self._handed.append(path)
 
     def carries(self, number: int, count: int) -> list[Carry] | None:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,6 +21,7 @@ from ...backend.optics import exr
 from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
 from ...backend.optics.exposure import auto_exposure_gain
+from ...backend.weights import write
 from ...synthesis.samples import read_sample
 from ..limo.crops import load_panoramas, rotation
 from ..resumable import read_shard
@@ -150,9 +150,7 @@ def write_shards(shots: Iterator[tuple[str, Shot]], folder: Path, prefix: str) -
             "focal": torch.tensor([s.camera.fx for s in shots_of]),
             "up": torch.stack([s.up for s in shots_of]),
         }
-        partial = path.with_suffix(".partial")
-        save_file({k: v.contiguous() for k, v in tensors.items()}, partial)
-        partial.replace(path)
+        write(path, tensors)
 
     total = 0
     for _, shot in shots:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
+from ...backend.weights import write
 from .examples import Shards
 from .prepare import by_kind
 from .validate import answers, errors, fit_temperature
@@ -37,9 +38,7 @@ def calibrate(network: nn.Module, weights: Path, data: Path, report: Callable[[s
     with safe_open(weights, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         header = {**file.metadata(), "temperature": f"{temperature:.4f}", "mean_direction": json.dumps(mean(data))}
-    partial = weights.with_suffix(".partial")
-    save_file(tensors, partial, header)
-    partial.replace(weights)
+    write(weights, tensors, header)
     return temperature
 
 

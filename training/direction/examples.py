@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -31,6 +30,7 @@ from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
 from ...backend.optics.exposure import auto_exposure_gain
 from ...backend.optics.photo import Photo
+from ...backend.weights import write
 from ...synthesis.samples import read_sample
 from ..limo.crops import ASPECTS, load_panoramas, rotation
 from ..limo.examples import read_blenders_view
@@ -140,10 +140,7 @@ def write_shard(examples: Iterator[Example], path: Path, count: int = SHARD, sam
     batch = list(islice(examples, count))
     if not batch:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file({n: torch.stack([e[n] for e in batch]) for n in batch[0]}, partial, {"samples": str(samples)})
-    partial.replace(path)
+    write(path, {n: torch.stack([e[n] for e in batch]) for n in batch[0]}, {"samples": str(samples)})
     return True
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ...backend.errors import BadInput
@@ -22,6 +22,7 @@ from ...backend.optics import panorama as pano
 from ...backend.optics.camera import Camera
 from ...backend.optics.exposure import srgb_eotf
 from ...backend.optics.sphere import SphereView
+from ...backend.weights import write
 from ...synthesis.samples import EVALUATION_SEEDS, read_sample
 from ..augment import develop, haze
 from ..resumable import whole
@@ -147,10 +148,7 @@ def write_shard(examples: Iterator[Example], path: Path) -> None:
     """Write the next :data:`SHARD` examples, or as many as there are, as one file, whole or not at all."""
     batch = list(islice(examples, SHARD))
     if batch:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        save_file({k: torch.stack([e[k] for e in batch]) for k in batch[0]}, partial)
-        partial.replace(path)
+        write(path, {k: torch.stack([e[k] for e in batch]) for k in batch[0]})
 
 
 def by_source(paths: list[Path]) -> dict[str, list[Path]]:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ...backend.limo.embedded.paint import load_network
-from ..resumable import write
+from ...backend.weights import write
 from .examples import Shards, by_source
 from .train import loss_on
 

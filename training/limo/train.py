@@ -24,7 +24,8 @@ from ...backend.errors import BadInput
 from ...backend.limo.embedded.encode import flip, to_code
 from ...backend.limo.embedded.model import PainterConfig, SphereUNet
 from ...backend.limo.embedded.paint import shifted
-from ..resumable import Entry, Resumable, whole, write, write_recipe
+from ...backend.weights import write
+from ..resumable import Entry, Resumable, whole, write_recipe
 from ..trainer import OTHER_START, warm_cosine
 from ..trainer import Recipe as BaseRecipe
 from .examples import Example, Shards, by_source

@@ -24,7 +24,8 @@ from ...backend.errors import BadInput
 from ...backend.luminet.diffusion.bypass import DECODER, Bypass, decode, encode, encoder_features
 from ...backend.luminet.diffusion.load import load_base
 from ...backend.luminet.diffusion.weights import FILE, SIZE
-from ..resumable import Resumable, write
+from ...backend.weights import write
+from ..resumable import Resumable
 from .diffusion import Pairs, pairs_of
 
 

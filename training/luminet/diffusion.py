@@ -36,7 +36,8 @@ from ...backend.luminet.diffusion.relight import with_light
 from ...backend.luminet.diffusion.weights import FILE, SIZE
 from ...backend.optics.exposure import expose
 from ...backend.optics.photo import read_photo
-from ..resumable import Resumable, write, write_recipe
+from ...backend.weights import write
+from ..resumable import Resumable, write_recipe
 from .examples import LightSets
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".hdr"}

@@ -18,7 +18,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ...backend.luminet.diffusion.intrinsics import IntrinsicsConfig, LatentIntrinsics
-from ..resumable import Resumable, write
+from ...backend.weights import write
+from ..resumable import Resumable
 from .diffusion import Pairs, pairs_of
 from .losses import picture_loss, spread_loss
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from ...backend.devices import pick_device
 from ...backend.errors import BadInput
+from ...backend.weights import write
 from .examples import VALIDATION, LightSets
 from .train import Recipe, read_sets, train
 
@@ -117,4 +117,4 @@ def reproduce_within(
 
 def write_grey_room(path: Path, lights: torch.Tensor) -> None:
     """Pictures (8, S, S, 3), linear, under each lamp of the rig, in half precision."""
-    save_file({"lights": lights.permute(0, 3, 1, 2).half().contiguous()}, path)
+    write(path, {"lights": lights.permute(0, 3, 1, 2).half()})

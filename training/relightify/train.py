@@ -22,8 +22,9 @@ from ...backend.relightify.network import PriorNet
 from ...backend.relightify.prior import Effort, Prior, load_prior
 from ...backend.relightify.quantised import pack, unpack
 from ...backend.relightify.records import PartialTexture
+from ...backend.weights import write
 from ...synthesis.face_masks import draw_mask
-from ..resumable import Entry, write, write_recipe
+from ..resumable import Entry, write_recipe
 from ..trainer import Recipe as BaseRecipe
 from ..trainer import Trainer
 from .examples import Batch, Draw, Heads, Units, error_weight, find_heads, statistics

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ...errors import BadInput
+from ...weights import write
 from .conventions import CONVENTIONS, LIMO_IMAGE, LIMO_VIDEO, PAPER, Convention
 from .load import family_of, shapes_of
 from .stream import LIMO
@@ -60,12 +61,9 @@ def adopt(source: Path, base: Path, convention: str | None = None) -> dict[str, 
     shapes, entry = shapes_of(base)
     _check(source, base, tensors, shapes, entry)
     header = {"convention": told.name, "source": source.name}
-    partial = base / f"{LIMO}.partial"
     try:
-        save_file({name: value.contiguous() for name, value in tensors.items()}, partial, header)
-        partial.replace(base / LIMO)
+        write(base / LIMO, tensors, header)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise BadInput(
             f"{base / LIMO} cannot be written ({error.strerror}).", "Free the disk, or the folder."
         ) from error

@@ -8,15 +8,16 @@ There are ten prompts in all (two spheres, five exposures), so the text encoders
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
+
+from ...weights import write
 
 CACHE = "limo_prompts.safetensors"
 
@@ -66,13 +67,9 @@ class PromptCache:
             return {}
 
     def _write(self) -> None:
-        partial = self._file.with_suffix(f".{os.getpid()}.partial")
-        try:
-            save_file(self._known, partial, {"encoder": self._encoder})
-            os.replace(partial, self._file)
-        except (OSError, SafetensorError):
-            # A folder that cannot be written (read-only, full) costs time at the next start, not the job.
-            partial.unlink(missing_ok=True)
+        # A folder that cannot be written (read-only, full) costs time at the next start, not the job.
+        with suppress(OSError, SafetensorError):
+            write(self._file, self._known, {"encoder": self._encoder})
 
 
 def _fingerprint(folder: Path) -> str:

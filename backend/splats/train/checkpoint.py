@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ...errors import BadInput
+from ...weights import write
 
 #: In a run's folder.
 NAME = "checkpoint.safetensors"
@@ -20,10 +20,7 @@ NAME = "checkpoint.safetensors"
 
 def save(path: Path, state: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     """Write tensors by name, and what is told of them; the file appears whole or not at all."""
-    partial = path.with_suffix(".partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.cpu().contiguous() for k, v in state.items()}, partial, {"limelight": json.dumps(header)})
-    partial.replace(path)
+    write(path, state, {"limelight": json.dumps(header)})
 
 
 def header(path: Path) -> dict[str, Any]:

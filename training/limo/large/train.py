@@ -25,8 +25,9 @@ from ....backend.limo.backbone.parts import network_dtype, quiet
 from ....backend.limo.backbone.plan import Work
 from ....backend.limo.backbone.prompts import PromptCache
 from ....backend.limo.backbone.stream import LIMO
+from ....backend.weights import write
 from ...eight_bit_adam import EightBitAdamW
-from ...resumable import Entry, write, write_recipe
+from ...resumable import Entry, write_recipe
 from ...trainer import warm_cosine
 from . import budget
 from .examples import Example, SphereSets
