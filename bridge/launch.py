@@ -11,6 +11,7 @@ import importlib.util
 import multiprocessing
 import os
 import runpy
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -36,6 +37,9 @@ def end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is None:
         return
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # A terminal's Ctrl-C reaches both, and the one that started this tells of it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def watch() -> None:
         parent.join()

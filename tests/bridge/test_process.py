@@ -216,3 +216,19 @@ def test_the_processes_of_a_pool_end_with_who_was_killed(tmp_path):
     while worker.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not worker.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no groups of processes")
+def test_a_pools_processes_leave_a_ctrl_c_to_who_started_them(tmp_path):
+    (tmp_path / "pool.py").write_text(POOL)
+    command = [sys.executable, str(tmp_path / "pool.py"), str(PACKAGE / "bridge" / "launch.py")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # What runs tests in the background has it ignored.
+    heard = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(command, text=True, **pipes, **heard) as owner:
+        assert owner.stdout.readline()
+        # Then the pool waits for work, where Python would tell of the interrupt.
+        time.sleep(2)
+        os.killpg(owner.pid, signal.SIGINT)
+        told = owner.communicate(timeout=60)[1]
+    assert told.count("Traceback") == 1 and "pool.py" in told
