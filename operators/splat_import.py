@@ -138,7 +138,11 @@ class LIMELIGHT_OT_crop_splats(Operator):
         if told:
             self.report({"ERROR"}, told)
             return {"CANCELLED"}
-        box = splats.add_crop_box(context, thing)
+        try:
+            box = splats.add_crop_box(context, thing)
+        except ValueError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
         self.report({"INFO"}, f"What is outside “{box.name}” is not drawn")
         return {"FINISHED"}
 

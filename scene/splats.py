@@ -39,7 +39,12 @@ def add(context: bpy.types.Context, path: Path, name: str, axes: str = "AUTO") -
 
 
 def add_crop_box(context: bpy.types.Context, thing: bpy.types.Object) -> bpy.types.Object:
-    """An Empty cube about a cloud, outside of which nothing is drawn; selected and active, to be moved."""
+    """An Empty cube about a cloud, outside of which nothing is drawn; selected and active, to be moved.
+
+    Raises ``ValueError`` with an artist's sentence if the cloud has no Gaussians.
+    """
+    if not splat_drawing.count(thing):
+        raise ValueError(f"“{thing.name}” has no Gaussians left to put a box about: undo that, or import it again")
     points = np.empty(3 * len(thing.data.vertices), np.float32)
     thing.data.vertices.foreach_get("co", points)
     # A few Gaussians lie far out in most scans.

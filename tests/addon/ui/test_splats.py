@@ -140,6 +140,14 @@ def test_a_click_adds_a_crop_box(scan):
     assert not bpy.ops.limelight.crop_splats.poll()
 
 
+def test_a_cloud_without_gaussians_gets_a_sentence_instead_of_a_crop_box(scan, scene):
+    bpy.ops.limelight.import_splats(filepath=str(scan))
+    bpy.context.object.data.clear_geometry()
+    with pytest.raises(RuntimeError, match="has no Gaussians left"):
+        bpy.ops.limelight.crop_splats()
+    assert len(scene.objects) == 1
+
+
 def test_where_the_active_collection_is_linked_splats_come_in_beside_it(scan, scene, tmp_path):
     scene.collection.children.link(bpy.data.collections.new("Set"))
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "set.blend"))
