@@ -244,6 +244,7 @@ class SceneSettings(PropertyGroup):
         default="SCENE",
     )
     plate: PointerProperty(type=bpy.types.Image, name="Photo", description="The photo behind the scene's camera")
+    cleared_film: BoolProperty(name="Film cleared", description="The film became transparent for the photo's sake")
     depth_source: EnumProperty(
         name="Depth",
         description="Where the distance of what the photo shows comes from",

@@ -153,7 +153,8 @@ def use_image(scene: bpy.types.Scene, image: bpy.types.Image, fov_deg: float | N
     render.resolution_x, render.resolution_y = image.size
     render.resolution_percentage = 100
     render.pixel_aspect_x = render.pixel_aspect_y = 1.0
-    render.film_transparent = True
+    if not render.film_transparent:
+        render.film_transparent = scene.limelight.cleared_film = True
     scene.limelight.source = "PLATE"
     return camera
 
@@ -199,9 +200,17 @@ def _refuse_linked(scene: bpy.types.Scene) -> None:
 
 
 def clear_plate(scene: bpy.types.Scene) -> None:
-    """Take the photo away from camera and settings; the camera itself stays."""
+    """Take the photo away from camera and settings; the camera itself stays, and what composites still show it.
+
+    The film is as it was before the photo, unless one of those needs it.
+    """
+    settings = scene.limelight
+    composited = any(node.type == "IMAGE" and node.image == settings.plate for node in compat.compositor_nodes(scene))
     _replace(scene, None)
-    scene.limelight.source = "SCENE"
+    settings.source = "SCENE"
+    if settings.cleared_film and not composited:
+        scene.render.film_transparent = False
+    settings.cleared_film = False
 
 
 def _replace(scene: bpy.types.Scene, image: bpy.types.Image | None) -> None:

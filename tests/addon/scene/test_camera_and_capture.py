@@ -163,6 +163,24 @@ def test_a_plate_sets_shape_lens_and_background(scene, tmp_path, size):
     assert scene.limelight.plate is None and not camera.data.background_images
 
 
+@pytest.mark.parametrize("how", ["cleared", "own", "since", "composited"])
+def test_the_film_is_transparent_no_longer_than_for_the_photo(scene, tmp_path, how):
+    write_png(tmp_path / "photo.png", 60, 40)
+    render = scene.render
+    render.film_transparent = how == "own"
+    for _ in range(2):
+        plate.set_plate(scene, str(tmp_path / "photo.png"))
+        assert render.film_transparent
+    if how == "composited":
+        composite.setup_composite(scene)
+    plate.clear_plate(scene)
+    if how == "since":
+        render.film_transparent = True
+        plate.set_plate(scene, str(tmp_path / "photo.png"))
+        plate.clear_plate(scene)
+    assert render.film_transparent == (how != "cleared")
+
+
 def test_a_second_photo_takes_the_place_of_the_first(scene, tmp_path, add_camera):
     for name, size in (("first.png", (60, 40)), ("second.png", (40, 60)), ("own.png", (8, 8))):
         write_png(tmp_path / name, *size)
