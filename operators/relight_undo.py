@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Undoing takes a relit image away from the Image Editor that shows it: its original is shown there again."""
+"""Undoing takes a relit image or a still away from the Image Editor that shows it: its original is there again."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def _editors() -> dict[tuple[str, int], bpy.types.SpaceImageEditor]:
 
 @persistent
 def remember(*_args: object) -> None:
-    """Before undo or redo: which originals the open results have."""
-    from ..scene import relit
+    """Before undo or redo: which originals the open results and stills have."""
+    from ..scene import relit, stills
 
     _originals.clear()
     for place, space in _editors().items():
         source = relit.source_of(space.image)
-        if source is not None and relit.is_relit(space.image):
-            _originals[place] = source.name
+        if source is not None:
+            _originals[place] = source.name if relit.is_relit(space.image) else source.get(stills.OF, "")
 
 
 @persistent

@@ -9,6 +9,9 @@ import bpy
 
 from . import compat, frames, packed, paths, plate
 
+#: Tells what a still was taken of, by its name then.
+OF = "limelight_still_of"
+
 
 def take(
     scene: bpy.types.Scene, image: bpy.types.Image, folder: Path, counted: bpy.types.ImageUser | None = None
@@ -46,6 +49,7 @@ def take(
     moves = frames.is_animated(image)
     still.name = f"{Path(image.name).stem} frame {scene.frame_current}" if moves else f"{image.name} still"
     packed.name_file(still, path.suffix)
+    still[OF] = image.name
     if image.filepath_raw:
         still[plate.FILE] = str(paths.of_image(image))
     return still

@@ -330,6 +330,15 @@ def test_a_still_of_a_movie_or_sequence_can_be_relit(pictures, scene, tmp_path):
     assert math.degrees(scene.camera.data.angle_x) == pytest.approx(33) and scene.camera.data.shift_x > 0
 
 
+def test_undoing_a_still_shows_again_what_it_was_taken_of(pictures, scene):
+    bpy.context.preferences.edit.use_global_undo = True
+    bpy.ops.ed.undo_push(message="before")
+    bpy.ops.limelight.relight_still("EXEC_DEFAULT", True)
+    editor().image = next(image for image in bpy.data.images if "still" in image.name)
+    bpy.ops.ed.undo()
+    assert editor().image == bpy.data.images["photo.jpg"]
+
+
 def test_a_chosen_reference_file_is_taken(pictures, scene, tmp_path):
     pictures[1].filepath_raw, pictures[1].file_format = str(tmp_path / "dusk ä.png"), "PNG"
     pictures[1].save()
