@@ -46,6 +46,7 @@ class LIMELIGHT_OT_set_plate(ChooseFile):
         max=math.radians(170),
         default=0.0,
         subtype="ANGLE",
+        options={"SKIP_SAVE"},
     )
     filter_movie: BoolProperty(
         name="Movies", description="Show movies in the dialogue too", default=True, options={"HIDDEN"}

@@ -2,9 +2,11 @@
 """Files dropped on a 3D viewport, by Blender's own operator for drops; without a window it takes the first offer."""
 
 import contextlib
+import math
 
 import bpy
 import pytest
+from limelight.scene import plate
 from limelight.tests.addon import splat_files
 
 pytestmark = pytest.mark.skipif(not hasattr(bpy.types, "FileHandler"), reason="this Blender takes no dropped files")
@@ -73,6 +75,13 @@ def test_a_dropped_portrait_is_what_the_dialogue_would_have_chosen(photos, scene
 def test_a_dropped_photo_is_the_plate(photos, scene):
     assert drop("limelight.set_plate", photos, "Ada ä.png") == {"FINISHED"}
     assert tuple(scene.limelight.plate.size) == (8, 10) and scene.limelight.face.picture is None
+
+
+def test_a_view_angle_is_for_one_photo_alone(photos, scene):
+    for name, fov in (("Ada ä.png", {"fov": 0.3}), ("Bob.png", {})):
+        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+            bpy.ops.limelight.set_plate("INVOKE_DEFAULT", True, filepath=str(photos / name), **fov)
+    assert scene.camera.data.angle_x == pytest.approx(math.radians(plate.DEFAULT_FOV_DEG))
 
 
 def test_of_several_portraits_the_first_is_taken(photos, scene):
