@@ -53,15 +53,16 @@ def ready(operator: Any, context: Context, *, wanted: int = 1, active: bool = Tr
 
 @contextmanager
 def _object_mode(context: Context) -> Iterator[None]:
-    """Inside this, meshes are what the artist sees in Edit Mode."""
-    editing = context.mode == "EDIT_MESH"
-    if editing:
+    """Inside this, meshes are what the artist sees in Edit Mode, and none is sculpted or painted."""
+    active = context.view_layer.objects.active
+    mode = "OBJECT" if active is None else active.mode
+    if mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")
     try:
         yield
     finally:
-        if editing:
-            bpy.ops.object.mode_set(mode="EDIT")
+        if mode != "OBJECT":
+            bpy.ops.object.mode_set(mode=mode)
 
 
 class _Choice:
@@ -73,6 +74,8 @@ class _Choice:
         description="An opacity for Faint, a multiple for Large and Far Away; 0 takes a usual one",
         min=0.0,
         soft_max=20.0,
+        # A limit for one kind would be taken for the next, of which it means something else.
+        options={"SKIP_SAVE"},
     )
 
     @classmethod
@@ -115,7 +118,7 @@ class LIMELIGHT_OT_select_splats(_Choice, Operator):  # type: ignore[misc]
         chosen = self.done_to(context, splat_edit.select)
         if chosen is None:
             return {"CANCELLED"}
-        if context.mode == "OBJECT":
+        if context.mode != "EDIT_MESH":
             bpy.ops.object.mode_set(mode="EDIT")
         assert context.tool_settings is not None
         context.tool_settings.mesh_select_mode = (True, False, False)

@@ -69,6 +69,10 @@ def merge(into: bpy.types.Object, others: list[bpy.types.Object]) -> None:
     hangs on another.
     """
     _check_local(into)
+    # What another file's collection holds is there again when this file is opened.
+    held = next((other for other in others if other.is_library_indirect), None)
+    if held is not None:
+        raise ValueError(splat_drawing.linked(held))
     bpy.context.view_layer.update()
     if abs(into.matrix_world.determinant()) < 1e-12:
         raise ValueError(f"“{into.name}” is scaled to nothing: give it a size first, or merge into another")

@@ -123,8 +123,13 @@ def read(path: Path) -> Cloud:
 
 
 def write(path: Path, cloud: Cloud, axes: str = "Y_DOWN") -> None:
-    """Write a cloud as the binary PLY that ``read`` reads, whole or not at all, and that it has these ``axes``."""
+    """Write a cloud as the binary PLY that ``read`` reads, whole or not at all, and that it has these ``axes``.
+
+    Raises ``ValueError`` if it has no Gaussians.
+    """
     count = len(cloud.means)
+    if not count:
+        raise ValueError("no Gaussians are left to write")
     opacity = np.clip(cloud.base[:, 3:], 1e-6, 1 - 1e-6)
     rest = cloud.harmonics.transpose(0, 2, 1).reshape(count, -1)
     parts: list[tuple[list[str], np.ndarray]] = [

@@ -125,6 +125,31 @@ def test_delete_goes_back_to_edit_mode(scan):
     bpy.ops.object.mode_set(mode="OBJECT")
 
 
+@pytest.mark.parametrize("mode", ["SCULPT", "WEIGHT_PAINT"])
+def test_selecting_while_painting_shows_in_edit_mode_and_deleting_goes_on_painting(scan, mode):
+    bpy.ops.object.mode_set(mode=mode)
+    bpy.ops.limelight.delete_splats(what="FAINT")
+    assert scan.mode == mode and len(scan.data.vertices) == 3
+    bpy.ops.limelight.select_splats(what="FAINT", limit=0.9)
+    assert scan.mode == "EDIT"
+    bpy.ops.object.mode_set(mode="OBJECT")
+
+
+def test_a_limit_is_not_taken_for_another_kind(scan):
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+        bpy.ops.limelight.select_splats("INVOKE_DEFAULT", True, what="FAINT", limit=0.6)
+        bpy.ops.limelight.select_splats("INVOKE_DEFAULT", True, what="LARGE")
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert not any(vertex.select for vertex in scan.data.vertices)
+
+
+def test_a_cloud_of_which_nothing_is_left_is_not_written(scan, tmp_path):
+    splat_data.keep(scan.data, np.zeros(4, bool))
+    with pytest.raises(RuntimeError, match="no Gaussians are left"):
+        bpy.ops.limelight.export_splats(filepath=str(tmp_path / "out.ply"))
+    assert not (tmp_path / "out.ply").exists()
+
+
 def test_refusals_are_sentences(scan):
     with pytest.raises(RuntimeError, match="no crop box"):
         bpy.ops.limelight.delete_splats(what="OUTSIDE")
@@ -189,6 +214,25 @@ def test_linked_splats_are_left_alone_with_a_sentence(scan, tmp_path):
     bpy.ops.object.make_local(type="ALL")
     assert bpy.ops.limelight.delete_splats(what="FAINT") == {"FINISHED"}
     assert acts.export_splats(filepath=str(tmp_path / "out.ply")) == {"FINISHED"}
+
+
+def test_splats_of_a_linked_collection_are_not_merged_into_others_as_they_would_come_back(scan, scene, tmp_path):
+    held = bpy.data.collections.new("Set")
+    scene.collection.children.link(held)
+    held.objects.link(scan)
+    scene.collection.objects.unlink(scan)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "set.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "set.blend"), link=True) as (_, wanted):
+        wanted.collections = ["Set"]
+    bpy.context.scene.collection.children.link(wanted.collections[0])
+    bpy.ops.limelight.import_splats(filepath=str(tmp_path / "scan.ply"))
+    into = bpy.context.object
+    for thing in (into, wanted.collections[0].objects[0]):
+        thing.select_set(True)
+    with pytest.raises(RuntimeError, match="is linked from another file: make it local"):
+        bpy.ops.limelight.merge_splats()
+    assert len(into.data.vertices) == 4
 
 
 def test_the_edit_panel_has_all_tools(scan, draw):
