@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import platform
 import time
@@ -323,8 +324,10 @@ class Writer:
 
     def tell(self, id: str, **changes: Any) -> None:
         """Write what changed of a job: names and values of :class:`Entry`."""
-        attempts = self._listed.entries[id].attempts
-        line = {"id": id, "attempts": attempts, "time": time.time(), "where": self.where, **changes}
+        entry = self._listed.entries[id]
+        # The clock of who told the last of it may run ahead of this one.
+        now = max(time.time(), math.nextafter(entry.time, math.inf))
+        line = {"id": id, "attempts": entry.attempts, "time": now, "where": self.where, **changes}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         self._listed.take(line, self.name)

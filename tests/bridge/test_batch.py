@@ -135,6 +135,20 @@ def test_what_may_pass_is_tried_again_and_what_will_not_is_told(tmp_path: Path) 
     assert [p["ends"] for p in hand.done] == ["bad_input"]
 
 
+def test_a_clock_that_runs_ahead_keeps_no_job_from_being_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, hand = listed(tmp_path, bad={"ends": "bad_input"}), Hand()
+    now = time.time
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(time, "time", lambda: now() + 600)
+        Batch(made, [hand]).wait()
+    made.requeue(["bad"])
+    assert made.entries["bad"].state == "queued" and states(made.path) == {"bad": "queued"}
+    Batch(made, [hand]).wait()
+    assert len(hand.done) == 2
+
+
 def test_a_stopped_batch_goes_on_and_a_stopped_job_does_not(tmp_path: Path) -> None:
     made, hand = listed(tmp_path, a={}, b={}, c={}), Hand()
     batch = Batch(made, [hand])
