@@ -66,11 +66,14 @@ def find_items(folder: Path, pairs: Path | None = None) -> list[Item]:
         items: list[Item] = [(p.relative_to(folder).as_posix(),) for p in files]
     else:
         try:
-            items = [tuple(names) for names in json.loads(pairs.read_text(encoding="utf-8"))]
-        except (OSError, ValueError, TypeError) as error:
+            told = json.loads(pairs.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
             raise BadInput(f"{pairs} is not a list of pairs ({error}).", 'Write [["a.png", "b.png"], ...].') from error
-        if not all(item and all(isinstance(name, str) for name in item) for item in items):
+        # A name in the place of a list would be taken for its letters.
+        lists = isinstance(told, list) and all(isinstance(names, list) and names for names in told)
+        if not lists or not all(isinstance(name, str) for names in told for name in names):
             raise BadInput(f"{pairs} is not a list of pairs of names.", 'Write [["a.png", "b.png"], ...].')
+        items = [tuple(names) for names in told]
     if not items:
         raise BadInput(f"There are no pictures to score in {pairs or folder}.", "Name a folder of pictures.")
     return items

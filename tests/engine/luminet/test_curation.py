@@ -84,7 +84,8 @@ def test_a_pair_is_as_good_as_its_worse_picture(pictures: Path, tmp_path: Path) 
 
 def test_what_cannot_be_meant_is_refused(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    (tmp_path / "pairs.json").write_text('{"a": 1}')
+    (tmp_path / "object.json").write_text('{"a": 1}')
+    (tmp_path / "names.json").write_text('["1.png", "2.png"]')
     for folder, thresholds, pairs in (
         (pictures, Thresholds(lowest_share=1.0), None),
         (pictures, Thresholds({"sharp": 0.2}), None),
@@ -93,6 +94,8 @@ def test_what_cannot_be_meant_is_refused(pictures: Path, tmp_path: Path) -> None
         (tmp_path / "empty", Thresholds(), None),
         (pictures, Thresholds(), tmp_path / "nothing.json"),
         (pictures, Thresholds(), tmp_path / "empty"),
+        (pictures, Thresholds(), tmp_path / "object.json"),
+        (pictures, Thresholds(), tmp_path / "names.json"),
     ):
         with pytest.raises(BadInput) as refused:
             curate(folder, tmp_path / "kept.json", BrightnessScorer(), thresholds=thresholds, pairs=pairs)
