@@ -222,7 +222,7 @@ def cast_depth(context: bpy.types.Context, side: int, size: tuple[int, int] | No
     depth = np.full((rows, columns), np.inf, np.float32)
     depsgraph = context.evaluated_depsgraph_get()
     # Meshes that stand for a photo are often kept out of renders; a scene is what its render shows.
-    unseen = visible.unseen(context.view_layer) if scene.limelight.source == "SCENE" else None
+    unseen = visible.unseen(context) if scene.limelight.source == "SCENE" else None
     near, far = cameras.clipped(scene, camera)
     for i in range(rows):
         for j in range(columns):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import bpy
 from mathutils import Vector
@@ -31,7 +32,7 @@ def first_hit(
     direction: Vector,
     *,
     catcher: bool = False,
-    unseen: set[bpy.types.Object] | None = None,
+    unseen: set[Any] | None = None,
 ) -> Hit | None:
     """The first of the artist's surfaces on a ray.
 
@@ -39,11 +40,13 @@ def first_hit(
     only what a render shows counts.
     """
     for _ in range(_MOST):
-        hit, point, normal, _face, thing, _matrix = scene.ray_cast(depsgraph, origin, direction)
+        hit, point, normal, _face, thing, matrix = scene.ray_cast(depsgraph, origin, direction)
         if not hit:
             return None
         ours = own.is_own(thing) and not (catcher and own.CATCHER in thing)
-        hidden = unseen is not None and (thing in unseen or thing.hide_render or not thing.visible_camera)
+        hidden = unseen is not None and (
+            thing in unseen or (thing, matrix.freeze()) in unseen or thing.hide_render or not thing.visible_camera
+        )
         if not ours and not hidden:
             return Hit(point, normal, thing)
         origin = point + direction * (_STEP * max(1.0, (point - origin).length))

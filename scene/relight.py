@@ -163,7 +163,7 @@ def bake_lamps(context: bpy.types.Context, path: Path) -> None:
     reach = _REACH / cameras.metres(scene)
     # Through what is nearer, as the wall of a set, the camera looks.
     start = eye + ahead * camera.data.clip_start
-    unseen = visible.unseen(context.view_layer)
+    unseen = visible.unseen(context)
     hit = rays.first_hit(scene, context.evaluated_depsgraph_get(), start, ahead, unseen=unseen)
     if hit is not None:
         # Half-way to what the camera looks at: neither inside it nor in the camera's own shade.

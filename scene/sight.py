@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import bpy
 from mathutils import Vector
@@ -45,7 +45,7 @@ def covers(context: bpy.types.Context, wanted: Sequence[bpy.types.Object]) -> di
     scene, settings = context.scene, context.scene.limelight
     if settings.source == "SCENE" or settings.depth_source == "GEOMETRY":
         # The same for all probes, and slow in large scenes.
-        unseen = visible.unseen(context.view_layer) if settings.source == "SCENE" else None
+        unseen = visible.unseen(context) if settings.source == "SCENE" else None
         found = {probe: _behind_geometry(context, probe, unseen) for probe in wanted}
     elif settings.depth_source == "FILE":
         found = {probe: _behind_depth_file(scene, probe) for probe in wanted}
@@ -69,7 +69,7 @@ def into_picture(scene: bpy.types.Scene, probe: bpy.types.Object) -> Vector | No
 
 
 def _behind_geometry(
-    context: bpy.types.Context, probe: bpy.types.Object, unseen: set[bpy.types.Object] | None
+    context: bpy.types.Context, probe: bpy.types.Object, unseen: set[Any] | None
 ) -> Cover | None:
     scene = context.scene
     assert scene.camera is not None

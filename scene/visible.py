@@ -24,12 +24,25 @@ def seen(layer: bpy.types.ViewLayer) -> set[bpy.types.Object]:
     return {thing for branch in branches for thing in branch.collection.objects if not thing.hide_render}
 
 
-def unseen(layer: bpy.types.ViewLayer) -> set[bpy.types.Object]:
-    """The other objects of a view layer, and what none but those instance; those in excluded collections are not in it:
-    they show where instanced."""
-    shown = seen(layer)
-    hidden = set(layer.objects) - shown
-    return hidden | (_instanced(hidden) - _instanced(shown) - shown)
+def unseen(context: bpy.types.Context) -> set[Any]:
+    """The other objects of the context's view layer, and what none but those instance, of what others show, too, their
+    copies as (object, frozen matrix). Those in excluded collections are not in it: they show where instanced."""
+    shown = seen(context.view_layer)
+    hidden = set(context.view_layer.objects) - shown
+    instanced, seen_too = _instanced(hidden), _instanced(shown) | shown
+    return hidden | (instanced - seen_too) | _copies(context, hidden, instanced & seen_too)
+
+
+def _copies(
+    context: bpy.types.Context, instancers: set[bpy.types.Object], things: set[bpy.types.Object]
+) -> set[tuple[bpy.types.Object, Matrix]]:
+    """Where ``instancers`` alone show these things."""
+    theirs, others = set(), set()
+    for copy in context.evaluated_depsgraph_get().object_instances if things else ():
+        if copy.is_instance and copy.object.original in things:
+            place = (copy.object.original, copy.matrix_world.copy().freeze())
+            (theirs if copy.parent.original in instancers else others).add(place)
+    return theirs - others
 
 
 def _instanced(things: Iterable[bpy.types.Object]) -> set[bpy.types.Object]:

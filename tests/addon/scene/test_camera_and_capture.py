@@ -101,7 +101,9 @@ def test_an_instance_that_no_render_shows_hides_nothing(scene, add_camera):
         scene.collection.objects.link(empty)
     bpy.context.view_layer.update()
     assert capture.cast_depth(bpy.context, 8) == pytest.approx(2.0, abs=1e-4)
-    near.hide_render = far.hide_render = True
+    near.hide_render = True
+    assert capture.cast_depth(bpy.context, 8) == pytest.approx(5.0, abs=1e-4)
+    far.hide_render = True
     assert np.isinf(capture.cast_depth(bpy.context, 8)).all()
 
 

@@ -65,7 +65,7 @@ def test_what_geometry_counts_is_found_once_for_all_probes(scene, monkeypatch, a
     camera = add_camera(scene)
     camera.location, camera.rotation_euler = (0, -6, 0), (math.pi / 2, 0, 0)
     cube, asked, unseen = add_cube(scene), [], visible.unseen
-    monkeypatch.setattr(visible, "unseen", lambda layer: asked.append(layer) or unseen(layer))
+    monkeypatch.setattr(visible, "unseen", lambda context: asked.append(context) or unseen(context))
     for place in (-0.3, 0.0, 0.3):
         probes.add_probe(scene, (place, 3, 0), 0.1)
     assert len(hidden(scene)) == 3 and len(asked) == 1 and cube not in unseen(asked[0])
