@@ -20,6 +20,11 @@ def _named_probe(operator: Operator, context: bpy.types.Context) -> bpy.types.Ob
     return probe
 
 
+def _name(what: str):
+    # From Blender's search it is the active one, not the one of the last click in the list.
+    return StringProperty(name="Name", description=f"Name of the probe {what}", options={"SKIP_SAVE"})
+
+
 class LIMELIGHT_OT_select_probe(Operator):
     """Select this probe in the viewport, so that the buttons below work on it"""
 
@@ -27,7 +32,7 @@ class LIMELIGHT_OT_select_probe(Operator):
     bl_label = "Select Probe"
     bl_options = {"REGISTER", "UNDO"}
 
-    name: StringProperty(name="Name", description="Name of the probe to select")
+    name: _name("to select; empty takes the active one")
 
     def execute(self, context: Context):
         from ..scene import selection
@@ -50,7 +55,7 @@ class LIMELIGHT_OT_delete_probe(Operator):
     bl_label = "Delete Probe"
     bl_options = {"REGISTER", "UNDO"}
 
-    name: StringProperty(name="Name", description="Name of the probe to delete; empty deletes the active one")
+    name: _name("to delete; empty deletes the active one")
 
     def execute(self, context: Context):
         probe = _named_probe(self, context)
@@ -71,7 +76,7 @@ class LIMELIGHT_OT_reveal_probe(Operator):
     bl_label = "Move Probe into View"
     bl_options = {"REGISTER", "UNDO"}
 
-    name: StringProperty(name="Name", description="Name of the probe to move; empty moves the active one")
+    name: _name("to move; empty moves the active one")
 
     def execute(self, context: Context):
         from ..scene import camera as cameras
@@ -106,7 +111,7 @@ class LIMELIGHT_OT_release_probe(Operator):
     bl_label = "Let Probe Move"
     bl_options = {"UNDO", "INTERNAL"}
 
-    name: StringProperty(name="Name", description="Name of the probe; empty takes the active one")
+    name: _name("that moves; empty takes the active one")
 
     def execute(self, context: Context):
         from ..scene import probes

@@ -128,6 +128,16 @@ def test_a_click_in_the_list_selects_the_probe(scene, camera):
     assert [o.name for o in bpy.context.selected_objects] == ["One"]
 
 
+def test_a_click_in_the_list_names_no_probe_for_blenders_search(scene, camera):
+    first, second = (probes.add_probe(scene, (x, 0, 0), 0.1) for x in (0, 1))
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+        bpy.ops.limelight.select_probe("INVOKE_DEFAULT", True, name=first.name)
+        bpy.ops.limelight.delete_probe("INVOKE_DEFAULT", True, name=second.name)
+        second = probes.add_probe(scene, (1, 0, 0), 0.1)
+        bpy.ops.limelight.delete_probe("INVOKE_DEFAULT", True)
+    assert probes.probes(scene) == [second]
+
+
 def test_deleting_something_that_is_no_probe_is_refused(scene, camera):
     with pytest.raises(RuntimeError, match=r"There is no probe called “Camera”"):
         bpy.ops.limelight.delete_probe(name="Camera")
