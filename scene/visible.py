@@ -37,8 +37,10 @@ def _copies(
     context: bpy.types.Context, instancers: set[bpy.types.Object], things: set[bpy.types.Object]
 ) -> set[tuple[bpy.types.Object, Matrix]]:
     """Where ``instancers`` alone show these things."""
-    theirs, others = set(), set()
-    for copy in context.evaluated_depsgraph_get().object_instances if things else ():
+    theirs: set[tuple[bpy.types.Object, Matrix]] = set()
+    others: set[tuple[bpy.types.Object, Matrix]] = set()
+    graph: Any = context.evaluated_depsgraph_get()
+    for copy in graph.object_instances if things else ():
         if copy.is_instance and copy.object.original in things:
             place = (copy.object.original, copy.matrix_world.copy().freeze())
             (theirs if copy.parent.original in instancers else others).add(place)
