@@ -45,7 +45,7 @@ def converted(
     if axes not in ("turn", "keep"):
         raise BadInput(f"The axes are '{axes}'.", "Use turn or keep.")
     formats.format_for(out)
-    if out.exists() and (not overwrite or out.samefile(source)):
+    if out.exists() and (not overwrite or (source.exists() and out.samefile(source))):
         remedy = "Choose another name." if overwrite else "Choose another name, or add --overwrite."
         raise BadInput(f"The file {out} is there already.", remedy)
     loaded = formats.read(source)

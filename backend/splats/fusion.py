@@ -78,7 +78,11 @@ class Volume:
         if not float(distance.min()) < 0 < float(distance.max()):
             return None
         mask = None if unseen_is_inside else _whole_cells(seen)
-        points, faces, normals, _ = marching_cubes(distance, 0.0, gradient_direction="descent", mask=mask)
+        try:
+            points, faces, normals, _ = marching_cubes(distance, 0.0, gradient_direction="descent", mask=mask)
+        except RuntimeError:
+            # All of it lies at the rim of what is known.
+            return None
         shift = 1 if unseen_is_inside else 0
         points = self.low + (points - shift) * self.cell
         # The library's normals point where distances fall.

@@ -23,7 +23,8 @@ from . import mesh_files, viewpoints
 from .cloud import Splats
 from .files import formats
 from .fusion import BAND, Surface, Volume
-from .place import uprighting
+from .inputs import has_z_up
+from .place import towards_cameras, uprighting
 from .raster import SplatCamera, rasterize
 from .relight import scene_cameras
 
@@ -81,7 +82,7 @@ def run_mesh(job: MeshJob, report: Report) -> dict[str, Any]:
         raise BadInput(f"The file {job.out} is there already.", "Name another, or add --overwrite.")
     if job.out.exists() and job.out.samefile(job.file):
         raise BadInput("The mesh would replace the splats.", "Choose another name.")
-    cameras = None if job.cameras is None else list(scene_cameras(job.cameras, 4 * job.cells).values())
+    cameras = None if job.cameras is None else _cameras(job.cameras, 4 * job.cells, loaded.format.y_up)
     found = surface_of(loaded.splats, job.cells, job.views, cameras, job.least_part, pick_device(job.device), report)
     report.progress(0.98, "Writing the mesh")
     colours = vertex_colours(loaded.splats, found.points)
@@ -108,6 +109,13 @@ def run_mesh(job: MeshJob, report: Report) -> dict[str, Any]:
     }
 
 
+def _cameras(scene: Path, size: int, y_up: bool) -> list[SplatCamera]:
+    """A scene's cameras in the axes of the splats' file."""
+    turn = torch.eye(4)
+    turn[:3, :3] = torch.from_numpy(towards_cameras(y_up, has_z_up(scene)))
+    return [SplatCamera(camera.lens, camera.world_to_camera @ turn) for camera in scene_cameras(scene, size).values()]
+
+
 def surface_of(
     splats: Splats, cells: int, views: int, cameras: list[SplatCamera] | None, least_part: float, device: str,
     report: Report,
@@ -130,10 +138,10 @@ def surface_of(
     report.progress(0.93, "Finding the surface")
     found = volume.surface(outside, least_part)
     if found is None:
+        remedy = "Use splats of an object" if outside else "Give the cameras of the scene that they were learnt of"
         raise BadInput(
-            "These splats have no surface: no view finds them opaque.", "Use splats of an object, or more cells.",
-            "no_surface",
-        )  # fmt: skip
+            "These splats have no surface: no view finds them opaque.", f"{remedy}, or more cells.", "no_surface"
+        )
     return found
 
 

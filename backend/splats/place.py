@@ -40,7 +40,14 @@ def as_cameras_see(splats: Splats, y_up: bool, cameras_z_up: bool) -> Splats:
     """The cloud in the axes of a scene's cameras, as it was before it was written to a kind of file that has y up."""
     if not y_up:
         return splats
-    return standing(splats, True) if cameras_z_up else turned(splats, HALF_TURN)
+    return replace(turned(splats, towards_cameras(y_up, cameras_z_up)), z_up=cameras_z_up)
+
+
+def towards_cameras(y_up: bool, cameras_z_up: bool) -> Array:
+    """The rotation (3, 3) of :func:`as_cameras_see`."""
+    if not y_up:
+        return np.eye(3)
+    return QUARTER_TURN.T if cameras_z_up else HALF_TURN
 
 
 def placed(splats: Splats, matrix: Array) -> Splats:

@@ -83,7 +83,7 @@ def run_relighting(job: Relighting, report: Report) -> dict[str, Any]:
     else:
         splats = as_cameras_see(splats, loaded.format.y_up, has_z_up(job.cameras))
     cloud = splats.tensors(device)
-    cameras = scene_cameras(job.cameras, job.size) if job.cameras else orbit(cloud["means"].cpu(), job.views, job.size)
+    cameras = scene_cameras(job.cameras, job.size) if job.cameras else orbit(cloud, job.views, job.size)
     try:
         job.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -127,10 +127,11 @@ def scene_cameras(path: Path, size: int) -> Mapping[str, SplatCamera]:
     return found
 
 
-def orbit(means: Tensor, count: int, size: int) -> Mapping[str, SplatCamera]:
+def orbit(cloud: Mapping[str, Tensor], count: int, size: int) -> Mapping[str, SplatCamera]:
     """Cameras all around a cloud, z up, a little from above, that see nearly all of it."""
+    means = cloud["means"].cpu()
     middle = means.median(0).values
-    radius = float(torch.quantile((means - middle).norm(dim=-1)[: 2**24], 0.98))
+    radius = float(torch.quantile((means - middle).norm(dim=-1)[: 2**24], 0.98)) or 3 * float(cloud["scales"].max())
     distance = 1.15 * radius / math.sin(math.radians(_FOV / 2))
     found = {}
     for number in range(count):

@@ -96,6 +96,9 @@ def bake(means: Tensor, axes: Tensor, scales: Tensor, opacity: Tensor, cells: in
     solid = opacity > 0.1
     core = means[solid] if int(solid.sum()) > 3 else means
     low, high = (torch.quantile(core[:: len(core) // 2**18 + 1], share, dim=0) for share in (0.005, 0.995))
+    if not bool((high > low).any()):
+        # All in one place: as far as they reach.
+        low, high = low - 3 * scales.max(), high + 3 * scales.max()
     edge = float((high - low).max()) * 1.1 / (cells - 6)
     low = low - (3 + 0.05 * cells) * edge
     extent = ((high - low) / edge + 3 + 0.05 * cells).ceil().long().clamp(max=2 * cells).tolist()

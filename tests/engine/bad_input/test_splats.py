@@ -41,6 +41,7 @@ CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "glTF in parts": lambda f: {"out": f / "a.gltf"},
     "a file that is there": lambda f: {"out": f.parent / "out" / "a.ply"},
     "result in place of the source": lambda f: {"out": opaque(f), "overwrite": True},
+    "no source": lambda f: {"source": f / "no.ply", "out": f.parent / "out" / "a.ply", "overwrite": True},
     "a file in the way": lambda f: {"out": written(f, "in_the_way", b"x") / "a.ply"},
     "unknown axes": lambda f: {"axes": "up"},
     "nothing opaque enough": lambda f: {"least_opacity": 0.99},

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from limelight.backend.limo.report import SilentReport
 from limelight.backend.optics.exposure import srgb_oetf
 from limelight.backend.splats import cloud, mesh, viewpoints
 from limelight.backend.splats.files import formats
-from limelight.backend.splats.fusion import Surface
+from limelight.backend.splats.fusion import Surface, Volume
 from limelight.bridge.batch import is_there
 from limelight.tests.engine.splats.scenes import ball, write_scene
 
@@ -92,6 +93,12 @@ def test_colours_are_the_albedo() -> None:
     torch.testing.assert_close(gold, srgb_oetf(torch.tensor([0.9, 0.6, 0.2])).expand_as(gold), atol=1e-3, rtol=0)
 
 
+def test_what_lies_all_at_the_rim_of_what_is_known_is_no_surface() -> None:
+    known = Volume(np.zeros(3), np.ones(3), 16)
+    known.weight[:, :, 7:9], known.total[:, :, 7], known.total[:, :, 8] = 1, -1, 1
+    assert known.surface(unseen_is_inside=False, least_part=0.01) is None
+
+
 def read_ply(path: Path) -> tuple[np.ndarray, np.ndarray]:
     head, _, data = path.read_bytes().partition(b"end_header\n")
     count = int(head.split(b"element vertex ")[1].split()[0])
@@ -135,3 +142,20 @@ def test_the_command_takes_a_scenes_cameras(tmp_path: Path) -> None:
     assert answer["faces"] > 500 and (tmp_path / "m.ply").is_file()
     assert is_there("splat_mesh", params) and not is_there("splat_mesh", {**params, "cameras": None})
     assert not is_there("splat_mesh", {**params, "cells": 32})
+
+
+def test_a_scenes_cameras_see_the_same_whatever_the_files_axes(tmp_path: Path) -> None:
+    scene = write_scene(tmp_path / "scene", views=1, tests=2)
+    frames = json.loads((scene / "transforms_test.json").read_text())
+    frames["frames"] = [frame for frame in frames["frames"] if frame["transform_matrix"][2][3] > 0]
+    (scene / "transforms_test.json").write_text(json.dumps(frames))
+    z_up = replace(balls(((0, 0.2, 0.3), 0.8)), z_up=True)
+    formats.write(z_up, tmp_path / "z_up.ply")
+    formats.write(z_up, tmp_path / "y_up.glb", turn_from=formats.PLAIN)
+    found = []
+    for name in ("z_up.ply", "y_up.glb"):
+        out = tmp_path / f"{name}.glb"
+        mesh.run_mesh(mesh.MeshJob(tmp_path / name, out, cells=24, cameras=scene, device="cpu"), SilentReport())
+        found.append(read_glb(out)[0])
+    # The one camera that is left sees a side of the ball; its rim depends on how the cells lie.
+    np.testing.assert_allclose(found[1].mean(0), found[0].mean(0), atol=0.15)

@@ -81,6 +81,15 @@ def test_the_same_is_seen_whatever_the_files_axes(folder: Path) -> None:
         assert all(abs(other - first).mean() < 0.02 for other in others)
 
 
+def test_gaussians_in_one_place_are_lit(folder: Path) -> None:
+    cloud = ball()
+    formats.write(from_tensors({name: values[:1] for name, values in cloud.items()}), folder / "one.ply")
+    job = Relighting(folder / "one.ply", folder / "own.exr", folder / "one", views=4, size=40)
+    seen = [pixels(path) for path in run_relighting(job, SilentReport())["pictures"]]
+    assert max(float(picture[..., 3].max()) for picture in seen) > 0.5
+    assert all(picture[0, :, 3].max() == 0 for picture in seen)
+
+
 def test_a_rigs_pictures_of_one_name_are_cameras_of_their_own(tmp_path: Path) -> None:
     frames = []
     for number, name in enumerate(("left/0001.png", "right/0001.png", "right/0002.png")):
