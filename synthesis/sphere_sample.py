@@ -3,8 +3,8 @@
 
 A still is a folder with ``image.exr`` (half, unclipped, display white 1), ``depth.exr``, ``mirror.exr`` and
 ``diffuse.exr`` (half, RGBA: the spheres alone), ``env_<id>.exr`` (camera frame) and ``meta.json``; a sequence is a
-folder of such folders, some with ``distance_<id>.exr``: metres to what each direction of ``env_<id>.exr`` shows. Of the kind ``depths`` a sample is a
-folder of stills by several cameras, exposed one by one, with neither spheres nor panoramas.
+folder of such folders, some with ``distance_<id>.exr``: metres to what each direction of ``env_<id>.exr`` shows. Of the
+kind ``depths`` a sample is a folder of stills by several cameras, exposed one by one, with neither spheres nor panoramas.
 ``python -m limelight.synthesis.sphere_sample TASK`` (JSON) makes one.
 """
 
