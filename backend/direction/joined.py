@@ -12,8 +12,8 @@ from torch import Tensor
 
 #: The powers of the network's distribution, of the share that shadows explain, and of the light that LIMO paints, by
 #: true depth and by a guess of it, through which shadows tell nothing and paintings less. The shadows' is as large as
-#: the rooms and streets it is learnt on can bear (20 to 40 are the same there, 60 costs a degree): they show no object in
-#: the open sun, whose shadow tells nearly all.
+#: the rooms and streets it is learnt on can bear (20 to 40 are the same there, 60 costs a degree): they show no object
+#: in the open sun, whose shadow tells nearly all.
 POWERS = {
     False: {"network": 0.70, "shadows": 40.0, "painted": 1.35},
     True: {"network": 0.92, "painted": 0.60},
