@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .errors import MissingPart
+from .workplace import workplace
 
 AGAIN = "Install the extension again."
 #: Name, size and time of the last change of a model's files.
@@ -25,17 +25,13 @@ def write(path: Path, tensors: Mapping[str, Tensor], header: dict[str, str] | No
     """A safetensors file, whole or not at all, for whoever may read other new files: its library would keep it to its
     owner alone, beside whom others work on a farm or with one folder of models."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    try:
-        partial.touch()
-        rights = stat.S_IMODE(partial.stat().st_mode)
-        save_file({name: value.contiguous() for name, value in tensors.items()}, partial, header)
-        partial.chmod(rights)
-        partial.replace(path)
-    except BaseException:
-        # Where the disk is full, half a file would keep it so.
-        partial.unlink(missing_ok=True)
-        raise
+    with workplace(path.parent, f".{path.name}-") as work:
+        file = work / "tensors"
+        file.touch()
+        rights = stat.S_IMODE(file.stat().st_mode)
+        save_file({name: value.contiguous() for name, value in tensors.items()}, file, header)
+        file.chmod(rights)
+        file.replace(path)
 
 
 @contextmanager

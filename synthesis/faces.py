@@ -31,7 +31,6 @@ from ..backend.errors import BadInput
 from ..backend.optics.exposure import srgb_oetf
 from ..backend.relightify.maps import F0_SCALE, RESOLUTION
 from ..backend.weights import write
-from ..backend.workplace import workplace
 from .samples import EVALUATION_SEEDS, put_manifest, refuse_others
 from .skin import hair, illumination, layout, painted, person, photograph, pigment, relief
 from .sky import hdri_files
@@ -163,9 +162,7 @@ def write_faces(
             faces.append(face)
             done += 1
             progress(done / count, f"Face {done} of {count}")
-        with workplace(out, f".{seeds.start}_") as work:
-            write(work / "shard", {key: torch.from_numpy(np.stack([face[key] for face in faces])) for key in faces[0]})
-            (work / "shard").replace(_shard(out, seeds))
+        write(_shard(out, seeds), {key: torch.from_numpy(np.stack([face[key] for face in faces])) for key in faces[0]})
         write_manifest(out, settings)
     return write_manifest(out, settings)
 

@@ -131,7 +131,8 @@ class Shot:
         first, last = (self.numbers.index(n) for n in (numbers[0], numbers[-1]))
         reach = self.painter.reach if together is not None else 0  # type: ignore[attr-defined]
         near = self.numbers[max(0, first - reach) : last + 1 + reach]
-        self._views = {n: view for n, view in self._views.items() if n in self.numbers[max(0, first - _HELD) :]}
+        held = self.numbers[max(0, first - _HELD) :]
+        self._views = {n: view for n, view in self._views.items() if n in held}
         views = [self.view(number)[0] for number in near]
         placed = [self.probes(number) for number in near]
         found: dict[int, list[Spheres]] = {number: [] for number in numbers}

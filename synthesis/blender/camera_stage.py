@@ -22,7 +22,7 @@ from ..cameras import random_lens, random_pose
 from . import cycles
 from .leaving import leave, leave_with_owner
 from .places import Place
-from .sphere_stage import make_place, write_raw
+from .sphere_stage import describe, make_place, write_raw
 
 #: Tries for one camera: in a place of little room most look at a wall.
 TRIES = 30
@@ -75,14 +75,7 @@ def _shoot(scene: bpy.types.Scene, out: Path, index: int, job: dict[str, Any]) -
     folder.mkdir()
     cycles.render_exr(scene, folder / "view.exr", job["samples"], job["seed"] + index)
     np.save(folder / "depth.npy", cycles.cast_depth(scene))
-    return {
-        "width": scene.render.resolution_x,
-        "height": scene.render.resolution_y,
-        "focal": cycles.focal(scene),
-        "camera_to_world": [list(row) for row in cycles.eye(scene).matrix_world],
-        "spheres": [],
-        "sun": None,
-    }
+    return describe(scene)
 
 
 if __name__ == "__main__":

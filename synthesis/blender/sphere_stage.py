@@ -103,13 +103,20 @@ def make_frame(
         cycles.render_panorama(scene, folder / f"env_{i}.exr", where, job["panorama"], spp, job["seed"] + 2 + i)
         if job["kind"] == "sequences":
             np.save(folder / f"distance_{i}.npy", cycles.cast_distances(scene, where, job["panorama"]))
+    return describe(scene, spheres, describe_sun(scene, place, spheres))
+
+
+def describe(
+    scene: bpy.types.Scene, spheres: Sequence[Sphere] = (), sun: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What ``raw.json`` says of a view by the scene's camera, as it is now, with the spheres that stand in it."""
     return {
         "width": scene.render.resolution_x,
         "height": scene.render.resolution_y,
         "focal": cycles.focal(scene),
-        "camera_to_world": [list(row) for row in matrix],
-        "spheres": spheres,
-        "sun": describe_sun(scene, place, spheres),
+        "camera_to_world": [list(row) for row in cycles.eye(scene).matrix_world],
+        "spheres": list(spheres),
+        "sun": sun,
     }
 
 

@@ -182,13 +182,13 @@ def test_prompts_are_the_papers_and_are_embedded_once(folder, view, probe, monke
     settings = folder / "tokenizer" / "tokenizer_config.json"
     settings.write_text(settings.read_text() + "\n")
     BackbonePainter(folder).paint(view, [probe], [-3], steps=1)
-    assert len(asked) == 3 and not list(folder.glob("*.partial"))
+    assert len(asked) == 3 and not list(folder.glob(".*"))
 
 
 def test_a_folder_that_cannot_keep_the_embeddings_costs_nothing_but_time(folder, view, probe):
     (folder / prompts.CACHE).mkdir()
     painted = BackbonePainter(folder).paint(view, [probe], [0], steps=1)[0]
-    assert painted.mirror.shape[0] == 1 and not list(folder.glob("*.partial"))
+    assert painted.mirror.shape[0] == 1 and not list(folder.glob(".*"))
 
 
 def test_another_take_is_another_seed_in_sequences_too(view, probe, tmp_path, monkeypatch):

@@ -250,6 +250,7 @@ time.sleep(60)
         maker.kill()
     child = int((tmp_path / "pid").read_text())
     until(lambda: not alive(child))
+    assert not alive(child)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
